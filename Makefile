@@ -1,0 +1,165 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+MODULE := github.com/tenantry/tenantry
+# The version that the manager calls itself.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The image that docker-build makes and deploy uses.
+IMG ?= tenantry/manager:dev
+CONTAINER_TOOL ?= docker
+KUBECTL ?= kubectl
+
+# Pure Go: no C compiler is needed, binaries are static, and all commands share one build cache.
+export CGO_ENABLED := 0
+GOFLAGS ?= -buildvcs=false
+export GOFLAGS
+
+##@ General
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make <target>" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Code
+
+# check-generated sends the generators' output elsewhere.
+DEEPCOPY_DIR := api/v1alpha1
+CRD_DIR := config/crd/bases
+RBAC_DIR := config/rbac
+
+.PHONY: generate
+generate: bin/controller-gen ## Generate the deep copies of the API types.
+	bin/controller-gen object paths=./api/... output:object:dir=$(DEEPCOPY_DIR)
+
+.PHONY: manifests
+manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRole from markers.
+	bin/controller-gen crd paths=./api/... output:crd:dir=$(CRD_DIR)
+	bin/controller-gen rbac:roleName=tenantry-manager paths=./internal/... paths=./cmd/... output:rbac:dir=$(RBAC_DIR)
+
+.PHONY: check-generated
+check-generated: ## Fail when generated files or go.mod files are not current.
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	mkdir "$$fresh/deepcopy" "$$fresh/crd" "$$fresh/rbac"; \
+	$(MAKE) --no-print-directory generate manifests \
+		DEEPCOPY_DIR="$$fresh/deepcopy" CRD_DIR="$$fresh/crd" RBAC_DIR="$$fresh/rbac"; \
+	{ diff -u $(DEEPCOPY_DIR)/zz_generated.deepcopy.go "$$fresh/deepcopy/zz_generated.deepcopy.go" && \
+	  diff -ruN $(CRD_DIR) "$$fresh/crd" && \
+	  diff -u $(RBAC_DIR)/role.yaml "$$fresh/rbac/role.yaml"; } || \
+	{ echo "Generated files do not match their sources; run 'make generate manifests' and commit the result." >&2; exit 1; }
+	@for module in . hack/tools hack/kubernetes test/network; do \
+		go mod tidy -C "$$module" -diff || \
+		{ echo "$$module/go.mod does not match the imports; run 'go mod tidy -C $$module' and commit the result." >&2; exit 1; }; \
+	done
+
+.PHONY: fmt
+fmt: bin/golangci-lint ## Format all Go files.
+	bin/golangci-lint fmt
+
+.PHONY: vet
+vet: ## Run go vet.
+	go vet ./...
+
+# To check the types of hack/kubernetes is to check those of all Kubernetes, in 11 GB of memory.
+SYNTAX_LINTERS := cyclop,depguard,dupword,funlen,misspell,nestif,whitespace
+
+.PHONY: lint
+lint: bin/golangci-lint ## Run the linters on all modules.
+	bin/golangci-lint run
+	cd hack/tools && ../../bin/golangci-lint run --config ../../.golangci.yml
+	cd test/network && ../../bin/golangci-lint run --config ../../.golangci.yml
+	cd hack/kubernetes && ../../bin/golangci-lint run --config ../../.golangci.yml --enable-only $(SYNTAX_LINTERS)
+
+.PHONY: lint-fix
+lint-fix: bin/golangci-lint ## Fix what the linters can fix by themselves.
+	bin/golangci-lint run --fix
+
+##@ Tests
+
+TEST_TIMEOUT ?= 60m
+# Packages whose tests start Kubernetes or PostgreSQL reach one of these, directly or not.
+LAUNCHERS := ^$(MODULE)/hack/(cluster|postgres)$$
+
+# $(call tested,MODULE_DIR,STARTS) lists the packages of a module that have tests: with STARTS=1
+# those that start Kubernetes or PostgreSQL, with STARTS=0 the others.
+tested = cd $(1) && go list -test -f '{{.ImportPath}}{{range .Deps}} {{.}}{{end}}' ./... | \
+	awk -v launchers='$(LAUNCHERS)' '$$1 ~ /[.]test$$/ { starts = 0; \
+		for (i = 2; i <= NF; i++) if ($$i ~ launchers) starts = 1; \
+		if (starts == $(2)) print substr($$1, 1, length($$1) - 5) }'
+
+.PHONY: test
+test: test-unit ## Run every test; the first run also builds Kubernetes, which takes minutes.
+	@for module in hack/tools hack/kubernetes; do \
+		packages=$$($(call tested,$$module,0)); \
+		if [ -n "$$packages" ]; then (cd "$$module" && go test $$packages); fi; \
+	done
+	@go run ./hack/cluster/build
+	@echo "== Tests on a real Kubernetes control plane and a real PostgreSQL, one package after the other =="
+	@packages=$$($(call tested,.,1)); go build ./... && \
+		go test -v -count=1 -p=1 -timeout=$(TEST_TIMEOUT) $$packages
+	@cd test/network && go test -v -count=1 -timeout=$(TEST_TIMEOUT) ./...
+
+.PHONY: test-unit
+test-unit: ## Run the tests that start neither Kubernetes nor PostgreSQL.
+	@packages=$$($(call tested,.,0)); go test $$packages
+
+.PHONY: bench
+bench: ## Measure the operator against a bare client; see .local/bench.json.
+	go run ./hack/bench
+
+##@ Demo
+
+.PHONY: demo
+demo: ## Start Kubernetes, PostgreSQL and the operator on this machine, with three tenants.
+	go run ./hack/demo up
+
+.PHONY: demo-down
+demo-down: ## Stop what demo started, without a trace.
+	go run ./hack/demo down
+
+##@ Build
+
+.PHONY: build
+build: ## Build the manager into bin/manager.
+	go build -ldflags="-s -w -X main.version=$(VERSION)" -o bin/manager ./cmd/manager
+
+.PHONY: docker-build
+docker-build: ## Build the manager's container image, by the name IMG.
+	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) --tag $(IMG) .
+
+.PHONY: tools
+tools: bin/controller-gen bin/ginkgo bin/golangci-lint bin/kustomize ## Build the developer tools of hack/tools into bin.
+
+bin/controller-gen: PACKAGE := sigs.k8s.io/controller-tools/cmd/controller-gen
+bin/ginkgo: PACKAGE := github.com/onsi/ginkgo/v2/ginkgo
+bin/golangci-lint: PACKAGE := ./golangci-lint
+bin/kustomize: PACKAGE := sigs.k8s.io/kustomize/kustomize/v5
+
+bin/golangci-lint: hack/tools/golangci-lint/main.go
+bin/controller-gen bin/ginkgo bin/golangci-lint bin/kustomize: hack/tools/go.mod hack/tools/go.sum
+	@echo "Building $@ (needed once, golangci-lint takes a few minutes)"
+	@go build -C hack/tools -ldflags="-s -w" -o ../../$@ $(PACKAGE)
+	@touch $@
+
+##@ Cluster
+
+.PHONY: install
+install: bin/kustomize ## Install the CRDs, the namespace and the operator's rights into the current cluster.
+	bin/kustomize build config/prerequisites | $(KUBECTL) apply --server-side -f -
+
+.PHONY: deploy
+deploy: bin/kustomize ## Install all of the operator, with the image IMG, into the current cluster.
+	bin/kustomize build config/default | sed 's|image: tenantry/manager:dev$$|image: $(IMG)|' | \
+		$(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: bin/kustomize ## Remove the operator and its API from the current cluster.
+	@left=$$($(KUBECTL) get tenants.tenantry.dev,databaseservers.tenantry.dev --output=name 2>/dev/null || true); \
+	if [ -n "$$left" ]; then \
+		printf 'These are still there, and only the operator can clean up after them; delete them first:\n%s\n' "$$left" >&2; \
+		exit 1; \
+	fi
+	bin/kustomize build config/default | $(KUBECTL) delete --ignore-not-found -f -

@@ -1,0 +1,69 @@
+package v1alpha1
+
+// Condition types of a Tenant and of a DatabaseServer. They follow the kstatus conventions
+// (https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): Ready is always there,
+// Reconciling and Stalled only while they are true.
+const (
+	// ConditionReady is True when everything the spec asks for is in place and works.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while the operator is still working towards the spec.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when the operator can't get on until somebody changes something.
+	ConditionStalled = "Stalled"
+
+	// ConditionNamespaceReady is True when the tenant's namespace exists and is the tenant's own.
+	ConditionNamespaceReady = "NamespaceReady"
+	// ConditionQuotaReady is True when quota and container limits are in force.
+	ConditionQuotaReady = "QuotaReady"
+	// ConditionNetworkReady is True when the tenant's network policies are in place.
+	ConditionNetworkReady = "NetworkReady"
+	// ConditionAccessReady is True when the owners' rights are in place.
+	ConditionAccessReady = "AccessReady"
+	// ConditionDatabaseReady is True when the database takes the logins in the tenant's Secret.
+	// It is left out of a tenant without a database.
+	ConditionDatabaseReady = "DatabaseReady"
+	// ConditionAppReady is True when all replicas of the app are available at the newest settings.
+	// It is left out of a tenant without an app.
+	ConditionAppReady = "AppReady"
+)
+
+// Reasons of conditions. Where a pod says itself what keeps it from running, AppReady carries the
+// pod's own reason (ErrImagePull, CrashLoopBackOff, Unschedulable, …).
+const (
+	// ReasonReady : everything is as the spec asks.
+	ReasonReady = "Ready"
+	// ReasonPending : the operator has not looked at the object yet.
+	ReasonPending = "Pending"
+	// ReasonProgressing : work is under way, and nothing is wrong.
+	ReasonProgressing = "Progressing"
+	// ReasonConflict : an object is in the way that isn't this tenant's; it is left untouched.
+	ReasonConflict = "Conflict"
+	// ReasonInvalid : the API server or the database server refuses what the spec asks for.
+	ReasonInvalid = "Invalid"
+	// ReasonFailed : a request failed and is tried again.
+	ReasonFailed = "Failed"
+	// ReasonTerminating : the object is being deleted.
+	ReasonTerminating = "Terminating"
+
+	// ReasonServerNotFound : the spec names a DatabaseServer that doesn't exist.
+	ReasonServerNotFound = "ServerNotFound"
+	// ReasonServerNotReady : the DatabaseServer is there but can't be used now.
+	ReasonServerNotReady = "ServerNotReady"
+	// ReasonServerFull : the DatabaseServer has as many tenants as its capacity allows.
+	ReasonServerFull = "ServerFull"
+	// ReasonIsolationNotOffered : the DatabaseServer doesn't offer the isolation the spec asks for.
+	ReasonIsolationNotOffered = "IsolationNotOffered"
+	// ReasonUnreachable : the database server doesn't answer.
+	ReasonUnreachable = "Unreachable"
+	// ReasonAuthenticationFailed : the database server refuses the admin's username or password.
+	ReasonAuthenticationFailed = "AuthenticationFailed"
+	// ReasonSecretNotFound : a Secret that the spec refers to is missing, or lacks a key.
+	ReasonSecretNotFound = "SecretNotFound"
+
+	// ReasonQuotaExceeded : the app asks for more than the tenant's quota leaves.
+	ReasonQuotaExceeded = "QuotaExceeded"
+	// ReasonForbidden : the API server refuses the app's pods, by Pod Security or container limits.
+	ReasonForbidden = "Forbidden"
+	// ReasonScaledToZero : the app has zero replicas, as the spec asks.
+	ReasonScaledToZero = "ScaledToZero"
+)

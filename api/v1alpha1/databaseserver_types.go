@@ -1,0 +1,246 @@
+package v1alpha1
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DatabaseEngine is the kind of database that a server runs.
+// +kubebuilder:validation:Enum=PostgreSQL
+type DatabaseEngine string
+
+// DatabaseEnginePostgreSQL is PostgreSQL, version 14 or newer.
+const DatabaseEnginePostgreSQL DatabaseEngine = "PostgreSQL"
+
+// DatabaseIsolation is how a tenant's data is kept apart from other tenants' data.
+// +kubebuilder:validation:Enum=Database
+// +kubebuilder:validation:MaxLength=9
+type DatabaseIsolation string
+
+// DatabaseIsolationDatabase gives a tenant a database and roles of its own on a shared server.
+const DatabaseIsolationDatabase DatabaseIsolation = "Database"
+
+// SSLMode says how a connection is protected; the values are those of libpq's sslmode
+// (https://www.postgresql.org/docs/current/libpq-ssl.html).
+// +kubebuilder:validation:Enum=disable;require;verify-ca;verify-full
+type SSLMode string
+
+// The SSL modes.
+const (
+	// SSLModeDisable : plain connections.
+	SSLModeDisable SSLMode = "disable"
+	// SSLModeRequire : encrypted, the server's certificate is not checked.
+	SSLModeRequire SSLMode = "require"
+	// SSLModeVerifyCA : encrypted, the certificate must come from a trusted authority.
+	SSLModeVerifyCA SSLMode = "verify-ca"
+	// SSLModeVerifyFull : as verify-ca, and the certificate must be for the host.
+	SSLModeVerifyFull SSLMode = "verify-full"
+)
+
+// SecretReference names a Secret in a namespace.
+type SecretReference struct {
+	// namespace is the namespace of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+
+	// name is the name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}
+
+// SecretKeyReference names one key of a Secret in a namespace.
+type SecretKeyReference struct {
+	SecretReference `json:",inline"`
+
+	// key is the key in the Secret's data. Left out, it is ca.crt.
+	// +optional
+	// +default="ca.crt"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
+
+// DatabaseServerCapacity is how much a server takes.
+type DatabaseServerCapacity struct {
+	// tenants is the number of tenants the server may have; databases retained after their tenant
+	// was deleted don't count. Left out, there is no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Tenants *int32 `json:"tenants,omitempty"`
+}
+
+// DatabaseServerSpec says how to reach a server and what it may be used for.
+// +kubebuilder:validation:XValidation:rule="!has(self.caSecretRef) || (has(self.sslMode) && self.sslMode.startsWith('verify'))",message="caSecretRef is used by the sslModes verify-ca and verify-full only; set one of them, or leave caSecretRef out",fieldPath=".caSecretRef"
+type DatabaseServerSpec struct {
+	// engine is the kind of database the server runs. Left out, it is PostgreSQL.
+	// +optional
+	// +default="PostgreSQL"
+	Engine DatabaseEngine `json:"engine,omitempty"`
+
+	// host is the DNS name or IP address under which both the operator and the tenants' pods reach
+	// the server.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host,omitempty"`
+
+	// port is the server's TCP port. Left out, it is 5432.
+	// +optional
+	// +default=5432
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+
+	// sslMode is how connections are protected, the operator's and the tenants' alike: disable,
+	// require, verify-ca or verify-full, as in libpq. Left out, it is verify-full.
+	// +optional
+	// +default="verify-full"
+	SSLMode SSLMode `json:"sslMode,omitempty"`
+
+	// caSecretRef names the certificate authorities (PEM) that may have signed the server's
+	// certificate; they also reach the tenants, as ca.crt in their Secret. Left out, the
+	// authorities trusted by the operator's image count.
+	// +optional
+	CASecretRef *SecretKeyReference `json:"caSecretRef,omitempty"`
+
+	// adminSecretRef names the Secret with the keys username and password of the role by which the
+	// operator creates databases and roles. It must be a superuser.
+	// +required
+	AdminSecretRef SecretReference `json:"adminSecretRef,omitzero"`
+
+	// isolations are the kinds of isolation that tenants may ask for on this server. Left out, it
+	// is Database.
+	// +optional
+	// +default=["Database"]
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	Isolations []DatabaseIsolation `json:"isolations,omitempty"`
+
+	// capacity is how much the server takes. Left out, there is no limit.
+	// +optional
+	Capacity *DatabaseServerCapacity `json:"capacity,omitempty"`
+
+	// networkPeers is where the tenants' pods find the server, for the network policy
+	// allow-database: the pods and namespaces of a server inside the cluster, or address blocks.
+	// Left out, it is the addresses that host resolves to, kept current.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	NetworkPeers []networkingv1.NetworkPolicyPeer `json:"networkPeers,omitempty"`
+}
+
+// RetainedDatabase is a database whose tenant was deleted and whose data was kept.
+type RetainedDatabase struct {
+	// name is the name of the database; a tenant takes it over with spec.database.adopt.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// tenant is the name of the tenant that it belonged to.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Tenant string `json:"tenant,omitempty"`
+
+	// since is when its tenant was deleted.
+	// +required
+	Since metav1.Time `json:"since,omitzero"`
+}
+
+// DatabaseServerStatus is what the operator found out about the server.
+type DatabaseServerStatus struct {
+	// conditions are how the server is. Ready is True while the server answers and is prepared for tenants.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// version is the server's own version, for example 15.18.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Version string `json:"version,omitempty"`
+
+	// tenants is the number of tenants that have their database on the server.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Tenants *int32 `json:"tenants,omitempty"`
+
+	// retainedDatabases is the number of databases kept after their tenant was deleted.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	RetainedDatabases *int32 `json:"retainedDatabases,omitempty"`
+
+	// retained are the newest 100 of the retained databases.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=100
+	Retained []RetainedDatabase `json:"retained,omitempty"`
+
+	// addresses are the IP addresses that spec.host resolves to.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=45
+	Addresses []string `json:"addresses,omitempty"`
+
+	// caBundle is the content of the Secret key that spec.caSecretRef names.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1048576
+	CABundle string `json:"caBundle,omitempty"`
+}
+
+// DatabaseServer is a PostgreSQL server on which the databases of tenants may be placed.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=dbs,categories=tenantry
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="Tenants",type=integer,JSONPath=`.status.tenants`
+// +kubebuilder:printcolumn:name="Capacity",type=integer,JSONPath=`.spec.capacity.tenants`
+// +kubebuilder:printcolumn:name="Retained",type=integer,JSONPath=`.status.retainedDatabases`,priority=1
+// +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.spec.host`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",message="the name of a DatabaseServer must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
+type DatabaseServer struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says how to reach the server and what it may be used for.
+	// +required
+	Spec DatabaseServerSpec `json:"spec,omitzero"`
+
+	// status is what the operator found out about the server.
+	// +optional
+	// +default={"observedGeneration": -1, "conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "Waiting for the operator.", "lastTransitionTime": "1970-01-01T00:00:00Z"}]}
+	Status DatabaseServerStatus `json:"status,omitzero"`
+}
+
+// DatabaseServerList is a list of DatabaseServers.
+// +kubebuilder:object:root=true
+type DatabaseServerList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// items are the DatabaseServers.
+	// +required
+	Items []DatabaseServer `json:"items"`
+}

@@ -1,0 +1,98 @@
+package v1alpha1
+
+import corev1 "k8s.io/api/core/v1"
+
+// TenantApp is an app that the tenant runs: a Deployment, a Service in front of it and, with more
+// than one replica, a PodDisruptionBudget. All are named app.
+type TenantApp struct {
+	// image is the container image. Its user must not be root.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Image string `json:"image,omitempty"`
+
+	// replicas is the number of pods. Left out, it is 1.
+	// +optional
+	// +default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// port is the TCP port that the app listens on; the app also finds it in the environment
+	// variable PORT, and other pods of the tenant reach it at the same port of the Service app.
+	// Left out, the app listens on no port and has no Service.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+
+	// command replaces the image's entrypoint.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=65536
+	Command []string `json:"command,omitempty"`
+
+	// args replaces the image's arguments.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=65536
+	Args []string `json:"args,omitempty"`
+
+	// env are environment variables; they win over all others of the same name: PORT, the database's
+	// (DATABASE_URL and libpq's PGHOST and so on), and those of the tenant's config.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=256
+	Env []corev1.EnvVar `json:"env,omitempty"`
+
+	// envFrom are further ConfigMaps and Secrets of the namespace whose keys become environment
+	// variables; they win over the tenant's config, and lose to env, PORT and the database's.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	EnvFrom []corev1.EnvFromSource `json:"envFrom,omitempty"`
+
+	// resources are the container's requests and limits. Left out, they are the tenant's defaults.
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
+
+	// livenessProbe restarts the container when it fails.
+	// +optional
+	LivenessProbe *corev1.Probe `json:"livenessProbe,omitempty"`
+
+	// readinessProbe keeps requests from a pod while it fails.
+	// +optional
+	ReadinessProbe *corev1.Probe `json:"readinessProbe,omitempty"`
+
+	// startupProbe holds the other probes back until it succeeds.
+	// +optional
+	StartupProbe *corev1.Probe `json:"startupProbe,omitempty"`
+}
+
+// TenantAppStatus is what runs of a tenant's app.
+type TenantAppStatus struct {
+	// url is where other pods of the tenant reach the app.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	URL string `json:"url,omitempty"`
+
+	// image is the image that the app was last set to.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Image string `json:"image,omitempty"`
+
+	// replicas is the number of pods that the app should have.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// readyReplicas is the number of pods that are ready.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+}

@@ -1,0 +1,121 @@
+package v1alpha1
+
+// DatabaseServerReference names a DatabaseServer.
+type DatabaseServerReference struct {
+	// name is the name of the DatabaseServer.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+}
+
+// ReclaimPolicy is what becomes of a tenant's database when the tenant is deleted.
+// +kubebuilder:validation:Enum=Retain;Delete
+type ReclaimPolicy string
+
+// The reclaim policies.
+const (
+	// ReclaimPolicyRetain : database and roles stay, the logins are disabled.
+	ReclaimPolicyRetain ReclaimPolicy = "Retain"
+	// ReclaimPolicyDelete : database and roles are dropped.
+	ReclaimPolicyDelete ReclaimPolicy = "Delete"
+)
+
+// DatabaseCredentials says where the tenant finds its login.
+type DatabaseCredentials struct {
+	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of
+	// CloudNativePG (host, port, dbname, user, username, password, uri, jdbc-uri, pgpass), of libpq
+	// (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE), DATABASE_URL, and those of the
+	// Service Binding specification (type, provider). Left out, it is database.
+	// +optional
+	// +default="database"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"
+	SecretName string `json:"secretName,omitempty"`
+}
+
+// TenantDatabase is the database that a tenant gets.
+type TenantDatabase struct {
+	// isolation is how the tenant's data is kept apart from that of others. Database: a database
+	// and roles of its own on a shared server. It is fixed once the database is placed. Left out,
+	// it is Database.
+	// +optional
+	// +default="Database"
+	Isolation DatabaseIsolation `json:"isolation,omitempty"`
+
+	// serverRef names the DatabaseServer. It is fixed once the database is placed.
+	// +required
+	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
+
+	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: database
+	// and roles stay, and the logins are disabled. Delete: both are dropped. Left out, it is Retain.
+	// +optional
+	// +default="Retain"
+	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
+
+	// adopt is the name of a retained database that the tenant takes over instead of getting a new,
+	// empty one; the status of the DatabaseServer lists them.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^t_[a-z2-7]{20}$')",message="adopt must be the name of a retained database, t_ and 20 letters or digits, as in status.retained of the DatabaseServer"
+	Adopt string `json:"adopt,omitempty"`
+
+	// connectionLimit is the number of connections that the tenant may have open at a time. Left
+	// out, it is 20.
+	// +optional
+	// +default=20
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
+
+	// credentials says where the tenant finds its login.
+	// +optional
+	// +default={"secretName": "database"}
+	Credentials DatabaseCredentials `json:"credentials,omitzero"`
+}
+
+// TenantDatabaseStatus is where a tenant's database is.
+type TenantDatabaseStatus struct {
+	// server is the name of the DatabaseServer that the database is on.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Server string `json:"server,omitempty"`
+
+	// isolation is the isolation that the database has.
+	// +optional
+	Isolation DatabaseIsolation `json:"isolation,omitempty"`
+
+	// name is the name of the database; it tells nothing about the tenant, since all tenants of a
+	// server can see it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// host is where the server is reached.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host,omitempty"`
+
+	// connectionLimit is the number of connections that are allowed at a time.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
+
+	// secretName is the name of the Secret with the login, in the tenant's namespace.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+
+	// credentialsRevision stands for the password that the server has for the login; it changes
+	// with it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	CredentialsRevision string `json:"credentialsRevision,omitempty"`
+}

@@ -1,0 +1,287 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// OwnerKind is the kind of subject an owner is, as in RBAC.
+// +kubebuilder:validation:Enum=User;Group;ServiceAccount
+// +kubebuilder:validation:MaxLength=14
+type OwnerKind string
+
+// The kinds of owners.
+const (
+	// OwnerKindUser : a user, by the name that the API server's authentication gives it.
+	OwnerKindUser OwnerKind = "User"
+	// OwnerKindGroup : a group of users.
+	OwnerKindGroup OwnerKind = "Group"
+	// OwnerKindServiceAccount : a ServiceAccount in a namespace of its own.
+	OwnerKindServiceAccount OwnerKind = "ServiceAccount"
+)
+
+// OwnerRole is what an owner may do in the tenant's namespace.
+// +kubebuilder:validation:Enum=Admin;Editor;Viewer
+// +kubebuilder:validation:MaxLength=6
+type OwnerRole string
+
+// The roles of owners. Each is bound to the ClusterRole of Kubernetes' own user-facing roles
+// (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#user-facing-roles).
+const (
+	// OwnerRoleAdmin : the ClusterRole admin, which includes giving rights within the namespace.
+	OwnerRoleAdmin OwnerRole = "Admin"
+	// OwnerRoleEditor : the ClusterRole edit.
+	OwnerRoleEditor OwnerRole = "Editor"
+	// OwnerRoleViewer : the ClusterRole view, which excludes Secrets.
+	OwnerRoleViewer OwnerRole = "Viewer"
+)
+
+// Owner is somebody who may work in the tenant's namespace.
+// +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == has(self.__namespace__)",message="an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"
+type Owner struct {
+	// kind is User, Group or ServiceAccount.
+	// +required
+	Kind OwnerKind `json:"kind,omitempty"`
+
+	// name is the name of the user, group or ServiceAccount.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// namespace is the namespace of the ServiceAccount; other kinds have none.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+
+	// role is Admin, Editor or Viewer: what Kubernetes' ClusterRoles admin, edit and view allow,
+	// within the tenant's namespace.
+	// +required
+	Role OwnerRole `json:"role,omitempty"`
+}
+
+// ContainerLimits are bounds and defaults for each container, enforced by a LimitRange.
+// +kubebuilder:validation:XValidation:rule="[has(self.default) ? self.default : {}, has(self.defaultRequest) ? self.defaultRequest : {}, has(self.max) ? self.max : {}].all(l, l.all(k, k in ['cpu', 'memory', 'ephemeral-storage']))",message="containers knows the resources cpu, memory and ephemeral-storage"
+// +kubebuilder:validation:XValidation:rule="[has(self.default) ? self.default : {}, has(self.defaultRequest) ? self.defaultRequest : {}, has(self.max) ? self.max : {}].all(l, l.all(k, !string(l[k]).startsWith('-')))",message="containers has a negative quantity; write zero or more"
+// +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.max) || self.default.all(k, !(k in self.max) || quantity(string(self.default[k])).compareTo(quantity(string(self.max[k]))) <= 0)",message="containers.default is above containers.max; lower the default or raise the maximum"
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || self.defaultRequest.all(k, !(k in self.default) || quantity(string(self.defaultRequest[k])).compareTo(quantity(string(self.default[k]))) <= 0)",message="containers.defaultRequest is above containers.default; a request can't be above its limit"
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.max) || self.defaultRequest.all(k, !(k in self.max) || quantity(string(self.defaultRequest[k])).compareTo(quantity(string(self.max[k]))) <= 0)",message="containers.defaultRequest is above containers.max; lower the request or raise the maximum"
+type ContainerLimits struct {
+	// default are the limits of a container that states none: cpu, memory, ephemeral-storage.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=3
+	Default corev1.ResourceList `json:"default,omitempty"`
+
+	// defaultRequest are the requests of a container that states none.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=3
+	DefaultRequest corev1.ResourceList `json:"defaultRequest,omitempty"`
+
+	// max are the highest limits a container may state.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=3
+	Max corev1.ResourceList `json:"max,omitempty"`
+}
+
+// TenantNetwork is what the tenant's pods may reach, and by whom they may be reached, beyond DNS,
+// the tenant itself and its database.
+type TenantNetwork struct {
+	// ingress are further connections that all pods of the tenant accept, as in a NetworkPolicy.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Ingress []networkingv1.NetworkPolicyIngressRule `json:"ingress,omitempty"`
+
+	// egress are further connections that all pods of the tenant may open, as in a NetworkPolicy.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Egress []networkingv1.NetworkPolicyEgressRule `json:"egress,omitempty"`
+}
+
+// PodSecurityStandard is one of Kubernetes' Pod Security Standards
+// (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
+// +kubebuilder:validation:Enum=Privileged;Baseline;Restricted
+type PodSecurityStandard string
+
+// The Pod Security Standards.
+const (
+	// PodSecurityPrivileged : no restriction; pods may take over their node.
+	PodSecurityPrivileged PodSecurityStandard = "Privileged"
+	// PodSecurityBaseline : known privilege escalations are refused.
+	PodSecurityBaseline PodSecurityStandard = "Baseline"
+	// PodSecurityRestricted : current hardening practice is required.
+	PodSecurityRestricted PodSecurityStandard = "Restricted"
+)
+
+// TenantPolicy is what the tenant's pods must comply with.
+type TenantPolicy struct {
+	// podSecurity is the Pod Security Standard that all pods in the tenant's namespace must meet:
+	// Privileged, Baseline or Restricted. Left out, it is Restricted. The tenant's own app always
+	// meets Restricted.
+	// +optional
+	// +default="Restricted"
+	PodSecurity PodSecurityStandard `json:"podSecurity,omitempty"`
+}
+
+// TenantSpec is what a tenant may use and what it runs.
+// +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, k.matches('^(cpu|memory|ephemeral-storage|pods|services|services[.](loadbalancers|nodeports)|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|(requests|limits)[.](cpu|memory|ephemeral-storage)|requests[.]storage|hugepages-.+|requests[.]hugepages-.+|requests[.][^/]+/.+|count/.+|.+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|.+[.]deviceclass[.]resource[.]k8s[.]io/devices)$'))",message="quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu",fieldPath=".quota"
+// +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, !string(self.quota[k]).startsWith('-'))",message="quota has a negative entry; write zero or more, or leave the entry out for no limit",fieldPath=".quota"
+// +kubebuilder:validation:XValidation:rule="!has(self.config) || self.config.all(k, k.matches('^[-._a-zA-Z0-9]+$'))",message="config has a key that can not be an environment variable; use letters, digits, dashes, dots and underscores",fieldPath=".config"
+type TenantSpec struct {
+	// displayName is the name people know the tenant by.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	DisplayName string `json:"displayName,omitempty"`
+
+	// owners are those who may work in the tenant's namespace, each listed once.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.all(o, self.exists_one(p, p.kind == o.kind && p.name == o.name && (p.kind != 'ServiceAccount' || !has(p.__namespace__) || !has(o.__namespace__) || p.__namespace__ == o.__namespace__)))",message="owners lists somebody more than once; give each owner one role"
+	Owners []Owner `json:"owners,omitempty"`
+
+	// quota is the most that all of the tenant's objects may use together. The keys are those of a
+	// ResourceQuota (https://kubernetes.io/docs/concepts/policy/resource-quotas/), for example
+	// requests.cpu, requests.memory, requests.storage, pods. What isn't listed isn't limited.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=24
+	Quota corev1.ResourceList `json:"quota,omitempty"`
+
+	// containers are bounds and defaults for each container. Left out, a container that states no
+	// limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi.
+	// +optional
+	// +default={"default": {"cpu": "500m", "memory": "256Mi"}, "defaultRequest": {"cpu": "100m", "memory": "128Mi"}}
+	Containers ContainerLimits `json:"containers,omitzero"`
+
+	// network is what the tenant's pods may reach beyond the default: DNS, the tenant itself and
+	// its database, and nothing else.
+	// +optional
+	Network TenantNetwork `json:"network,omitzero"`
+
+	// policy is what the tenant's pods must comply with.
+	// +optional
+	// +default={"podSecurity": "Restricted"}
+	Policy TenantPolicy `json:"policy,omitzero"`
+
+	// database gives the tenant a database. Left out, it has none.
+	// +optional
+	Database *TenantDatabase `json:"database,omitempty"`
+
+	// app is what the tenant runs. Left out, nothing is deployed into the namespace.
+	// +optional
+	App *TenantApp `json:"app,omitempty"`
+
+	// config are plain settings; each reaches the app as an environment variable.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=256
+	Config map[string]string `json:"config,omitempty"`
+}
+
+// TenantNamespace is a namespace of a tenant.
+type TenantNamespace struct {
+	// name is the name of the namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// primary says that this is the namespace named after the tenant.
+	// +optional
+	Primary bool `json:"primary,omitempty"`
+}
+
+// TenantUsage is what the tenant uses of its quota.
+type TenantUsage struct {
+	// hard is the quota that is in force.
+	// +optional
+	Hard corev1.ResourceList `json:"hard,omitempty"`
+
+	// used is how much of it is in use. It lags behind by some seconds.
+	// +optional
+	Used corev1.ResourceList `json:"used,omitempty"`
+}
+
+// TenantStatus is what stands of a tenant.
+type TenantStatus struct {
+	// conditions are how far along the tenant is. Ready always; NamespaceReady, QuotaReady, NetworkReady and AccessReady;
+	// DatabaseReady and AppReady where the spec has them; Reconciling and Stalled only while True.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// namespaces are the tenant's namespaces.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=256
+	Namespaces []TenantNamespace `json:"namespaces,omitempty"`
+
+	// database is where the tenant's database is.
+	// +optional
+	Database *TenantDatabaseStatus `json:"database,omitempty"`
+
+	// app is what runs.
+	// +optional
+	App *TenantAppStatus `json:"app,omitempty"`
+
+	// usage is what the tenant uses of its quota.
+	// +optional
+	Usage *TenantUsage `json:"usage,omitempty"`
+}
+
+// Tenant is one customer or team: all it may use of the cluster, and all it runs there.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=tn,categories=tenantry
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Database",type=string,JSONPath=`.status.conditions[?(@.type=="DatabaseReady")].reason`
+// +kubebuilder:printcolumn:name="App",type=string,JSONPath=`.status.conditions[?(@.type=="AppReady")].reason`
+// +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`,priority=1
+// +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.status.database.server`,priority=1
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.status.app.image`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",message="the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
+// +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['default', 'tenantry-system']) && !self.metadata.name.startsWith('kube-')",message="this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system); choose another name for the Tenant"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || has(self.spec.database)",message="the tenant has a database, which can't be taken away by leaving out spec.database; put it back, or delete the Tenant (reclaimPolicy says what becomes of the data)",fieldPath=".spec.database"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || self.spec.database.serverRef.name == oldSelf.status.database.server",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; write that name'",fieldPath=".spec.database.serverRef.name"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.isolation) || !has(self.spec.database) || self.spec.database.isolation == oldSelf.status.database.isolation",messageExpression="'the database is placed with the isolation ' + oldSelf.status.database.isolation + ', which can not change; write that value'",fieldPath=".spec.database.isolation"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || (has(self.spec.database.adopt) ? self.spec.database.adopt == oldSelf.status.database.name : true)",messageExpression="'the tenant has its database ' + oldSelf.status.database.name + ' already and can not adopt another one; write that name, or leave adopt out'",fieldPath=".spec.database.adopt"
+type Tenant struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is standard object metadata. The name is also the name of the tenant's namespace.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the tenant may use and what it runs.
+	// +required
+	Spec TenantSpec `json:"spec,omitzero"`
+
+	// status is what stands of it.
+	// +optional
+	// +default={"observedGeneration": -1, "conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "Waiting for the operator.", "lastTransitionTime": "1970-01-01T00:00:00Z"}]}
+	Status TenantStatus `json:"status,omitzero"`
+}
+
+// TenantList is a list of Tenants.
+// +kubebuilder:object:root=true
+type TenantList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// items are the Tenants.
+	// +required
+	Items []Tenant `json:"items"`
+}

@@ -1,0 +1,128 @@
+// Command manager is the Tenantry operator.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/controller"
+	"github.com/tenantry/tenantry/internal/database/postgres"
+)
+
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+const (
+	// concurrency is how many tenants are worked on at a time. More than the database servers' own
+	// limit, so that tenants that wait for one don't hold up the others.
+	concurrency = 8
+	// reconcileTimeout ends a reconcile that hangs.
+	reconcileTimeout = 2 * time.Minute
+	// shutdownTimeout is how long work under way may take to end.
+	shutdownTimeout = 20 * time.Second
+)
+
+// version is set when the program is linked.
+var version = "unknown"
+
+// options are what the flags say.
+type options struct {
+	metricsAddress          string
+	probeAddress            string
+	leaderElection          bool
+	leaderElectionNamespace string
+	syncPeriod              time.Duration
+	logging                 zap.Options
+}
+
+func main() {
+	if err := run(parse()); err != nil {
+		ctrl.Log.Error(err, "The operator ended")
+		os.Exit(1)
+	}
+}
+
+func parse() options {
+	var o options
+	flag.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "The address of the metrics endpoint, by HTTPS and for authorized clients only; 0 turns it off.")
+	flag.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "The address of /healthz and /readyz.")
+	flag.BoolVar(&o.leaderElection, "leader-elect", true, "Let one of several replicas work at a time.")
+	flag.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "The namespace of the leader's Lease. Left out, it is the namespace that the operator runs in.")
+	flag.DurationVar(&o.syncPeriod, "sync-period", 10*time.Hour, "The time after which all objects are looked at again even though nothing changed.")
+	o.logging.BindFlags(flag.CommandLine)
+	flag.Parse()
+	return o
+}
+
+func run(o options) error {
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.logging)))
+	restConfig, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("can't find the API server; run in a cluster, or set --kubeconfig: %w", err)
+	}
+	// The API server's own priority and fairness limits requests, and does it better.
+	restConfig.QPS = -1
+	manager, err := ctrl.NewManager(restConfig, o.manager())
+	if err != nil {
+		return err
+	}
+	servers := &postgres.Servers{}
+	defer servers.Close()
+	if err := controller.Setup(manager, servers); err != nil {
+		return err
+	}
+	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := manager.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	ctrl.Log.Info("Starting Tenantry", "version", version)
+	return manager.Start(ctrl.SetupSignalHandler())
+}
+
+func (o options) manager() ctrl.Options {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			panic(err) // Two types of one name: a mistake in the code.
+		}
+	}
+	cacheOptions := controller.CacheOptions()
+	cacheOptions.SyncPeriod = &o.syncPeriod
+	return ctrl.Options{
+		Scheme: scheme,
+		Cache:  cacheOptions,
+		Client: controller.ClientOptions(),
+		Controller: config.Controller{
+			MaxConcurrentReconciles: concurrency,
+			ReconciliationTimeout:   reconcileTimeout,
+			EnableWarmup:            new(true),
+		},
+		Metrics: metricsserver.Options{
+			BindAddress:    o.metricsAddress,
+			SecureServing:  true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
+		},
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElection,
+		LeaderElectionID:              "tenantry.dev",
+		LeaderElectionNamespace:       o.leaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(shutdownTimeout),
+	}
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const progressEvery = 5 * time.Second
+
+// awaiting is a wait for objects of a kind to be done.
+type awaiting struct {
+	what     string
+	want     int
+	done     func(client.Object) bool
+	finished sets.Set[types.NamespacedName]
+}
+
+// await watches objects of a kind until as many as wanted are done, and tells how it gets on.
+func (s *site) await(ctx context.Context, list client.ObjectList, want int, what string, done func(client.Object) bool, options ...client.ListOption) error {
+	wait := &awaiting{what: what, want: want, done: done, finished: sets.New[types.NamespacedName]()}
+	if err := s.admin.List(ctx, list, options...); err != nil {
+		return err
+	}
+	if err := apimeta.EachListItem(list, wait.note); err != nil {
+		return err
+	}
+	watcher, err := s.admin.Watch(ctx, list, append(options, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})...)
+	if err != nil {
+		return err
+	}
+	defer watcher.Stop()
+	return wait.follow(ctx, watcher.ResultChan())
+}
+
+func (a *awaiting) note(object runtime.Object) error {
+	if object, ok := object.(client.Object); ok && a.done(object) {
+		a.finished.Insert(client.ObjectKeyFromObject(object))
+	}
+	return nil
+}
+
+func (a *awaiting) follow(ctx context.Context, events <-chan watch.Event) error {
+	progress := time.NewTicker(progressEvery)
+	defer progress.Stop()
+	for a.finished.Len() < a.want {
+		select {
+		case event, open := <-events:
+			if !open || event.Type == watch.Error {
+				return errors.New("the watch ended before all was done")
+			}
+			if err := a.note(event.Object); err != nil {
+				return err
+			}
+		case <-progress.C:
+			say("%s: %d of %d", a.what, a.finished.Len(), a.want)
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d %s: %w", a.finished.Len(), a.want, a.what, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// until waits for the outcome of something that runs beside it, and no longer once that has failed.
+func until(ctx context.Context, run, outcome func(context.Context) error) error {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return run(ctx) })
+	both.Go(func() error { return outcome(ctx) })
+	return both.Wait()
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/operator"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// databaseChanges is how many CREATE DATABASE the floor runs at a time: as many as the operator does,
+// because more of them get slower together.
+const databaseChanges = 4
+
+// floor writes what the operator writes, in the same order, and nothing else: no finalizer, no
+// status, no event, no look at what is there.
+type floor struct {
+	client client.Client
+	pool   *pgxpool.Pool
+	server *v1alpha1.DatabaseServer
+	major  int
+	// creating has room for databaseChanges.
+	creating chan struct{}
+}
+
+func (b *bench) measureFloor(ctx context.Context, s *site) error {
+	f, err := s.newFloor(ctx)
+	if err != nil {
+		return err
+	}
+	defer f.pool.Close()
+	specs, err := s.defaultedTenants(ctx, b.tenants)
+	if err != nil {
+		return err
+	}
+	say("floor: writing the objects and running the SQL of %d tenants", b.tenants)
+	start := time.Now()
+	err = until(ctx, func(ctx context.Context) error {
+		writing, ctx := errgroup.WithContext(ctx)
+		writing.SetLimit(concurrency)
+		for _, spec := range specs {
+			writing.Go(func() error { return f.provision(ctx, spec) })
+		}
+		return writing.Wait()
+	}, func(ctx context.Context) error {
+		return s.await(ctx, &appsv1.DeploymentList{}, b.tenants, "apps available", isAvailable,
+			client.MatchingLabels{naming.LabelManagedBy: naming.ManagedBy})
+	})
+	if err != nil {
+		return err
+	}
+	b.result.FloorSeconds = time.Since(start).Seconds()
+	events, err := s.requests.requests(floorUser)
+	b.result.FloorWritesPerTenant = float64(writes(events)) / float64(b.tenants)
+	return err
+}
+
+func isAvailable(object client.Object) bool {
+	deployment := object.(*appsv1.Deployment)
+	return deployment.Status.ObservedGeneration == deployment.Generation &&
+		deployment.Status.AvailableReplicas == *deployment.Spec.Replicas
+}
+
+// newFloor prepares the database server as the operator does, and a client that may do anything.
+func (s *site) newFloor(ctx context.Context) (*floor, error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: floorAccount}}
+	if err := s.create(ctx, account, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: floorAccount},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: operator.Namespace, Name: floorAccount}},
+	}); err != nil {
+		return nil, err
+	}
+	writer, err := s.clientOf(ctx, floorAccount)
+	if err != nil {
+		return nil, err
+	}
+	servers := &postgres.Servers{}
+	defer servers.Close()
+	access := database.Server{
+		Name: serverName, Host: s.postgres.Host, Port: int32(s.postgres.Port), SSLMode: string(v1alpha1.SSLModeDisable),
+		Username: s.postgres.Username, Password: database.Sensitive(s.postgres.Password),
+	}
+	if _, err := servers.Probe(ctx, access); err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.New(ctx, s.postgres.URL("postgres")+fmt.Sprintf("&pool_max_conns=%d", concurrency))
+	if err != nil {
+		return nil, err
+	}
+	server := s.databaseServer()
+	server.Spec.Port = int32(s.postgres.Port)
+	server.Status.Addresses = []string{s.postgres.Host}
+	var version int
+	if err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
+		return nil, err
+	}
+	return &floor{
+		client: writer, pool: pool, server: server, major: version,
+		creating: make(chan struct{}, databaseChanges),
+	}, nil
+}
+
+// defaultedTenants are the tenants as the API server would store them, with defaults filled in.
+func (s *site) defaultedTenants(ctx context.Context, count int) ([]*v1alpha1.Tenant, error) {
+	dryRun := client.NewDryRunClient(s.admin)
+	tenants := make([]*v1alpha1.Tenant, count)
+	for i := range tenants {
+		tenants[i] = tenant(tenantName(i))
+		if err := dryRun.Create(ctx, tenants[i]); err != nil {
+			return nil, err
+		}
+	}
+	return tenants, nil
+}
+
+func (f *floor) provision(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	want := database.Desired{
+		UID: string(tenant.UID), Tenant: tenant.Name, Isolation: database.IsolationDatabase,
+		ConnectionLimit: tenant.Spec.Database.ConnectionLimit,
+		Password:        database.Sensitive(database.GeneratePassword()),
+	}
+	inputs := desired.Inputs{Tenant: tenant, Server: f.server, Login: &desired.Login{
+		Database: want.Name(), Username: database.Logins(want.Name())[0], Password: string(want.Password),
+	}}
+	for _, part := range []desired.Part{desired.Namespace, desired.Quota, desired.Network, desired.Access, desired.Database} {
+		if err := f.write(ctx, part, inputs); err != nil {
+			return err
+		}
+	}
+	if err := f.provisionDatabase(ctx, want); err != nil {
+		return err
+	}
+	return f.write(ctx, desired.App, inputs)
+}
+
+func (f *floor) write(ctx context.Context, part desired.Part, inputs desired.Inputs) error {
+	for _, object := range desired.Objects(part, inputs) {
+		if err := f.client.Create(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *floor) provisionDatabase(ctx context.Context, want database.Desired) error {
+	actions, err := database.Plan(want, database.Observed{Name: want.Name()})
+	if err != nil {
+		return err
+	}
+	for _, batch := range postgres.Statements(actions, f.major) {
+		switch {
+		case batch.Database != "":
+			err = f.runInside(ctx, batch)
+		case strings.HasPrefix(batch.SQL(), "CREATE DATABASE"):
+			f.creating <- struct{}{}
+			_, err = f.pool.Exec(ctx, batch.SQL(), pgx.QueryExecModeSimpleProtocol)
+			<-f.creating
+		default:
+			_, err = f.pool.Exec(ctx, batch.SQL(), pgx.QueryExecModeSimpleProtocol)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *floor) runInside(ctx context.Context, batch postgres.Batch) error {
+	config := f.pool.Config().ConnConfig
+	config.Database = batch.Database
+	connection, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer connection.Close(ctx)
+	_, err = connection.Exec(ctx, batch.SQL(), pgx.QueryExecModeSimpleProtocol)
+	return err
+}

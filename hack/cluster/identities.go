@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/keyutil"
+)
+
+// mastersGroup may do anything: the API server asks no authorizer about it.
+const mastersGroup = "system:masters"
+
+// writeIdentities writes the certificates of the servers, the key of ServiceAccount tokens, and
+// a kubeconfig for the admin and for each part.
+func (s *starter) writeIdentities() error {
+	authority, err := newAuthority()
+	if err != nil {
+		return err
+	}
+	authorityPEM, err := authority.pem()
+	if err != nil {
+		return fmt.Errorf("can't encode the certificate authority: %w", err)
+	}
+	if err := s.writeServerFiles(authority, authorityPEM); err != nil {
+		return err
+	}
+	for _, user := range []struct {
+		name   string
+		groups []string
+		path   string
+	}{
+		{"admin", []string{mastersGroup}, s.layout.kubeconfig()},
+		{"system:kube-controller-manager", nil, s.layout.partKubeconfig(controllerManager)},
+		{"system:kube-scheduler", nil, s.layout.partKubeconfig(scheduler)},
+		{kwok, []string{mastersGroup}, s.layout.partKubeconfig(kwok)},
+	} {
+		pair, err := authority.issueUser(user.name, user.groups)
+		if err != nil {
+			return err
+		}
+		credentials := &clientcmdapi.AuthInfo{ClientCertificateData: pair.certificate, ClientKeyData: pair.key}
+		if err := writeKubeconfig(user.path, user.name, s.url(), authorityPEM, credentials); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *starter) writeServerFiles(authority *authority, authorityPEM []byte) error {
+	server, err := authority.issueServer()
+	if err != nil {
+		return err
+	}
+	tokenKey, err := keyutil.MakeEllipticPrivateKeyPEM()
+	if err != nil {
+		return fmt.Errorf("can't make the key of ServiceAccount tokens: %w", err)
+	}
+	for name, content := range map[string][]byte{
+		authorityFile:  authorityPEM,
+		serverCertFile: server.certificate,
+		serverKeyFile:  server.key,
+		tokenKeyFile:   tokenKey,
+	} {
+		if err := os.WriteFile(s.layout.config(name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *starter) url() string {
+	return "https://" + loopbackPort(s.ports.apiServer)
+}
+
+func writeKubeconfig(path, user, server string, authority []byte, credentials *clientcmdapi.AuthInfo) error {
+	const name = "tenantry"
+	config := clientcmdapi.NewConfig()
+	config.Clusters[name] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: authority}
+	config.AuthInfos[user] = credentials
+	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: user}
+	config.CurrentContext = name
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return fmt.Errorf("can't write a kubeconfig: %w", err)
+	}
+	return nil
+}
+
+// loadConfig takes the client's rate limit off: the API server has limits of its own.
+func loadConfig(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1
+	return config, nil
+}

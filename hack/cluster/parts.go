@@ -1,0 +1,141 @@
+package cluster
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// The parts of a control plane and the client that comes with it, by the names of their programs.
+const (
+	etcd              = "etcd"
+	apiServer         = "kube-apiserver"
+	controllerManager = "kube-controller-manager"
+	scheduler         = "kube-scheduler"
+	kwok              = "kwok"
+	kubectl           = "kubectl"
+)
+
+var startOrder = []string{etcd, apiServer, controllerManager, scheduler, kwok}
+
+const (
+	loopback     = "127.0.0.1"
+	serviceRange = "10.96.0.0/12"
+	serviceIP    = "10.96.0.1"
+	podRange     = "10.244.0.0/16"
+
+	// The clients of controllers and scheduler must never be what a test or benchmark waits for.
+	clientQPS   = 500
+	clientBurst = 1000
+	syncs       = 20
+
+	// nodeLeaseSeconds keeps the node lifecycle controller from taking nodes for lost.
+	nodeLeaseSeconds = 40
+	// auditLogMegabytes keeps the audit log in one file.
+	auditLogMegabytes = 10 << 10
+)
+
+// etcd keeps its data without fsync: it lives no longer than this machine is up.
+func (s *starter) etcd() part {
+	url := "http://" + loopbackPort(s.ports.etcd)
+	// A single member never calls a peer, so the kernel may choose the port.
+	peer := "http://" + loopbackPort(0)
+	return part{
+		name: etcd,
+		args: []string{
+			flag("data-dir", s.layout.etcdData()),
+			flag("listen-client-urls", url),
+			flag("advertise-client-urls", url),
+			flag("listen-peer-urls", peer),
+			flag("initial-advertise-peer-urls", peer),
+			flag("initial-cluster", "default="+peer),
+			flag("unsafe-no-fsync", true),
+			flag("log-level", "warn"),
+		},
+		ready: httpReady(url + "/readyz"),
+	}
+}
+
+func (s *starter) apiServer() part {
+	args := []string{
+		flag("etcd-servers", "http://"+loopbackPort(s.ports.etcd)),
+		flag("bind-address", loopback),
+		flag("secure-port", s.ports.apiServer),
+		flag("advertise-address", loopback),
+		// The loopback address can't be an endpoint of the Service "kubernetes".
+		flag("endpoint-reconciler-type", "none"),
+		flag("service-cluster-ip-range", serviceRange),
+		flag("tls-cert-file", s.layout.config(serverCertFile)),
+		flag("tls-private-key-file", s.layout.config(serverKeyFile)),
+		flag("client-ca-file", s.layout.config(authorityFile)),
+		flag("service-account-issuer", "https://kubernetes.default.svc.cluster.local"),
+		flag("service-account-key-file", s.layout.config(tokenKeyFile)),
+		flag("service-account-signing-key-file", s.layout.config(tokenKeyFile)),
+		flag("authorization-mode", "Node,RBAC"),
+		flag("allow-privileged", true),
+		flag("profiling", false),
+	}
+	if len(s.options.AuditUsers) > 0 {
+		args = append(args,
+			flag("audit-policy-file", s.layout.config(auditPolicyFile)),
+			flag("audit-log-path", s.layout.auditLog()),
+			flag("audit-log-maxsize", auditLogMegabytes),
+		)
+	}
+	return part{name: apiServer, args: args, ready: s.readiness.apiServer}
+}
+
+func (s *starter) controllerManager() part {
+	args := []string{
+		flag("kubeconfig", s.layout.partKubeconfig(controllerManager)),
+		flag("secure-port", 0),
+		flag("leader-elect", false),
+		flag("use-service-account-credentials", true),
+		flag("service-account-private-key-file", s.layout.config(tokenKeyFile)),
+		flag("root-ca-file", s.layout.config(authorityFile)),
+		flag("kube-api-qps", clientQPS),
+		flag("kube-api-burst", clientBurst),
+	}
+	for _, controller := range []string{
+		"deployment", "replicaset", "namespace", "resource-quota", "serviceaccount-token", "service-endpoint",
+	} {
+		args = append(args, flag("concurrent-"+controller+"-syncs", syncs))
+	}
+	return part{name: controllerManager, args: args, ready: s.readiness.controllers}
+}
+
+func (s *starter) scheduler() part {
+	return part{
+		name: scheduler,
+		args: []string{
+			flag("kubeconfig", s.layout.partKubeconfig(scheduler)),
+			flag("bind-address", loopback),
+			flag("secure-port", s.ports.scheduler),
+			flag("tls-cert-file", s.layout.config(serverCertFile)),
+			flag("tls-private-key-file", s.layout.config(serverKeyFile)),
+			flag("leader-elect", false),
+			flag("kube-api-qps", clientQPS),
+			flag("kube-api-burst", clientBurst),
+			flag("profiling", false),
+		},
+		ready: s.readiness.scheduler("https://" + loopbackPort(s.ports.scheduler) + "/readyz"),
+	}
+}
+
+func (s *starter) kwok() part {
+	return part{
+		name: kwok,
+		args: []string{
+			flag("kubeconfig", s.layout.partKubeconfig(kwok)),
+			flag("config", s.layout.config(stagesFile)),
+			flag("manage-nodes-with-annotation-selector", nodeAnnotation+"=fake"),
+			flag("node-lease-duration-seconds", nodeLeaseSeconds),
+			flag("node-ip", loopback),
+			flag("cidr", podRange),
+		},
+		ready: s.readiness.nodes,
+	}
+}
+
+func flag(name string, value any) string { return fmt.Sprintf("--%s=%v", name, value) }
+
+func loopbackPort(port int) string { return loopback + ":" + strconv.Itoa(port) }

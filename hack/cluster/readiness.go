@@ -1,0 +1,88 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+const probeTimeout = 5 * time.Second
+
+// readiness asks the control plane for the conditions that make it of use.
+type readiness struct {
+	client    kubernetes.Interface
+	http      *http.Client
+	nodeCount int
+}
+
+func newReadiness(config *rest.Config, nodeCount int) (*readiness, error) {
+	probing := rest.CopyConfig(config)
+	probing.Timeout = probeTimeout
+	httpClient, err := rest.HTTPClientFor(probing)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfigAndClient(probing, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	return &readiness{client: client, http: httpClient, nodeCount: nodeCount}, nil
+}
+
+// apiServer also waits for the namespaces that the API server itself makes.
+func (r *readiness) apiServer(ctx context.Context) error {
+	if err := r.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
+		return err
+	}
+	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem, corev1.NamespaceNodeLease} {
+		if _, err := r.client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// controllers takes the ServiceAccount and the root certificate of a namespace, which pods
+// can't do without, as the sign that the controller manager works.
+func (r *readiness) controllers(ctx context.Context) error {
+	core := r.client.CoreV1()
+	if _, err := core.ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{}); err != nil {
+		return err
+	}
+	_, err := core.ConfigMaps(metav1.NamespaceDefault).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})
+	return err
+}
+
+func (r *readiness) scheduler(url string) func(context.Context) error {
+	return httpReadyBy(r.http, url)
+}
+
+func httpReady(url string) func(context.Context) error {
+	return httpReadyBy(&http.Client{Timeout: probeTimeout}, url)
+}
+
+func httpReadyBy(client *http.Client, url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		if err := response.Body.Close(); err != nil {
+			return err
+		}
+		if response.StatusCode != http.StatusOK {
+			return errors.New(url + " answers " + response.Status)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,205 @@
+// Package operator runs the operator as a local process against a local control plane, with the
+// rights of its own ServiceAccount: what config/prerequisites gives it, and nothing more. Tests,
+// the demo and the benchmark share it.
+//
+//	program, err := operator.Build(ctx)
+//	…
+//	err = operator.Install(ctx, kubernetes)
+//	…
+//	manager, err := operator.Start(ctx, operator.Options{Program: program, Kubernetes: kubernetes, Dir: dir})
+//	…
+//	err = manager.Stop()
+package operator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tenantry/tenantry/hack/cluster"
+	"github.com/tenantry/tenantry/hack/freeport"
+	"github.com/tenantry/tenantry/hack/process"
+)
+
+const (
+	// Namespace is where the operator's ServiceAccount is.
+	Namespace = "tenantry-system"
+	// ServiceAccount is the operator's ServiceAccount.
+	ServiceAccount = "tenantry-manager"
+	// User is the name by which the API server knows the operator.
+	User = "system:serviceaccount:" + Namespace + ":" + ServiceAccount
+
+	readyTimeout = time.Minute
+	stopGrace    = 30 * time.Second
+)
+
+// Build compiles the operator into the checkout's .local/bin and returns the program's path.
+func Build(ctx context.Context) (string, error) {
+	root, err := Root(ctx)
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(root, ".local", "bin", "manager")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/manager")
+	build.Dir = root
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("can't build the operator: %w\n%s", err, output)
+	}
+	return program, nil
+}
+
+// Root is the folder of the checkout that the working directory is in.
+func Root(ctx context.Context) (string, error) {
+	var stderr bytes.Buffer
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tenantry/tenantry")
+	list.Stderr = &stderr
+	output, err := list.Output()
+	if err != nil {
+		return "", fmt.Errorf("can't find the checkout from the working directory: %w\n%s", err, stderr.Bytes())
+	}
+	return strings.TrimSpace(string(output)), nil
+}
+
+// Install applies config/prerequisites: the API, the operator's namespace and its rights.
+func Install(ctx context.Context, kubernetes *cluster.ControlPlane) error {
+	root, err := Root(ctx)
+	if err != nil {
+		return err
+	}
+	output, err := kubernetes.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(root, "config", "prerequisites"))
+	if err != nil {
+		return fmt.Errorf("can't install config/prerequisites: %w\n%s", err, output)
+	}
+	output, err = kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s",
+		"crd/tenants.tenantry.dev", "crd/databaseservers.tenantry.dev")
+	if err != nil {
+		return fmt.Errorf("the API server does not serve the CRDs: %w\n%s", err, output)
+	}
+	return nil
+}
+
+// Options say which operator to start.
+type Options struct {
+	// Program is the operator's path, as returned by Build. Required.
+	Program string
+	// Kubernetes is the control plane that Install has prepared. Required.
+	Kubernetes *cluster.ControlPlane
+	// Dir is the folder for operator.log, operator.pid and the kubeconfig. Required.
+	Dir string
+	// Args are further arguments.
+	Args []string
+	// Detached lets the operator outlive the program that starts it.
+	Detached bool
+}
+
+// Operator is an operator that runs, or has run.
+type Operator struct {
+	*process.Process
+	// MetricsURL is where it offers its metrics.
+	MetricsURL string
+	// ProbesURL is where it answers /healthz and /readyz.
+	ProbesURL string
+	pidPath   string
+}
+
+// Start starts an operator and returns once it says that it is ready.
+func Start(ctx context.Context, options Options) (*Operator, error) {
+	kubeconfig := filepath.Join(options.Dir, "operator.kubeconfig")
+	if err := options.Kubernetes.ServiceAccountKubeconfig(ctx, Namespace, ServiceAccount, kubeconfig); err != nil {
+		return nil, err
+	}
+	ports, err := freeport.Find(2)
+	if err != nil {
+		return nil, err
+	}
+	probes, metrics := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	command := process.Command{
+		Name: "operator",
+		Path: options.Program,
+		Args: append([]string{
+			"--kubeconfig=" + kubeconfig,
+			"--leader-election-namespace=" + Namespace,
+			"--health-probe-bind-address=" + probes,
+			"--metrics-bind-address=" + metrics,
+		}, options.Args...),
+		LogPath:    logPath(options.Dir),
+		RecordPath: recordPath(options.Dir),
+	}
+	if !options.Detached {
+		command.ParentDeathSignal = syscall.SIGKILL
+	}
+	started, err := process.Start(command)
+	if err != nil {
+		return nil, err
+	}
+	operator := &Operator{
+		Process:    started,
+		MetricsURL: "https://" + metrics + "/metrics",
+		ProbesURL:  "http://" + probes,
+		pidPath:    pidPath(options.Dir),
+	}
+	if err := operator.waitReady(ctx); err != nil {
+		return nil, errors.Join(err, operator.Stop())
+	}
+	return operator, os.WriteFile(operator.pidPath, fmt.Appendln(nil, started.PID()), 0o644)
+}
+
+func (o *Operator) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return o.WaitReady(ctx, func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.ProbesURL+"/readyz", http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", request.URL, response.Status)
+		}
+		return nil
+	})
+}
+
+// Load finds the operator that was started in a folder. The error wraps fs.ErrNotExist when there
+// is none.
+func Load(dir string) (*Operator, error) {
+	found, err := process.Load(recordPath(dir))
+	if err != nil {
+		return nil, err
+	}
+	return &Operator{Process: found, pidPath: pidPath(dir)}, nil
+}
+
+// Stop lets the operator end its work, and returns once it has ended.
+func (o *Operator) Stop() error {
+	return errors.Join(o.Process.Stop(stopGrace), o.removePID())
+}
+
+// Kill ends the operator as a crash would.
+func (o *Operator) Kill() error {
+	return errors.Join(o.Process.Kill(), o.removePID())
+}
+
+func (o *Operator) removePID() error {
+	if err := os.Remove(o.pidPath); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func logPath(dir string) string    { return filepath.Join(dir, "logs", "operator.log") }
+func recordPath(dir string) string { return filepath.Join(dir, "run", "operator.json") }
+func pidPath(dir string) string    { return filepath.Join(dir, "operator.pid") }

@@ -1,0 +1,220 @@
+// Package apply brings objects of the API server to their desired state. It knows kinds by the
+// scheme only, and nothing of what the objects are for.
+//
+// An object is written whole: created by POST, which can't overwrite what somebody else has put
+// there in the meantime, and changed by PUT with a resourceVersion, which can't overwrite what the
+// cache has not shown yet. Unlike a server-side apply, a PUT also takes out what others added to
+// fields that the desired state leaves empty. Labels, annotations, finalizers and owner references
+// of others stay.
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+)
+
+// Outcome says what was done to an object.
+type Outcome string
+
+// The outcomes.
+const (
+	Created    Outcome = "created"
+	Configured Outcome = "configured"
+	Unchanged  Outcome = "unchanged"
+	Deleted    Outcome = "deleted"
+)
+
+// settledSize is the number of objects of which the engine remembers that they need no look. Past
+// it the least recently seen are compared again, field by field.
+const settledSize = 1 << 18
+
+// Engine applies objects.
+type Engine struct {
+	client     client.Client
+	live       client.Reader
+	fieldOwner string
+	settled    *lru.Cache // types.UID -> settledAt
+}
+
+// settledAt is a state of the cluster that is known to come out of a desired state.
+type settledAt struct {
+	resourceVersion string
+	hash            string
+}
+
+// New makes an Engine. It reads from the client, which may have a cache, and from live, which must
+// not, where the cache can't know the answer. It writes under the name of fieldOwner.
+func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
+	return &Engine{client: c, live: live, fieldOwner: fieldOwner, settled: lru.New(settledSize)}
+}
+
+// Apply makes an object as desired, and the owner its controller. It sends nothing when the object
+// is as desired already. It returns a *ConflictError for an object that exists and that another
+// one, or nobody, controls, and a *TerminatingError for one that is being deleted.
+func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outcome, error) {
+	desired = desired.DeepCopyObject().(client.Object)
+	if err := controllerutil.SetControllerReference(owner, desired, e.client.Scheme(), controllerutil.WithBlockOwnerDeletion(false)); err != nil {
+		return Unchanged, err
+	}
+	hash, err := stamp(desired)
+	if err != nil {
+		return Unchanged, err
+	}
+	live, err := e.get(ctx, e.client, desired)
+	if apierrors.IsNotFound(err) {
+		return e.create(ctx, owner, desired, hash)
+	}
+	if err != nil {
+		return Unchanged, err
+	}
+	return e.update(ctx, owner, desired, live, hash)
+}
+
+func (e *Engine) create(ctx context.Context, owner, desired client.Object, hash string) (Outcome, error) {
+	created := desired.DeepCopyObject().(client.Object)
+	err := e.client.Create(ctx, created, client.FieldOwner(e.fieldOwner))
+	if err == nil {
+		e.settle(created, hash)
+		return Created, nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return Unchanged, err
+	}
+	// The cache doesn't show everything: an object of somebody else, for example.
+	live, err := e.get(ctx, e.live, desired)
+	if err != nil {
+		return Unchanged, err
+	}
+	return e.update(ctx, owner, desired, live, hash)
+}
+
+func (e *Engine) update(ctx context.Context, owner, desired, live client.Object, hash string) (Outcome, error) {
+	if !metav1.IsControlledBy(live, owner) {
+		return Unchanged, e.conflict(live)
+	}
+	if !live.GetDeletionTimestamp().IsZero() {
+		return Unchanged, &TerminatingError{Object: e.describe(live)}
+	}
+	if e.isSettled(live, hash) {
+		return Unchanged, nil
+	}
+	same, err := unchanged(desired, live, e.fieldOwner)
+	if err != nil {
+		return Unchanged, err
+	}
+	if same {
+		e.settle(live, hash)
+		return Unchanged, nil
+	}
+	merged := merge(desired, live)
+	if err := e.client.Update(ctx, merged, client.FieldOwner(e.fieldOwner)); err != nil {
+		return Unchanged, err
+	}
+	e.settle(merged, hash)
+	if merged.GetResourceVersion() == live.GetResourceVersion() {
+		return Unchanged, nil
+	}
+	return Configured, nil
+}
+
+// Prune deletes the objects in a namespace that the owner controls and that are not among those to
+// keep. Each list says one kind to look at.
+func (e *Engine) Prune(ctx context.Context, owner client.Object, namespace string, lists []client.ObjectList, keep sets.Set[Key]) ([]Key, error) {
+	var deleted []Key
+	for _, list := range lists {
+		// Pruning by a list that is some milliseconds old is sound: the UID says what may go.
+		if err := e.client.List(ctx, list, client.InNamespace(namespace), client.DisableReadYourWritesConsistency); err != nil {
+			return deleted, err
+		}
+		err := meta.EachListItem(list, func(item runtime.Object) error {
+			object := item.(client.Object)
+			key, err := KeyOf(object, e.client)
+			if err != nil || keep.Has(key) || !metav1.IsControlledBy(object, owner) || !object.GetDeletionTimestamp().IsZero() {
+				return err
+			}
+			deleted = append(deleted, key)
+			return e.Delete(ctx, object)
+		})
+		if err != nil {
+			return deleted, err
+		}
+	}
+	return deleted, nil
+}
+
+// Delete deletes just this object, not one that took its name since. It is no error if it is gone.
+func (e *Engine) Delete(ctx context.Context, object client.Object) error {
+	uid := object.GetUID()
+	err := e.client.Delete(ctx, object,
+		client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	return client.IgnoreNotFound(err)
+}
+
+func (e *Engine) get(ctx context.Context, reader client.Reader, like client.Object) (client.Object, error) {
+	gvk, err := apiutil.GVKForObject(like, e.client.Scheme())
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := e.client.Scheme().New(gvk)
+	if err != nil {
+		return nil, err
+	}
+	object := fresh.(client.Object)
+	return object, reader.Get(ctx, client.ObjectKeyFromObject(like), object)
+}
+
+func (e *Engine) isSettled(live client.Object, hash string) bool {
+	at, found := e.settled.Get(live.GetUID())
+	return found && at == settledAt{live.GetResourceVersion(), hash}
+}
+
+func (e *Engine) settle(live client.Object, hash string) {
+	e.settled.Add(live.GetUID(), settledAt{live.GetResourceVersion(), hash})
+}
+
+func (e *Engine) conflict(live client.Object) error {
+	conflict := &ConflictError{Object: e.describe(live)}
+	if controller := metav1.GetControllerOf(live); controller != nil {
+		conflict.Controller = fmt.Sprintf("%s %q", controller.Kind, controller.Name)
+	}
+	return conflict
+}
+
+func (e *Engine) describe(object client.Object) string {
+	key, err := KeyOf(object, e.client)
+	if err != nil {
+		return fmt.Sprintf("%q", object.GetName())
+	}
+	return key.String()
+}
+
+// Key tells an object from all others.
+type Key struct {
+	Kind string
+	types.NamespacedName
+}
+
+// KeyOf is the key of an object.
+func KeyOf(object client.Object, c client.Client) (Key, error) {
+	gvk, err := apiutil.GVKForObject(object, c.Scheme())
+	return Key{Kind: gvk.Kind, NamespacedName: client.ObjectKeyFromObject(object)}, err
+}
+
+// String is how people read the key: kind, name, and the namespace if there is one.
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return fmt.Sprintf("%s %q", k.Kind, k.Name)
+	}
+	return fmt.Sprintf("%s %q in namespace %q", k.Kind, k.Name, k.Namespace)
+}

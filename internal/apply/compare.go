@@ -1,0 +1,139 @@
+package apply
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// domain begins the labels and annotations that are the operator's own; of these, those that are no
+// longer desired go.
+const domain = "tenantry.dev/"
+
+// annotationHash is on every object, with a hash of the desired state that was last written. It
+// shows what comparing values can't: that a field was desired before and no longer is.
+const annotationHash = domain + "applied"
+
+// stamp puts a hash of the desired state into the desired state, and returns it.
+func stamp(desired client.Object) (string, error) {
+	text, err := json.Marshal(desired)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	hash := hex.EncodeToString(sum[:8])
+	annotations := maps.Clone(desired.GetAnnotations())
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[annotationHash] = hash
+	desired.SetAnnotations(annotations)
+	return hash, nil
+}
+
+// unchanged says whether live is what came out of writing desired. It is, when nothing that was
+// desired has a different value, and nobody else has set anything outside of metadata and status.
+func unchanged(desired, live client.Object, fieldOwner string) (bool, error) {
+	for _, entry := range live.GetManagedFields() {
+		foreign, err := setsContent(entry, fieldOwner)
+		if err != nil || foreign {
+			return false, err
+		}
+	}
+	want, err := runtime.DefaultUnstructuredConverter.ToUnstructured(merge(desired, live))
+	if err != nil {
+		return false, err
+	}
+	have, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return false, err
+	}
+	delete(want, "status")
+	return includes(have, want), nil
+}
+
+// setsContent says whether an entry of metadata.managedFields shows somebody else to have set
+// fields other than metadata and status.
+func setsContent(entry metav1.ManagedFieldsEntry, fieldOwner string) (bool, error) {
+	if entry.Manager == fieldOwner || entry.Subresource != "" || entry.FieldsV1 == nil {
+		return false, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
+		return false, err
+	}
+	for field := range fields {
+		if field != "f:metadata" && field != "f:status" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// includes says whether all that is in want is in have: each key of a map, and each item of a list
+// at its place, in a list of the same length.
+func includes(have, want any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		have, ok := have.(map[string]any)
+		if !ok {
+			return len(want) == 0
+		}
+		for key, value := range want {
+			if !includes(have[key], value) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		have, ok := have.([]any)
+		return ok && slices.EqualFunc(have, want, includes)
+	case nil:
+		return true
+	default:
+		return reflect.DeepEqual(have, want)
+	}
+}
+
+// merge is desired, over the metadata that others have set on live.
+func merge(desired, live client.Object) client.Object {
+	merged := desired.DeepCopyObject().(client.Object)
+	merged.SetUID(live.GetUID())
+	merged.SetResourceVersion(live.GetResourceVersion())
+	merged.SetFinalizers(live.GetFinalizers())
+	merged.SetLabels(overlay(live.GetLabels(), desired.GetLabels()))
+	merged.SetAnnotations(overlay(live.GetAnnotations(), desired.GetAnnotations()))
+	merged.SetOwnerReferences(overlayReferences(live.GetOwnerReferences(), desired.GetOwnerReferences()))
+	return merged
+}
+
+func overlay(below, above map[string]string) map[string]string {
+	result := maps.Clone(below)
+	if result == nil {
+		result = map[string]string{}
+	}
+	maps.DeleteFunc(result, func(key, _ string) bool { return strings.HasPrefix(key, domain) })
+	maps.Copy(result, above)
+	return result
+}
+
+func overlayReferences(below, above []metav1.OwnerReference) []metav1.OwnerReference {
+	result := slices.Clone(below)
+	for _, reference := range above {
+		at := slices.IndexFunc(result, func(other metav1.OwnerReference) bool { return other.UID == reference.UID })
+		if at < 0 {
+			result = append(result, reference)
+		} else {
+			result[at] = reference
+		}
+	}
+	return result
+}

@@ -1,0 +1,149 @@
+package controller
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+const (
+	// probeInterval is the time between two looks at a server. It is also how far the numbers of
+	// tenants and retained databases may lag behind.
+	probeInterval = 5 * time.Second
+	// probeTimeout is how long a server may take to answer.
+	probeTimeout = 10 * time.Second
+)
+
+// DatabaseServerReconciler keeps the status of DatabaseServers true and prepares servers for
+// tenants.
+type DatabaseServerReconciler struct {
+	client.Client
+	// Live reads Secrets, which the cache doesn't have, since it has the managed ones only.
+	Live client.Reader
+	// Databases talks to database servers.
+	Databases Databases
+	// Connections says how to reach them.
+	Connections *Connections
+	// Recorder records Events.
+	Recorder events.EventRecorder
+	// Connected is told of servers that the operator has logged in to, when it had not yet or they
+	// had broken off.
+	Connected chan<- event.GenericEvent
+
+	access sync.Map // server name -> connection, also where the server has not answered yet
+}
+
+// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers/status,verbs=patch
+
+// Reconcile looks at a server and says how it is.
+func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	server := &v1alpha1.DatabaseServer{}
+	err := r.Get(ctx, request.NamespacedName, server)
+	if apierrors.IsNotFound(err) || (err == nil && !server.DeletionTimestamp.IsZero()) {
+		r.forget(request.Name)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	observation, access := r.observe(ctx, server)
+	next := status.OfServer(observation)
+	if err := r.writeStatus(ctx, server, next); err != nil {
+		return ctrl.Result{}, err
+	}
+	r.publish(server, access, observation.Problem == nil)
+	return ctrl.Result{RequeueAfter: probeInterval}, nil
+}
+
+func (r *DatabaseServerReconciler) forget(name string) {
+	r.access.Delete(name)
+	r.Connections.drop(name)
+	r.Databases.Forget(name)
+	metrics.ServerUp.DeleteLabelValues(name)
+}
+
+func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer) (status.ServerObservation, database.Server) {
+	observation := status.ServerObservation{Server: server, Now: time.Now()}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	observation.Addresses = resolve(ctx, server)
+	access, err := r.accessTo(ctx, server)
+	if err == nil {
+		observation.CABundle = access.CACert
+		observation.Answer, err = r.Databases.Probe(ctx, access)
+	}
+	if err != nil {
+		// The Secret may have been corrected by the next time.
+		r.access.Delete(server.Name)
+		problem := serverProblem(err)
+		observation.Problem = &problem
+	}
+	return observation, access
+}
+
+// resolve are the addresses of the server's host; those known so far if it can't be resolved now.
+func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", server.Spec.Host)
+	if err != nil {
+		return server.Status.Addresses
+	}
+	texts := make([]string, 0, len(addresses))
+	for _, address := range addresses {
+		texts = append(texts, address.Unmap().String())
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
+}
+
+func (r *DatabaseServerReconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) error {
+	if equality.Semantic.DeepEqual(server.Status, next) {
+		return nil
+	}
+	before := server.DeepCopy()
+	server.Status = next
+	if err := r.Status().Patch(ctx, server, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	recordTransition(r.Recorder, server,
+		apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady),
+		apimeta.FindStatusCondition(next.Conditions, v1alpha1.ConditionReady))
+	return nil
+}
+
+// publish lets the Tenant controller use a server that answers.
+func (r *DatabaseServerReconciler) publish(server *v1alpha1.DatabaseServer, access database.Server, answers bool) {
+	if !answers {
+		metrics.ServerUp.WithLabelValues(server.Name).Set(0)
+		return
+	}
+	metrics.ServerUp.WithLabelValues(server.Name).Set(1)
+	if r.Connections.put(server, access) {
+		r.Connected <- event.GenericEvent{Object: server}
+	}
+}
+
+// SetupWithManager registers the controller.
+func (r *DatabaseServerReconciler) SetupWithManager(manager ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(manager).
+		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Complete(r)
+}

@@ -1,0 +1,80 @@
+package controller
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// connectedBuffer is how many servers may come up at once before their controller waits for the
+// Tenant controller to take notice.
+const connectedBuffer = 64
+
+// CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces,
+// and of pods their metadata and status. What comes out of the cache must not be changed.
+func CacheOptions() cache.Options {
+	managed := cache.ByObject{
+		Label:                 labels.SelectorFromSet(labels.Set{naming.LabelManagedBy: naming.ManagedBy}),
+		Transform:             trim,
+		UnsafeDisableDeepCopy: new(true),
+	}
+	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&corev1.Pod{}:       managed,
+		&corev1.Namespace{}: {Transform: trim, UnsafeDisableDeepCopy: new(true)},
+	}}
+	for _, kind := range ownedKinds() {
+		options.ByObject[kind] = managed
+	}
+	return options
+}
+
+// ClientOptions make a client that reads from the cache and finds there what it has written itself.
+func ClientOptions() client.Options {
+	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: new(true)}}
+}
+
+// trim drops what nobody reads: of metadata.managedFields the entries of the operator itself and
+// those of controllers that report a status, and the specs of pods.
+func trim(object any) (any, error) {
+	if object, ok := object.(metav1.Object); ok {
+		var others []metav1.ManagedFieldsEntry
+		for _, entry := range object.GetManagedFields() {
+			if entry.Manager != naming.FieldOwner && entry.Subresource == "" {
+				others = append(others, entry)
+			}
+		}
+		object.SetManagedFields(others)
+	}
+	if pod, ok := object.(*corev1.Pod); ok {
+		pod.Spec = corev1.PodSpec{}
+		pod.ManagedFields = nil
+	}
+	return object, nil
+}
+
+// Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
+func Setup(manager ctrl.Manager, databases Databases) error {
+	connections := &Connections{}
+	connected := make(chan event.GenericEvent, connectedBuffer)
+	recorder := manager.GetEventRecorder(naming.FieldOwner)
+	servers := &DatabaseServerReconciler{
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
+		Databases: databases, Connections: connections, Connected: connected,
+	}
+	if err := servers.SetupWithManager(manager); err != nil {
+		return err
+	}
+	tenants := &TenantReconciler{
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
+		Engine:    apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner),
+		Databases: databases, Connections: connections,
+	}
+	return tenants.SetupWithManager(manager, connected)
+}

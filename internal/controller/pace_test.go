@@ -1,0 +1,128 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// saying is a status whose Ready condition says this.
+func saying(status metav1.ConditionStatus, reason, message string) v1alpha1.TenantStatus {
+	return v1alpha1.TenantStatus{Conditions: []metav1.Condition{{
+		Type: v1alpha1.ConditionReady, Status: status, Reason: reason, Message: message,
+	}}}
+}
+
+// using is a status of a tenant that is Ready and has this many pods.
+func using(pods string) v1alpha1.TenantStatus {
+	status := saying(metav1.ConditionTrue, v1alpha1.ReasonReady, "Everything is in place.")
+	status.Usage = &v1alpha1.TenantUsage{Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}}
+	return status
+}
+
+var (
+	pending   = saying(metav1.ConditionUnknown, v1alpha1.ReasonPending, "Waiting for the operator.")
+	rolling   = saying(metav1.ConditionFalse, v1alpha1.ReasonProgressing, "The app is being rolled out.")
+	halfway   = saying(metav1.ConditionFalse, v1alpha1.ReasonProgressing, "1 of 2 replicas are available.")
+	conflict  = saying(metav1.ConditionFalse, v1alpha1.ReasonConflict, "Something is in the way.")
+	isReady   = saying(metav1.ConditionTrue, v1alpha1.ReasonReady, "Everything is in place.")
+	terminate = saying(metav1.ConditionFalse, v1alpha1.ReasonTerminating, "The namespace is being deleted.")
+)
+
+func TestHowLongAStatusMayWait(t *testing.T) {
+	renamed := using("2")
+	renamed.Database = &v1alpha1.TenantDatabaseStatus{Server: "other"}
+	for _, test := range []struct {
+		name    string
+		was, is v1alpha1.TenantStatus
+		want    time.Duration
+	}{
+		{"a new tenant is Ready at once", pending, isReady, 0},
+		{"a new tenant gets on", pending, rolling, progressInterval},
+		{"a tenant gets on", rolling, halfway, progressInterval},
+		{"a tenant becomes Ready", halfway, isReady, 0},
+		{"a tenant that was Ready changes", isReady, rolling, progressInterval},
+		{"something goes wrong", isReady, conflict, 0},
+		{"what was wrong is over, and the tenant gets on", conflict, rolling, progressInterval},
+		{"a tenant is being deleted", isReady, terminate, 0},
+		{"another usage", using("1"), using("2"), usageInterval},
+		{"usage for the first time", isReady, using("2"), usageInterval},
+		{"another usage, and more", using("1"), renamed, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := patience(test.was, test.is); got != test.want {
+				t.Errorf("it may wait %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAStatusIsWrittenWhenItHasWaitedLongEnough(t *testing.T) {
+	start := time.Date(2026, time.March, 1, 9, 0, 0, 0, time.UTC)
+	type step struct {
+		at      time.Duration
+		tenant  types.UID
+		was, is v1alpha1.TenantStatus
+		want    time.Duration
+	}
+	for _, test := range []struct {
+		name  string
+		steps []step
+	}{
+		{"progress is written after a while, however often there is some", []step{
+			{0, "acme", pending, rolling, progressInterval},
+			{progressInterval - time.Second, "acme", pending, halfway, time.Second},
+			{progressInterval, "acme", pending, rolling, 0},
+			{progressInterval + time.Second, "acme", pending, rolling, 0},
+		}},
+		{"a tenant that becomes Ready meanwhile does not wait", []step{
+			{0, "acme", pending, rolling, progressInterval},
+			{time.Second, "acme", pending, isReady, 0},
+		}},
+		{"each tenant waits for itself", []step{
+			{0, "acme", pending, rolling, progressInterval},
+			{time.Second, "globex", pending, rolling, progressInterval},
+			{progressInterval, "acme", pending, rolling, 0},
+			{progressInterval, "globex", pending, rolling, time.Second},
+		}},
+		{"another usage may wait longer", []step{
+			{0, "acme", using("1"), using("2"), usageInterval},
+			{progressInterval, "acme", using("1"), using("3"), usageInterval - progressInterval},
+			{usageInterval, "acme", using("1"), using("3"), 0},
+		}},
+		{"progress does not wait for what a usage has to", []step{
+			{0, "acme", using("1"), using("2"), usageInterval},
+			{time.Second, "acme", using("1"), rolling, progressInterval - time.Second},
+			{progressInterval, "acme", using("1"), rolling, 0},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var pace pace
+			for i, step := range test.steps {
+				if got := pace.wait(step.tenant, step.was, step.is, start.Add(step.at)); got != step.want {
+					t.Errorf("step %d, at %v: it may wait %v, want %v", i, step.at, got, step.want)
+				}
+			}
+		})
+	}
+}
+
+func TestAfterAWriteTheWaitBeginsAnew(t *testing.T) {
+	start := time.Date(2026, time.March, 1, 9, 0, 0, 0, time.UTC)
+	var pace pace
+	pace.wait("acme", pending, rolling, start)
+	pace.forget("acme")
+	if got := pace.wait("acme", rolling, halfway, start.Add(time.Hour)); got != progressInterval {
+		t.Errorf("the next step may wait %v, want %v", got, progressInterval)
+	}
+	pace.forget("nobody")
+	if len(pace.since) != 1 {
+		t.Errorf("it remembers %d tenants, want 1", len(pace.since))
+	}
+}

@@ -1,0 +1,94 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+// ensureFinalizers sees to it that nothing is made for a tenant without a finalizer that says so.
+// It is one write for a new tenant.
+func (r *TenantReconciler) ensureFinalizers(ctx context.Context, run *reconciliation) error {
+	tenant := run.tenant()
+	before := tenant.DeepCopy()
+	changed := controllerutil.AddFinalizer(tenant, naming.FinalizerTenant)
+	if run.inputs.Server != nil && run.unusable == nil {
+		left, err := r.leaveOtherServers(ctx, run)
+		if err != nil {
+			run.unusable = err
+		} else {
+			changed = controllerutil.AddFinalizer(tenant, naming.DatabaseFinalizer(run.inputs.Server.Name)) || left || changed
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return r.patchFinalizers(ctx, before, tenant)
+}
+
+// leaveOtherServers takes the finalizers off of servers that the spec named before, and on which
+// nothing was made for the tenant, as when the server was full. A server that has something for the
+// tenant can't be left: that is a problem.
+func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconciliation) (left bool, err error) {
+	tenant := run.tenant()
+	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
+		if name == run.inputs.Server.Name {
+			continue
+		}
+		server := &v1alpha1.DatabaseServer{}
+		err := r.Get(ctx, types.NamespacedName{Name: name}, server)
+		if client.IgnoreNotFound(err) != nil {
+			return left, err
+		}
+		access, found := r.Connections.to(server)
+		if !found {
+			return left, placedOn(name, "and the operator can't reach it now to see whether anything is on it")
+		}
+		uid := string(tenant.UID)
+		observed, err := r.Databases.Observe(ctx, access, uid, database.Name(uid))
+		if err != nil {
+			return left, err
+		}
+		if observed.Registration != nil {
+			return left, placedOn(name, "and can't move")
+		}
+		left = controllerutil.RemoveFinalizer(tenant, naming.DatabaseFinalizer(name)) || left
+	}
+	return left, nil
+}
+
+func placedOn(server, obstacle string) error {
+	return &problemError{Problem: status.Problem{
+		Reason:  v1alpha1.ReasonConflict,
+		Message: fmt.Sprintf("The database is placed on the server %s, %s; write that name in spec.database.serverRef.", server, obstacle),
+		Stalled: true,
+	}, retry: later}
+}
+
+// removeFinalizers lets a tenant go of which nothing is left.
+func (r *TenantReconciler) removeFinalizers(ctx context.Context, tenant *v1alpha1.Tenant, servers []string) error {
+	before := tenant.DeepCopy()
+	controllerutil.RemoveFinalizer(tenant, naming.FinalizerTenant)
+	for _, server := range servers {
+		controllerutil.RemoveFinalizer(tenant, naming.DatabaseFinalizer(server))
+	}
+	r.pace.forget(tenant.UID)
+	r.placements.drop(tenant)
+	return client.IgnoreNotFound(ignoreOutdated(r.patchFinalizers(ctx, before, tenant)))
+}
+
+func (r *TenantReconciler) patchFinalizers(ctx context.Context, before, after *v1alpha1.Tenant) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)); err != nil {
+		return fmt.Errorf("write the finalizers: %w", err)
+	}
+	return nil
+}

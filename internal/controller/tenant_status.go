@@ -1,0 +1,126 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// observe reads, from the cache, what came of the tenant's objects.
+func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
+	tenant := run.tenant()
+	observation := status.Observation{
+		Tenant: tenant, Problems: run.problems, Database: run.database, Now: time.Now(),
+	}
+	if tenant.Spec.App != nil {
+		deployment := &appsv1.Deployment{}
+		found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.App}, deployment)
+		if err != nil {
+			return observation, err
+		}
+		pods := &corev1.PodList{}
+		if err := r.List(ctx, pods, client.InNamespace(tenant.Name), client.MatchingLabels(naming.AppLabels(tenant.Name))); err != nil {
+			return observation, err
+		}
+		observation.Pods = pods.Items
+		if found && metav1.IsControlledBy(deployment, tenant) {
+			observation.Deployment = deployment
+		}
+	}
+	if len(tenant.Spec.Quota) > 0 {
+		quota := &corev1.ResourceQuota{}
+		found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.Quota}, quota)
+		if err != nil {
+			return observation, err
+		}
+		if found && metav1.IsControlledBy(quota, tenant) {
+			observation.Quota = quota
+		}
+	}
+	return observation, nil
+}
+
+func (r *TenantReconciler) read(ctx context.Context, key types.NamespacedName, into client.Object) (found bool, err error) {
+	err = r.Get(ctx, key, into)
+	return err == nil, client.IgnoreNotFound(err)
+}
+
+// report writes the status, if there is news, and says when to look again.
+func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, observation status.Observation) (ctrl.Result, error) {
+	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if run.err != nil {
+		return ctrl.Result{}, run.err
+	}
+	if run.retry == later && (wait == 0 || wait > retryLater) {
+		wait = retryLater
+	}
+	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// writeStatus writes a status that differs from what the tenant has, and tells of transitions by
+// Events. What is only a step on the way may wait for a better one; then it returns how long.
+func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time) (time.Duration, error) {
+	if equality.Semantic.DeepEqual(tenant.Status, next) {
+		r.pace.forget(tenant.UID)
+		return 0, nil
+	}
+	if wait := r.pace.wait(tenant.UID, tenant.Status, next, now); wait > 0 {
+		return wait, nil
+	}
+	before := tenant.DeepCopy()
+	tenant.Status = next
+	if err := r.Status().Patch(ctx, tenant, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
+		return 0, client.IgnoreNotFound(err)
+	}
+	r.pace.forget(tenant.UID)
+	r.announce(before, tenant, now)
+	return 0, nil
+}
+
+// announce records an Event when Ready has become another one.
+func (r *TenantReconciler) announce(before, after *v1alpha1.Tenant, now time.Time) {
+	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	recordTransition(r.Recorder, after, was, is)
+	if is.Status == metav1.ConditionTrue && was != nil && was.Status == metav1.ConditionUnknown {
+		metrics.ProvisioningSeconds.Observe(now.Sub(after.CreationTimestamp.Time).Seconds())
+	}
+}
+
+// recordTransition records an Event when a Ready condition has another status or reason than it
+// had. Steps on the way are no news, and neither is that what was just asked for has come about: an
+// Event for each new tenant would be one write in four.
+func recordTransition(recorder events.EventRecorder, object client.Object, was, is *metav1.Condition) {
+	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	switch {
+	case is.Status == metav1.ConditionTrue && (was == nil || was.Reason == v1alpha1.ReasonPending || was.Reason == v1alpha1.ReasonProgressing):
+	case is.Status == metav1.ConditionTrue:
+		recorder.Eventf(object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", is.Message)
+	case is.Reason != v1alpha1.ReasonProgressing && is.Reason != v1alpha1.ReasonTerminating:
+		recorder.Eventf(object, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+	}
+}

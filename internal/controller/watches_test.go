@@ -1,0 +1,253 @@
+package controller
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+// updated is the event by which a watch tells of a change. The object that is given stays as it is.
+func updated[T client.Object](object T, change func(T)) event.UpdateEvent {
+	was, is := object.DeepCopyObject().(T), object.DeepCopyObject().(T)
+	was.SetResourceVersion("1")
+	is.SetResourceVersion("2")
+	change(is)
+	return event.UpdateEvent{ObjectOld: was, ObjectNew: is}
+}
+
+// resynced is the event by which a watch shows an object again that has not changed.
+func resynced(object client.Object) event.UpdateEvent {
+	object.SetResourceVersion("1")
+	return event.UpdateEvent{ObjectOld: object, ObjectNew: object}
+}
+
+// enqueued are the requests that end up in a queue, and when.
+func enqueued(t *testing.T, act func(queue)) map[string]time.Duration {
+	t.Helper()
+	result := map[string]time.Duration{}
+	synctest.Test(t, func(*testing.T) {
+		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+		start := time.Now()
+		go func() {
+			for {
+				request, shutdown := q.Get()
+				if shutdown {
+					return
+				}
+				result[request.Name] = time.Since(start)
+				q.Done(request)
+			}
+		}()
+		act(q)
+		<-time.After(time.Hour) // No real one passes in here.
+		q.ShutDown()
+		synctest.Wait()
+	})
+	return result
+}
+
+func TestWhichChangesOfATenantAreLookedAt(t *testing.T) {
+	tenant := builders.Tenant("acme").Finalizers(naming.FinalizerTenant).Generation(1).Build()
+	for _, test := range []struct {
+		name  string
+		event event.UpdateEvent
+		want  bool
+	}{
+		{"a resync", resynced(tenant.DeepCopy()), true},
+		{"the spec", updated(tenant, func(is *v1alpha1.Tenant) { is.Generation = 2 }), true},
+		{"the deletion", updated(tenant, func(is *v1alpha1.Tenant) { is.DeletionTimestamp = new(metav1.Now()) }), true},
+		{"a finalizer", updated(tenant, func(is *v1alpha1.Tenant) { is.Finalizers = nil }), true},
+		{"a label", updated(tenant, func(is *v1alpha1.Tenant) { is.Labels = map[string]string{"a": "b"} }), true},
+		{"an annotation", updated(tenant, func(is *v1alpha1.Tenant) { is.Annotations = map[string]string{"a": "b"} }), true},
+		{"an owner reference", updated(tenant, func(is *v1alpha1.Tenant) { is.OwnerReferences = []metav1.OwnerReference{{UID: "x"}} }), true},
+		{"the status, which the operator writes itself", updated(tenant, func(is *v1alpha1.Tenant) { is.Status = rolling }), false},
+		{"who owns which field", updated(tenant, func(is *v1alpha1.Tenant) {
+			is.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+		}), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := tenantNews(test.event); got != test.want {
+				t.Errorf("it is looked at: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestWhichChangesOfAPodAreLookedAt(t *testing.T) {
+	fine := builders.Pod("acme", "app-1").Waiting("app", "ContainerCreating", "").Build()
+	trouble := builders.Pod("acme", "app-1").Waiting("app", "ImagePullBackOff", "Back-off").Build()
+	for _, test := range []struct {
+		name string
+		got  bool
+		want bool
+	}{
+		{"a new pod", podNews.Create(event.CreateEvent{Object: fine}), false},
+		{"a pod that was in trouble before the operator started", podNews.Create(event.CreateEvent{Object: trouble}), true},
+		{"a pod gets into trouble", podNews.Update(event.UpdateEvent{ObjectOld: fine, ObjectNew: trouble}), true},
+		{"a pod is out of trouble", podNews.Update(event.UpdateEvent{ObjectOld: trouble, ObjectNew: fine}), true},
+		{
+			"a pod is in another trouble",
+			podNews.Update(updated(trouble, func(is *corev1.Pod) { is.Status.ContainerStatuses[0].State.Waiting.Reason = "ErrImagePull" })), true,
+		},
+		{
+			"a pod says the same trouble in other words",
+			podNews.Update(updated(trouble, func(is *corev1.Pod) { is.Status.ContainerStatuses[0].State.Waiting.Message = "back-off 20s" })), false,
+		},
+		{"a pod gets on", podNews.Update(updated(fine, func(is *corev1.Pod) { is.Status.Phase = corev1.PodRunning })), false},
+		{"a pod is gone, as its Deployment tells", podNews.Delete(event.DeleteEvent{Object: trouble}), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.got != test.want {
+				t.Errorf("it is looked at: %t, want %t", test.got, test.want)
+			}
+		})
+	}
+}
+
+func TestWhichChangesOfATenantsObjectsAreLookedAt(t *testing.T) {
+	config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "app-config"}}
+	deployment := builders.Deployment("acme", "app", 2).Build()
+	budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "app", Generation: 1}}
+	ten := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("10")}
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "tenant"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: ten},
+		Status:     corev1.ResourceQuotaStatus{Hard: ten, Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")}},
+	}
+	atOnce := map[string]time.Duration{"acme": 0}
+	for _, test := range []struct {
+		name  string
+		event event.UpdateEvent
+		want  map[string]time.Duration
+	}{
+		{"a resync of a Deployment", resynced(deployment.DeepCopy()), nil},
+		{"a resync of a ConfigMap", resynced(config.DeepCopy()), nil},
+		{"a resync of a quota", resynced(quota.DeepCopy()), nil},
+		{"a setting", updated(config, func(is *corev1.ConfigMap) { is.Data = map[string]string{"X": "y"} }), atOnce},
+		{"a label of a ConfigMap", updated(config, func(is *corev1.ConfigMap) { is.Labels = map[string]string{"a": "b"} }), atOnce},
+		{"the spec of a Deployment", updated(deployment, func(is *appsv1.Deployment) { is.Generation = 2 }), atOnce},
+		{"a label of a Deployment", updated(deployment, func(is *appsv1.Deployment) { is.Labels = map[string]string{"a": "b"} }), atOnce},
+		{"the status of a Deployment", updated(deployment, func(is *appsv1.Deployment) { is.Status.ReadyReplicas = 2 }), atOnce},
+		{"who owns which field of a Deployment", updated(deployment, func(is *appsv1.Deployment) {
+			is.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+		}), nil},
+		{"the spec of a PodDisruptionBudget", updated(budget, func(is *policyv1.PodDisruptionBudget) {
+			is.Generation, is.Spec.MaxUnavailable = 2, new(intstr.FromInt32(2))
+		}), atOnce},
+		{"the status of a PodDisruptionBudget, which nobody reads", updated(budget, func(is *policyv1.PodDisruptionBudget) {
+			is.Status.CurrentHealthy = 2
+		}), nil},
+		{"the spec of a quota", updated(quota, func(is *corev1.ResourceQuota) {
+			is.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("99")}
+		}), atOnce},
+		{"a quota comes into force", updated(quota, func(is *corev1.ResourceQuota) {
+			is.Status.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("20")}
+		}), atOnce},
+		{"the usage of a quota", updated(quota, func(is *corev1.ResourceQuota) {
+			is.Status.Used = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("2")}
+		}), map[string]time.Duration{"acme": usageInterval}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := enqueued(t, func(q queue) { objectUpdated(t.Context(), test.event, q) })
+			if !maps.Equal(got, test.want) {
+				t.Errorf("it is looked at: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestWhichServersATenantHasToDoWith(t *testing.T) {
+	onShared := naming.DatabaseFinalizer("shared")
+	placed := func(tenant *v1alpha1.Tenant) *v1alpha1.Tenant {
+		tenant.Status.Conditions = []metav1.Condition{{
+			Type: v1alpha1.ConditionDatabaseReady, Status: metav1.ConditionTrue, ObservedGeneration: 1,
+		}}
+		return tenant
+	}
+	deleted := func(tenant *v1alpha1.Tenant) *v1alpha1.Tenant {
+		tenant.DeletionTimestamp = new(metav1.Now())
+		return tenant
+	}
+	for _, test := range []struct {
+		name           string
+		tenant         *v1alpha1.Tenant
+		servers, waits []string
+	}{
+		{"no database", builders.Tenant("acme").Build(), nil, nil},
+		{"to be placed", builders.Tenant("acme").Database("shared").Build(), []string{"shared"}, []string{"shared"}},
+		{
+			"being placed", builders.Tenant("acme").Finalizers(naming.FinalizerTenant, onShared).Database("shared").Build(),
+			[]string{"shared"}, []string{"shared"},
+		},
+		{
+			"placed", placed(builders.Tenant("acme").Generation(1).Finalizers(naming.FinalizerTenant, onShared).Database("shared").Build()),
+			[]string{"shared"}, nil,
+		},
+		{
+			"placed, and changed since", placed(builders.Tenant("acme").Generation(2).Finalizers(onShared).Database("shared").Build()),
+			[]string{"shared"}, []string{"shared"},
+		},
+		{
+			"placed on another server than the spec says", builders.Tenant("acme").Finalizers(onShared).Database("other").Build(),
+			[]string{"shared", "other"}, []string{"shared", "other"},
+		},
+		{
+			"placed, and being deleted", deleted(placed(builders.Tenant("acme").Finalizers(onShared).Database("shared").Build())),
+			[]string{"shared"}, []string{"shared"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := serversOf(test.tenant); !slices.Equal(got, test.servers) {
+				t.Errorf("it has to do with %q, want %q", got, test.servers)
+			}
+			if got := serversWaitedFor(test.tenant); !slices.Equal(got, test.waits) {
+				t.Errorf("it waits for %q, want %q", got, test.waits)
+			}
+		})
+	}
+}
+
+func TestTheCacheKeepsWhatIsRead(t *testing.T) {
+	mine := metav1.ManagedFieldsEntry{Manager: naming.FieldOwner}
+	status := metav1.ManagedFieldsEntry{Manager: "kube-controller-manager", Subresource: "status"}
+	foreign := metav1.ManagedFieldsEntry{Manager: "kubectl-edit"}
+	config := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{mine, status, foreign}},
+		Data:       map[string]string{"LOG_LEVEL": "info"},
+	}
+	if _, err := trim(config); err != nil {
+		t.Fatal(err)
+	}
+	if len(config.ManagedFields) != 1 || config.ManagedFields[0].Manager != "kubectl-edit" || len(config.Data) != 1 {
+		t.Errorf("of a ConfigMap it keeps %+v", config)
+	}
+	pod := builders.Pod("acme", "app-1").Waiting("app", "ImagePullBackOff", "Back-off").Build()
+	pod.Labels, pod.ManagedFields = naming.AppLabels("acme"), []metav1.ManagedFieldsEntry{foreign}
+	pod.Spec.Containers = []corev1.Container{{Name: "app"}}
+	if _, err := trim(pod); err != nil {
+		t.Fatal(err)
+	}
+	if len(pod.Spec.Containers) > 0 || len(pod.ManagedFields) > 0 || len(pod.Labels) == 0 || inTrouble(pod) != "ImagePullBackOff" {
+		t.Errorf("of a Pod it keeps %+v", pod)
+	}
+	if object, err := trim("something else"); err != nil || object != "something else" {
+		t.Errorf("of something else it makes %v, %v", object, err)
+	}
+}

@@ -1,0 +1,140 @@
+package database
+
+import "fmt"
+
+// Action is one step towards what a tenant wants. It prints as a short phrase without secrets.
+type Action interface {
+	fmt.Stringer
+	action()
+}
+
+// Register enters a name for the tenant in the registry, unless the server is full.
+type Register struct {
+	UID, Tenant, Name string
+	Isolation         Isolation
+	// Capacity is how many active tenants the server takes; nil means any number.
+	Capacity *int32
+}
+
+// Adopt moves the entry of a retained database to the tenant, unless the server is full.
+type Adopt struct {
+	UID, Tenant, Name string
+	// Capacity is how many active tenants the server takes; nil means any number.
+	Capacity *int32
+}
+
+// CreateOwner creates the role, without login, that owns what is in the tenant's database.
+type CreateOwner struct{ Role string }
+
+// CreateLogin creates a login as a member of the owner role. Without a password it can't log in.
+type CreateLogin struct {
+	Login, Owner    string
+	ConnectionLimit int32
+	Password        Sensitive
+}
+
+// GrantOwner makes a login a member of the owner role.
+type GrantOwner struct{ Login, Owner string }
+
+// SetLoginRole makes the sessions of a login start as the owner role, so that what they create
+// belongs to it.
+type SetLoginRole struct{ Login, Owner string }
+
+// EnableLogin lets a login in with this password and limit.
+type EnableLogin struct {
+	Login           string
+	ConnectionLimit int32
+	Password        Sensitive
+}
+
+// DisableLogin takes LOGIN and the password away. Sessions that are open stay.
+type DisableLogin struct{ Login string }
+
+// RestrictRole takes SUPERUSER, CREATEDB, CREATEROLE, REPLICATION and BYPASSRLS away.
+type RestrictRole struct{ Role string }
+
+// CreateDatabase creates an empty database of [PlatformOwner] that nobody can connect to yet.
+type CreateDatabase struct{ Database string }
+
+// RevokePublic takes all privileges on a database from PUBLIC.
+type RevokePublic struct{ Database string }
+
+// GrantDatabase gives the owner role CONNECT, CREATE and TEMPORARY on the database.
+type GrantDatabase struct{ Database, Owner string }
+
+// OpenDatabase lets those who have CONNECT in, up to the limit.
+type OpenDatabase struct {
+	Database        string
+	ConnectionLimit int32
+}
+
+// SecureSchema hands the schema public of the database from PUBLIC to the owner role.
+type SecureSchema struct{ Database, Owner string }
+
+// MarkSecured notes in the registry that the schema public of the database, as it is now, has
+// been handed over, so that it can be known without connecting to it.
+type MarkSecured struct{ Name string }
+
+// TerminateSessions ends the sessions of the logins and waits until they are gone.
+type TerminateSessions struct{ Logins [2]string }
+
+// MarkRetained notes in the registry that the tenant is gone and its data kept.
+type MarkRetained struct{ Name string }
+
+// UnsetTemplate takes IS_TEMPLATE from a database.
+type UnsetTemplate struct{ Database string }
+
+// DropDatabase drops a database and ends all sessions in it.
+type DropDatabase struct{ Database string }
+
+// DropRoles drops roles, those that exist.
+type DropRoles struct{ Roles []string }
+
+// Deregister removes the tenant's entry from the registry.
+type Deregister struct{ UID, Name string }
+
+func (a Register) String() string       { return "register " + a.Name + " for tenant " + a.Tenant }
+func (a Adopt) String() string          { return "adopt " + a.Name + " for tenant " + a.Tenant }
+func (a CreateOwner) String() string    { return "create owner role " + a.Role }
+func (a CreateLogin) String() string    { return "create login " + a.Login }
+func (a GrantOwner) String() string     { return "grant " + a.Owner + " to " + a.Login }
+func (a SetLoginRole) String() string   { return "set role of " + a.Login + " to " + a.Owner }
+func (a EnableLogin) String() string    { return "enable login " + a.Login }
+func (a DisableLogin) String() string   { return "disable login " + a.Login }
+func (a RestrictRole) String() string   { return "restrict role " + a.Role }
+func (a CreateDatabase) String() string { return "create database " + a.Database }
+func (a RevokePublic) String() string   { return "revoke database " + a.Database + " from public" }
+func (a GrantDatabase) String() string  { return "grant database " + a.Database + " to " + a.Owner }
+func (a OpenDatabase) String() string   { return "open database " + a.Database }
+func (a SecureSchema) String() string   { return "secure schema public of " + a.Database }
+func (a MarkSecured) String() string    { return "mark " + a.Name + " secured" }
+func (a TerminateSessions) String() string {
+	return "terminate sessions of " + a.Logins[0] + " and " + a.Logins[1]
+}
+func (a MarkRetained) String() string  { return "mark " + a.Name + " retained" }
+func (a UnsetTemplate) String() string { return "unset template " + a.Database }
+func (a DropDatabase) String() string  { return "drop database " + a.Database }
+func (a DropRoles) String() string     { return fmt.Sprintf("drop roles %v", a.Roles) }
+func (a Deregister) String() string    { return "deregister " + a.Name }
+
+func (Register) action()          {}
+func (Adopt) action()             {}
+func (CreateOwner) action()       {}
+func (CreateLogin) action()       {}
+func (GrantOwner) action()        {}
+func (SetLoginRole) action()      {}
+func (EnableLogin) action()       {}
+func (DisableLogin) action()      {}
+func (RestrictRole) action()      {}
+func (CreateDatabase) action()    {}
+func (RevokePublic) action()      {}
+func (GrantDatabase) action()     {}
+func (OpenDatabase) action()      {}
+func (SecureSchema) action()      {}
+func (MarkSecured) action()       {}
+func (TerminateSessions) action() {}
+func (MarkRetained) action()      {}
+func (UnsetTemplate) action()     {}
+func (DropDatabase) action()      {}
+func (DropRoles) action()         {}
+func (Deregister) action()        {}

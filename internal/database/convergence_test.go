@@ -1,0 +1,200 @@
+package database_test
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// after returns what a server has after the action. The real thing is tested on PostgreSQL, in
+// package postgres; this one makes every crash cheap to try.
+func after(t *testing.T, o database.Observed, action database.Action) database.Observed {
+	t.Helper()
+	o = clone(o)
+	logins := database.Logins(o.Name)
+	login := func(name string) **database.Role {
+		if name == o.Name {
+			return &o.Owner
+		}
+		if name == logins[0] {
+			return &o.Logins[0]
+		}
+		return &o.Logins[1]
+	}
+	switch a := action.(type) {
+	case database.Register:
+		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: a.Isolation, State: database.RegistrationActive}
+	case database.Adopt:
+		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: database.IsolationDatabase, State: database.RegistrationActive}
+		o.Holder = nil
+	case database.CreateOwner:
+		o.Owner = &database.Role{ConnectionLimit: -1}
+	case database.CreateLogin:
+		role := &database.Role{CanLogin: a.Password != "", ConnectionLimit: a.ConnectionLimit, MemberOfOwner: true}
+		if a.Password != "" {
+			role.Verifier = database.Sensitive(database.Verifier(string(a.Password)))
+		}
+		*login(a.Login) = role
+	case database.GrantOwner:
+		(*login(a.Login)).MemberOfOwner = true
+	case database.SetLoginRole:
+		(*login(a.Login)).SetRole = a.Owner
+	case database.EnableLogin:
+		role := *login(a.Login)
+		role.CanLogin, role.ConnectionLimit = true, a.ConnectionLimit
+		role.Verifier = database.Sensitive(database.Verifier(string(a.Password)))
+	case database.DisableLogin:
+		role := *login(a.Login)
+		role.CanLogin, role.Verifier = false, ""
+	case database.RestrictRole:
+		(*login(a.Role)).Privileged = false
+	case database.CreateDatabase:
+		o.Database = &database.Database{Owner: database.PlatformOwner, ConnectionLimit: -1, PublicAccess: true}
+	case database.RevokePublic:
+		o.Database.PublicAccess = false
+	case database.GrantDatabase:
+		o.Database.OwnerAccess = true
+	case database.OpenDatabase:
+		o.Database.AllowConnections, o.Database.ConnectionLimit = true, a.ConnectionLimit
+	case database.MarkSecured:
+		o.Database.Secured = true
+	case database.MarkRetained:
+		o.Registration.State = database.RegistrationRetained
+	case database.UnsetTemplate:
+		o.Database.IsTemplate = false
+	case database.DropDatabase:
+		o.Database = nil
+	case database.DropRoles:
+		o.Owner, o.Logins = nil, [2]*database.Role{}
+	case database.Deregister:
+		o.Registration = nil
+	case database.SecureSchema, database.TerminateSessions:
+	default:
+		t.Fatalf("no transition for %T", action)
+	}
+	return o
+}
+
+func clone(o database.Observed) database.Observed {
+	o.Registration, o.Holder, o.Owner, o.Database = cloned(o.Registration), cloned(o.Holder), cloned(o.Owner), cloned(o.Database)
+	o.Logins = [2]*database.Role{cloned(o.Logins[0]), cloned(o.Logins[1])}
+	return o
+}
+
+func cloned[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	value := *p
+	return &value
+}
+
+// converge plans and applies until nothing is planned, with a crash after every prefix of every
+// plan, and checks that all ways end in a state that settled accepts.
+func converge(t *testing.T, from database.Observed, plan func(database.Observed) ([]database.Action, error), settled func(database.Observed) bool) {
+	t.Helper()
+	actions, err := plan(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(actions) == 0 && !settled(from) {
+		t.Fatalf("nothing is planned for %+v", from)
+	}
+	state := from
+	for _, action := range actions {
+		state = after(t, state, action)
+		crashed, err := plan(state)
+		if err != nil {
+			t.Fatalf("after %s: %v", action, err)
+		}
+		resumed := state
+		for _, next := range crashed {
+			resumed = after(t, resumed, next)
+		}
+		if !settled(resumed) {
+			t.Fatalf("after a crash behind %q, the plan\n%sends in %+v", action, phrases(crashed), resumed)
+		}
+		if left, err := plan(resumed); err != nil || len(left) > 0 {
+			t.Fatalf("after a crash behind %q, a second plan has\n%s(error %v)", action, phrases(left), err)
+		}
+	}
+}
+
+// partialStates are all that crashes and people can leave behind for a registered tenant.
+func partialStates() map[string]database.Observed {
+	states := map[string]database.Observed{
+		"nothing but the registration": {Name: name, Registration: provisioned().Registration},
+	}
+	for label, change := range map[string]func(*database.Observed){
+		"complete":         func(*database.Observed) {},
+		"no owner":         func(o *database.Observed) { o.Owner = nil },
+		"no active login":  func(o *database.Observed) { o.Logins[0] = nil },
+		"no standby login": func(o *database.Observed) { o.Logins[1] = nil },
+		"no database":      func(o *database.Observed) { o.Database = nil },
+		"interrupted drop": func(o *database.Observed) { o.Database.ConnectionLimit = database.InterruptedDrop },
+		"interrupted template": func(o *database.Observed) {
+			o.Database.ConnectionLimit, o.Database.IsTemplate = database.InterruptedDrop, true
+		},
+		"template":    func(o *database.Observed) { o.Database.IsTemplate = true },
+		"closed":      func(o *database.Observed) { o.Database.AllowConnections = false },
+		"public":      func(o *database.Observed) { o.Database.PublicAccess = true },
+		"not granted": func(o *database.Observed) { o.Database.OwnerAccess = false },
+		"not secured": func(o *database.Observed) { o.Database.Secured = false },
+		"just created": func(o *database.Observed) {
+			*o.Database = database.Database{Owner: database.PlatformOwner, ConnectionLimit: -1, PublicAccess: true}
+		},
+		"privileged": func(o *database.Observed) {
+			o.Owner.Privileged, o.Logins[0].Privileged, o.Logins[1].Privileged = true, true, true
+		},
+		"not a member": func(o *database.Observed) { o.Logins[0].MemberOfOwner, o.Logins[1].MemberOfOwner = false, false },
+		"no set role":  func(o *database.Observed) { o.Logins[0].SetRole, o.Logins[1].SetRole = "", "postgres" },
+		"disabled":     func(o *database.Observed) { o.Logins[0].CanLogin, o.Logins[0].Verifier = false, "" },
+		"all log in":   func(o *database.Observed) { o.Owner.CanLogin, o.Logins[1].CanLogin = true, true },
+		"retained":     func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
+	} {
+		states[label] = provisioned(change)
+	}
+	return states
+}
+
+func TestPlanConvergesFromEveryPartialState(t *testing.T) {
+	plan := func(o database.Observed) ([]database.Action, error) { return database.Plan(desired(), o) }
+	settled := func(o database.Observed) bool {
+		if o.Database == nil || o.Logins[0] == nil || !database.Matches(string(o.Logins[0].Verifier), password) {
+			return false
+		}
+		want := provisioned()
+		o = clone(o)
+		want.Logins[0].Verifier, o.Logins[0].Verifier = "", ""
+		want.Logins[1].ConnectionLimit = o.Logins[1].ConnectionLimit
+		want.Database.IsTemplate = o.Database.IsTemplate
+		return reflect.DeepEqual(want, o)
+	}
+	states := partialStates()
+	states["nothing"] = database.Observed{Name: name}
+	for label, state := range states {
+		t.Run(label, func(t *testing.T) { converge(t, state, plan, settled) })
+	}
+	t.Run("adoption", func(t *testing.T) {
+		adopt := func(o database.Observed) ([]database.Action, error) { return database.Plan(desired(adopting), o) }
+		converge(t, retainedByAnother(), adopt, settled)
+	})
+}
+
+func TestRemovalConvergesFromEveryPartialState(t *testing.T) {
+	gone := func(o database.Observed) bool { return reflect.DeepEqual(o, database.Observed{Name: name}) }
+	retained := func(o database.Observed) bool {
+		return o.Database != nil && o.Registration.State == database.RegistrationRetained
+	}
+	for label, state := range partialStates() {
+		t.Run(label, func(t *testing.T) {
+			converge(t, state, func(o database.Observed) ([]database.Action, error) {
+				return database.PlanRemoval(o, database.ReclaimDelete)
+			}, gone)
+			converge(t, state, func(o database.Observed) ([]database.Action, error) {
+				return database.PlanRemoval(o, database.ReclaimRetain)
+			}, func(o database.Observed) bool { return gone(o) || retained(o) })
+		})
+	}
+}

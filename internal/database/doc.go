@@ -1,0 +1,22 @@
+// Package database decides what a tenant's database on a shared PostgreSQL server has to look
+// like and which steps lead there. It is pure: it neither talks to a server nor reads a clock.
+// Package postgres observes a server and carries the steps out:
+//
+//	observed, err := servers.Observe(ctx, server, desired.UID, desired.Name())
+//	actions, err := database.Plan(desired, observed)
+//	err = servers.Execute(ctx, server, actions)
+//
+// Every step can be repeated, and a plan made from whatever an interrupted one left behind ends
+// in the same state. When somebody else changed the server in between, Execute returns a
+// [ChangedError], and the three lines above are run again.
+//
+// # What a tenant gets
+//
+// One opaque name stands for a database, for the role that owns what is in it, and, with _0 and
+// _1 added, for two logins that are members of that role and take turns when the password
+// changes. The database itself belongs to [PlatformOwner]: an owner could lift the connection
+// limit, let other tenants in, or drop it.
+//
+// A registry on the server says which Tenant, by UID, each name was made for. What is not in the
+// registry is not ours, and is neither changed nor dropped.
+package database

@@ -1,0 +1,26 @@
+package database
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+)
+
+// PlatformOwner is the role, without login, that owns the databases of all tenants of a server.
+const PlatformOwner = "tenantry_owner"
+
+const nameDigestLength = 20
+
+// Name returns the name of the database and of the owner role of the Tenant with this UID: t_ and
+// 20 letters or digits. It tells nothing about the tenant, because every role of a server can
+// list the names of all databases and roles.
+func Name(uid string) string {
+	digest := sha256.Sum256([]byte(uid))
+	return "t_" + strings.ToLower(base32.StdEncoding.EncodeToString(digest[:]))[:nameDigestLength]
+}
+
+// Logins returns the two roles by which a tenant whose database has this name logs in. The first
+// is the active one: it has the password. The second stands by.
+func Logins(name string) [2]string {
+	return [2]string{name + "_0", name + "_1"}
+}

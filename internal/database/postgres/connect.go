@@ -1,0 +1,188 @@
+package postgres
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+const (
+	// oldestVersion is the oldest major version of PostgreSQL that all facts used here were
+	// verified on.
+	oldestVersion = 14
+
+	maxConnections    = 8
+	maxConnectionIdle = 5 * time.Minute
+	connectTimeout    = 5 * time.Second
+	// readTimeout bounds Probe and Observe, which answer within milliseconds.
+	readTimeout = 10 * time.Second
+	// changeTimeout bounds a transaction, which may wait for those of other tenants.
+	changeTimeout = 30 * time.Second
+	// databaseTimeout bounds CREATE and DROP DATABASE, which copy files and wait for a checkpoint.
+	databaseTimeout = 2 * time.Minute
+
+	// maxDatabaseChanges is how many CREATE and DROP DATABASE run at a time; more than four make
+	// none of them sooner.
+	maxDatabaseChanges = 4
+)
+
+// sessionSettings hold whatever is set on a database or on the administrator's role. The first
+// two keep others' functions and rights out; the rest are what our SQL relies on.
+var sessionSettings = map[string]string{
+	"search_path":                   "pg_catalog,pg_temp",
+	"role":                          "none",
+	"application_name":              "tenantry",
+	"client_encoding":               "UTF8",
+	"default_transaction_isolation": "read committed",
+	"default_transaction_read_only": "off",
+	"standard_conforming_strings":   "on",
+	"statement_timeout":             strconv.FormatInt(databaseTimeout.Milliseconds(), 10),
+	"synchronous_commit":            "on",
+}
+
+// server is the way to one server.
+type server struct {
+	address database.Server
+	pool    *pgxpool.Pool
+	breaker breaker
+	// users are the calls under way.
+	users sync.WaitGroup
+	// databaseChanges has a place for each CREATE or DROP DATABASE under way.
+	databaseChanges chan struct{}
+}
+
+func newServer(ctx context.Context, address database.Server) (*server, error) {
+	config, err := poolConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, &database.UnsuitableServerError{Server: address.Name, Problem: err.Error(), Err: err}
+	}
+	return &server{address: address, pool: pool, databaseChanges: make(chan struct{}, maxDatabaseChanges)}, nil
+}
+
+func poolConfig(address database.Server) (*pgxpool.Config, error) {
+	uri := url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword(address.Username, string(address.Password)),
+		Host:     address.Address(),
+		Path:     "/" + address.Maintenance(),
+		RawQuery: url.Values{"sslmode": {address.SSLMode}}.Encode(),
+	}
+	config, err := pgxpool.ParseConfig(uri.String())
+	if err != nil {
+		// The cause is left out: it quotes the URI.
+		return nil, &database.UnsuitableServerError{
+			Server:  address.Name,
+			Problem: fmt.Sprintf("host %q, port %d and sslMode %q make no address of PostgreSQL; correct them in its spec", address.Host, address.Port, address.SSLMode),
+		}
+	}
+	if err := trust(config.ConnConfig, address); err != nil {
+		return nil, err
+	}
+	config.ConnConfig.RuntimeParams = sessionSettings
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.MaxConns = maxConnections
+	config.MaxConnIdleTime = maxConnectionIdle
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { return suitable(address, conn.PgConn()) }
+	// A ping would cost every call a round trip. What it would find out, read finds out itself.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	return config, nil
+}
+
+// trust makes connections trust the server's own certificate authorities only.
+func trust(config *pgx.ConnConfig, address database.Server) error {
+	if address.CACert == "" || config.TLSConfig == nil {
+		return nil
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM([]byte(address.CACert)) {
+		return &database.UnsuitableServerError{
+			Server:  address.Name,
+			Problem: "the Secret that spec.caSecretRef names has no certificate in PEM form; put the certificate of the authority that signed the server's into it",
+		}
+	}
+	config.TLSConfig.RootCAs = authorities
+	return nil
+}
+
+// suitable checks what a server reports at the start of every session, without asking.
+func suitable(address database.Server, conn *pgconn.PgConn) error {
+	var problem string
+	switch {
+	case majorVersion(conn) < oldestVersion:
+		problem = fmt.Sprintf("it runs PostgreSQL %s; upgrade it to %d or newer", version(conn), oldestVersion)
+	case conn.ParameterStatus("is_superuser") != "on":
+		problem = fmt.Sprintf("its administrator %q is not a superuser; run ALTER ROLE … SUPERUSER, or name another role in the Secret that spec.adminSecretRef names", address.Username)
+	case conn.ParameterStatus("in_hot_standby") == "on":
+		problem = "it is a standby and takes no changes; set spec.host to the primary"
+	default:
+		return nil
+	}
+	return &database.UnsuitableServerError{Server: address.Name, Problem: problem}
+}
+
+// version returns for example 15.18.
+func version(conn *pgconn.PgConn) string {
+	version, _, _ := strings.Cut(conn.ParameterStatus("server_version"), " ")
+	return version
+}
+
+// majorVersion returns the 15 of 15.18, of 15beta1 and of 15devel.
+func majorVersion(conn *pgconn.PgConn) int {
+	reported := version(conn)
+	end := strings.IndexFunc(reported, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(reported)
+	}
+	major, _ := strconv.Atoi(reported[:end]) // digits or empty
+	return major
+}
+
+// conn is a session in the maintenance database.
+type conn = pgxpool.Conn
+
+// acquire runs a function on a session in the maintenance database, for at most the timeout.
+func (s *server) acquire(ctx context.Context, timeout time.Duration, fn func(context.Context, *conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return s.pool.AcquireFunc(ctx, func(conn *conn) error { return fn(ctx, conn) })
+}
+
+// read runs a function that changes nothing, or can be repeated. A pooled connection that the
+// server has closed since it was used last is no failure of the server: after one, read tries
+// once more on a new connection.
+func (s *server) read(ctx context.Context, fn func(context.Context, *conn) error) error {
+	err := s.acquire(ctx, readTimeout, fn)
+	if connectionLost(err) {
+		s.pool.Reset()
+		err = s.acquire(ctx, readTimeout, fn)
+	}
+	return s.classify(ctx, err)
+}
+
+// connectionLost reports whether an established connection broke.
+func connectionLost(err error) bool {
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return false
+	}
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return !ok || answer.Code == sqlstateAdminShutdown || answer.Code == sqlstateCrashShutdown
+}

@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// observation is a database.Observed as JSON, for the UID $1 and the name $2. The objects are
+// named like its fields.
+const observation = `
+WITH own AS (SELECT * FROM tenantry.tenants WHERE uid = $1),
+	target AS (SELECT coalesce((SELECT name FROM own), $2)::name AS name),
+	owner AS (SELECT * FROM pg_authid WHERE rolname = (SELECT name FROM target))
+SELECT json_build_object(
+	'Name', target.name,
+	'Registration', (SELECT ` + registration + ` FROM own),
+	'Holder', (SELECT ` + registration + ` FROM tenantry.tenants WHERE name = target.name::text AND uid <> $1),
+	'Owner', (SELECT json_build_object(` + roleAttributes + `) FROM owner),
+	'Logins', (SELECT json_agg(CASE WHEN oid IS NOT NULL THEN json_build_object(` + roleAttributes + `,
+			'MemberOfOwner', EXISTS (SELECT FROM pg_auth_members WHERE member = pg_authid.oid AND roleid = (SELECT oid FROM owner)),
+			'SetRole', (SELECT split_part(setting, '=', 2) FROM pg_db_role_setting, unnest(setconfig) AS setting
+				WHERE setrole = pg_authid.oid AND setdatabase = 0 AND setting LIKE 'role=%')) END ORDER BY suffix)
+		FROM (VALUES ('_0'), ('_1')) AS login(suffix) LEFT JOIN pg_authid ON rolname = (target.name || suffix)::name),
+	'Database', (SELECT json_build_object(
+			'Owner', pg_get_userbyid(datdba),
+			'AllowConnections', datallowconn,
+			'ConnectionLimit', datconnlimit,
+			'IsTemplate', datistemplate,
+			'PublicAccess', (SELECT count(*) > 0 FROM ` + databaseACL + ` WHERE grantee = 0),
+			'OwnerAccess', (SELECT count(DISTINCT privilege_type) = 3 FROM ` + databaseACL + ` WHERE grantee = (SELECT oid FROM owner)),
+			'Secured', EXISTS (SELECT FROM tenantry.tenants WHERE name = target.name::text AND secured = pg_database.oid))
+		FROM pg_database WHERE datname = target.name))
+FROM target`
+
+const (
+	registration = `json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Isolation', isolation, 'State', state)`
+
+	roleAttributes = `
+			'CanLogin', rolcanlogin,
+			'Privileged', rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls,
+			'ConnectionLimit', rolconnlimit,
+			'Verifier', rolpassword`
+
+	databaseACL = `aclexplode(coalesce(datacl, acldefault('d', datdba)))`
+)
+
+func observe(ctx context.Context, conn *conn, uid, name string) (database.Observed, error) {
+	observed, err := readObservation(ctx, conn, uid, name)
+	if notHardened(err) {
+		if err := harden(ctx, conn); err != nil {
+			return database.Observed{}, err
+		}
+		observed, err = readObservation(ctx, conn, uid, name)
+	}
+	return observed, err
+}
+
+func readObservation(ctx context.Context, conn *conn, uid, name string) (observed database.Observed, err error) {
+	err = conn.QueryRow(ctx, observation, uid, name).Scan(&observed)
+	return observed, err
+}

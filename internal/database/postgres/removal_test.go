@@ -1,0 +1,263 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/database/postgres"
+)
+
+// adopting returns a new tenant that wants the database of another.
+func adopting(former database.Desired) database.Desired {
+	return newTenant(func(d *database.Desired) { d.Adopt = former.Name() })
+}
+
+var _ = Describe("A deleted tenant", func() {
+	var tenant database.Desired
+
+	BeforeEach(func(ctx SpecContext) {
+		tenant = shared.provisioned(ctx)
+		_, err := shared.session(ctx, tenant, tenant.Name()).Exec(ctx, "CREATE TABLE orders AS SELECT 42 AS number")
+		Expect(err).NotTo(HaveOccurred())
+	})
+
+	Context("with reclaimPolicy Retain", func() {
+		It("leaves its data behind and nobody who could log in", func(ctx SpecContext) {
+			session := shared.session(ctx, tenant, tenant.Name())
+			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
+
+			Expect(session.Ping(ctx)).NotTo(Succeed(), "open sessions are ended")
+			_, err := shared.loginAs(ctx, database.Logins(tenant.Name())[0], string(tenant.Password), tenant.Name())
+			Expect(err).To(haveSQLState("28P01"))
+			Expect(shared.rows(ctx, tenant.Name(), "SELECT number::text FROM orders")).To(Equal([]string{"42"}))
+			Expect(shared.state(ctx, tenant)).To(ContainElements(
+				"registry UID TENANT Database Retained",
+				"role NAME_0 (f,f,f,f,f,f,t) limit 5 password f settings {{role=NAME}} member of {NAME}"))
+
+			status, err := shared.servers.Probe(ctx, shared.address)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(status.Retained[0].Name).To(Equal(tenant.Name()))
+			Expect(status.Retained[0].Tenant).To(Equal(tenant.Tenant))
+			Expect(status.Retained[0].Since).To(BeTemporally("~", time.Now(), time.Minute))
+		}, SpecTimeout(time.Minute))
+
+		It("is not found again under another UID, whatever its name", func(ctx SpecContext) {
+			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
+			recreated := shared.provisioned(ctx, func(d *database.Desired) { d.Tenant = tenant.Tenant })
+			Expect(recreated.Name()).NotTo(Equal(tenant.Name()))
+			Expect(shared.rows(ctx, recreated.Name(), "SELECT relname::text FROM pg_class WHERE relname = 'orders'")).To(BeEmpty())
+		}, SpecTimeout(time.Minute))
+
+		It("is taken over by a tenant that adopts its database", func(ctx SpecContext) {
+			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
+			heir := adopting(tenant)
+			Expect(shared.converge(ctx, heir)).To(Succeed())
+
+			var number int
+			Expect(shared.session(ctx, heir, tenant.Name()).QueryRow(ctx, "SELECT number FROM orders").Scan(&number)).To(Succeed())
+			Expect(number).To(Equal(42))
+			_, err := shared.loginAs(ctx, database.Logins(tenant.Name())[0], string(tenant.Password), tenant.Name())
+			Expect(err).To(haveSQLState("28P01"), "the former tenant's password is void")
+			Expect(shared.state(ctx, heir)).To(ConsistOf(complete(5)))
+
+			before := shared.statements(ctx)
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
+			Expect(shared.statements(ctx)-before).To(Equal(1), "the former tenant has nothing to delete any more")
+			Expect(shared.state(ctx, heir)).To(ConsistOf(complete(5)))
+		}, SpecTimeout(time.Minute))
+
+		It("is taken over by one of two that adopt it at once", func(ctx SpecContext) {
+			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
+			heirs := []database.Desired{adopting(tenant), adopting(tenant), adopting(tenant), adopting(tenant)}
+			failures := atOnce(len(heirs), func(n int) error { return shared.converge(ctx, heirs[n]) })
+			winners := 0
+			for n, err := range failures {
+				if err == nil {
+					winners++
+					shared.session(ctx, heirs[n], tenant.Name())
+					continue
+				}
+				var inUse *database.AdoptInUseError
+				Expect(errors.As(err, &inUse)).To(BeTrue(), "%v", err)
+				Expect(inUse.Name).To(Equal(tenant.Name()))
+			}
+			Expect(winners).To(Equal(1))
+		}, SpecTimeout(time.Minute))
+
+		It("is not taken over by a plan that another was faster than", func(ctx SpecContext) {
+			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
+			first, second := adopting(tenant), adopting(tenant)
+			var plans [2][]database.Action
+			for n, heir := range []database.Desired{first, second} {
+				observed, err := shared.servers.Observe(ctx, shared.address, heir.UID, heir.Name())
+				Expect(err).NotTo(HaveOccurred())
+				plans[n], err = database.Plan(heir, observed)
+				Expect(err).NotTo(HaveOccurred())
+			}
+			Expect(shared.servers.Execute(ctx, shared.address, plans[0])).To(Succeed())
+			Expect(shared.servers.Execute(ctx, shared.address, plans[1])).To(beError[*database.ChangedError]())
+			Expect(shared.state(ctx, first)).To(ConsistOf(complete(5)))
+			shared.session(ctx, first, tenant.Name())
+		}, SpecTimeout(time.Minute))
+
+		It("has its sessions ended after its logins are disabled for all to see", func(ctx SpecContext) {
+			observed, err := shared.servers.Observe(ctx, shared.address, tenant.UID, tenant.Name())
+			Expect(err).NotTo(HaveOccurred())
+			actions, err := database.PlanRemoval(observed, database.ReclaimRetain)
+			Expect(err).NotTo(HaveOccurred())
+			batches := postgres.Statements(actions, shared.major)
+			Expect(batches).To(HaveLen(3))
+			Expect(batches[0].SQL()).To(HaveSuffix("NOLOGIN PASSWORD NULL"))
+			Expect(batches[1].SQL()).To(HavePrefix("SELECT pg_terminate_backend"))
+			Expect(batches[2].SQL()).To(ContainSubstring("Retained"))
+		}, SpecTimeout(time.Minute))
+
+		It("leaves nothing behind when it had no database yet", func(ctx SpecContext) {
+			unfinished := newTenant()
+			shared.runStatements(ctx, unfinished, 4)
+			Expect(shared.remove(ctx, unfinished, database.ReclaimRetain)).To(Succeed())
+			Expect(shared.state(ctx, unfinished)).To(BeEmpty())
+		}, SpecTimeout(time.Minute))
+
+		It("ends in the same state after a crash behind any step", func(ctx SpecContext) {
+			shared.expectRemovalToSurviveCrashes(ctx, database.ReclaimRetain, func(removed database.Desired) {
+				Expect(shared.state(ctx, removed)).To(ContainElement("registry UID TENANT Database Retained"))
+				Expect(shared.state(ctx, removed)).To(ContainElement(HavePrefix("role NAME_0 (f,")))
+			})
+		}, SpecTimeout(2*time.Minute))
+	})
+
+	Context("with reclaimPolicy Delete", func() {
+		It("leaves nothing behind, and a second deletion does nothing", func(ctx SpecContext) {
+			shared.session(ctx, tenant, tenant.Name())
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed(), "also with a session in the database")
+			Expect(shared.state(ctx, tenant)).To(BeEmpty())
+
+			before := shared.statements(ctx)
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
+			Expect(shared.statements(ctx) - before).To(Equal(1))
+		}, SpecTimeout(time.Minute))
+
+		It("leaves nothing behind when somebody made its database a template", func(ctx SpecContext) {
+			shared.exec(ctx, "postgres", "ALTER DATABASE "+tenant.Name()+" IS_TEMPLATE true")
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
+			Expect(shared.state(ctx, tenant)).To(BeEmpty())
+		}, SpecTimeout(time.Minute))
+
+		It("leaves nothing behind when an earlier drop was interrupted", func(ctx SpecContext) {
+			shared.interruptDrop(ctx, tenant)
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
+			Expect(shared.state(ctx, tenant)).To(BeEmpty())
+		}, SpecTimeout(time.Minute))
+
+		It("ends in the same state after a crash behind any step", func(ctx SpecContext) {
+			shared.expectRemovalToSurviveCrashes(ctx, database.ReclaimDelete, func(removed database.Desired) {
+				Expect(shared.state(ctx, removed)).To(BeEmpty())
+			})
+		}, SpecTimeout(2*time.Minute))
+
+		It("says what keeps its roles, and goes on once that is gone", func(ctx SpecContext) {
+			shared.exec(ctx, "postgres", "GRANT CONNECT ON DATABASE postgres TO "+tenant.Name())
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(MatchError(ContainSubstring("privileges for database postgres")))
+			shared.exec(ctx, "postgres", "REVOKE CONNECT ON DATABASE postgres FROM "+tenant.Name())
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
+			Expect(shared.state(ctx, tenant)).To(BeEmpty())
+		}, SpecTimeout(time.Minute))
+
+		It("leaves a database alone that was given to another owner", func(ctx SpecContext) {
+			shared.exec(ctx, "postgres", "ALTER DATABASE "+tenant.Name()+" OWNER TO "+shared.Username)
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(beError[*database.ConflictError]())
+			Expect(shared.rows(ctx, tenant.Name(), "SELECT number::text FROM orders")).To(Equal([]string{"42"}))
+		}, SpecTimeout(time.Minute))
+	})
+
+	It("whose drop was interrupted, but that lives, gets a new database", func(ctx SpecContext) {
+		shared.interruptDrop(ctx, tenant)
+		Expect(shared.converge(ctx, tenant)).To(Succeed())
+		Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
+	}, SpecTimeout(time.Minute))
+})
+
+// interruptDrop leaves a database as PostgreSQL does when DROP DATABASE is interrupted.
+func (i *instance) interruptDrop(ctx context.Context, tenant database.Desired) {
+	GinkgoHelper()
+	i.exec(ctx, "postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = '"+tenant.Name()+"'")
+}
+
+// expectRemovalToSurviveCrashes removes tenants, each with a crash behind one more action.
+func (i *instance) expectRemovalToSurviveCrashes(ctx context.Context, policy database.ReclaimPolicy, removed func(database.Desired)) {
+	GinkgoHelper()
+	for count := 0; ; count++ {
+		tenant := i.provisioned(ctx)
+		observed, err := i.servers.Observe(ctx, i.address, tenant.UID, tenant.Name())
+		Expect(err).NotTo(HaveOccurred())
+		actions, err := database.PlanRemoval(observed, policy)
+		Expect(err).NotTo(HaveOccurred())
+		if count > len(actions) {
+			return
+		}
+		for _, batch := range postgres.Statements(actions[:count], i.major) {
+			for _, statement := range batch.Statements {
+				i.exec(ctx, "postgres", statement)
+			}
+		}
+		Expect(i.remove(ctx, tenant, policy)).To(Succeed(), "behind %d actions", count)
+		removed(tenant)
+	}
+}
+
+var _ = Describe("What is not the tenant's", func() {
+	DescribeTable("is a conflict and left as it is",
+		func(ctx SpecContext, create, check, drop string) {
+			tenant := newTenant()
+			name := tenant.Name()
+			shared.exec(ctx, "postgres", create+name)
+			before := shared.state(ctx, tenant)
+
+			Expect(shared.converge(ctx, tenant)).To(And(
+				beError[*database.ConflictError](),
+				MatchError(ContainSubstring(check+name)),
+				MatchError(ContainSubstring("rename or drop it"))))
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
+			Expect(shared.state(ctx, tenant)).To(Equal(before))
+
+			shared.exec(ctx, "postgres", drop+name)
+			Expect(shared.converge(ctx, tenant)).To(Succeed(), "once it is out of the way")
+		},
+		Entry("a database", "CREATE DATABASE ", "database ", "DROP DATABASE ", SpecTimeout(time.Minute)),
+		Entry("a role", "CREATE ROLE ", "role ", "DROP ROLE ", SpecTimeout(time.Minute)),
+	)
+
+	It("is a conflict also when it came between the roles and the database", func(ctx SpecContext) {
+		tenant := newTenant()
+		shared.runStatements(ctx, tenant, 7)
+		shared.exec(ctx, "postgres", "CREATE DATABASE "+tenant.Name())
+		Expect(shared.converge(ctx, tenant)).To(And(beError[*database.ConflictError](), MatchError(ContainSubstring("belongs to role "+shared.Username))))
+	}, SpecTimeout(time.Minute))
+
+	It("can't be adopted", func(ctx SpecContext) {
+		By("a database that isn't there")
+		heir := newTenant(func(d *database.Desired) { d.Adopt = "t_aaaaaaaaaaaaaaaaaaaa" })
+		Expect(shared.converge(ctx, heir)).To(beError[*database.AdoptNotFoundError]())
+
+		By("a database that is not of Tenantry")
+		shared.exec(ctx, "postgres", "CREATE DATABASE shop")
+		heir.Adopt = "shop"
+		Expect(shared.converge(ctx, heir)).To(beError[*database.AdoptNotFoundError]())
+
+		By("a database that its tenant still uses")
+		tenant := shared.provisioned(ctx)
+		heir.Adopt = tenant.Name()
+		Expect(shared.converge(ctx, heir)).To(And(
+			beError[*database.AdoptInUseError](), MatchError(ContainSubstring("tenant "+tenant.Tenant+" uses it"))))
+		Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
+
+		heir.Adopt = ""
+		Expect(shared.state(ctx, heir)).To(BeEmpty(), "nothing was made for the refused tenant")
+	}, SpecTimeout(time.Minute))
+})

@@ -1,0 +1,136 @@
+package postgres
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// Servers holds connections to database servers, by the name of the server. The zero value is
+// ready to use, and all methods may be called concurrently.
+//
+// While a server is known to be down, Observe and Execute fail at once; Probe always tries and
+// ends that state when it succeeds.
+type Servers struct {
+	mu      sync.Mutex
+	servers map[string]*server
+	closing sync.WaitGroup
+}
+
+// server returns the connections to a server, new ones when the way to reach it has changed. They
+// stay open until the caller calls users.Done.
+func (s *Servers) server(ctx context.Context, address database.Server) (*server, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current := s.servers[address.Name]
+	if current != nil && current.address == address {
+		current.users.Add(1)
+		return current, nil
+	}
+	replacement, err := newServer(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if s.servers == nil {
+		s.servers = map[string]*server{}
+	}
+	s.servers[address.Name] = replacement
+	s.retire(current)
+	replacement.users.Add(1)
+	return replacement, nil
+}
+
+// Forget closes the connections to a server once they are unused. Naming the server again opens
+// new ones.
+func (s *Servers) Forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retire(s.servers[name])
+	delete(s.servers, name)
+}
+
+// Close closes all connections and returns when they are closed. Calls that are under way are
+// finished first.
+func (s *Servers) Close() {
+	s.mu.Lock()
+	for name, current := range s.servers {
+		s.retire(current)
+		delete(s.servers, name)
+	}
+	s.mu.Unlock()
+	s.closing.Wait()
+}
+
+// retire closes connections that nobody can get any more, once their last user is done.
+func (s *Servers) retire(old *server) {
+	if old == nil {
+		return
+	}
+	s.closing.Go(func() {
+		old.users.Wait()
+		old.pool.Close()
+	})
+}
+
+// Probe returns what the server says about itself, and prepares it for tenants if that isn't done:
+// it makes the registry and the role that owns the tenants' databases, and takes the databases
+// that every server has from PUBLIC. A prepared server is only read, in one round trip.
+//
+// Its errors are [database.UnreachableError], [database.AuthenticationError] and
+// [database.UnsuitableServerError].
+func (s *Servers) Probe(ctx context.Context, address database.Server) (database.ServerStatus, error) {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return database.ServerStatus{}, err
+	}
+	defer server.users.Done()
+	var status database.ServerStatus
+	err = server.read(ctx, func(ctx context.Context, conn *conn) error {
+		status, err = probe(ctx, conn)
+		return err
+	})
+	server.breaker.record(err)
+	return status, err
+}
+
+// Observe returns what the server has for the tenant with the UID, under its registered name or
+// else under the given one, in one round trip. Besides the errors of Probe it has none that a
+// tenant could do anything about.
+func (s *Servers) Observe(ctx context.Context, address database.Server, uid, name string) (database.Observed, error) {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return database.Observed{}, err
+	}
+	defer server.users.Done()
+	if err := server.breaker.err(); err != nil {
+		return database.Observed{}, err
+	}
+	var observed database.Observed
+	err = server.read(ctx, func(ctx context.Context, conn *conn) error {
+		observed, err = observe(ctx, conn, uid, name)
+		return err
+	})
+	server.breaker.trip(err)
+	return observed, err
+}
+
+// Execute carries the actions out in order and stops at the first that fails. Besides the errors
+// of Probe it returns a [database.FullError], and a [database.ChangedError] when the server has
+// changed since it was observed. Whatever the error, observing and planning again leads on.
+func (s *Servers) Execute(ctx context.Context, address database.Server, actions []database.Action) error {
+	if len(actions) == 0 {
+		return nil
+	}
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer server.users.Done()
+	if err := server.breaker.err(); err != nil {
+		return err
+	}
+	err = server.execute(ctx, actions)
+	server.breaker.trip(err)
+	return err
+}

@@ -1,0 +1,293 @@
+package postgres_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/database/postgres"
+)
+
+var _ = Describe("A database server", func() {
+	It("is hardened by the first probe, and only read by all others", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		server.exec(ctx, "postgres", "CREATE EXTENSION pg_stat_statements")
+		status, err := server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(status).To(Equal(database.ServerStatus{Version: server.rows(ctx, "postgres", "SELECT split_part(current_setting('server_version'), ' ', 1)")[0]}))
+		Expect(server.rows(ctx, "postgres", `
+			SELECT datname::text FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0`),
+		).To(ConsistOf("template0"), "which nobody can connect to")
+		Expect(server.rows(ctx, "postgres", "SELECT rolcanlogin::text FROM pg_roles WHERE rolname = 'tenantry_owner'")).To(Equal([]string{"false"}))
+
+		By("probing again, also as a restarted operator")
+		for _, operator := range []*instance{server, server.replica()} {
+			before := server.statements(ctx)
+			_, err = operator.servers.Probe(ctx, operator.address)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(server.statements(ctx)-before).To(Equal(1), "one statement")
+		}
+
+		By("probing after somebody let PUBLIC in")
+		server.exec(ctx, "postgres", "GRANT CONNECT ON DATABASE template1 TO PUBLIC")
+		_, err = server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(server.rows(ctx, "postgres", "SELECT count(*)::text FROM pg_database, aclexplode(datacl) WHERE datname = 'template1' AND grantee = 0")).To(Equal([]string{"0"}))
+	}, SpecTimeout(time.Minute))
+
+	It("is hardened once by any number of operators at once", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		replicas := make([]*instance, 6)
+		for n := range replicas {
+			replicas[n] = server.replica()
+		}
+		tenant := newTenant()
+		Expect(atOnce(len(replicas), func(n int) error {
+			if n%2 == 0 {
+				return replicas[n].converge(ctx, tenant)
+			}
+			_, err := replicas[n].servers.Probe(ctx, server.address)
+			return err
+		})).To(HaveEach(BeNil()))
+		Expect(server.state(ctx, tenant)).To(ConsistOf(complete(5)))
+	}, SpecTimeout(time.Minute))
+
+	It("lists its newest 100 retained databases and counts all", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		server.provisioned(ctx)
+		server.exec(ctx, "postgres", `INSERT INTO tenantry.tenants (uid, tenant, name, isolation, state, since)
+			SELECT n, 'former-' || n, 't_' || n, 'Database', 'Retained', now() - n * interval '1 hour' FROM generate_series(1, 130) AS n`)
+		status, err := server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(status.Tenants).To(Equal(1))
+		Expect(status.RetainedTotal).To(Equal(130))
+		Expect(status.Retained).To(HaveLen(100))
+		Expect(status.Retained[0].Tenant).To(Equal("former-1"))
+		Expect(status.Retained[99].Tenant).To(Equal("former-100"))
+	}, SpecTimeout(time.Minute))
+
+	It("that goes away fails fast, and works again once it is back", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		tenant := server.provisioned(ctx)
+
+		Expect(server.Kill()).To(Succeed())
+		_, err := server.step(ctx, newTenant())
+		Expect(err).To(beError[*database.UnreachableError]())
+		Expect(err).To(MatchError(ContainSubstring("database server shared-eu does not answer at " + server.address.Address())))
+
+		Expect(server.Restart(ctx)).To(Succeed())
+		_, err = server.step(ctx, tenant)
+		Expect(err).To(beError[*database.UnreachableError](), "tenants wait for a probe")
+		Expect(server.servers.Execute(ctx, server.address, []database.Action{database.CreateOwner{Role: "t_late"}})).To(beError[*database.UnreachableError]())
+		status, err := server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(status.Tenants).To(Equal(1))
+		Expect(server.step(ctx, tenant)).To(BeEmpty())
+	}, SpecTimeout(time.Minute))
+
+	It("that was restarted between two calls is no failure", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		tenant := server.provisioned(ctx)
+		Expect(server.Kill()).To(Succeed())
+		Expect(server.Restart(ctx)).To(Succeed())
+		Expect(server.step(ctx, tenant)).To(BeEmpty())
+
+		Expect(server.Stop()).To(Succeed())
+		Expect(server.Restart(ctx)).To(Succeed())
+		_, err := server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+	}, SpecTimeout(time.Minute))
+
+	It("that accepts connections and never answers is given up in time, and does not hold up the next call", func(ctx SpecContext) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(listener.Close)
+		address := database.Server{Name: "mute", Host: "127.0.0.1", Port: int32(listener.Addr().(*net.TCPAddr).Port), SSLMode: "disable", Username: "operator"}
+		servers := &postgres.Servers{}
+		DeferCleanup(servers.Close)
+
+		start := time.Now()
+		_, err = servers.Probe(ctx, address)
+		Expect(err).To(And(beError[*database.UnreachableError](), MatchError(ContainSubstring("no answer in time"))))
+		Expect(time.Since(start)).To(BeNumerically("<", 8*time.Second))
+		start = time.Now()
+		_, err = servers.Observe(ctx, address, "uid", "t_x")
+		Expect(err).To(beError[*database.UnreachableError]())
+		Expect(time.Since(start)).To(BeNumerically("<", 100*time.Millisecond))
+	}, SpecTimeout(time.Minute))
+
+	It("that refuses connections because all are taken is unreachable", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		server.exec(ctx, "postgres", "ALTER ROLE operator CONNECTION LIMIT 0")
+		server.exec(ctx, "postgres", "ALTER ROLE operator NOSUPERUSER") // limits don't hold for superusers
+		_, err := server.servers.Probe(ctx, server.address)
+		Expect(err).To(And(beError[*database.UnreachableError](), MatchError(ContainSubstring("too many connections"))))
+	}, SpecTimeout(time.Minute))
+
+	It("that refuses the administrator's password says so, and takes the right one", func(ctx SpecContext) {
+		servers := &postgres.Servers{}
+		DeferCleanup(servers.Close)
+		wrong := shared.address
+		wrong.Password = "not-the-password"
+		_, err := servers.Probe(ctx, wrong)
+		Expect(err).To(beError[*database.AuthenticationError]())
+		Expect(err).To(MatchError(And(
+			ContainSubstring(`refuses to log the administrator "operator" in`),
+			ContainSubstring("correct username and password in the Secret"),
+			Not(ContainSubstring("not-the-password")))))
+		_, err = servers.Observe(ctx, wrong, "uid", "t_x")
+		Expect(err).To(beError[*database.AuthenticationError]())
+
+		_, err = servers.Observe(ctx, shared.address, "uid", "t_x")
+		Expect(err).NotTo(HaveOccurred(), "with another password it is another way to the server")
+	}, SpecTimeout(time.Minute))
+
+	DescribeTable("that can't take tenants is refused with what to do",
+		func(ctx SpecContext, change func(*database.Server), prepare []string, message string) {
+			server := startInstance(ctx)
+			for _, sql := range prepare {
+				server.exec(ctx, "postgres", sql)
+			}
+			change(&server.address)
+			_, err := server.servers.Probe(ctx, server.address)
+			Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring(message))))
+			_, err = server.servers.Observe(ctx, server.address, "uid", "t_x")
+			Expect(err).To(HaveOccurred())
+		},
+		Entry("its administrator is no superuser", func(*database.Server) {}, []string{"ALTER ROLE operator NOSUPERUSER CREATEROLE CREATEDB"},
+			`its administrator "operator" is not a superuser`, SpecTimeout(time.Minute)),
+		Entry("it has no maintenance database", func(s *database.Server) { s.MaintenanceDatabase = "absent" }, nil,
+			`it has no database "absent"; create that`, SpecTimeout(time.Minute)),
+		Entry("it has no SSL mode", func(s *database.Server) { s.SSLMode = "perhaps" }, nil,
+			`and sslMode "perhaps" make no address of PostgreSQL`, SpecTimeout(time.Minute)),
+		Entry("its authority is no certificate", func(s *database.Server) { s.SSLMode, s.CACert = "verify-full", "none" }, nil,
+			"has no certificate in PEM form", SpecTimeout(time.Minute)),
+	)
+
+	It("keeps its registry in another database when told so", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		server.exec(ctx, "postgres", "CREATE DATABASE platform")
+		server.address.MaintenanceDatabase = "platform"
+		server.provisioned(ctx)
+		Expect(server.rows(ctx, "platform", "SELECT state FROM tenantry.tenants")).To(Equal([]string{"Active"}))
+		Expect(server.rows(ctx, "postgres", `
+			SELECT datname::text FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0`)).To(ConsistOf("template0"))
+	}, SpecTimeout(time.Minute))
+
+	It("is believed only with a certificate that its authority signed", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		authority := server.serveTLS(ctx)
+		encrypted := func() []string {
+			return server.rows(ctx, "postgres", "SELECT ssl::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'tenantry'")
+		}
+		server.address.SSLMode, server.address.CACert = "verify-full", authority
+		_, err := server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(encrypted()).To(Equal([]string{"true"}))
+		server.servers.Forget(server.address.Name)
+
+		for _, mode := range []string{"verify-ca", "verify-full"} {
+			server.address.SSLMode, server.address.CACert = mode, ""
+			_, err = server.servers.Probe(ctx, server.address)
+			Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring("its certificate is not trusted"))), mode)
+		}
+		server.address.SSLMode, server.address.CACert, server.address.Host = "verify-full", authority, "localhost"
+		_, err = server.servers.Probe(ctx, server.address)
+		Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring("localhost"))))
+		server.address.SSLMode = "verify-ca"
+		_, err = server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+	}, SpecTimeout(time.Minute))
+
+	It("loses its sessions when it is forgotten or all are closed", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		sessions := func() []string {
+			return server.rows(ctx, "postgres", "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'tenantry'")
+		}
+		_, err := server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(sessions()).To(HaveLen(1))
+		server.servers.Forget(server.address.Name)
+		Eventually(sessions).Should(BeEmpty())
+
+		_, err = server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		server.servers.Close()
+		Eventually(sessions).Should(BeEmpty())
+	}, SpecTimeout(time.Minute))
+
+	It("is reached the new way as soon as that changes, and calls under way can be repeated", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		former := server.address
+		server.address.Password = database.Sensitive(database.GeneratePassword())
+		server.exec(ctx, "postgres", "CREATE ROLE successor SUPERUSER LOGIN PASSWORD '"+database.Verifier(string(server.address.Password))+"'")
+		server.address.Username = "successor"
+
+		all := make([]database.Desired, 12)
+		for n := range all {
+			all[n] = newTenant()
+		}
+		failures := atOnce(len(all), func(n int) error {
+			operator := *server
+			if n%2 == 0 {
+				operator.address = former
+			}
+			return operator.converge(ctx, all[n])
+		})
+		Expect(failures).To(HaveEach(BeNil()))
+		for _, tenant := range all {
+			Expect(server.state(ctx, tenant)).To(ConsistOf(complete(5)))
+		}
+		Eventually(func() []string {
+			return server.rows(ctx, "postgres", "SELECT DISTINCT usename::text FROM pg_stat_activity WHERE application_name = 'tenantry'")
+		}).Should(Or(Equal([]string{"successor"}), Equal([]string{"operator"})), "the sessions of the other way are closed")
+	}, SpecTimeout(time.Minute))
+})
+
+// serveTLS gives the server a certificate for 127.0.0.1 and returns the PEM of its authority.
+func (i *instance) serveTLS(ctx context.Context) string {
+	GinkgoHelper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	Expect(err).NotTo(HaveOccurred())
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "database"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	Expect(err).NotTo(HaveOccurred())
+	privateKey, err := x509.MarshalPKCS8PrivateKey(key)
+	Expect(err).NotTo(HaveOccurred())
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+
+	info, err := os.Stat(i.DataDir)
+	Expect(err).NotTo(HaveOccurred())
+	owner := info.Sys().(*syscall.Stat_t)
+	for name, content := range map[string][]byte{
+		"server.crt": authority,
+		"server.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateKey}),
+	} {
+		path := filepath.Join(i.DataDir, name)
+		Expect(os.WriteFile(path, content, 0o600)).To(Succeed())
+		Expect(os.Chown(path, int(owner.Uid), int(owner.Gid))).To(Succeed())
+	}
+	i.exec(ctx, "postgres", "ALTER SYSTEM SET ssl = on")
+	i.exec(ctx, "postgres", "SELECT pg_reload_conf()")
+	Eventually(func() string { return strings.Join(i.rows(ctx, "postgres", "SHOW ssl"), "") }).Should(Equal("on"))
+	return string(authority)
+}

@@ -1,0 +1,243 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	launcher "github.com/tenantry/tenantry/hack/postgres"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/database/postgres"
+)
+
+func TestPostgres(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	RunSpecs(t, "Databases on PostgreSQL")
+}
+
+// instance is a PostgreSQL server, the way the operator reaches it, and the connections of one
+// operator to it.
+type instance struct {
+	*launcher.Server
+	address database.Server
+	servers *postgres.Servers
+	// major is the server's major version.
+	major int
+}
+
+// shared is the server of all specs that neither stop nor reconfigure one.
+var shared *instance
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	shared = startInstance(ctx)
+	shared.exec(ctx, "postgres", "ALTER SYSTEM SET log_statement = 'all'")
+	shared.exec(ctx, "postgres", "SELECT pg_reload_conf()")
+	shared.exec(ctx, "postgres", "CREATE EXTENSION pg_stat_statements")
+	_, err := shared.servers.Probe(ctx, shared.address)
+	Expect(err).NotTo(HaveOccurred())
+}, NodeTimeout(2*time.Minute))
+
+// startInstance starts a server of its own for the running spec or suite. The operator's
+// administrator is a superuser beside the launcher's, so that the statements of either can be told
+// apart.
+func startInstance(ctx context.Context) *instance {
+	GinkgoHelper()
+	dir, err := os.MkdirTemp("", "tenantry-database-")
+	Expect(err).NotTo(HaveOccurred())
+	Expect(os.Chmod(dir, 0o755)).To(Succeed())
+	server, err := launcher.Start(ctx, launcher.Options{Dir: filepath.Join(dir, "postgres"), EndWithStarter: true, Progress: GinkgoWriter})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return errors.Join(server.Remove(), os.RemoveAll(dir)) })
+
+	made := &instance{Server: server, servers: &postgres.Servers{}}
+	DeferCleanup(made.servers.Close)
+	made.address = database.Server{
+		Name: "shared-eu", Host: server.Host, Port: int32(server.Port), SSLMode: "disable",
+		Username: "operator", Password: database.Sensitive(database.GeneratePassword()),
+	}
+	made.major, err = strconv.Atoi(made.rows(ctx, "postgres", "SELECT (current_setting('server_version_num')::int / 10000)::text")[0])
+	Expect(err).NotTo(HaveOccurred())
+	made.exec(ctx, "postgres", fmt.Sprintf("CREATE ROLE operator SUPERUSER LOGIN PASSWORD '%s'", database.Verifier(string(made.address.Password))))
+	return made
+}
+
+// exec runs SQL as the launcher's superuser, not through the operator's code.
+func (i *instance) exec(ctx context.Context, databaseName, sql string) {
+	GinkgoHelper()
+	conn, err := pgx.Connect(ctx, i.URL(databaseName))
+	Expect(err).NotTo(HaveOccurred())
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	Expect(err).NotTo(HaveOccurred(), sql)
+}
+
+// rows returns the first column of a query as the launcher's superuser.
+func (i *instance) rows(ctx context.Context, databaseName, sql string, args ...any) []string {
+	GinkgoHelper()
+	conn, err := pgx.Connect(ctx, i.URL(databaseName))
+	Expect(err).NotTo(HaveOccurred())
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, sql, args...)
+	Expect(err).NotTo(HaveOccurred())
+	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	Expect(err).NotTo(HaveOccurred(), sql)
+	return values
+}
+
+// loginAs opens a session of a tenant as its app does.
+func (i *instance) loginAs(ctx context.Context, login, password, databaseName string) (*pgx.Conn, error) {
+	uri := fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", login, password, i.address.Address(), databaseName)
+	return pgx.Connect(ctx, uri)
+}
+
+// session opens a session of a tenant that ends with the spec.
+func (i *instance) session(ctx context.Context, tenant database.Desired, name string) *pgx.Conn {
+	GinkgoHelper()
+	conn, err := i.loginAs(ctx, database.Logins(name)[0], string(tenant.Password), name)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// step observes, plans and executes once.
+func (i *instance) step(ctx context.Context, tenant database.Desired) ([]database.Action, error) {
+	observed, err := i.servers.Observe(ctx, i.address, tenant.UID, tenant.Name())
+	if err != nil {
+		return nil, err
+	}
+	actions, err := database.Plan(tenant, observed)
+	if err != nil {
+		return nil, err
+	}
+	return actions, i.servers.Execute(ctx, i.address, actions)
+}
+
+// converge steps, as the operator does, until nothing is left to do.
+func (i *instance) converge(ctx context.Context, tenant database.Desired) error {
+	for {
+		actions, err := i.step(ctx, tenant)
+		var changed *database.ChangedError
+		switch {
+		case errors.As(err, &changed):
+		case err != nil:
+			return err
+		case len(actions) == 0:
+			return nil
+		}
+	}
+}
+
+// remove does for a deleted tenant what converge does for a living one.
+func (i *instance) remove(ctx context.Context, tenant database.Desired, policy database.ReclaimPolicy) error {
+	for {
+		observed, err := i.servers.Observe(ctx, i.address, tenant.UID, tenant.Name())
+		if err != nil {
+			return err
+		}
+		actions, err := database.PlanRemoval(observed, policy)
+		if err != nil || len(actions) == 0 {
+			return err
+		}
+		err = i.servers.Execute(ctx, i.address, actions)
+		var changed *database.ChangedError
+		if err != nil && !errors.As(err, &changed) {
+			return err
+		}
+	}
+}
+
+var tenants int
+
+// newTenant returns a tenant that no other spec knows.
+func newTenant(changes ...func(*database.Desired)) database.Desired {
+	tenants++
+	tenant := database.Desired{
+		UID:             fmt.Sprintf("5b0c4c3e-0000-4000-8000-%012d", tenants),
+		Tenant:          fmt.Sprintf("customer-%d", tenants),
+		Isolation:       database.IsolationDatabase,
+		ConnectionLimit: 5,
+		Password:        database.Sensitive(database.GeneratePassword()),
+	}
+	for _, change := range changes {
+		change(&tenant)
+	}
+	return tenant
+}
+
+// provisioned returns a new tenant whose database is ready.
+func (i *instance) provisioned(ctx context.Context, changes ...func(*database.Desired)) database.Desired {
+	GinkgoHelper()
+	tenant := newTenant(changes...)
+	Expect(i.converge(ctx, tenant)).To(Succeed())
+	return tenant
+}
+
+// state lists all that a server has under the name of a tenant, with the name and the tenant
+// replaced, so that the states of two tenants can be compared.
+func (i *instance) state(ctx context.Context, tenant database.Desired) []string {
+	GinkgoHelper()
+	name := tenant.Name()
+	lines := i.rows(ctx, "postgres", `
+		SELECT format('registry %s %s %s %s', uid, tenant, isolation, state) FROM tenantry.tenants WHERE name = $1
+		UNION ALL
+		SELECT format('role %s %s limit %s password %s settings %s member of %s', rolname,
+			(rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, rolinherit), rolconnlimit,
+			rolpassword IS NOT NULL,
+			(SELECT array_agg(setconfig) FROM pg_db_role_setting WHERE setrole = r.oid),
+			(SELECT array_agg(roleid::regrole) FROM pg_auth_members WHERE member = r.oid))
+		FROM pg_authid r WHERE rolname IN ($1, $1 || '_0', $1 || '_1')
+		UNION ALL
+		SELECT format('database %s of %s open %s template %s limit %s acl %s settings %s', datname, datdba::regrole, datallowconn,
+			datistemplate, datconnlimit, datacl,
+			(SELECT array_agg(setconfig) FROM pg_db_role_setting WHERE setdatabase = d.oid))
+		FROM pg_database d WHERE datname = $1
+		ORDER BY 1`, name)
+	if len(i.rows(ctx, "postgres", "SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn AND datconnlimit <> -2", name)) > 0 {
+		lines = append(lines, i.rows(ctx, name, `
+			SELECT format('schema %s of %s acl %s', nspname, nspowner::regrole, nspacl) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'`)...)
+	}
+	replacer := strings.NewReplacer(name, "NAME", tenant.UID, "UID", tenant.Tenant, "TENANT")
+	for n := range lines {
+		lines[n] = replacer.Replace(lines[n])
+	}
+	return lines
+}
+
+// statements counts the statements that the operator has sent.
+func (i *instance) statements(ctx context.Context) int {
+	GinkgoHelper()
+	count, err := strconv.Atoi(i.rows(ctx, "postgres", "SELECT coalesce(sum(calls), 0)::text FROM pg_stat_statements WHERE userid = 'operator'::regrole")[0])
+	Expect(err).NotTo(HaveOccurred())
+	return count
+}
+
+// haveSQLState matches an error that PostgreSQL returned with this code.
+func haveSQLState(code string) OmegaMatcher {
+	return WithTransform(func(err error) string {
+		var answer *pgconn.PgError
+		if !errors.As(err, &answer) {
+			return fmt.Sprintf("no answer of PostgreSQL: %v", err)
+		}
+		return answer.Code
+	}, Equal(code))
+}
+
+// beError matches an error of this type, at any depth.
+func beError[T error]() OmegaMatcher {
+	return WithTransform(func(err error) bool {
+		var target T
+		return errors.As(err, &target)
+	}, BeTrue())
+}

@@ -1,0 +1,62 @@
+package database
+
+import (
+	"cmp"
+	"net"
+	"strconv"
+	"time"
+)
+
+// Server says how to reach a PostgreSQL server as its administrator, who must be a superuser.
+type Server struct {
+	// Name is the name of the DatabaseServer.
+	Name string
+	// Host is a DNS name or an IP address.
+	Host string
+	// Port is the TCP port.
+	Port int32
+	// SSLMode is disable, require, verify-ca or verify-full, as in libpq.
+	SSLMode string
+	// CACert is the PEM of the authorities that may have signed the server's certificate, for
+	// verify-ca and verify-full. Empty means those that the operator's machine trusts.
+	CACert string
+	// Username is the administrator's role.
+	Username string
+	// Password is the administrator's password.
+	Password Sensitive
+	// MaintenanceDatabase is the database that the registry is in; empty means postgres.
+	MaintenanceDatabase string
+}
+
+// Address returns the server's host and port in the form host:port.
+func (s Server) Address() string {
+	return net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port)))
+}
+
+// Maintenance returns the database that the registry is in.
+func (s Server) Maintenance() string {
+	return cmp.Or(s.MaintenanceDatabase, "postgres")
+}
+
+// ServerStatus is what a server says about itself.
+type ServerStatus struct {
+	// Version is the version of PostgreSQL, for example 15.18.
+	Version string
+	// Tenants is the number of tenants that have their database on the server. Retained databases
+	// don't count.
+	Tenants int
+	// RetainedTotal is the number of databases whose tenant is gone.
+	RetainedTotal int
+	// Retained are the newest 100 of them, newest first.
+	Retained []RetainedDatabase
+}
+
+// RetainedDatabase is a database that was kept when its tenant was deleted.
+type RetainedDatabase struct {
+	// Name is the name of the database, for [Desired.Adopt].
+	Name string
+	// Tenant is the name that its Tenant had.
+	Tenant string
+	// Since is when the tenant gave it up.
+	Since time.Time
+}

@@ -1,0 +1,126 @@
+package database
+
+import "cmp"
+
+// Isolation is how tenants are kept apart on a server.
+type Isolation string
+
+// IsolationDatabase gives a tenant its own database and roles on a shared server.
+const IsolationDatabase Isolation = "Database"
+
+// ReclaimPolicy is what becomes of a database whose tenant is deleted.
+type ReclaimPolicy string
+
+// The reclaim policies.
+const (
+	// ReclaimRetain keeps database and roles, disables the logins and ends their sessions.
+	ReclaimRetain ReclaimPolicy = "Retain"
+	// ReclaimDelete drops database and roles.
+	ReclaimDelete ReclaimPolicy = "Delete"
+)
+
+// Desired is what a tenant wants.
+type Desired struct {
+	// UID is the UID of the Tenant; the registry goes by it.
+	UID string
+	// Tenant is the name of the Tenant, for people who read the registry.
+	Tenant string
+	// Isolation is IsolationDatabase.
+	Isolation Isolation
+	// ConnectionLimit is how many connections the tenant may have at a time.
+	ConnectionLimit int32
+	// Password is the password of the active login.
+	Password Sensitive
+	// Adopt is the name of a retained database to take over; empty means a new database.
+	Adopt string
+	// Capacity is how many tenants the server takes; nil means any number.
+	Capacity *int32
+}
+
+// Name returns the name to observe the tenant's database by: that of the adopted database, or
+// the one made from the UID.
+func (d Desired) Name() string {
+	return cmp.Or(d.Adopt, Name(d.UID))
+}
+
+// Observed is what the server has for a tenant. With Name alone it is a server that has nothing.
+type Observed struct {
+	// Name is the name that roles and database were looked up by: that of the tenant's own
+	// registration, or else the one that was asked for.
+	Name string
+	// Registration is the entry of the tenant's UID in the registry; nil if there is none.
+	Registration *Registration
+	// Holder is the entry that has Name for another UID; nil if there is none.
+	Holder *Registration
+	// Owner is the role Name; nil if there is none.
+	Owner *Role
+	// Logins are the roles of [Logins]; nil where there is none.
+	Logins [2]*Role
+	// Database is the database Name; nil if there is none.
+	Database *Database
+}
+
+// RegistrationState says whether a registered name is in use.
+type RegistrationState string
+
+// The states of a registration.
+const (
+	// RegistrationActive : the tenant uses it.
+	RegistrationActive RegistrationState = "Active"
+	// RegistrationRetained : its tenant was deleted, its data was kept.
+	RegistrationRetained RegistrationState = "Retained"
+)
+
+// Registration is an entry of the server's registry: whom a name was made for.
+type Registration struct {
+	// UID is the UID of the Tenant.
+	UID string
+	// Tenant is the name of the Tenant.
+	Tenant string
+	// Name is the name of database and roles.
+	Name string
+	// Isolation is what was made.
+	Isolation Isolation
+	// State says whether it is in use.
+	State RegistrationState
+}
+
+// Role is a role as the server has it.
+type Role struct {
+	// CanLogin is the attribute LOGIN.
+	CanLogin bool
+	// Privileged reports whether it has any of SUPERUSER, CREATEDB, CREATEROLE, REPLICATION and
+	// BYPASSRLS.
+	Privileged bool
+	// ConnectionLimit is its limit of connections, -1 for none.
+	ConnectionLimit int32
+	// Verifier is the stored password, empty for none.
+	Verifier Sensitive
+	// MemberOfOwner reports whether it is a member of the role Name; of logins only.
+	MemberOfOwner bool
+	// SetRole is the role that its sessions start with; of logins only.
+	SetRole string
+}
+
+// Database is a database as the server has it.
+type Database struct {
+	// Owner is the role it belongs to.
+	Owner string
+	// AllowConnections is whether anybody can connect.
+	AllowConnections bool
+	// ConnectionLimit is its limit of connections: -1 for none, [InterruptedDrop] after an
+	// interrupted DROP DATABASE.
+	ConnectionLimit int32
+	// IsTemplate is the attribute IS_TEMPLATE, which keeps a database from being dropped.
+	IsTemplate bool
+	// PublicAccess reports whether PUBLIC, that is every role of the server, has any privilege.
+	PublicAccess bool
+	// OwnerAccess reports whether the role Name has CONNECT, CREATE and TEMPORARY.
+	OwnerAccess bool
+	// Secured reports whether the schema public in it has been handed to the role Name.
+	Secured bool
+}
+
+// InterruptedDrop is the connection limit by which PostgreSQL marks a database whose DROP DATABASE
+// was interrupted. Its files may be gone in part; it can only be dropped.
+const InterruptedDrop = -2

@@ -1,0 +1,101 @@
+package desired
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// SecretKeyPassword is the key of the tenant's Secret with the password. It is the one value in the
+// Secret that isn't made from others.
+const SecretKeyPassword = "password"
+
+const (
+	secretKeyCA = "ca.crt"
+	// caMountPath is where the app finds secretKeyCA.
+	caMountPath = "/var/run/secrets/tenantry.dev/database"
+)
+
+// libpqVariables are the keys of the Secret that the app gets as environment variables: those of
+// libpq (https://www.postgresql.org/docs/current/libpq-envars.html) and the twelve-factor one.
+var libpqVariables = []string{"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER"}
+
+// pgpassEscape is for what separates the fields of a password file, as the colons of an IPv6 address.
+var pgpassEscape = strings.NewReplacer(`\`, `\\`, `:`, `\:`)
+
+// secret has the keys of CloudNativePG's application Secret
+// (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of
+// the Service Binding specification (https://servicebinding.io/spec/core/1.1.0/).
+func secret(in Inputs) Object {
+	if in.Login == nil {
+		return nil
+	}
+	server, login := in.Server, in.Login
+	host, port, mode := server.Spec.Host, strconv.Itoa(int(server.Spec.Port)), string(server.Spec.SSLMode)
+	uri := databaseURI(server, login)
+	values := map[string]string{
+		"type": "postgresql", "provider": "tenantry",
+		"host": host, "port": port, "dbname": login.Database, "user": login.Username,
+		"username": login.Username, SecretKeyPassword: login.Password,
+		"uri": uri, "jdbc-uri": jdbcURI(server, login),
+		"pgpass": pgpass(host, port, login.Database, login.Username, login.Password),
+		"PGHOST": host, "PGPORT": port, "PGDATABASE": login.Database,
+		"PGUSER": login.Username, "PGPASSWORD": login.Password, "PGSSLMODE": mode,
+		"DATABASE_URL": uri,
+	}
+	if server.Status.CABundle != "" {
+		values[secretKeyCA] = server.Status.CABundle
+	}
+	data := make(map[string][]byte, len(values))
+	for key, value := range values {
+		data[key] = []byte(value)
+	}
+	return &corev1.Secret{
+		ObjectMeta: meta(in.Tenant, in.Tenant.Spec.Database.Credentials.SecretName),
+		Type:       corev1.SecretTypeOpaque,
+		Data:       data,
+	}
+}
+
+// pgpass is a line of libpq's password file (https://www.postgresql.org/docs/current/libpq-pgpass.html).
+func pgpass(fields ...string) string {
+	for i, field := range fields {
+		fields[i] = pgpassEscape.Replace(field)
+	}
+	return strings.Join(fields, ":") + "\n"
+}
+
+func databaseURI(server *v1alpha1.DatabaseServer, login *Login) string {
+	uri := url.URL{
+		Scheme: "postgresql",
+		User:   url.UserPassword(login.Username, login.Password),
+		Host:   hostPort(server),
+		Path:   login.Database,
+	}
+	uri.RawQuery = sslQuery(server).Encode()
+	return uri.String()
+}
+
+func jdbcURI(server *v1alpha1.DatabaseServer, login *Login) string {
+	query := sslQuery(server)
+	query.Set("user", login.Username)
+	query.Set("password", login.Password)
+	return "jdbc:postgresql://" + hostPort(server) + "/" + login.Database + "?" + query.Encode()
+}
+
+func hostPort(server *v1alpha1.DatabaseServer) string {
+	return net.JoinHostPort(server.Spec.Host, strconv.Itoa(int(server.Spec.Port)))
+}
+
+func sslQuery(server *v1alpha1.DatabaseServer) url.Values {
+	query := url.Values{"sslmode": {string(server.Spec.SSLMode)}}
+	if server.Status.CABundle != "" {
+		query.Set("sslrootcert", caMountPath+"/"+secretKeyCA)
+	}
+	return query
+}

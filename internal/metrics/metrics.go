@@ -1,0 +1,46 @@
+// Package metrics holds all metrics that the operator offers beyond those of controller-runtime.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+var (
+	// ObjectChanges counts the writes of tenants' objects.
+	ObjectChanges = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tenantry_object_changes_total",
+		Help: "Objects of tenants that were created, configured or deleted, by kind and outcome.",
+	}, []string{"kind", "outcome"})
+
+	// DatabaseChanges counts how often the database of a tenant was changed.
+	DatabaseChanges = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tenantry_database_changes_total",
+		Help: "Changes of a tenant's database and roles, by server and result.",
+	}, []string{"server", "result"})
+
+	// ProvisioningSeconds is the time from a Tenant's creation to the first time that it is Ready.
+	ProvisioningSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "tenantry_tenant_provisioning_seconds",
+		Help:    "Time from the creation of a Tenant to the first time that it was Ready.",
+		Buckets: prometheus.ExponentialBuckets(0.25, 2, 12),
+	})
+
+	// ServerUp says which database servers answer.
+	ServerUp = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenantry_database_server_up",
+		Help: "1 while the database server answers and is prepared for tenants, else 0.",
+	}, []string{"server"})
+)
+
+func init() {
+	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, ProvisioningSeconds, ServerUp)
+}
+
+// Result is the value of a label that says how something ended.
+func Result(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "success"
+}

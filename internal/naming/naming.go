@@ -1,0 +1,86 @@
+// Package naming is where every name that the operator gives stands: labels, annotations,
+// finalizers, and the names of a tenant's objects.
+package naming
+
+import "strings"
+
+const (
+	// FieldOwner is the name under which the operator's writes stand in metadata.managedFields.
+	FieldOwner = "tenantry"
+
+	// LabelManagedBy is on every object that the operator manages, with the value ManagedBy; the
+	// operator watches by it. See
+	// https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of LabelManagedBy.
+	ManagedBy = "tenantry"
+	// LabelTenant is on every object of a tenant, its namespace and pods included; its value is the
+	// tenant's name.
+	LabelTenant = "tenantry.dev/tenant"
+	// LabelAppName tells the parts of a tenant's app from other pods of the tenant.
+	LabelAppName = "app.kubernetes.io/name"
+
+	// AnnotationDisplayName carries the tenant's display name on its namespace.
+	AnnotationDisplayName = "tenantry.dev/display-name"
+	// AnnotationSettings is on the app's pods; it changes with the ConfigMap and the Secret that the
+	// app gets its environment from, and so restarts the app.
+	AnnotationSettings = "tenantry.dev/settings"
+
+	// FinalizerTenant stays on a Tenant as long as its namespace may exist.
+	FinalizerTenant = "tenantry.dev/tenant"
+
+	// finalizerDatabasePrefix and a server's name make the finalizer that stays on a Tenant as long
+	// as anything of it may be on that server. It is thus also the record of where the tenant's
+	// database was placed, written before the first SQL statement.
+	finalizerDatabasePrefix = "database.tenantry.dev/"
+)
+
+// Names of the objects in a tenant's namespace.
+const (
+	// App names the app's Deployment, Service, ServiceAccount, PodDisruptionBudget and container.
+	App = "app"
+	// AppConfig names the ConfigMap with the tenant's config.
+	AppConfig = "app-config"
+	// AppPort names the app's port.
+	AppPort = "http"
+	// Quota names the ResourceQuota.
+	Quota = "tenant"
+	// ContainerLimits names the LimitRange.
+	ContainerLimits = "containers"
+	// PolicyDenyAll names the NetworkPolicy that forbids all that no other one allows.
+	PolicyDenyAll = "deny-all"
+	// PolicyAllowDNS names the NetworkPolicy that opens the way to the cluster's DNS.
+	PolicyAllowDNS = "allow-dns"
+	// PolicyAllowTenant names the NetworkPolicy that lets the tenant's pods reach each other.
+	PolicyAllowTenant = "allow-tenant"
+	// PolicyAllowDatabase names the NetworkPolicy that opens the way to the tenant's database.
+	PolicyAllowDatabase = "allow-database"
+	// PolicyAllowSpec names the NetworkPolicy with the rules of the tenant's spec.network.
+	PolicyAllowSpec = "allow-spec"
+)
+
+// DatabaseFinalizer is the finalizer of a tenant that has, or may have, something on a server.
+func DatabaseFinalizer(server string) string {
+	return finalizerDatabasePrefix + server
+}
+
+// DatabaseServers are the servers that the given finalizers say a tenant may have something on.
+func DatabaseServers(finalizers []string) []string {
+	var servers []string
+	for _, finalizer := range finalizers {
+		if server, found := strings.CutPrefix(finalizer, finalizerDatabasePrefix); found {
+			servers = append(servers, server)
+		}
+	}
+	return servers
+}
+
+// ManagedLabels are the labels of an object that is managed for a tenant.
+func ManagedLabels(tenant string) map[string]string {
+	return map[string]string{LabelManagedBy: ManagedBy, LabelTenant: tenant}
+}
+
+// AppLabels are the labels that select the pods of a tenant's app.
+func AppLabels(tenant string) map[string]string {
+	return map[string]string{LabelAppName: App, LabelTenant: tenant}
+}

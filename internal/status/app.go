@@ -1,0 +1,128 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// Texts of Kubernetes' quota admission plugin (k8s.io/apiserver/pkg/admission/plugin/resourcequota).
+var quotaExceeded = regexp.MustCompile(`exceeded quota: [^,]+, (.*)$`)
+
+const quotaUnknown = "status unknown for quota"
+
+// harmless are the reasons of a waiting container for which nothing is wrong.
+var harmless = []string{"", "ContainerCreating", "PodInitializing"}
+
+func appInPlace(o Observation) state {
+	deployment := o.Deployment
+	if _, missing := o.Problems[v1alpha1.ConditionDatabaseReady]; missing && deployment == nil {
+		return progressing("The app waits for its database.")
+	}
+	if deployment == nil || deployment.Status.ObservedGeneration < deployment.Generation {
+		return progressing("The app is being rolled out.")
+	}
+	want, have := ptr.Deref(deployment.Spec.Replicas, 1), deployment.Status
+	if want == 0 && have.Replicas == 0 {
+		return state{status: "True", reason: v1alpha1.ReasonScaledToZero, message: "The app has zero replicas."}
+	}
+	if have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want {
+		return ready("%d of %d replicas are available.", want, want)
+	}
+	for _, find := range []func(Observation) (state, bool){refused, podTrouble, deadlineExceeded} {
+		if trouble, found := find(o); found {
+			return trouble
+		}
+	}
+	return rollout(want, have)
+}
+
+// rollout tells how far along the app is.
+func rollout(want int32, have appsv1.DeploymentStatus) state {
+	available := min(have.UpdatedReplicas, have.AvailableReplicas)
+	if former := have.Replicas - want; available >= want && former > 0 {
+		return progressing("%d of %d replicas are available, with %d more to end.", want, want, former)
+	}
+	return progressing("%d of %d replicas are available.", available, want)
+}
+
+// refused tells of pods that the API server doesn't let the app create.
+func refused(o Observation) (state, bool) {
+	failure := deploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure)
+	if failure == nil || failure.Status != corev1.ConditionTrue {
+		return state{}, false
+	}
+	if strings.Contains(failure.Message, quotaUnknown) {
+		return progressing("The app waits until the cluster has counted the new quota."), true
+	}
+	if numbers := quotaExceeded.FindStringSubmatch(failure.Message); numbers != nil {
+		return notReady(v1alpha1.ReasonQuotaExceeded, fmt.Sprintf(
+			"The app's pods need more than the quota leaves: %s. Raise spec.quota, or lower spec.app.resources or spec.app.replicas.",
+			numbers[1])), true
+	}
+	return notReady(v1alpha1.ReasonForbidden, fmt.Sprintf("The API server refuses the app's pods: %s.", failure.Message)), true
+}
+
+// podTrouble lets the newest pod in trouble speak, since it has the newest settings.
+func podTrouble(o Observation) (state, bool) {
+	pods := slices.Clone(o.Pods)
+	slices.SortFunc(pods, func(a, b corev1.Pod) int {
+		return cmp.Or(
+			b.CreationTimestamp.Compare(a.CreationTimestamp.Time),
+			cmp.Compare(a.Name, b.Name),
+		)
+	})
+	for _, pod := range pods {
+		if !pod.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if reason, message := PodTrouble(&pod); reason != "" {
+			return notReady(reason, fmt.Sprintf("Pod %s does not run: %s.", pod.Name, strings.TrimSuffix(message, "."))), true
+		}
+	}
+	return state{}, false
+}
+
+// PodTrouble is what keeps a pod from running, in the words of the scheduler or the kubelet; empty if
+// nothing does.
+func PodTrouble(pod *corev1.Pod) (reason, message string) {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
+			return condition.Reason, condition.Message
+		}
+	}
+	for _, container := range append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...) {
+		if waiting := container.State.Waiting; waiting != nil && !slices.Contains(harmless, waiting.Reason) {
+			return waiting.Reason, cmp.Or(waiting.Message, waiting.Reason)
+		}
+	}
+	if pod.Status.Phase == corev1.PodFailed {
+		return cmp.Or(pod.Status.Reason, "PodFailed"), cmp.Or(pod.Status.Message, "it failed")
+	}
+	return "", ""
+}
+
+func deadlineExceeded(o Observation) (state, bool) {
+	condition := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
+	if condition == nil || condition.Status != corev1.ConditionFalse {
+		return state{}, false
+	}
+	return notReady(condition.Reason, fmt.Sprintf("The app's pods do not become ready: %s", condition.Message)), true
+}
+
+func deploymentCondition(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
+	for i := range deployment.Status.Conditions {
+		if deployment.Status.Conditions[i].Type == kind {
+			return &deployment.Status.Conditions[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package status_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/diff"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+// answering is the observation of a server that answers.
+func answering(t *testing.T) status.ServerObservation {
+	t.Helper()
+	return status.ServerObservation{
+		Server: builders.Stored(t, builders.DatabaseServer("shared", "pg.example").Build()),
+		Answer: database.ServerStatus{
+			Version: "15.18", Tenants: 412, RetainedTotal: 3,
+			Retained: []database.RetainedDatabase{{Name: "t_brewsrmdqcfqkxdoaomm", Tenant: "globex", Since: created.Add(123456789)}},
+		},
+		Addresses: []string{"192.0.2.10", "2001:db8::10"},
+		CABundle:  "PEM",
+		Now:       created,
+	}
+}
+
+func TestAServerThatAnswers(t *testing.T) {
+	o := answering(t)
+	result := status.OfServer(o)
+	if got := conditions(result.Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
+		t.Errorf("its conditions are %v", got)
+	}
+	checkConditions(t, result.Conditions, 1)
+	if result.Version != "15.18" || *result.Tenants != 412 || *result.RetainedDatabases != 3 || result.CABundle != "PEM" ||
+		!slices.Equal(result.Addresses, o.Addresses) || result.ObservedGeneration != 1 {
+		t.Errorf("its status is %+v", result)
+	}
+	if len(result.Retained) != 1 || result.Retained[0].Name != "t_brewsrmdqcfqkxdoaomm" || result.Retained[0].Tenant != "globex" ||
+		!result.Retained[0].Since.Time.Equal(created) {
+		t.Errorf("its retained databases are %v", result.Retained)
+	}
+}
+
+func TestAServerThatDoesNotAnswerKeepsWhatItSaid(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		problem status.Problem
+		want    map[string]string
+	}{
+		{
+			"it is down", status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."},
+			map[string]string{"Ready": "False Unreachable", "Reconciling": "True Unreachable"},
+		},
+		{
+			"it refuses the admin", status.Problem{Reason: v1alpha1.ReasonAuthenticationFailed, Message: "The password is wrong.", Stalled: true},
+			map[string]string{"Ready": "False AuthenticationFailed", "Stalled": "True AuthenticationFailed"},
+		},
+		{
+			"its Secret is gone", status.Problem{Reason: v1alpha1.ReasonSecretNotFound, Message: "There is no Secret.", Stalled: true},
+			map[string]string{"Ready": "False SecretNotFound", "Stalled": "True SecretNotFound"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := answering(t)
+			o.Server.Status = stored(t, status.OfServer(o))
+			before := o.Server.DeepCopy()
+			o = status.ServerObservation{Server: o.Server, Problem: &test.problem, Addresses: []string{"192.0.2.11"}, Now: later}
+			o.Server.Generation = 2
+			result := status.OfServer(o)
+			if got := conditions(result.Conditions); !equality.Semantic.DeepEqual(got, test.want) {
+				t.Error(diff.Diff(test.want, got))
+			}
+			checkConditions(t, result.Conditions, 2)
+			if message := condition(t, result.Conditions, "Ready").Message; message != test.problem.Message {
+				t.Errorf("Ready says %q", message)
+			}
+			want := before.Status.DeepCopy()
+			want.Conditions, want.ObservedGeneration, want.Addresses = result.Conditions, 2, []string{"192.0.2.11"}
+			if !equality.Semantic.DeepEqual(result, *want) {
+				t.Errorf("it forgot something:\n%s", diff.Diff(*want, result))
+			}
+		})
+	}
+}
+
+func TestAServerThatComesBackIsReadySinceThen(t *testing.T) {
+	o := answering(t)
+	o.Problem = &status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."}
+	o.Server.Status = stored(t, status.OfServer(o))
+	o.Problem, o.Now = nil, later
+	ready := condition(t, status.OfServer(o).Conditions, "Ready")
+	if ready.Status != "True" || !ready.LastTransitionTime.Time.Equal(later) {
+		t.Errorf("Ready is %v", ready)
+	}
+}
+
+func TestAServerThatStaysAsItIsHasTheStatusItHad(t *testing.T) {
+	o := answering(t)
+	o.Server.Status = stored(t, status.OfServer(o))
+	o.Now = o.Now.Add(time.Minute)
+	if next := status.OfServer(o); !equality.Semantic.DeepEqual(o.Server.Status, next) {
+		t.Errorf("it changes without a reason:\n%s", diff.Diff(o.Server.Status, next))
+	}
+}
+
+func TestAServerForgetsRetainedDatabasesThatWereTakenOver(t *testing.T) {
+	o := answering(t)
+	o.Server.Status = stored(t, status.OfServer(o))
+	o.Answer.Retained, o.Answer.RetainedTotal = nil, 0
+	if result := status.OfServer(o); len(result.Retained) > 0 || *result.RetainedDatabases != 0 {
+		t.Errorf("it still has %v", result.Retained)
+	}
+}

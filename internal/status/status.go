@@ -1,0 +1,223 @@
+// Package status says what a tenant's status is. It is pure: an Observation goes in, a status comes
+// out, and the time is part of the Observation.
+package status
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// Observation is all that a tenant's status depends on.
+type Observation struct {
+	// Tenant is the tenant, with the status that it has so far.
+	Tenant *v1alpha1.Tenant
+	// Problems say, by condition type, what keeps a part from being in place. A part without a
+	// problem is in place.
+	Problems map[string]Problem
+	// Database is where the tenant's database is; nil while it has none.
+	Database *v1alpha1.TenantDatabaseStatus
+	// Quota is the tenant's ResourceQuota as the cluster has it; nil if it has none.
+	Quota *corev1.ResourceQuota
+	// Deployment is the tenant's app as the cluster has it; nil if it has none.
+	Deployment *appsv1.Deployment
+	// Pods are the app's pods as the cluster has them.
+	Pods []corev1.Pod
+	// Now is the time of the observation.
+	Now time.Time
+}
+
+// Problem says why a part of a tenant isn't in place.
+type Problem struct {
+	// Reason is the condition's reason.
+	Reason string
+	// Message is a sentence that says what is wrong and what to do about it.
+	Message string
+	// Stalled says that trying again won't help; somebody has to change something.
+	Stalled bool
+}
+
+// parts are the conditions of a tenant's parts, in the order in which they are put in place; the
+// first one that isn't True explains why the tenant isn't Ready.
+var parts = []part{
+	{v1alpha1.ConditionNamespaceReady, always, namespaceInPlace},
+	{v1alpha1.ConditionQuotaReady, always, quotaInPlace},
+	{v1alpha1.ConditionNetworkReady, always, networkInPlace},
+	{v1alpha1.ConditionAccessReady, always, accessInPlace},
+	{v1alpha1.ConditionDatabaseReady, hasDatabase, databaseInPlace},
+	{v1alpha1.ConditionAppReady, hasApp, appInPlace},
+}
+
+// part is what a condition of its own is about.
+type part struct {
+	condition string
+	applies   func(v1alpha1.TenantSpec) bool
+	inPlace   func(Observation) state
+}
+
+func always(v1alpha1.TenantSpec) bool           { return true }
+func hasDatabase(spec v1alpha1.TenantSpec) bool { return spec.Database != nil }
+func hasApp(spec v1alpha1.TenantSpec) bool      { return spec.App != nil }
+
+// state is what a condition says.
+type state struct {
+	status  metav1.ConditionStatus
+	reason  string
+	message string
+	stalled bool
+}
+
+func ready(format string, args ...any) state {
+	return state{status: metav1.ConditionTrue, reason: v1alpha1.ReasonReady, message: fmt.Sprintf(format, args...)}
+}
+
+func progressing(format string, args ...any) state {
+	return notReady(v1alpha1.ReasonProgressing, fmt.Sprintf(format, args...))
+}
+
+func notReady(reason, message string) state {
+	return state{status: metav1.ConditionFalse, reason: reason, message: message}
+}
+
+// Of is the status of the tenant that was observed.
+func Of(o Observation) v1alpha1.TenantStatus {
+	result := v1alpha1.TenantStatus{
+		ObservedGeneration: o.Tenant.Generation,
+		Conditions:         o.Tenant.Status.DeepCopy().Conditions,
+		Namespaces:         namespaces(o),
+		Database:           o.Database,
+		App:                appStatus(o),
+		Usage:              usage(o),
+	}
+	summary := ready("Everything is in place.")
+	for _, part := range parts {
+		if !part.applies(o.Tenant.Spec) {
+			meta.RemoveStatusCondition(&result.Conditions, part.condition)
+			continue
+		}
+		current := part.state(o)
+		set(&result.Conditions, o.Tenant.Generation, o.Now, part.condition, current)
+		if outranks(current, summary) {
+			summary = current
+		}
+	}
+	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
+	return result
+}
+
+func (p part) state(o Observation) state {
+	problem, found := o.Problems[p.condition]
+	if !found {
+		return p.inPlace(o)
+	}
+	return problem.state()
+}
+
+func (p Problem) state() state {
+	return state{status: metav1.ConditionFalse, reason: p.Reason, message: p.Message, stalled: p.Stalled}
+}
+
+// outranks says whether a tells more about why a tenant isn't ready than b: what waits for
+// somebody, then what is wrong, then what merely takes its time, and the earlier of equals.
+func outranks(a, b state) bool { return rank(a) > rank(b) }
+
+func rank(s state) int {
+	switch {
+	case s.status == metav1.ConditionTrue:
+		return 0
+	case s.reason == v1alpha1.ReasonProgressing:
+		return 1
+	case !s.stalled:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// summarize sets Ready, and Reconciling and Stalled as kstatus wants them.
+func summarize(conditions *[]metav1.Condition, generation int64, now time.Time, summary state) {
+	set(conditions, generation, now, v1alpha1.ConditionReady, summary)
+	abnormal := state{status: metav1.ConditionTrue, reason: summary.reason, message: summary.message}
+	for _, condition := range []struct {
+		name string
+		when bool
+	}{
+		{v1alpha1.ConditionReconciling, summary.status != metav1.ConditionTrue && !summary.stalled},
+		{v1alpha1.ConditionStalled, summary.stalled},
+	} {
+		if condition.when {
+			set(conditions, generation, now, condition.name, abnormal)
+		} else {
+			meta.RemoveStatusCondition(conditions, condition.name)
+		}
+	}
+}
+
+// maxMessage is what the API server takes as the message of a condition.
+const maxMessage = 32768
+
+func set(conditions *[]metav1.Condition, generation int64, now time.Time, condition string, s state) {
+	meta.SetStatusCondition(conditions, metav1.Condition{
+		Type: condition, Status: s.status, Reason: s.reason, Message: s.message[:min(len(s.message), maxMessage)],
+		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
+	})
+}
+
+func namespaceInPlace(Observation) state { return ready("The namespace is in place.") }
+func networkInPlace(Observation) state   { return ready("The network policies are in place.") }
+
+func accessInPlace(o Observation) state {
+	if len(o.Tenant.Spec.Owners) == 0 {
+		return ready("The tenant has no owners.")
+	}
+	return ready("The owners' rights are in place.")
+}
+
+func quotaInPlace(o Observation) state {
+	if len(o.Tenant.Spec.Quota) == 0 {
+		return ready("The tenant has no quota.")
+	}
+	return ready("Quota and container limits are in force.")
+}
+
+func databaseInPlace(o Observation) state {
+	return ready("Database %s on server %s is open for the login in Secret %s.",
+		o.Database.Name, o.Database.Server, o.Database.SecretName)
+}
+
+func namespaces(o Observation) []v1alpha1.TenantNamespace {
+	if _, missing := o.Problems[v1alpha1.ConditionNamespaceReady]; missing {
+		return nil
+	}
+	return []v1alpha1.TenantNamespace{{Name: o.Tenant.Name, Primary: true}}
+}
+
+func usage(o Observation) *v1alpha1.TenantUsage {
+	if o.Quota == nil || len(o.Quota.Status.Hard) == 0 {
+		return nil
+	}
+	return &v1alpha1.TenantUsage{Hard: o.Quota.Status.Hard, Used: o.Quota.Status.Used}
+}
+
+func appStatus(o Observation) *v1alpha1.TenantAppStatus {
+	spec := o.Tenant.Spec.App
+	if spec == nil || o.Deployment == nil {
+		return nil
+	}
+	result := &v1alpha1.TenantAppStatus{
+		Image:         spec.Image,
+		Replicas:      o.Deployment.Spec.Replicas,
+		ReadyReplicas: new(o.Deployment.Status.ReadyReplicas),
+	}
+	if spec.Port != 0 {
+		result.URL = fmt.Sprintf("http://%s.%s.svc:%d", naming.App, o.Tenant.Name, spec.Port)
+	}
+	return result
+}

@@ -1,0 +1,80 @@
+package builders
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// DatabaseServerBuilder makes a DatabaseServer.
+type DatabaseServerBuilder struct {
+	server v1alpha1.DatabaseServer
+}
+
+// DatabaseServer begins a DatabaseServer that is reached at the host, a DNS name or an IP address.
+func DatabaseServer(name, host string) *DatabaseServerBuilder {
+	return &DatabaseServerBuilder{server: v1alpha1.DatabaseServer{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.DatabaseServerSpec{Host: host},
+	}}
+}
+
+// Build returns the DatabaseServer as a user writes it.
+func (b *DatabaseServerBuilder) Build() *v1alpha1.DatabaseServer { return b.server.DeepCopy() }
+
+// Generation is that of the spec.
+func (b *DatabaseServerBuilder) Generation(generation int64) *DatabaseServerBuilder {
+	b.server.Generation = generation
+	return b
+}
+
+// Port is the server's TCP port.
+func (b *DatabaseServerBuilder) Port(port int32) *DatabaseServerBuilder {
+	b.server.Spec.Port = port
+	return b
+}
+
+// SSLMode is how connections are protected.
+func (b *DatabaseServerBuilder) SSLMode(mode v1alpha1.SSLMode) *DatabaseServerBuilder {
+	b.server.Spec.SSLMode = mode
+	return b
+}
+
+// AdminSecret names the Secret with the admin's username and password.
+func (b *DatabaseServerBuilder) AdminSecret(namespace, name string) *DatabaseServerBuilder {
+	b.server.Spec.AdminSecretRef = v1alpha1.SecretReference{Namespace: namespace, Name: name}
+	return b
+}
+
+// CASecret names the Secret with the authorities, and the key in it.
+func (b *DatabaseServerBuilder) CASecret(namespace, name, key string) *DatabaseServerBuilder {
+	b.server.Spec.CASecretRef = &v1alpha1.SecretKeyReference{
+		SecretReference: v1alpha1.SecretReference{Namespace: namespace, Name: name}, Key: key,
+	}
+	return b
+}
+
+// Capacity is the number of tenants that the server may have.
+func (b *DatabaseServerBuilder) Capacity(tenants int32) *DatabaseServerBuilder {
+	b.server.Spec.Capacity = &v1alpha1.DatabaseServerCapacity{Tenants: new(tenants)}
+	return b
+}
+
+// NetworkPeers is where the tenants' pods find the server.
+func (b *DatabaseServerBuilder) NetworkPeers(peers ...networkingv1.NetworkPolicyPeer) *DatabaseServerBuilder {
+	b.server.Spec.NetworkPeers = peers
+	return b
+}
+
+// Addresses are those that the host resolves to, as the status has them.
+func (b *DatabaseServerBuilder) Addresses(addresses ...string) *DatabaseServerBuilder {
+	b.server.Status.Addresses = addresses
+	return b
+}
+
+// CABundle is the PEM of the authorities, as the status has it.
+func (b *DatabaseServerBuilder) CABundle(pem string) *DatabaseServerBuilder {
+	b.server.Status.CABundle = pem
+	return b
+}

@@ -1,0 +1,214 @@
+package builders
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// TenantBuilder makes a Tenant.
+type TenantBuilder struct {
+	tenant v1alpha1.Tenant
+}
+
+// Tenant begins a Tenant that asks for nothing but its namespace. Go leaves an empty spec out when
+// it writes the object, so the API server takes it only once the spec says something.
+func Tenant(name string) *TenantBuilder {
+	return &TenantBuilder{tenant: v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}}}
+}
+
+// Build returns the Tenant as a user writes it.
+func (b *TenantBuilder) Build() *v1alpha1.Tenant { return b.tenant.DeepCopy() }
+
+// Finalizers are those that the Tenant has.
+func (b *TenantBuilder) Finalizers(finalizers ...string) *TenantBuilder {
+	b.tenant.Finalizers = finalizers
+	return b
+}
+
+// Generation is that of the spec.
+func (b *TenantBuilder) Generation(generation int64) *TenantBuilder {
+	b.tenant.Generation = generation
+	return b
+}
+
+// DisplayName is the name people know the tenant by.
+func (b *TenantBuilder) DisplayName(name string) *TenantBuilder {
+	b.tenant.Spec.DisplayName = name
+	return b
+}
+
+// Owner adds a user or a group.
+func (b *TenantBuilder) Owner(kind v1alpha1.OwnerKind, name string, role v1alpha1.OwnerRole) *TenantBuilder {
+	b.tenant.Spec.Owners = append(b.tenant.Spec.Owners, v1alpha1.Owner{Kind: kind, Name: name, Role: role})
+	return b
+}
+
+// ServiceAccountOwner adds a ServiceAccount as an owner.
+func (b *TenantBuilder) ServiceAccountOwner(namespace, name string, role v1alpha1.OwnerRole) *TenantBuilder {
+	b.tenant.Spec.Owners = append(b.tenant.Spec.Owners, v1alpha1.Owner{
+		Kind: v1alpha1.OwnerKindServiceAccount, Namespace: namespace, Name: name, Role: role,
+	})
+	return b
+}
+
+// Quota limits a resource; the amount is a quantity.
+func (b *TenantBuilder) Quota(name corev1.ResourceName, amount string) *TenantBuilder {
+	setQuantity(&b.tenant.Spec.Quota, name, amount)
+	return b
+}
+
+// ContainerDefault is the limit of a container that states none.
+func (b *TenantBuilder) ContainerDefault(name corev1.ResourceName, amount string) *TenantBuilder {
+	setQuantity(&b.tenant.Spec.Containers.Default, name, amount)
+	return b
+}
+
+// ContainerDefaultRequest is the request of a container that states none.
+func (b *TenantBuilder) ContainerDefaultRequest(name corev1.ResourceName, amount string) *TenantBuilder {
+	setQuantity(&b.tenant.Spec.Containers.DefaultRequest, name, amount)
+	return b
+}
+
+// ContainerMax is the highest limit that a container may state.
+func (b *TenantBuilder) ContainerMax(name corev1.ResourceName, amount string) *TenantBuilder {
+	setQuantity(&b.tenant.Spec.Containers.Max, name, amount)
+	return b
+}
+
+// Ingress adds a rule of spec.network.ingress.
+func (b *TenantBuilder) Ingress(rule networkingv1.NetworkPolicyIngressRule) *TenantBuilder {
+	b.tenant.Spec.Network.Ingress = append(b.tenant.Spec.Network.Ingress, rule)
+	return b
+}
+
+// Egress adds a rule of spec.network.egress.
+func (b *TenantBuilder) Egress(rule networkingv1.NetworkPolicyEgressRule) *TenantBuilder {
+	b.tenant.Spec.Network.Egress = append(b.tenant.Spec.Network.Egress, rule)
+	return b
+}
+
+// PodSecurity is the Pod Security Standard of the namespace.
+func (b *TenantBuilder) PodSecurity(standard v1alpha1.PodSecurityStandard) *TenantBuilder {
+	b.tenant.Spec.Policy.PodSecurity = standard
+	return b
+}
+
+// Config adds a plain setting.
+func (b *TenantBuilder) Config(key, value string) *TenantBuilder {
+	if b.tenant.Spec.Config == nil {
+		b.tenant.Spec.Config = map[string]string{}
+	}
+	b.tenant.Spec.Config[key] = value
+	return b
+}
+
+// Database asks for a database on the DatabaseServer.
+func (b *TenantBuilder) Database(server string) *TenantBuilder {
+	b.database().ServerRef.Name = server
+	return b
+}
+
+// ReclaimPolicy is what becomes of the database when the Tenant is deleted.
+func (b *TenantBuilder) ReclaimPolicy(policy v1alpha1.ReclaimPolicy) *TenantBuilder {
+	b.database().ReclaimPolicy = policy
+	return b
+}
+
+// Adopt names the retained database to take over.
+func (b *TenantBuilder) Adopt(name string) *TenantBuilder {
+	b.database().Adopt = name
+	return b
+}
+
+// ConnectionLimit is the number of connections that the tenant may have open at a time.
+func (b *TenantBuilder) ConnectionLimit(limit int32) *TenantBuilder {
+	b.database().ConnectionLimit = limit
+	return b
+}
+
+// DatabaseSecret names the Secret with the login.
+func (b *TenantBuilder) DatabaseSecret(name string) *TenantBuilder {
+	b.database().Credentials.SecretName = name
+	return b
+}
+
+// App asks for an app of this image.
+func (b *TenantBuilder) App(image string) *TenantBuilder {
+	b.app().Image = image
+	return b
+}
+
+// Replicas is the number of the app's pods.
+func (b *TenantBuilder) Replicas(replicas int32) *TenantBuilder {
+	b.app().Replicas = new(replicas)
+	return b
+}
+
+// Port is the port that the app listens on.
+func (b *TenantBuilder) Port(port int32) *TenantBuilder {
+	b.app().Port = port
+	return b
+}
+
+// Command replaces the image's entrypoint, and its arguments where any are given.
+func (b *TenantBuilder) Command(command string, args ...string) *TenantBuilder {
+	b.app().Command, b.app().Args = []string{command}, args
+	return b
+}
+
+// Env adds an environment variable of the app.
+func (b *TenantBuilder) Env(name, value string) *TenantBuilder {
+	b.app().Env = append(b.app().Env, corev1.EnvVar{Name: name, Value: value})
+	return b
+}
+
+// EnvFromConfigMap adds a ConfigMap of which the app gets all keys as environment variables.
+func (b *TenantBuilder) EnvFromConfigMap(name string) *TenantBuilder {
+	b.app().EnvFrom = append(b.app().EnvFrom, corev1.EnvFromSource{
+		ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
+	})
+	return b
+}
+
+// Request is what a container of the app asks for.
+func (b *TenantBuilder) Request(name corev1.ResourceName, amount string) *TenantBuilder {
+	setQuantity(&b.app().Resources.Requests, name, amount)
+	return b
+}
+
+// Limit is what a container of the app may use at most.
+func (b *TenantBuilder) Limit(name corev1.ResourceName, amount string) *TenantBuilder {
+	setQuantity(&b.app().Resources.Limits, name, amount)
+	return b
+}
+
+// Probes are the app's; nil means none.
+func (b *TenantBuilder) Probes(liveness, readiness, startup *corev1.Probe) *TenantBuilder {
+	b.app().LivenessProbe, b.app().ReadinessProbe, b.app().StartupProbe = liveness, readiness, startup
+	return b
+}
+
+func (b *TenantBuilder) database() *v1alpha1.TenantDatabase {
+	if b.tenant.Spec.Database == nil {
+		b.tenant.Spec.Database = &v1alpha1.TenantDatabase{}
+	}
+	return b.tenant.Spec.Database
+}
+
+func (b *TenantBuilder) app() *v1alpha1.TenantApp {
+	if b.tenant.Spec.App == nil {
+		b.tenant.Spec.App = &v1alpha1.TenantApp{}
+	}
+	return b.tenant.Spec.App
+}
+
+func setQuantity(list *corev1.ResourceList, name corev1.ResourceName, amount string) {
+	if *list == nil {
+		*list = corev1.ResourceList{}
+	}
+	(*list)[name] = resource.MustParse(amount)
+}

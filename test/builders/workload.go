@@ -1,0 +1,112 @@
+package builders
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DeploymentBuilder makes a Deployment, with the status that the cluster gives it.
+type DeploymentBuilder struct {
+	deployment appsv1.Deployment
+}
+
+// Deployment begins a Deployment that wants this many replicas. The cluster has seen its spec, and
+// has made no pod yet.
+func Deployment(namespace, name string, replicas int32) *DeploymentBuilder {
+	return &DeploymentBuilder{deployment: appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Generation: 1},
+		Spec:       appsv1.DeploymentSpec{Replicas: new(replicas)},
+		Status:     appsv1.DeploymentStatus{ObservedGeneration: 1},
+	}}
+}
+
+// Build returns the Deployment.
+func (b *DeploymentBuilder) Build() *appsv1.Deployment { return b.deployment.DeepCopy() }
+
+// Unobserved : the spec has changed since the status was written.
+func (b *DeploymentBuilder) Unobserved() *DeploymentBuilder {
+	b.deployment.Generation = b.deployment.Status.ObservedGeneration + 1
+	return b
+}
+
+// Pods are how many there are, how many of them have the newest settings, and how many are ready
+// and available.
+func (b *DeploymentBuilder) Pods(total, updated, available int32) *DeploymentBuilder {
+	b.deployment.Status.Replicas = total
+	b.deployment.Status.UpdatedReplicas = updated
+	b.deployment.Status.ReadyReplicas = available
+	b.deployment.Status.AvailableReplicas = available
+	return b
+}
+
+// Condition adds a condition to the status.
+func (b *DeploymentBuilder) Condition(kind appsv1.DeploymentConditionType, status corev1.ConditionStatus, reason, message string) *DeploymentBuilder {
+	b.deployment.Status.Conditions = append(b.deployment.Status.Conditions, appsv1.DeploymentCondition{
+		Type: kind, Status: status, Reason: reason, Message: message,
+	})
+	return b
+}
+
+// PodBuilder makes a Pod, with the status that scheduler and kubelet give it.
+type PodBuilder struct {
+	pod corev1.Pod
+}
+
+// Pod begins a Pod for which nothing is wrong.
+func Pod(namespace, name string) *PodBuilder {
+	return &PodBuilder{pod: corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Status:     corev1.PodStatus{Phase: corev1.PodPending},
+	}}
+}
+
+// Build returns the Pod.
+func (b *PodBuilder) Build() *corev1.Pod { return b.pod.DeepCopy() }
+
+// CreatedAt is when the Pod was created.
+func (b *PodBuilder) CreatedAt(created time.Time) *PodBuilder {
+	b.pod.CreationTimestamp = metav1.NewTime(created)
+	return b
+}
+
+// DeletedAt is when the Pod was deleted; it is still there.
+func (b *PodBuilder) DeletedAt(deleted time.Time) *PodBuilder {
+	b.pod.DeletionTimestamp = new(metav1.NewTime(deleted))
+	return b
+}
+
+// NotScheduled : the scheduler says why it finds no node.
+func (b *PodBuilder) NotScheduled(reason, message string) *PodBuilder {
+	b.pod.Status.Conditions = append(b.pod.Status.Conditions, corev1.PodCondition{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: reason, Message: message,
+	})
+	return b
+}
+
+// Waiting adds a container of which the kubelet says why it doesn't run.
+func (b *PodBuilder) Waiting(container, reason, message string) *PodBuilder {
+	b.pod.Status.ContainerStatuses = append(b.pod.Status.ContainerStatuses, waiting(container, reason, message))
+	return b
+}
+
+// InitWaiting adds an init container of which the kubelet says why it doesn't run.
+func (b *PodBuilder) InitWaiting(container, reason, message string) *PodBuilder {
+	b.pod.Status.InitContainerStatuses = append(b.pod.Status.InitContainerStatuses, waiting(container, reason, message))
+	return b
+}
+
+// Failed : the Pod has ended and does not come back.
+func (b *PodBuilder) Failed(reason, message string) *PodBuilder {
+	b.pod.Status.Phase, b.pod.Status.Reason, b.pod.Status.Message = corev1.PodFailed, reason, message
+	return b
+}
+
+func waiting(container, reason, message string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{
+		Name:  container,
+		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+	}
+}

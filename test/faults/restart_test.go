@@ -1,0 +1,48 @@
+package faults
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+)
+
+const (
+	sweepTimeout = 5 * time.Minute
+	// atOnce is below the time after which the operator looks again by itself, which is 30 s.
+	atOnce = 28 * time.Second
+)
+
+var _ = Describe("The operator, killed", func() {
+	killed := func(ctx context.Context, w work, when moment, at ...*atomic.Pointer[fault]) {
+		sweep(ctx, w, interruption{
+			at: at, when: when, kill: func() func() error { return env.Operator.Kill }, revive: startOperator, recovery: atOnce,
+		})
+	}
+
+	for _, w := range []work{provisioning, change, dropping, retention} {
+		for _, when := range []moment{before, after} {
+			It(string(when)+" any write and any statement, "+w.name, func(ctx SpecContext) {
+				killed(ctx, w, when, &kubernetes.fault, &postgres.fault)
+			}, SpecTimeout(sweepTimeout))
+		}
+		It("during any statement, "+w.name, func(ctx SpecContext) {
+			killed(ctx, w, during, &postgres.fault)
+		}, SpecTimeout(sweepTimeout))
+	}
+	It("after any write, "+deletion.name, func(ctx SpecContext) {
+		killed(ctx, deletion, after, &kubernetes.fault)
+	}, SpecTimeout(sweepTimeout))
+})
+
+var _ = Describe("The operator, when PostgreSQL is killed", func() {
+	for _, w := range []work{provisioning, change, dropping, retention} {
+		It("after any statement, "+w.name, func(ctx SpecContext) {
+			sweep(ctx, w, interruption{
+				at: []*atomic.Pointer[fault]{&postgres.fault}, when: after, recovery: atOnce,
+				kill: func() func() error { return env.Postgres.Kill }, revive: env.Postgres.Restart,
+			})
+		}, SpecTimeout(sweepTimeout))
+	}
+})

@@ -1,0 +1,98 @@
+// Package faults interrupts the operator's work at every step and shows that it ends as if nothing
+// had happened: the same objects, the same database, the same password, and nothing left over.
+//
+// A step is one write to the API server, or what is sent to PostgreSQL up to the next answer. The
+// operator reaches both through proxies of the suite, which kill it, by SIGKILL, before a step
+// reaches the server, while the server is at it, or after the server has done it but before the
+// operator hears of it. The same work is done for one tenant after the other, and interrupted at the
+// first step, the second, and so on, until it is through before its turn comes. PostgreSQL is killed
+// in the same way.
+package faults
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tenantry/tenantry/test/environment"
+)
+
+const databaseServer = "shared"
+
+var (
+	env        *environment.Environment
+	kubernetes *kubernetesProxy
+	postgres   *postgresProxy
+	// kubeconfig leads the operator to the API server through the proxy.
+	kubeconfig string
+)
+
+func TestFaults(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(time.Minute)
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	RunSpecs(t, "Faults")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	log.SetLogger(GinkgoLogr)
+	var err error
+	// The lease of a killed leader would delay the next one.
+	env, err = environment.Start(ctx, environment.Options{
+		Name: "faults", OperatorArgs: []string{"--leader-elect=false", "--zap-log-level=debug"}, Progress: GinkgoWriter,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return env.Stop() })
+	komega.SetClient(env.Client)
+
+	kubernetes, err = startKubernetesProxy(env.Kubernetes)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(kubernetes.stop)
+	kubeconfig, err = kubernetes.kubeconfig(ctx, env.Kubernetes, env.Dir)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(env.Operator.Stop()).To(Succeed())
+	Expect(startOperator(ctx)).To(Succeed())
+
+	postgres, err = startPostgresProxy(net.JoinHostPort(env.Postgres.Host, strconv.Itoa(env.Postgres.Port)))
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(postgres.stop)
+	proxied := *env.Postgres
+	proxied.Port = postgres.port()
+	_, err = env.ApplyDatabaseServer(ctx, databaseServer, &proxied)
+	Expect(err).NotTo(HaveOccurred())
+	// It goes first: the proxies end when their connections do.
+	DeferCleanup(func() error { return env.Operator.Stop() })
+}, NodeTimeout(20*time.Minute))
+
+// startOperator starts the operator behind the proxy. Of two flags of one name the last one counts.
+func startOperator(ctx context.Context) error {
+	return env.StartOperator(ctx, "--kubeconfig="+kubeconfig)
+}
+
+// What a spec that failed has left dead is alive again for the next one.
+var _ = BeforeEach(func(ctx SpecContext) {
+	kubernetes.fault.Store(nil)
+	postgres.fault.Store(nil)
+	Expect(env.Postgres.Restart(ctx)).To(Succeed())
+	if !env.Operator.Alive() {
+		Expect(startOperator(ctx)).To(Succeed())
+	}
+}, NodeTimeout(time.Minute))
+
+var _ = AfterEach(func(ctx SpecContext) {
+	if !CurrentSpecReport().Failed() {
+		return
+	}
+	env.Keep()
+	output, err := env.Kubernetes.Kubectl(ctx, "get", "tenants,databaseservers", "-o", "wide")
+	AddReportEntry("kubectl get tenants,databaseservers", output, err)
+	lines, err := env.Operator.LogTail(30)
+	AddReportEntry("the operator's log in "+env.Dir, lines, err)
+}, NodeTimeout(time.Minute))

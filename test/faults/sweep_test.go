@@ -1,0 +1,173 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/util/diff"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+// batch is how many tenants are prepared at a time.
+const batch = 8
+
+// work is what the operator is interrupted at.
+type work struct {
+	// name reads on after "the operator".
+	name string
+	// tenant begins a tenant that it is done for.
+	tenant func(name string) *builders.TenantBuilder
+	// prepare brings tenants to where the work starts; nil where it starts by their creation.
+	prepare func(ctx context.Context, tenants []*v1alpha1.Tenant)
+	// start asks for the work.
+	start func(ctx context.Context, tenant *v1alpha1.Tenant)
+	// done says whether it has been done.
+	done func(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error)
+	// check looks at what came of it.
+	check func(ctx context.Context, tenant *v1alpha1.Tenant, found state)
+}
+
+// interruption is what happens at a step.
+type interruption struct {
+	// at are the proxies whose steps count.
+	at   []*atomic.Pointer[fault]
+	when moment
+	// kill returns what ends the process that is to die, and revive starts it again.
+	kill   func() func() error
+	revive func(ctx context.Context) error
+	// recovery is how long the work may take from then on.
+	recovery time.Duration
+}
+
+// supply has tenants at the point where the work starts.
+type supply struct {
+	work
+	prepared []*v1alpha1.Tenant
+}
+
+// made counts the tenants of the suite. Their names have the same length, so that none is part of
+// another.
+var made int
+
+func (s *supply) next(ctx context.Context) *v1alpha1.Tenant {
+	GinkgoHelper()
+	if len(s.prepared) == 0 {
+		for range batch {
+			made++
+			s.prepared = append(s.prepared, s.tenant(fmt.Sprintf("tenant-%04d", made)).Build())
+		}
+		if s.prepare != nil {
+			s.prepare(ctx, s.prepared)
+		}
+	}
+	tenant := s.prepared[0]
+	s.prepared = s.prepared[1:]
+	return tenant
+}
+
+// useUp does the work also for the tenants that are left, so that nothing of it stays half done.
+func (s *supply) useUp(ctx context.Context) {
+	GinkgoHelper()
+	if s.prepare == nil {
+		return
+	}
+	for _, tenant := range s.prepared {
+		s.start(ctx, tenant)
+	}
+	for _, tenant := range s.prepared {
+		Eventually(ctx, s.done).WithArguments(ctx, tenant).Should(BeTrue(), tenant.Name)
+	}
+}
+
+// sweep does the work undisturbed, and then interrupts it at every step.
+func sweep(ctx context.Context, w work, i interruption) {
+	GinkgoHelper()
+	tenants := &supply{work: w}
+	reference := tenants.next(ctx)
+	undisturbed, _ := w.run(ctx, reference, i, 0)
+	want, err := stateOf(ctx, reference)
+	Expect(err).NotTo(HaveOccurred())
+	w.check(ctx, reference, want)
+
+	var struck []string
+	var report strings.Builder
+	for {
+		began := time.Now()
+		tenant := tenants.next(ctx)
+		steps, hit := w.run(ctx, tenant, i, len(struck)+1)
+		found, err := stateOf(ctx, tenant)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(diff.Diff(want, found)).To(BeEmpty(), "%s was interrupted %s the last of %q, and differs from %s",
+			tenant.Name, i.when, steps, reference.Name)
+		w.check(ctx, tenant, found)
+		if !hit {
+			break
+		}
+		struck = append(struck, steps[len(struck)])
+		fmt.Fprintf(&report, "%.1f s, %s\n", time.Since(began).Seconds(), struck[len(struck)-1])
+	}
+	AddReportEntry("interrupted "+string(i.when), report.String())
+	slices.Sort(undisturbed)
+	Expect(struck).To(ContainElements(slices.Compact(undisturbed)))
+	tenants.useUp(ctx)
+	Expect(orphans(ctx)).To(BeEmpty())
+}
+
+// run has the work done for a tenant, with an interruption at one of its steps; with step 0 it is
+// undisturbed. It returns the steps, in neutral words, and whether it came to the interruption.
+func (w work) run(ctx context.Context, tenant *v1alpha1.Tenant, i interruption, step int) (steps []string, hit bool) {
+	GinkgoHelper()
+	armed := newFault(step, i.when, tenant.Name, i.kill())
+	if tenant.UID != "" {
+		armed.mark(string(tenant.UID), databaseName(tenant))
+	}
+	for _, proxy := range i.at {
+		proxy.Store(armed)
+	}
+	w.start(ctx, tenant)
+	armed.mark(string(tenant.UID), databaseName(tenant))
+	Eventually(ctx, func() (bool, error) {
+		select {
+		case <-armed.struck:
+			return true, nil
+		default:
+			return w.done(ctx, tenant)
+		}
+	}).Should(BeTrue(), tenant.Name)
+	hit = armed.disarm()
+	if hit {
+		w.recover(ctx, tenant, i, armed)
+	}
+	neutral := strings.NewReplacer(tenant.Name, "TENANT", string(tenant.UID), "UID", databaseName(tenant), "DATABASE")
+	for _, step := range armed.steps() {
+		steps = append(steps, neutral.Replace(step))
+	}
+	return steps, hit
+}
+
+// recover revives what was killed, and waits until the work is done all the same, with the password
+// that was there before.
+func (w work) recover(ctx context.Context, tenant *v1alpha1.Tenant, i interruption, armed *fault) {
+	GinkgoHelper()
+	Eventually(ctx, armed.struck).Should(BeClosed())
+	Expect(armed.err).NotTo(HaveOccurred())
+	password, written, err := passwordOf(ctx, tenant)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(i.revive(ctx)).To(Succeed())
+	Eventually(ctx, w.done).WithArguments(ctx, tenant).WithTimeout(i.recovery).Should(BeTrue(), func() string {
+		return fmt.Sprintf("%s was interrupted %s the last of %q", tenant.Name, i.when, armed.steps())
+	})
+	now, kept, err := passwordOf(ctx, tenant)
+	Expect(err).NotTo(HaveOccurred())
+	if written && kept {
+		Expect(now).To(Equal(password), "the password of %s", tenant.Name)
+	}
+}

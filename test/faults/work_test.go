@@ -1,0 +1,182 @@
+package faults
+
+import (
+	"context"
+	"slices"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+const (
+	// otherLimit differs from the default of spec.database.connectionLimit.
+	otherLimit = 7
+	// hold is a finalizer that keeps a namespace there until it is taken off.
+	hold = "faults.test/hold"
+)
+
+// What PostgreSQL has of a provisioned tenant, and the table of one that has data.
+var (
+	provisioned = []any{
+		HavePrefix("registry: DATABASE is Active for TENANT UID by Database, secured t"),
+		HavePrefix("role: DATABASE limit"), HavePrefix("role: DATABASE_0 limit"), HavePrefix("role: DATABASE_1 limit"),
+		HavePrefix("database: DATABASE of tenantry_owner"), HavePrefix("schema: public of DATABASE"),
+	}
+	orders = "table: orders of DATABASE"
+)
+
+var provisioning = work{
+	name: "provisions a tenant", tenant: whole, start: create, done: ready,
+	check: func(ctx context.Context, tenant *v1alpha1.Tenant, found state) {
+		GinkgoHelper()
+		Expect(found.Database).To(ConsistOf(provisioned))
+		expectLogin(ctx, tenant)
+	},
+}
+
+var change = work{
+	name: "changes a connection limit", tenant: whole, prepare: fill, start: changeConnectionLimit, done: ready,
+	check: func(ctx context.Context, tenant *v1alpha1.Tenant, found state) {
+		GinkgoHelper()
+		Expect(found.Database).To(ConsistOf(slices.Concat(provisioned, []any{orders})))
+		Expect(found.Database).To(ContainElements(
+			HavePrefix("role: DATABASE_0 limit 7, login t"), HavePrefix("database: DATABASE of tenantry_owner limit 7, open t")))
+		expectLogin(ctx, tenant)
+	},
+}
+
+var deletion = work{
+	name: "deletes a tenant", tenant: deletable(v1alpha1.ReclaimPolicyDelete), prepare: fill, start: remove, done: gone,
+	check: expectNothing,
+}
+
+var dropping = work{
+	name:   "drops the database of a deleted tenant",
+	tenant: deletable(v1alpha1.ReclaimPolicyDelete), prepare: removeAllButNamespace, start: releaseNamespace, done: gone,
+	check: expectNothing,
+}
+
+var retention = work{
+	name:   "retains the database of a deleted tenant",
+	tenant: deletable(v1alpha1.ReclaimPolicyRetain), prepare: removeAllButNamespace, start: releaseNamespace, done: gone,
+	check: func(_ context.Context, _ *v1alpha1.Tenant, found state) {
+		GinkgoHelper()
+		Expect(found.Objects).To(BeEmpty())
+		Expect(found.Database).To(ContainElements(HavePrefix("registry: DATABASE is Retained for TENANT UID"), orders))
+		Expect(found.Database).NotTo(ContainElement(MatchRegexp("^role: .*(login t|password t)")))
+	},
+}
+
+// whole begins a tenant that has every part.
+func whole(name string) *builders.TenantBuilder {
+	return builders.Tenant(name).
+		DisplayName("The "+name+" company").
+		Owner(v1alpha1.OwnerKindUser, "alice@example", v1alpha1.OwnerRoleAdmin).
+		Owner(v1alpha1.OwnerKindGroup, "devs@example", v1alpha1.OwnerRoleEditor).
+		Quota(corev1.ResourcePods, "10").
+		Ingress(networkingv1.NetworkPolicyIngressRule{From: []networkingv1.NetworkPolicyPeer{{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: "ingress-nginx"}},
+		}}}).
+		Database(databaseServer).
+		App("registry.example/shop:1").Port(8080).Replicas(2).
+		Config("LOG_LEVEL", "info")
+}
+
+// deletable begins a tenant without pods, for which the deletion of its namespace would wait.
+func deletable(policy v1alpha1.ReclaimPolicy) func(string) *builders.TenantBuilder {
+	return func(name string) *builders.TenantBuilder { return whole(name).Replicas(0).ReclaimPolicy(policy) }
+}
+
+func create(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	Expect(env.Client.Create(ctx, tenant)).To(Succeed())
+}
+
+func remove(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
+}
+
+func changeConnectionLimit(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Database.ConnectionLimit = otherLimit })).Should(Succeed())
+}
+
+// fill creates tenants, waits until they are Ready, and puts data into their databases.
+func fill(ctx context.Context, tenants []*v1alpha1.Tenant) {
+	GinkgoHelper()
+	for _, tenant := range tenants {
+		create(ctx, tenant)
+	}
+	for _, tenant := range tenants {
+		Eventually(ctx, ready).WithArguments(ctx, tenant).Should(BeTrue(), tenant.Name)
+		session, err := login(ctx, tenant)
+		Expect(err).NotTo(HaveOccurred())
+		_, err = session.Exec(ctx, "CREATE TABLE orders AS SELECT 42 AS number")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(session.Close(ctx)).To(Succeed())
+	}
+}
+
+// removeAllButNamespace deletes tenants up to where their databases are next. The namespaces, which
+// Kubernetes takes five seconds to begin with, are empty and wait for releaseNamespace.
+func removeAllButNamespace(ctx context.Context, tenants []*v1alpha1.Tenant) {
+	GinkgoHelper()
+	fill(ctx, tenants)
+	for _, tenant := range tenants {
+		namespace := namespaceOf(tenant)
+		Eventually(ctx, komega.Update(namespace, func() { controllerutil.AddFinalizer(namespace, hold) })).Should(Succeed())
+		remove(ctx, tenant)
+	}
+	for _, tenant := range tenants {
+		Eventually(ctx, komega.Object(namespaceOf(tenant))).Should(HaveField("Spec.Finalizers", BeEmpty()))
+	}
+}
+
+func releaseNamespace(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	namespace := namespaceOf(tenant)
+	Eventually(ctx, komega.Update(namespace, func() { controllerutil.RemoveFinalizer(namespace, hold) })).Should(Succeed())
+}
+
+func namespaceOf(tenant *v1alpha1.Tenant) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant.Name}}
+}
+
+// ready says whether all that the tenant's present spec asks for is in place.
+func ready(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
+	found := &v1alpha1.Tenant{}
+	err := env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), found)
+	return found.Status.ObservedGeneration == found.Generation &&
+		apimeta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReady), err
+}
+
+func gone(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
+	err := env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), &v1alpha1.Tenant{})
+	return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+}
+
+// expectLogin expects the tenant's Secret to open its database.
+func expectLogin(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	session, err := login(ctx, tenant)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(session.Close(ctx)).To(Succeed())
+}
+
+func expectNothing(_ context.Context, _ *v1alpha1.Tenant, found state) {
+	GinkgoHelper()
+	Expect(found.Objects).To(BeEmpty())
+	Expect(found.Database).To(BeEmpty())
+}

@@ -1,0 +1,105 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/environment"
+)
+
+var _ = Describe("When nothing changes", Ordered, func() {
+	const count = 5
+	var token string
+
+	// reconciles is how often the operator has looked at a tenant since it was started.
+	reconciles := func(ctx context.Context) func() (float64, error) {
+		return func() (float64, error) {
+			return metric(ctx, token, "controller_runtime_reconcile_total", map[string]string{"controller": "tenant"})
+		}
+	}
+	// idle is how many tenants are being looked at, or wait for it.
+	busy := func(ctx context.Context) func() (float64, error) {
+		return func() (float64, error) {
+			waiting, err := metric(ctx, token, "workqueue_depth", map[string]string{"name": "tenant"})
+			if err != nil {
+				return 0, err
+			}
+			working, err := metric(ctx, token, "controller_runtime_active_workers", map[string]string{"controller": "tenant"})
+			return waiting + working, err
+		}
+	}
+
+	BeforeAll(func(ctx SpecContext) {
+		token = tokenOf(ctx, "metrics-reader", "tenantry-metrics-reader")
+		// Tenants of other specs may still be on their way out.
+		Eventually(ctx, func() ([]v1alpha1.Tenant, error) {
+			tenants := &v1alpha1.TenantList{}
+			err := env.Client.List(ctx, tenants)
+			return tenants.Items, err
+		}).Should(BeEmpty())
+		var tenants []*v1alpha1.Tenant
+		for number := range count {
+			tenants = append(tenants, apply(ctx, whole(fmt.Sprintf("restful-%d", number))))
+		}
+		for _, tenant := range tenants {
+			waitReady(ctx, tenant)
+			// The last that comes to rest is the usage of the quota.
+			Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2"))))
+		}
+		Eventually(ctx, komega.Object(&v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: shared}})).Should(
+			HaveField("Status.Tenants", HaveValue(Equal(int32(count)))))
+	}, NodeTimeout(specTimeout))
+
+	It("a restart of the operator writes nothing", func(ctx SpecContext) {
+		mark, err := env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(env.RestartOperator(ctx, "--sync-period=2s")).To(Succeed())
+		Eventually(ctx, reconciles(ctx)).Should(BeNumerically(">=", count))
+		Eventually(ctx, busy(ctx)).Should(BeZero())
+		requests, err := env.Audit.Since(mark)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(requests).NotTo(BeEmpty(), "the caches are filled by requests")
+		Expect(requests).NotTo(ContainElement(HaveField("Writes()", true)))
+	}, SpecTimeout(specTimeout))
+
+	It("a resync of all tenants makes no request and no SQL statement", func(ctx SpecContext) {
+		Eventually(ctx, func() (float64, error) {
+			return metric(ctx, token, "tenantry_database_server_up", map[string]string{"server": shared})
+		}).Should(Equal(1.0))
+		mark, err := env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
+		statements, err := environment.Statements(ctx, env.Postgres)
+		Expect(err).NotTo(HaveOccurred())
+		before, err := reconciles(ctx)()
+		Expect(err).NotTo(HaveOccurred())
+
+		// Each resync looks at each tenant once.
+		Eventually(ctx, reconciles(ctx)).Should(BeNumerically(">=", before+3*count))
+		sent := func() (map[string]int64, error) {
+			after, err := environment.Statements(ctx, env.Postgres)
+			maps.DeleteFunc(after, func(statement string, calls int64) bool { return calls == statements[statement] })
+			return after, err
+		}
+		Eventually(ctx, sent).Should(Not(BeEmpty()), "the servers' probe is sent every few seconds")
+		Expect(env.Audit.Since(mark)).To(BeEmpty())
+		statements, err = sent()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(statements).To(HaveLen(1))
+		for statement := range statements {
+			Expect(statement).To(And(HavePrefix("SELECT count(*) FILTER"), HaveSuffix("FROM tenantry.tenants")))
+		}
+	}, SpecTimeout(specTimeout))
+
+	AfterAll(func(ctx SpecContext) {
+		Expect(env.RestartOperator(ctx)).To(Succeed())
+	}, NodeTimeout(specTimeout))
+})

@@ -1,0 +1,209 @@
+package integration
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+const (
+	notLabel     = "the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
+	reserved     = "this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system); choose another name for the Tenant"
+	unknownQuota = "quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu"
+	twice        = "owners lists somebody more than once; give each owner one role"
+	ownerKind    = "an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"
+)
+
+var _ = Describe("The API server", func() {
+	user, group := v1alpha1.OwnerKindUser, v1alpha1.OwnerKindGroup
+	admin, editor := v1alpha1.OwnerRoleAdmin, v1alpha1.OwnerRoleEditor
+	named := func(name string) *builders.TenantBuilder { return builders.Tenant(name).DisplayName("Named") }
+	tenant := func() *builders.TenantBuilder { return named("validated") }
+
+	// mutated changes what the builder has no word for.
+	mutated := func(b *builders.TenantBuilder, mutate func(*v1alpha1.TenantSpec)) *v1alpha1.Tenant {
+		built := b.Build()
+		mutate(&built.Spec)
+		return built
+	}
+
+	DescribeTable("refuses a Tenant with", func(ctx SpecContext, object any, sentence string) {
+		if builder, ok := object.(*builders.TenantBuilder); ok {
+			object = builder.Build()
+		}
+		err := env.Client.Create(ctx, object.(client.Object), client.DryRunAll)
+		Expect(err).To(MatchError(apierrors.IsInvalid, "invalid"))
+		Expect(err).To(MatchError(ContainSubstring(sentence)))
+	},
+		Entry("a name with a dot", named("acme.example"), notLabel),
+		Entry("a name of 64 characters", named(strings.Repeat("x", 64)), notLabel),
+		Entry("the name default", named("default"), reserved),
+		Entry("the name kube-system", named("kube-system"), reserved),
+		Entry("any name that begins with kube-", named("kube-anything"), reserved),
+		Entry("the name of the operator's namespace", named("tenantry-system"), reserved),
+
+		Entry("no spec", builders.Tenant("validated"), "spec: Required value"),
+		Entry("a negative quota", tenant().Quota("requests.cpu", "-1"), "quota has a negative entry; write zero or more, or leave the entry out for no limit"),
+		Entry("a misspelled quota", tenant().Quota("request.cpu", "1"), unknownQuota),
+		Entry("a quota of something unknown", tenant().Quota("gpus", "1"), unknownQuota),
+		Entry("a quota of an extended resource without requests", tenant().Quota("nvidia.com/gpu", "1"), unknownQuota),
+
+		Entry("an owner twice", tenant().Owner(user, "alice", admin).Owner(user, "alice", admin), twice),
+		Entry("an owner with two roles", tenant().Owner(user, "alice", admin).Owner(user, "alice", editor), twice),
+		Entry("a ServiceAccount twice", tenant().ServiceAccountOwner("ci", "deployer", admin).ServiceAccountOwner("ci", "deployer", editor), twice),
+		Entry("a ServiceAccount without its namespace", tenant().Owner(v1alpha1.OwnerKindServiceAccount, "deployer", editor), ownerKind),
+		Entry("a user with a namespace", mutated(tenant().Owner(user, "alice", admin), func(spec *v1alpha1.TenantSpec) { spec.Owners[0].Namespace = "ci" }), ownerKind),
+		Entry("an owner of an unknown kind", tenant().Owner("Robot", "r2", admin), `Unsupported value: "Robot": supported values: "User", "Group", "ServiceAccount"`),
+		Entry("an owner with an unknown role", tenant().Owner(user, "alice", "Owner"), `Unsupported value: "Owner": supported values: "Admin", "Editor", "Viewer"`),
+
+		Entry("limits of an unknown resource", tenant().ContainerDefault("gpu", "1"), "containers knows the resources cpu, memory and ephemeral-storage"),
+		Entry("negative limits", tenant().ContainerMax("cpu", "-1"), "containers has a negative quantity; write zero or more"),
+		Entry("a default above the maximum", tenant().ContainerDefault("cpu", "2").ContainerMax("cpu", "1500m"), "containers.default is above containers.max; lower the default or raise the maximum"),
+		Entry("a default request above the default", tenant().ContainerDefaultRequest("memory", "1Gi").ContainerDefault("memory", "512Mi"), "containers.defaultRequest is above containers.default; a request can't be above its limit"),
+		Entry("a default request above the maximum", tenant().ContainerDefaultRequest("memory", "1Gi").ContainerMax("memory", "512Mi"), "containers.defaultRequest is above containers.max; lower the request or raise the maximum"),
+
+		Entry("an unknown Pod Security Standard", tenant().PodSecurity("Relaxed"), `Unsupported value: "Relaxed": supported values: "Privileged", "Baseline", "Restricted"`),
+		Entry("a config key that is no variable", tenant().Config("LOG LEVEL", "info"), "config has a key that can not be an environment variable; use letters, digits, dashes, dots and underscores"),
+		Entry("an app without an image", tenant().Port(8080), "spec.app.image: Required value"),
+		Entry("a negative number of replicas", tenant().App(image).Replicas(-1), "spec.app.replicas: Invalid value: -1: spec.app.replicas in body should be greater than or equal to 0"),
+		Entry("a port that can't be", tenant().App(image).Port(65536), "spec.app.port in body should be less than or equal to 65535"),
+
+		Entry("a database without a server", tenant().ConnectionLimit(5), "spec.database.serverRef: Required value"),
+		Entry("an isolation that isn't there", mutated(tenant().Database(shared), func(spec *v1alpha1.TenantSpec) { spec.Database.Isolation = "Row" }), `Unsupported value: "Row": supported values: "Database"`),
+		Entry("an unknown reclaim policy", tenant().Database(shared).ReclaimPolicy("Recycle"), `Unsupported value: "Recycle": supported values: "Retain", "Delete"`),
+		Entry("a negative connection limit", tenant().Database(shared).ConnectionLimit(-1), "spec.database.connectionLimit in body should be greater than or equal to 1"),
+		Entry("an impossible name of the Secret", tenant().Database(shared).DatabaseSecret("My_Secret"), "secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"),
+		Entry("an impossible database to adopt", tenant().Database(shared).Adopt("postgres"), "adopt must be the name of a retained database, t_ and 20 letters or digits, as in status.retained of the DatabaseServer"),
+	)
+
+	DescribeTable("accepts a Tenant with", func(ctx SpecContext, builder *builders.TenantBuilder) {
+		Expect(env.Client.Create(ctx, builder.Build(), client.DryRunAll)).To(Succeed())
+	},
+		Entry("a name of 63 characters", named(strings.Repeat("x", 63))),
+		Entry("a name that begins with a digit", named("1acme")),
+		Entry("a name of one character", named("a")),
+		Entry("a name close to a reserved one", named("kubernetes")),
+		Entry("a name that begins like a reserved one", named("default-2")),
+		Entry("a name that ends like a reserved one", named("my-kube-system")),
+		Entry("a quota of zero", tenant().Quota("pods", "0")),
+		Entry("every sort of quota", tenant().Quota("requests.cpu", "1").Quota("limits.memory", "1Gi").
+			Quota("cpu", "1").Quota("requests.storage", "1Ti").Quota("persistentvolumeclaims", "3").
+			Quota("services.loadbalancers", "0").Quota("services.nodeports", "0").Quota("count/deployments.apps", "3").
+			Quota("requests.nvidia.com/gpu", "1").Quota("hugepages-2Mi", "1Gi").Quota("requests.ephemeral-storage", "1Gi").
+			Quota("gold.storageclass.storage.k8s.io/requests.storage", "1Ti").Quota("count/widgets.example.com", "3")),
+		Entry("a user and a group of the same name", tenant().Owner(user, "acme", admin).Owner(group, "acme", editor)),
+		Entry("ServiceAccounts of the same name in two namespaces", tenant().
+			ServiceAccountOwner("ci", "deployer", editor).ServiceAccountOwner("cd", "deployer", editor)),
+		Entry("limits at their bounds", tenant().ContainerDefaultRequest("cpu", "1").ContainerDefault("cpu", "1000m").ContainerMax("cpu", "1")),
+		Entry("zero replicas", tenant().App(image).Replicas(0)),
+		Entry("config keys of every sort", tenant().Config("log.level", "info").Config("LOG-LEVEL", "info").Config("_level", "")),
+		Entry("a Secret with dots in its name", tenant().Database(shared).DatabaseSecret("db.acme.example")),
+	)
+
+	It("refuses fields that don't exist", func(ctx SpecContext) {
+		_, err := env.Kubernetes.Kubectl(ctx, "apply", "--dry-run=server", "--filename", manifest(`
+apiVersion: tenantry.dev/v1alpha1
+kind: Tenant
+metadata: {name: misspelled}
+spec:
+  databse: {serverRef: {name: shared}}
+`))
+		Expect(err).To(MatchError(ContainSubstring(`unknown field "spec.databse"`)))
+	}, SpecTimeout(specTimeout))
+
+	server := func() *builders.DatabaseServerBuilder {
+		return builders.DatabaseServer("validated", "pg.example").AdminSecret("tenantry-system", "admin")
+	}
+
+	DescribeTable("refuses a DatabaseServer with", func(ctx SpecContext, builder *builders.DatabaseServerBuilder, sentence string) {
+		err := env.Client.Create(ctx, builder.Build(), client.DryRunAll)
+		Expect(err).To(MatchError(apierrors.IsInvalid, "invalid"))
+		Expect(err).To(MatchError(ContainSubstring(sentence)))
+	},
+		Entry("a name with a dot", builders.DatabaseServer("pg.example", "pg.example").AdminSecret("tenantry-system", "admin"),
+			"the name of a DatabaseServer must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"),
+		Entry("no host", builders.DatabaseServer("validated", "").AdminSecret("tenantry-system", "admin"), "spec.host: Required value"),
+		Entry("no admin", builders.DatabaseServer("validated", "pg.example"), "spec.adminSecretRef: Required value"),
+		Entry("a port that can't be", server().Port(65536), "spec.port in body should be less than or equal to 65535"),
+		Entry("an unknown sslMode", server().SSLMode("prefer"), `Unsupported value: "prefer": supported values: "disable", "require", "verify-ca", "verify-full"`),
+		Entry("authorities that nothing uses", server().SSLMode(v1alpha1.SSLModeRequire).CASecret("tenantry-system", "ca", ""),
+			"caSecretRef is used by the sslModes verify-ca and verify-full only; set one of them, or leave caSecretRef out"),
+		Entry("a negative capacity", server().Capacity(-1), "spec.capacity.tenants in body should be greater than or equal to 0"),
+	)
+
+	DescribeTable("accepts a DatabaseServer with", func(ctx SpecContext, builder *builders.DatabaseServerBuilder) {
+		Expect(env.Client.Create(ctx, builder.Build(), client.DryRunAll)).To(Succeed())
+	},
+		Entry("host and admin only", server()),
+		Entry("authorities and the default sslMode", server().CASecret("tenantry-system", "ca", "")),
+		Entry("authorities and verify-ca", server().SSLMode(v1alpha1.SSLModeVerifyCA).CASecret("tenantry-system", "ca", "root.pem")),
+		Entry("room for nobody", server().Capacity(0)),
+	)
+})
+
+var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
+	var tenant *v1alpha1.Tenant
+
+	BeforeAll(func(ctx SpecContext) {
+		tenant = applyReady(ctx, builders.Tenant("placed").Database(shared))
+	}, NodeTimeout(specTimeout))
+
+	try := func(ctx SpecContext, mutate func(*v1alpha1.TenantDatabase)) error {
+		changed := read(ctx, tenant).DeepCopy()
+		mutate(changed.Spec.Database)
+		return env.Client.Update(ctx, changed, client.DryRunAll)
+	}
+
+	It("can't move to another server", func(ctx SpecContext) {
+		err := try(ctx, func(database *v1alpha1.TenantDatabase) { database.ServerRef.Name = "elsewhere" })
+		Expect(err).To(MatchError(ContainSubstring("spec.database.serverRef.name: Invalid value: the database is placed on the server shared and can not move; write that name")))
+	}, SpecTimeout(specTimeout))
+
+	It("can't give the database up", func(ctx SpecContext) {
+		changed := read(ctx, tenant).DeepCopy()
+		changed.Spec.Database = nil
+		Expect(env.Client.Update(ctx, changed, client.DryRunAll)).To(MatchError(ContainSubstring(
+			"the tenant has a database, which can't be taken away by leaving out spec.database; put it back, or delete the Tenant (reclaimPolicy says what becomes of the data)")))
+	}, SpecTimeout(specTimeout))
+
+	It("can't adopt another database", func(ctx SpecContext) {
+		err := try(ctx, func(database *v1alpha1.TenantDatabase) { database.Adopt = "t_aaaaaaaaaaaaaaaaaaaa" })
+		Expect(err).To(MatchError(ContainSubstring("the tenant has its database " + tenant.Status.Database.Name +
+			" already and can not adopt another one; write that name, or leave adopt out")))
+	}, SpecTimeout(specTimeout))
+
+	It("may change all else", func(ctx SpecContext) {
+		Expect(try(ctx, func(database *v1alpha1.TenantDatabase) {
+			database.Adopt = tenant.Status.Database.Name
+			database.ConnectionLimit = 7
+			database.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
+			database.Credentials.SecretName = "other"
+		})).To(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("What only other objects' validation can refuse", func() {
+	It("is said in the condition of its part, with what to change", func(ctx SpecContext) {
+		built := builders.Tenant("unsound").Quota("pods", "1500m").App(image).Probes(&corev1.Probe{}, nil, nil)
+		tenant := apply(ctx, built)
+		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(And(
+			haveCondition(v1alpha1.ConditionQuotaReady, "False", v1alpha1.ReasonInvalid, "must be an integer"),
+			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonInvalid, "must specify a handler type"),
+			haveCondition(v1alpha1.ConditionNetworkReady, "True", v1alpha1.ReasonReady),
+			stalled(v1alpha1.ReasonInvalid, "must be an integer")))
+
+		change(ctx, tenant, func() {
+			tenant.Spec.Quota["pods"] = resource.MustParse("2")
+			tenant.Spec.App.LivenessProbe = nil
+		})
+		waitReady(ctx, tenant)
+	}, SpecTimeout(specTimeout))
+})

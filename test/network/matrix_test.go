@@ -1,0 +1,132 @@
+package network
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// matrix says who can reach whom: a column for each source, and a row for each destination with
+// its port. acme has spec.network and its database in the cluster, globex has neither. The pods posing
+// carry every label by which others are let in. PGPORT is the port of both DatabaseServers, and
+// APIPORT that of the API server.
+//
+//nolint:dupword // It is a table.
+const matrix = `
+to \ from                 acme/app  acme/own  globex/app  globex/own  globex/posing  dns      system   database  ingress  outsider  internet
+
+acme/app:8080/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   allowed  refused   refused
+acme/app:9090/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused
+acme/app:8080/UDP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused
+acme/own:8080/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused
+globex/app:3000/TCP       refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
+globex/own:3000/TCP       refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
+globex/posing:8080/TCP    refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
+globex/posing:53/UDP      refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
+globex/posing:PGPORT/TCP  refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
+
+dns:53/UDP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed
+dns:53/TCP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed
+dns:9153/TCP              refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+system:53/UDP             refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+system:443/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+ingress:443/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+outsider:8080/TCP         refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+outsider:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+outsider:PGPORT/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+
+database:PGPORT/TCP       allowed   allowed   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+database:PGPORT/UDP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+database:22/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+backup:PGPORT/TCP         refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+database-host:PGPORT/TCP  refused   refused   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed
+database-host:22/TCP      refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+
+api-server:APIPORT/TCP    refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+api-service:443/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+node:10250/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+partner:443/TCP           allowed   allowed   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+partner:443/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+partner:80/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+internet:443/TCP          refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+internet:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+internet-v6:443/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+metadata:80/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+metadata:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+metadata-v6:80/TCP        refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+`
+
+// shorthand are the pods of matrix that belong to no tenant. Those of tenants are namespace/name,
+// and all other places are addresses.
+var shorthand = map[string]string{
+	"dns":      "kube-system/coredns",
+	"system":   "kube-system/metrics-server",
+	"database": "databases/postgresql",
+	"backup":   "databases/backup",
+	"ingress":  "ingress-nginx/controller",
+	"outsider": "default/posing",
+}
+
+// cell is one judgement that matrix expects.
+type cell struct {
+	from, to string
+	want     verdict
+}
+
+func (c cell) String() string { return c.from + " to " + c.to }
+
+// cells are those of matrix, row by row.
+func cells() [][]cell {
+	lines := strings.FieldsFunc(matrix, func(r rune) bool { return r == '\n' })
+	sources := strings.Fields(strings.TrimPrefix(lines[0], `to \ from`))
+	var rows [][]cell
+	for _, line := range lines[1:] {
+		fields := strings.Fields(line)
+		row := make([]cell, 0, len(sources))
+		for n, source := range sources {
+			row = append(row, cell{from: source, to: fields[0], want: verdict(fields[n+1])})
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// differences names the cells in which a judge finds other than what matrix expects.
+func differences(j *judge, row []cell) (names []string) {
+	GinkgoHelper()
+	for _, expected := range row {
+		found, explanation, err := j.verdict(expected.from, expected.to)
+		Expect(err).NotTo(HaveOccurred())
+		if found != expected.want {
+			GinkgoWriter.Printf("%s is %s:\n%s\n", expected, found, explanation)
+			names = append(names, fmt.Sprintf("%s should be %s, but is %s", expected, expected.want, found))
+		}
+	}
+	return names
+}
+
+var _ = Describe("The network policies of two tenants", func() {
+	for _, row := range cells() {
+		It("let in to "+row[0].to+" whom they should, and nobody else", func() {
+			Expect(differences(cluster, row)).To(BeEmpty())
+		})
+	}
+
+	It("are each needed for that", func() {
+		for _, policy := range cluster.policies {
+			if policy.Name == naming.PolicyDenyAll {
+				continue // As long as allow-tenant is there, which also closes both directions.
+			}
+			rest := cluster.without(policy)
+			var noticed []string
+			for _, row := range cells() {
+				noticed = append(noticed, differences(rest, row)...)
+			}
+			Expect(noticed).NotTo(BeEmpty(), "without %s/%s", policy.Namespace, policy.Name)
+		}
+	})
+})
