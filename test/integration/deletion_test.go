@@ -179,14 +179,15 @@ var _ = Describe("Deleting a tenant", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("whose DatabaseServer is gone finishes when its finalizer is taken off as told, and leaves the data", func(ctx SpecContext) {
-		server := register(ctx, "written-off", env.Postgres)
+		// What is left there counts as a tenant for good.
+		postgres, server := ownServer(ctx, "written-off")
 		tenant := applyReady(ctx, withDatabase("let-go", "written-off").ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
 		remove(ctx, server)
 		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(deleting("remove the finalizer database.tenantry.dev/written-off"))
 		change(ctx, tenant, func() { tenant.Finalizers = []string{naming.FinalizerTenant} })
 		waitGone(ctx, tenant)
-		Expect(onServer(ctx, env.Postgres, tenant.Status.Database.Name)).To(HaveLen(4))
+		Expect(onServer(ctx, postgres, tenant.Status.Database.Name)).To(HaveLen(4))
 	}, SpecTimeout(specTimeout))
 
 	It("whose namespace something holds says what, touches no data until it is free, and heeds a change of mind", func(ctx SpecContext) {

@@ -26,7 +26,7 @@ var _ = Describe("When nothing changes", Ordered, func() {
 			return metric(ctx, token, "controller_runtime_reconcile_total", map[string]string{"controller": "tenant"})
 		}
 	}
-	// idle is how many tenants are being looked at, or wait for it.
+	// busy is how many tenants are being looked at, or wait for it.
 	busy := func(ctx context.Context) func() (float64, error) {
 		return func() (float64, error) {
 			waiting, err := metric(ctx, token, "workqueue_depth", map[string]string{"name": "tenant"})
