@@ -101,31 +101,6 @@ type TenantNetwork struct {
 	Egress []networkingv1.NetworkPolicyEgressRule `json:"egress,omitempty"`
 }
 
-// PodSecurityStandard is one of Kubernetes' Pod Security Standards
-// (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
-// +kubebuilder:validation:Enum=Privileged;Baseline;Restricted
-type PodSecurityStandard string
-
-// The Pod Security Standards.
-const (
-	// PodSecurityPrivileged : no restriction; pods may take over their node.
-	PodSecurityPrivileged PodSecurityStandard = "Privileged"
-	// PodSecurityBaseline : known privilege escalations are refused.
-	PodSecurityBaseline PodSecurityStandard = "Baseline"
-	// PodSecurityRestricted : current hardening practice is required.
-	PodSecurityRestricted PodSecurityStandard = "Restricted"
-)
-
-// TenantPolicy is what the tenant's pods must comply with.
-type TenantPolicy struct {
-	// podSecurity is the Pod Security Standard that all pods in the tenant's namespace must meet:
-	// Privileged, Baseline or Restricted. Left out, it is Restricted. The tenant's own app always
-	// meets Restricted.
-	// +optional
-	// +default="Restricted"
-	PodSecurity PodSecurityStandard `json:"podSecurity,omitempty"`
-}
-
 // TenantSpec is what a tenant may use and what it runs.
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, k.matches('^(cpu|memory|ephemeral-storage|pods|services|services[.](loadbalancers|nodeports)|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|(requests|limits)[.](cpu|memory|ephemeral-storage)|requests[.]storage|hugepages-.+|requests[.]hugepages-.+|requests[.][^/]+/.+|count/.+|.+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|.+[.]deviceclass[.]resource[.]k8s[.]io/devices)$'))",message="quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu",fieldPath=".quota"
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, !string(self.quota[k]).startsWith('-'))",message="quota has a negative entry; write zero or more, or leave the entry out for no limit",fieldPath=".quota"
@@ -162,10 +137,11 @@ type TenantSpec struct {
 	// +optional
 	Network TenantNetwork `json:"network,omitzero"`
 
-	// policy is what the tenant's pods must comply with.
+	// policy is what the objects in the tenant's namespaces must comply with. It is projected into
+	// each of them as the TenantPolicy tenant.
 	// +optional
 	// +default={"podSecurity": "Restricted"}
-	Policy TenantPolicy `json:"policy,omitzero"`
+	Policy PolicyRules `json:"policy,omitzero"`
 
 	// database gives the tenant a database. Left out, it has none.
 	// +optional
@@ -179,6 +155,17 @@ type TenantSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=256
 	Config map[string]string `json:"config,omitempty"`
+
+	// cordoned freezes the tenant: in its namespaces nobody but cluster admins and the cluster itself
+	// may change anything, nor open a session to a pod. Reading goes on, and so does what runs. Left
+	// out, it is false.
+	// +optional
+	Cordoned bool `json:"cordoned,omitempty"`
+
+	// deletionProtection keeps the Tenant from being deleted, by whomever, until it is set to false.
+	// Left out, it is false.
+	// +optional
+	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }
 
 // TenantNamespace is a namespace of a tenant.

@@ -9,6 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -60,7 +62,8 @@ func trim(object any) (any, error) {
 }
 
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
-func Setup(manager ctrl.Manager, databases Databases) error {
+// With the enforcement Audit, policies warn in the whole cluster and refuse nothing.
+func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.PolicyEnforcement) error {
 	connections := &Connections{}
 	connected := make(chan event.GenericEvent, connectedBuffer)
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
@@ -71,10 +74,19 @@ func Setup(manager ctrl.Manager, databases Databases) error {
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
 	}
+	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
+	policies, err := admission.Objects(enforcement)
+	if err != nil {
+		return err
+	}
+	admissions := &AdmissionReconciler{Live: manager.GetAPIReader(), Engine: engine, Policies: policies, Recorder: recorder}
+	if err := admissions.SetupWithManager(manager); err != nil {
+		return err
+	}
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine:    apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner),
-		Databases: databases, Connections: connections,
+		Engine: engine, Databases: databases, Connections: connections,
+		Audit: enforcement == v1alpha1.PolicyAudit,
 	}
 	return tenants.SetupWithManager(manager, connected)
 }

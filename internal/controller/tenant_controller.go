@@ -30,6 +30,8 @@ type TenantReconciler struct {
 	Connections *Connections
 	// Recorder records Events.
 	Recorder events.EventRecorder
+	// Audit says that policies warn in the whole cluster, and refuse nothing.
+	Audit bool
 
 	pace       pace
 	placements placements
@@ -46,7 +48,7 @@ type phase struct {
 var phases = []phase{
 	{desired.Namespace, (*TenantReconciler).applyNamespace},
 	{desired.Quota, applyPart(desired.Quota)},
-	{desired.Network, applyPart(desired.Network)},
+	{desired.Network, (*TenantReconciler).applyNetwork},
 	{desired.Access, applyPart(desired.Access)},
 	{desired.Database, (*TenantReconciler).provisionDatabase},
 	{desired.App, applyPart(desired.App)},

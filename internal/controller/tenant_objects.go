@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/metrics"
@@ -24,13 +25,14 @@ import (
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view,verbs=bind
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
 
 // ownedKinds are the namespaced kinds that a tenant's objects have.
 func ownedKinds() []client.Object {
 	return []client.Object{
 		&corev1.Secret{}, &corev1.ResourceQuota{}, &corev1.LimitRange{}, &networkingv1.NetworkPolicy{},
 		&rbacv1.RoleBinding{}, &corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{},
-		&policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
+		&policyv1.PodDisruptionBudget{}, &appsv1.Deployment{}, &v1alpha1.TenantPolicy{},
 	}
 }
 
@@ -38,12 +40,28 @@ func ownedLists() []client.ObjectList {
 	return []client.ObjectList{
 		&corev1.SecretList{}, &corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &networkingv1.NetworkPolicyList{},
 		&rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.ConfigMapList{}, &corev1.ServiceList{},
-		&policyv1.PodDisruptionBudgetList{}, &appsv1.DeploymentList{},
+		&policyv1.PodDisruptionBudgetList{}, &appsv1.DeploymentList{}, &v1alpha1.TenantPolicyList{},
 	}
 }
 
+// applyNamespace stops at the first failure: nothing is put into a namespace that isn't the tenant's.
 func (r *TenantReconciler) applyNamespace(ctx context.Context, run *reconciliation) error {
-	return r.apply(ctx, run, desired.Namespace)
+	for _, object := range desired.Objects(desired.Namespace, run.inputs) {
+		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
+		if err != nil {
+			return err
+		}
+		r.noteChange(ctx, object, outcome)
+	}
+	return nil
+}
+
+// applyNetwork also says which of the tenant's hostnames are another one's.
+func (r *TenantReconciler) applyNetwork(ctx context.Context, run *reconciliation) error {
+	if err := r.apply(ctx, run, desired.Network); err != nil {
+		return err
+	}
+	return hostnameConflict(run.foreignHostnames)
 }
 
 // applyPart is the phase of a part that consists of objects and nothing else.

@@ -25,6 +25,8 @@ type reconciliation struct {
 	unusable   error
 	// database is where the tenant's database is known to be.
 	database *v1alpha1.TenantDatabaseStatus
+	// foreignHostnames say which of the tenant's hostnames another tenant has, and who.
+	foreignHostnames []string
 	// retry is the most eager of what the problems ask for; err explains withBackoff.
 	retry retry
 	err   error
@@ -67,36 +69,44 @@ func (run *reconciliation) blocked() bool {
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
 func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*reconciliation, error) {
 	run := &reconciliation{
-		inputs:   desired.Inputs{Tenant: tenant},
+		inputs:   desired.Inputs{Tenant: tenant, Audit: r.Audit},
 		problems: map[string]status.Problem{},
 		database: r.placements.of(tenant),
 	}
-	spec := tenant.Spec.Database
+	if err := r.loadHostnames(ctx, run); err != nil {
+		return nil, err
+	}
+	return run, r.loadDatabase(ctx, run)
+}
+
+// loadDatabase reads what the tenant's database depends on.
+func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation) error {
+	tenant, spec := run.tenant(), run.tenant().Spec.Database
 	if spec == nil {
-		return run, nil
+		return nil
 	}
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, types.NamespacedName{Name: spec.ServerRef.Name}, server)
 	switch {
 	case apierrors.IsNotFound(err):
 		run.unusable = serverNotFound(spec.ServerRef.Name)
-		return run, nil
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	case server.Status.ObservedGeneration < 0:
 		// Addresses and authorities are missing, and a tenant that had them must not lose them.
 		run.unusable = errNotConnected
-		return run, nil
+		return nil
 	}
 	password, err := r.password(ctx, tenant)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	name := databaseName(tenant, run.database)
 	run.inputs.Server = server
 	run.connection, run.unusable = r.usable(server, spec.Isolation)
 	run.inputs.Login = &desired.Login{Database: name, Username: database.Logins(name)[0], Password: password}
-	return run, nil
+	return nil
 }
 
 // password is the one in the tenant's Secret. Where there is none yet it is a new one, which counts

@@ -38,16 +38,20 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // SetupWithManager registers the controller, and what makes it look at which tenant. connected
 // tells of servers that the operator has just logged in to.
 func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-chan event.GenericEvent) error {
-	for name, servers := range map[string]func(*v1alpha1.Tenant) []string{
+	for name, values := range map[string]func(*v1alpha1.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor,
+		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
 	} {
-		extract := func(object client.Object) []string { return servers(object.(*v1alpha1.Tenant)) }
+		extract := func(object client.Object) []string { return values(object.(*v1alpha1.Tenant)) }
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {
 			return err
 		}
 	}
 	controller := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
+		Watches(&v1alpha1.Tenant{}, handler.Funcs{
+			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
+		}).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byName), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(podNews)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{

@@ -19,6 +19,10 @@ type Inputs struct {
 	Server *v1alpha1.DatabaseServer
 	// Login is the tenant's login; nil while Server is.
 	Login *Login
+	// ForeignHostnames are those of the tenant's hostnames that an older tenant has.
+	ForeignHostnames []v1alpha1.HostnamePattern
+	// Audit says that policies warn in the whole cluster, and refuse nothing.
+	Audit bool
 }
 
 // Login is what a tenant needs to log in to its database.
@@ -59,7 +63,7 @@ var Parts = []Part{Namespace, Database, Quota, Network, Access, App}
 func Objects(part Part, in Inputs) []Object {
 	switch part {
 	case Namespace:
-		return []Object{namespace(in.Tenant)}
+		return []Object{namespace(in), tenantPolicy(in, in.Tenant.Name)}
 	case Database:
 		return present(secret(in))
 	case Quota:

@@ -17,6 +17,14 @@ const (
 	// LabelTenant is on every object of a tenant, its namespace and pods included; its value is the
 	// tenant's name.
 	LabelTenant = "tenantry.dev/tenant"
+	// LabelEnforcement is on the namespaces of tenants whose policies warn and refuse nothing, with
+	// the value Audit.
+	LabelEnforcement = "tenantry.dev/enforcement"
+	// LabelCordoned is on the namespaces of cordoned tenants, with the value true.
+	LabelCordoned = "tenantry.dev/cordoned"
+	// LabelPodDefaults is on the namespaces of tenants whose policies have defaults for pods, with the
+	// value true.
+	LabelPodDefaults = "tenantry.dev/pod-defaults"
 	// LabelAppName tells the parts of a tenant's app from other pods of the tenant.
 	LabelAppName = "app.kubernetes.io/name"
 
@@ -43,6 +51,8 @@ const (
 	AppConfig = "app-config"
 	// AppPort names the app's port.
 	AppPort = "http"
+	// Policy names the TenantPolicy.
+	Policy = "tenant"
 	// Quota names the ResourceQuota.
 	Quota = "tenant"
 	// ContainerLimits names the LimitRange.

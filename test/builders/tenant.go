@@ -97,6 +97,24 @@ func (b *TenantBuilder) PodSecurity(standard v1alpha1.PodSecurityStandard) *Tena
 	return b
 }
 
+// Policy changes the rules of spec.policy.
+func (b *TenantBuilder) Policy(change func(*v1alpha1.PolicyRules)) *TenantBuilder {
+	change(&b.tenant.Spec.Policy)
+	return b
+}
+
+// Cordoned freezes the tenant.
+func (b *TenantBuilder) Cordoned() *TenantBuilder {
+	b.tenant.Spec.Cordoned = true
+	return b
+}
+
+// DeletionProtection keeps the tenant from being deleted.
+func (b *TenantBuilder) DeletionProtection() *TenantBuilder {
+	b.tenant.Spec.DeletionProtection = true
+	return b
+}
+
 // Config adds a plain setting.
 func (b *TenantBuilder) Config(key, value string) *TenantBuilder {
 	if b.tenant.Spec.Config == nil {
