@@ -69,7 +69,8 @@ func Root(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(output)), nil
 }
 
-// Install applies config/prerequisites: the API, the operator's namespace and its rights.
+// Install applies config/prerequisites: the API, the operator's namespace and its rights; and the
+// policy that decides who may create which namespace.
 func Install(ctx context.Context, kubernetes *cluster.ControlPlane) error {
 	root, err := Root(ctx)
 	if err != nil {
@@ -78,6 +79,10 @@ func Install(ctx context.Context, kubernetes *cluster.ControlPlane) error {
 	output, err := kubernetes.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(root, "config", "prerequisites"))
 	if err != nil {
 		return fmt.Errorf("can't install config/prerequisites: %w\n%s", err, output)
+	}
+	output, err = kubernetes.Kubectl(ctx, "apply", "--server-side", "-f", filepath.Join(root, "config", "admission", "namespaces.yaml"))
+	if err != nil {
+		return fmt.Errorf("can't install config/admission/namespaces.yaml: %w\n%s", err, output)
 	}
 	output, err = kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s",
 		"crd/tenants.tenantry.dev", "crd/databaseservers.tenantry.dev")

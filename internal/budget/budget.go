@@ -112,7 +112,7 @@ func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
 			}
 			p.grants[i].Hard[name] = granted
 		}
-		if len(s.Granted) > len(total) || !s.Exists {
+		if (s.Usable && len(s.Granted) > len(total)) || !s.Exists {
 			p.change(i)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -74,7 +75,7 @@ func Setup(manager ctrl.Manager, databases Databases) error {
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Engine:    apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner),
-		Databases: databases, Connections: connections,
+		Databases: databases, Connections: connections, Identity: string(uuid.NewUUID()),
 	}
 	return tenants.SetupWithManager(manager, connected)
 }
