@@ -11,7 +11,8 @@ const (
 	// ConditionStalled is True when the operator can't get on until somebody changes something.
 	ConditionStalled = "Stalled"
 
-	// ConditionNamespaceReady is True when the tenant's namespace exists and is the tenant's own.
+	// ConditionNamespaceReady is True when the tenant's namespaces exist, are the tenant's own, and are
+	// no more than its limit.
 	ConditionNamespaceReady = "NamespaceReady"
 	// ConditionQuotaReady is True when quota and container limits are in force.
 	ConditionQuotaReady = "QuotaReady"
@@ -44,6 +45,11 @@ const (
 	ReasonFailed = "Failed"
 	// ReasonTerminating : the object is being deleted.
 	ReasonTerminating = "Terminating"
+
+	// ReasonNamespaceLimitExceeded : the tenant has more namespaces than its limit allows.
+	ReasonNamespaceLimitExceeded = "NamespaceLimitExceeded"
+	// ReasonQuotaBelowUse : more is in use than the quota allows, since it was lowered.
+	ReasonQuotaBelowUse = "QuotaBelowUse"
 
 	// ReasonServerNotFound : the spec names a DatabaseServer that doesn't exist.
 	ReasonServerNotFound = "ServerNotFound"

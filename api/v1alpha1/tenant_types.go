@@ -21,7 +21,7 @@ const (
 	OwnerKindServiceAccount OwnerKind = "ServiceAccount"
 )
 
-// OwnerRole is what an owner may do in the tenant's namespace.
+// OwnerRole is what an owner may do in the tenant's namespaces.
 // +kubebuilder:validation:Enum=Admin;Editor;Viewer
 // +kubebuilder:validation:MaxLength=6
 type OwnerRole string
@@ -29,7 +29,8 @@ type OwnerRole string
 // The roles of owners. Each is bound to the ClusterRole of Kubernetes' own user-facing roles
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#user-facing-roles).
 const (
-	// OwnerRoleAdmin : the ClusterRole admin, which includes giving rights within the namespace.
+	// OwnerRoleAdmin : the ClusterRole admin, which includes giving rights within the namespace, and the
+	// right to create and delete further namespaces of the tenant.
 	OwnerRoleAdmin OwnerRole = "Admin"
 	// OwnerRoleEditor : the ClusterRole edit.
 	OwnerRoleEditor OwnerRole = "Editor"
@@ -37,7 +38,7 @@ const (
 	OwnerRoleViewer OwnerRole = "Viewer"
 )
 
-// Owner is somebody who may work in the tenant's namespace.
+// Owner is somebody who may work in the tenant's namespaces.
 // +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == has(self.__namespace__)",message="an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"
 type Owner struct {
 	// kind is User, Group or ServiceAccount.
@@ -57,9 +58,21 @@ type Owner struct {
 	Namespace string `json:"namespace,omitempty"`
 
 	// role is Admin, Editor or Viewer: what Kubernetes' ClusterRoles admin, edit and view allow,
-	// within the tenant's namespace.
+	// within the tenant's namespaces. An Admin may also create and delete further namespaces of the
+	// tenant, up to spec.namespaces.limit.
 	// +required
 	Role OwnerRole `json:"role,omitempty"`
+
+	// clusterRoles are the names of further ClusterRoles that the owner has in each of the tenant's
+	// namespaces. The operator must have been allowed to bind them: AccessReady says how, where it
+	// has not.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') && !r.contains('%') && r != '.' && r != '..')",message="clusterRoles has a name that no ClusterRole can have; leave out slashes and percent signs"
+	ClusterRoles []string `json:"clusterRoles,omitempty"`
 }
 
 // ContainerLimits are bounds and defaults for each container, enforced by a LimitRange.
@@ -112,14 +125,21 @@ type TenantSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	DisplayName string `json:"displayName,omitempty"`
 
-	// owners are those who may work in the tenant's namespace, each listed once.
+	// owners are those who may work in the tenant's namespaces, each listed once.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.all(o, self.exists_one(p, p.kind == o.kind && p.name == o.name && (p.kind != 'ServiceAccount' || !has(p.__namespace__) || !has(o.__namespace__) || p.__namespace__ == o.__namespace__)))",message="owners lists somebody more than once; give each owner one role"
 	Owners []Owner `json:"owners,omitempty"`
 
-	// quota is the most that all of the tenant's objects may use together. The keys are those of a
+	// namespaces says how many namespaces the tenant may have. Left out, it has the one that is named
+	// after it.
+	// +optional
+	// +default={"limit": 1}
+	Namespaces TenantNamespaces `json:"namespaces,omitzero"`
+
+	// quota is the most that all of the tenant's objects may use together, in all its namespaces. It
+	// moves between them as it is needed. The keys are those of a
 	// ResourceQuota (https://kubernetes.io/docs/concepts/policy/resource-quotas/), for example
 	// requests.cpu, requests.memory, requests.storage, pods. What isn't listed isn't limited.
 	// +optional
@@ -168,20 +188,7 @@ type TenantSpec struct {
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }
 
-// TenantNamespace is a namespace of a tenant.
-type TenantNamespace struct {
-	// name is the name of the namespace.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Name string `json:"name,omitempty"`
-
-	// primary says that this is the namespace named after the tenant.
-	// +optional
-	Primary bool `json:"primary,omitempty"`
-}
-
-// TenantUsage is what the tenant uses of its quota.
+// TenantUsage is what the tenant uses of its quota, in all its namespaces together.
 type TenantUsage struct {
 	// hard is the quota that is in force.
 	// +optional
@@ -206,12 +213,18 @@ type TenantStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// namespaces are the tenant's namespaces.
+	// namespaces are the tenant's namespaces, the usable ones first. Where there are more than 256,
+	// the others are left out.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=256
 	Namespaces []TenantNamespace `json:"namespaces,omitempty"`
+
+	// usableNamespaces is how many of them are Usable.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	UsableNamespaces *int32 `json:"usableNamespaces,omitempty"`
 
 	// database is where the tenant's database is.
 	// +optional
@@ -232,6 +245,7 @@ type TenantStatus struct {
 // +kubebuilder:resource:scope=Cluster,shortName=tn,categories=tenantry
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Namespaces",type=integer,JSONPath=`.status.usableNamespaces`
 // +kubebuilder:printcolumn:name="Database",type=string,JSONPath=`.status.conditions[?(@.type=="DatabaseReady")].reason`
 // +kubebuilder:printcolumn:name="App",type=string,JSONPath=`.status.conditions[?(@.type=="AppReady")].reason`
 // +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`,priority=1

@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -86,7 +87,7 @@ func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.Polic
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Engine: engine, Databases: databases, Connections: connections,
-		Audit: enforcement == v1alpha1.PolicyAudit,
+		Audit: enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),
 	}
 	return tenants.SetupWithManager(manager, connected)
 }

@@ -24,8 +24,8 @@ import (
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view,verbs=bind
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
 
 // ownedKinds are the namespaced kinds that a tenant's objects have.
 func ownedKinds() []client.Object {
@@ -44,18 +44,6 @@ func ownedLists() []client.ObjectList {
 	}
 }
 
-// applyNamespace stops at the first failure: nothing is put into a namespace that isn't the tenant's.
-func (r *TenantReconciler) applyNamespace(ctx context.Context, run *reconciliation) error {
-	for _, object := range desired.Objects(desired.Namespace, run.inputs) {
-		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
-		if err != nil {
-			return err
-		}
-		r.noteChange(ctx, object, outcome)
-	}
-	return nil
-}
-
 // applyNetwork also says which of the tenant's hostnames are another one's.
 func (r *TenantReconciler) applyNetwork(ctx context.Context, run *reconciliation) error {
 	if err := r.apply(ctx, run, desired.Network); err != nil {
@@ -71,19 +59,29 @@ func applyPart(part desired.Part) func(*TenantReconciler, context.Context, *reco
 	}
 }
 
-// apply puts all objects of a part in place, also those behind one that fails.
+// apply puts all objects of a part in place, also those behind one that fails, but none in a
+// namespace that is withheld.
 func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part desired.Part) error {
 	var failures []error
 	for _, object := range desired.Objects(part, run.inputs) {
-		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
-		if err != nil {
-			failures = append(failures, err)
+		if run.withheld.Has(object.GetNamespace()) {
 			continue
 		}
-		r.noteChange(ctx, object, outcome)
+		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
+		switch {
+		case err == nil:
+			r.noteChange(ctx, object, outcome)
+		case isWall(part) && object.GetNamespace() != run.tenant().Name:
+			run.withhold(part, object.GetNamespace(), err)
+		default:
+			failures = append(failures, refusal(object, err))
+		}
 	}
 	return errors.Join(failures...)
 }
+
+// isWall says whether a namespace is open as long as a part of it is missing.
+func isWall(part desired.Part) bool { return part == desired.Quota || part == desired.Network }
 
 func (r *TenantReconciler) noteChange(ctx context.Context, object client.Object, outcome apply.Outcome) {
 	key, err := apply.KeyOf(object, r.Client)
@@ -92,6 +90,14 @@ func (r *TenantReconciler) noteChange(ctx context.Context, object client.Object,
 	}
 	metrics.ObjectChanges.WithLabelValues(key.Kind, string(outcome)).Inc()
 	ctrl.LoggerFrom(ctx).V(1).Info("Object "+string(outcome), "kind", key.Kind, "name", key.Name)
+}
+
+// tidy takes away what the tenant has and should not.
+func (r *TenantReconciler) tidy(ctx context.Context, run *reconciliation) error {
+	if run.outdated {
+		return nil
+	}
+	return errors.Join(r.withdraw(ctx, run), r.prune(ctx, run))
 }
 
 // prune deletes the tenant's objects that the spec no longer asks for. As long as there is no login
@@ -110,7 +116,16 @@ func (r *TenantReconciler) prune(ctx context.Context, run *reconciliation) error
 			keep.Insert(key)
 		}
 	}
-	deleted, err := r.Engine.Prune(ctx, run.tenant(), run.tenant().Name, ownedLists(), keep)
+	var failures []error
+	for _, place := range run.inputs.Places {
+		failures = append(failures, r.pruneIn(ctx, run, place.Name, keep))
+	}
+	return errors.Join(failures...)
+}
+
+// pruneIn deletes the tenant's objects in a namespace that are not to be kept.
+func (r *TenantReconciler) pruneIn(ctx context.Context, run *reconciliation, namespace string, keep sets.Set[apply.Key]) error {
+	deleted, err := r.Engine.Prune(ctx, run.tenant(), namespace, ownedLists(), keep)
 	for _, key := range deleted {
 		metrics.ObjectChanges.WithLabelValues(key.Kind, string(apply.Deleted)).Inc()
 	}

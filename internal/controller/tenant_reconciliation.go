@@ -2,16 +2,19 @@ package controller
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -19,6 +22,8 @@ import (
 // reconciliation is one pass over one tenant: what it starts from, and what came of it so far.
 type reconciliation struct {
 	inputs   desired.Inputs
+	members  membership.Members
+	quotas   map[string]*corev1.ResourceQuota
 	problems map[string]status.Problem
 	// connection is how to reach the database server; unusable is why that is not possible now.
 	connection database.Server
@@ -30,6 +35,12 @@ type reconciliation struct {
 	// retry is the most eager of what the problems ask for; err explains withBackoff.
 	retry retry
 	err   error
+	// withheld are the namespaces that stay closed, since they have no walls yet.
+	withheld sets.Set[string]
+	// noNamespace says that the primary namespace isn't there to put anything into.
+	noNamespace bool
+	// bustling says that a quota could not be changed now, because something was let in just before.
+	bustling bool
 	// outdated says that something was decided on old data, so that the pass proves nothing.
 	outdated bool
 }
@@ -45,13 +56,9 @@ func (run *reconciliation) record(part desired.Part, err error) {
 		run.outdated = true
 		return
 	}
-	problem, retry := classify(err)
-	run.problems[string(part)] = problem
-	run.retry = max(run.retry, retry)
-	if retry == withBackoff {
-		run.err = err
-	}
+	run.note(part, err)
 	if part == desired.Namespace {
+		run.noNamespace = true
 		for _, other := range desired.Parts[1:] {
 			run.problems[string(other)] = status.Problem{
 				Reason: v1alpha1.ReasonProgressing, Message: "It waits for the namespace.",
@@ -60,10 +67,44 @@ func (run *reconciliation) record(part desired.Part, err error) {
 	}
 }
 
+// note notes what keeps a part from being in place.
+func (run *reconciliation) note(part desired.Part, err error) {
+	problem, retry := classify(err)
+	run.problems[string(part)] = problem
+	run.retry = max(run.retry, retry)
+	if retry == withBackoff {
+		run.err = err
+	}
+}
+
+// withhold notes that a namespace other than the primary one must stay closed, and why.
+func (run *reconciliation) withhold(part desired.Part, namespace string, err error) {
+	run.withheld.Insert(namespace)
+	if outdated(err) {
+		run.outdated = true
+		return
+	}
+	run.note(part, err)
+}
+
+// strays are the namespaces in which the tenant has objects, and no longer should.
+func (run *reconciliation) strays() []string {
+	strays := sets.New[string]()
+	for namespace := range run.quotas {
+		strays.Insert(namespace)
+	}
+	for _, member := range run.members.All {
+		strays.Delete(member.Name)
+	}
+	for _, namespace := range run.members.Leaving {
+		strays.Insert(namespace.Name)
+	}
+	return sets.List(strays)
+}
+
 // blocked says that there is no use in going on.
 func (run *reconciliation) blocked() bool {
-	_, noNamespace := run.problems[string(desired.Namespace)]
-	return noNamespace || run.outdated
+	return run.noNamespace || run.outdated
 }
 
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
@@ -72,16 +113,26 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*
 		inputs:   desired.Inputs{Tenant: tenant, Audit: r.Audit},
 		problems: map[string]status.Problem{},
 		database: r.placements.of(tenant),
+		withheld: sets.New[string](),
 	}
-	if err := r.loadHostnames(ctx, run); err != nil {
+	var err error
+	if run.members, err = r.members(ctx, tenant); err != nil {
+		return nil, err
+	}
+	run.inputs.Places = placesOf(run.members)
+	if tenant.Spec.Namespaces.Limit > 1 || len(run.members.All) > 1 {
+		run.inputs.Listing = run.members.List()
+	}
+	if err := errors.Join(r.loadHostnames(ctx, run), r.divide(ctx, run)); err != nil {
 		return nil, err
 	}
 	return run, r.loadDatabase(ctx, run)
 }
 
-// loadDatabase reads what the tenant's database depends on.
+// loadDatabase reads what the tenant's objects need to know of its database.
 func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation) error {
-	tenant, spec := run.tenant(), run.tenant().Spec.Database
+	tenant := run.tenant()
+	spec := tenant.Spec.Database
 	if spec == nil {
 		return nil
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch;manage
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -29,7 +29,7 @@ import (
 func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
-		Tenant: tenant, Problems: run.problems, Database: run.database, Now: time.Now(),
+		Tenant: tenant, Problems: run.problems, Database: run.database, Namespaces: run.members.List(), Now: time.Now(),
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}
@@ -47,13 +47,13 @@ func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (st
 		}
 	}
 	if len(tenant.Spec.Quota) > 0 {
-		quota := &corev1.ResourceQuota{}
-		found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.Quota}, quota)
+		quotas, err := r.quotas(ctx, tenant)
 		if err != nil {
 			return observation, err
 		}
-		if found && metav1.IsControlledBy(quota, tenant) {
-			observation.Quota = quota
+		observation.Quota = quotas[tenant.Name]
+		if len(quotas) > 1 {
+			observation.Quota = total(quotas, tenant.Spec.Quota)
 		}
 	}
 	return observation, nil
@@ -75,6 +75,9 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, obse
 	}
 	if run.retry == later && (wait == 0 || wait > retryLater) {
 		wait = retryLater
+	}
+	if run.bustling && (wait == 0 || wait > quietTime) {
+		wait = quietTime
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
 }

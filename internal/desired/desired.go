@@ -3,6 +3,7 @@
 package desired
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -14,6 +15,10 @@ import (
 type Inputs struct {
 	// Tenant is the tenant.
 	Tenant *v1alpha1.Tenant
+	// Places are the tenant's namespaces, the primary one first. Left out, there is only that one.
+	Places []Place
+	// Listing is what the tenant's owners are told of its namespaces. Left out, it is nothing.
+	Listing []v1alpha1.TenantNamespace
 	// Server is the DatabaseServer that the tenant's database is placed on; nil where the tenant has
 	// no database, or the server doesn't exist.
 	Server *v1alpha1.DatabaseServer
@@ -23,6 +28,27 @@ type Inputs struct {
 	ForeignHostnames []v1alpha1.HostnamePattern
 	// Audit says that policies warn in the whole cluster, and refuse nothing.
 	Audit bool
+}
+
+// Place is a namespace of a tenant.
+type Place struct {
+	// Name is the name of the namespace.
+	Name string
+	// Usable says that the tenant may use it. One that isn't Usable is kept so that nothing runs in it.
+	Usable bool
+	// Quota is the part of the tenant's quota that it has; nil where it has all.
+	Quota *Slice
+}
+
+// Slice is part of a tenant's quota.
+type Slice struct {
+	// Hard is how much.
+	Hard corev1.ResourceList
+	// Note is what the next split depends on, as text; empty where there is none.
+	Note string
+	// Version is the resourceVersion of the ResourceQuota that this was decided by; empty where it may
+	// be any.
+	Version string
 }
 
 // Login is what a tenant needs to log in to its database.
@@ -63,21 +89,42 @@ var Parts = []Part{Namespace, Database, Quota, Network, Access, App}
 func Objects(part Part, in Inputs) []Object {
 	switch part {
 	case Namespace:
-		return []Object{namespace(in), tenantPolicy(in, in.Tenant.Name)}
+		return in.each(namespace, tenantPolicy)
 	case Database:
 		return present(secret(in))
 	case Quota:
-		return present(resourceQuota(in.Tenant), limitRange(in.Tenant))
+		return in.each(resourceQuota, limitRange)
 	case Network:
-		return present(denyAll(in.Tenant), allowDNS(in.Tenant), allowTenant(in.Tenant),
-			allowDatabase(in.Tenant, in.Server), allowSpec(in.Tenant))
+		return in.each(denyAll, allowDNS, allowTenant, allowDatabase, allowSpec)
 	case Access:
-		return roleBindings(in.Tenant)
+		return access(in)
 	case App:
 		return app(in)
 	}
 	return nil
 }
+
+// places are the tenant's namespaces, the primary one first.
+func (in Inputs) places() []Place {
+	if len(in.Places) > 0 {
+		return in.Places
+	}
+	return []Place{{Name: in.Tenant.Name, Usable: true}}
+}
+
+// each are the objects that these make for each of the tenant's namespaces.
+func (in Inputs) each(make ...func(Inputs, Place) Object) []Object {
+	var objects []Object
+	for _, place := range in.places() {
+		for _, object := range make {
+			objects = append(objects, present(object(in, place))...)
+		}
+	}
+	return objects
+}
+
+// isPrimary says whether a namespace is the one that is named after the tenant.
+func (in Inputs) isPrimary(place Place) bool { return place.Name == in.Tenant.Name }
 
 // present are those of the objects that are not nil.
 func present(objects ...Object) []Object {
@@ -90,10 +137,15 @@ func present(objects ...Object) []Object {
 	return result
 }
 
-// meta is the metadata of an object in the tenant's namespace.
+// meta is the metadata of an object in the tenant's primary namespace.
 func meta(tenant *v1alpha1.Tenant, name string) metav1.ObjectMeta {
+	return metaIn(tenant.Name, tenant, name)
+}
+
+// metaIn is the metadata of an object in a namespace of the tenant.
+func metaIn(namespace string, tenant *v1alpha1.Tenant, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: tenant.Name,
+		Namespace: namespace,
 		Name:      name,
 		Labels:    naming.ManagedLabels(tenant.Name),
 	}

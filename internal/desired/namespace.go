@@ -9,13 +9,16 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-func namespace(in Inputs) Object {
+func namespace(in Inputs, place Place) Object {
 	tenant := in.Tenant
 	labels := naming.ManagedLabels(tenant.Name)
 	maps.Copy(labels, policyLabels(in))
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant.Name, Labels: labels}}
+	annotations := map[string]string{}
 	if tenant.Spec.DisplayName != "" {
-		object.Annotations = map[string]string{naming.AnnotationDisplayName: tenant.Spec.DisplayName}
+		annotations[naming.AnnotationDisplayName] = tenant.Spec.DisplayName
 	}
-	return object
+	if place.Usable && !in.isPrimary(place) {
+		annotations[naming.AnnotationUsable] = "true"
+	}
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: place.Name, Labels: labels, Annotations: annotations}}
 }

@@ -10,18 +10,20 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// tenantPolicy is the tenant's policy as it is in force in one of its namespaces.
-func tenantPolicy(in Inputs, namespace string) Object {
+// tenantPolicy is the tenant's policy as it is in force in one of its namespaces. One that isn't usable
+// has none, and so the API server refuses whatever a policy would be about.
+func tenantPolicy(in Inputs, place Place) Object {
+	if !place.Usable {
+		return nil
+	}
 	rules := *in.Tenant.Spec.Policy.DeepCopy()
 	rules.Hostnames = slices.DeleteFunc(rules.Hostnames, func(hostname v1alpha1.HostnamePattern) bool {
 		return slices.Contains(in.ForeignHostnames, hostname)
 	})
-	metadata := meta(in.Tenant, naming.Policy)
-	metadata.Namespace = namespace
 	return &v1alpha1.TenantPolicy{
-		ObjectMeta: metadata,
+		ObjectMeta: metaIn(place.Name, in.Tenant, naming.Policy),
 		Spec: v1alpha1.TenantPolicySpec{
-			Tenant: in.Tenant.Name, Primary: namespace == in.Tenant.Name, PolicyRules: rules,
+			Tenant: in.Tenant.Name, Primary: in.isPrimary(place), PolicyRules: rules,
 		},
 	}
 }

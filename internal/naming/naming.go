@@ -34,7 +34,14 @@ const (
 	// app gets its environment from, and so restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
 
-	// FinalizerTenant stays on a Tenant as long as its namespace may exist.
+	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one, so that an
+	// older one that comes in later doesn't push it over the limit.
+	AnnotationUsable = "tenantry.dev/usable"
+	// AnnotationSlice is on a ResourceQuota that is part of a budget over several namespaces, with
+	// what its next split depends on.
+	AnnotationSlice = "tenantry.dev/slice"
+
+	// FinalizerTenant stays on a Tenant as long as its namespaces may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
 
 	// finalizerDatabasePrefix and a server's name make the finalizer that stays on a Tenant as long
@@ -43,7 +50,7 @@ const (
 	finalizerDatabasePrefix = "database.tenantry.dev/"
 )
 
-// Names of the objects in a tenant's namespace.
+// Names of the objects in a tenant's namespaces.
 const (
 	// App names the app's Deployment, Service, ServiceAccount, PodDisruptionBudget and container.
 	App = "app"
@@ -57,6 +64,14 @@ const (
 	Quota = "tenant"
 	// ContainerLimits names the LimitRange.
 	ContainerLimits = "containers"
+	// NamespaceList names the ConfigMap in the primary namespace that lists the tenant's namespaces.
+	NamespaceList = "tenant-namespaces"
+	// TenantUser names the RoleBinding by which owners may create namespaces of the tenant.
+	TenantUser = "tenant-user"
+	// NamespaceOwner names the RoleBinding by which owners may change and delete a namespace.
+	NamespaceOwner = "tenant-namespace"
+	// ownerRolePrefix and a ClusterRole's name make the name of the RoleBinding for it.
+	ownerRolePrefix = "tenant-role-"
 	// PolicyDenyAll names the NetworkPolicy that forbids all that no other one allows.
 	PolicyDenyAll = "deny-all"
 	// PolicyAllowDNS names the NetworkPolicy that opens the way to the cluster's DNS.
@@ -68,6 +83,21 @@ const (
 	// PolicyAllowSpec names the NetworkPolicy with the rules of the tenant's spec.network.
 	PolicyAllowSpec = "allow-spec"
 )
+
+// ClusterRoles and the ServiceAccount that config/ installs.
+const (
+	// RoleTenantUser is the ClusterRole with the verb use on tenants. Whoever has it in the namespace
+	// that is named after a tenant may create namespaces of that tenant.
+	RoleTenantUser = "tenantry-tenant-user"
+	// RoleNamespaceOwner is the ClusterRole to change and delete namespaces.
+	RoleNamespaceOwner = "tenantry-namespace-owner"
+	// Manager is the operator's ServiceAccount, and ManagerNamespace the namespace it is in.
+	Manager          = "tenantry-manager"
+	ManagerNamespace = "tenantry-system"
+)
+
+// OwnerRole names the RoleBinding by which owners have a further ClusterRole.
+func OwnerRole(clusterRole string) string { return ownerRolePrefix + clusterRole }
 
 // DatabaseFinalizer is the finalizer of a tenant that has, or may have, something on a server.
 func DatabaseFinalizer(server string) string {

@@ -24,7 +24,11 @@ func TestStoredHasTheDefaultsThatTheAPIDocuments(t *testing.T) {
 		ContainerDefault(corev1.ResourceCPU, "500m").ContainerDefault(corev1.ResourceMemory, "256Mi").
 		ContainerDefaultRequest(corev1.ResourceCPU, "100m").ContainerDefaultRequest(corev1.ResourceMemory, "128Mi").
 		Database("shared").ReclaimPolicy(v1alpha1.ReclaimPolicyRetain).ConnectionLimit(20).DatabaseSecret("database").
-		App("registry.example/shop:1").Replicas(1).Build()
+		App("registry.example/shop:1").Replicas(1).
+		Policy(func(rules *v1alpha1.PolicyRules) {
+			rules.Enforcement = v1alpha1.PolicyEnforce
+			rules.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
+		}).Build()
 	want.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase
 	if !equality.Semantic.DeepEqual(tenant.Spec, want.Spec) {
 		t.Error(diff.Diff(want.Spec, tenant.Spec))

@@ -55,6 +55,18 @@ func (b *TenantBuilder) ServiceAccountOwner(namespace, name string, role v1alpha
 	return b
 }
 
+// ClusterRoles are further ClusterRoles of the owner that was added last.
+func (b *TenantBuilder) ClusterRoles(names ...string) *TenantBuilder {
+	b.tenant.Spec.Owners[len(b.tenant.Spec.Owners)-1].ClusterRoles = names
+	return b
+}
+
+// NamespaceLimit is how many namespaces the tenant may use.
+func (b *TenantBuilder) NamespaceLimit(limit int32) *TenantBuilder {
+	b.tenant.Spec.Namespaces.Limit = limit
+	return b
+}
+
 // Quota limits a resource; the amount is a quantity.
 func (b *TenantBuilder) Quota(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.tenant.Spec.Quota, name, amount)

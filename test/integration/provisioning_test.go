@@ -254,7 +254,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 		Eventually(ctx, func() *v1alpha1.TenantUsage { return read(ctx, tenant).Status.Usage }).Should(And(
 			HaveField("Hard", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("50"))),
 			HaveField("Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2")))))
-		Expect(tenant.Status.Namespaces).To(ConsistOf(v1alpha1.TenantNamespace{Name: "acme", Primary: true}))
+		Expect(tenant.Status.Namespaces).To(ConsistOf(v1alpha1.TenantNamespace{Name: "acme", Primary: true, State: v1alpha1.NamespaceUsable}))
 		Expect(tenant.Status.App).To(HaveValue(Equal(v1alpha1.TenantAppStatus{
 			URL: "http://app.acme.svc:8080", Image: "registry.example/acme/shop:1.4.2",
 			Replicas: new(int32(2)), ReadyReplicas: new(int32(2)),
