@@ -26,6 +26,8 @@ func TestStoredHasTheDefaultsThatTheAPIDocuments(t *testing.T) {
 		Database("shared").ReclaimPolicy(v1alpha1.ReclaimPolicyRetain).ConnectionLimit(20).DatabaseSecret("database").
 		App("registry.example/shop:1").Replicas(1).Build()
 	want.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase
+	want.Spec.Policy.Enforcement = v1alpha1.PolicyEnforce
+	want.Spec.Policy.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
 	if !equality.Semantic.DeepEqual(tenant.Spec, want.Spec) {
 		t.Error(diff.Diff(want.Spec, tenant.Spec))
 	}
