@@ -110,6 +110,10 @@ test-unit: ## Run the tests that start neither Kubernetes nor PostgreSQL.
 bench: ## Measure the operator against a bare client; see .local/bench.json.
 	go run ./hack/bench
 
+.PHONY: bench-admission
+bench-admission: ## Measure creates under all admission policies against none; see .local/bench-admission.json.
+	go run ./hack/bench -admission -tenants 2000
+
 ##@ Demo
 
 .PHONY: demo

@@ -104,6 +104,9 @@ func Of(o Observation) v1alpha1.TenantStatus {
 		Usage:              usage(o),
 	}
 	summary := ready("Everything is in place.")
+	if o.Tenant.Spec.Cordoned {
+		summary = ready("Everything is in place, and the tenant is cordoned.")
+	}
 	for _, part := range parts {
 		if !part.applies(o.Tenant.Spec) {
 			meta.RemoveStatusCondition(&result.Conditions, part.condition)

@@ -30,6 +30,8 @@ func TestStoredHasTheDefaultsThatTheAPIDocuments(t *testing.T) {
 			rules.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
 		}).Build()
 	want.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase
+	want.Spec.Policy.Enforcement = v1alpha1.PolicyEnforce
+	want.Spec.Policy.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
 	if !equality.Semantic.DeepEqual(tenant.Spec, want.Spec) {
 		t.Error(diff.Diff(want.Spec, tenant.Spec))
 	}
