@@ -20,7 +20,7 @@ func TestBuildLeavesTheDefaultsToTheAPIServer(t *testing.T) {
 
 func TestStoredHasTheDefaultsThatTheAPIDocuments(t *testing.T) {
 	tenant := builders.Stored(t, builders.Tenant("acme").Database("shared").App("registry.example/shop:1").Build())
-	want := builders.Tenant("acme").Generation(1).PodSecurity(v1alpha1.PodSecurityRestricted).
+	want := builders.Tenant("acme").Generation(1).NamespaceLimit(1).PodSecurity(v1alpha1.PodSecurityRestricted).
 		ContainerDefault(corev1.ResourceCPU, "500m").ContainerDefault(corev1.ResourceMemory, "256Mi").
 		ContainerDefaultRequest(corev1.ResourceCPU, "100m").ContainerDefaultRequest(corev1.ResourceMemory, "128Mi").
 		Database("shared").ReclaimPolicy(v1alpha1.ReclaimPolicyRetain).ConnectionLimit(20).DatabaseSecret("database").

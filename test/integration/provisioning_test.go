@@ -100,7 +100,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 
 	It("is summed up by kubectl get tenants", func(ctx SpecContext) {
 		Expect(kubectl(ctx, "get", "tenants", "acme")).To(MatchRegexp(
-			`^NAME +READY +STATUS +DATABASE +APP +AGE\nacme +True +Everything is in place\. +Ready +Ready +\d+\w+\n$`))
+			`^NAME +READY +STATUS +NAMESPACES +DATABASE +APP +AGE\nacme +True +Everything is in place\. +1 +Ready +Ready +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "tn", "acme", "-o", "wide")).To(MatchRegexp(
 			`^NAME .*DISPLAY NAME +SERVER +IMAGE +AGE\nacme .* +Acme Corp +shared +registry\.example/acme/shop:1\.4\.2 +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "dbs", shared)).To(MatchRegexp(
@@ -292,7 +292,7 @@ var _ = Describe("Applying a Tenant", func() {
 			"networkpolicy.networking.k8s.io/allow-tenant"))
 		Expect(tenant).To(And(lack(v1alpha1.ConditionDatabaseReady), lack(v1alpha1.ConditionAppReady)))
 		Expect(read(ctx, namespaceOf(tenant)).Labels).To(HaveKeyWithValue("pod-security.kubernetes.io/enforce", "restricted"))
-		Expect(kubectl(ctx, "get", "tenant", "bare", "--no-headers")).To(MatchRegexp(`^bare +True +Everything is in place\. +\d+\w+\n$`))
+		Expect(kubectl(ctx, "get", "tenant", "bare", "--no-headers")).To(MatchRegexp(`^bare +True +Everything is in place\. +1 +\d+\w+\n$`))
 	}, SpecTimeout(specTimeout))
 
 	It("for a worker without a port gives no Service, and without a second replica no PodDisruptionBudget", func(ctx SpecContext) {
