@@ -47,7 +47,7 @@ type app struct {
 }
 
 // start starts the app that the tenant's Deployment describes, and waits until it answers: by then it
-// has migrated its database. It ends with the suite.
+// has migrated its database. It ends with the suite, or by stop, also where it doesn't come up.
 func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app, error) {
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: "app"}}
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
@@ -74,7 +74,6 @@ func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app
 		container: container,
 		url:       fmt.Sprintf("http://%s:%s", container.environment["HOST"], container.environment["PORT"]),
 	}
-	DeferCleanup(app.stop)
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	return app, app.WaitReady(ctx, func(ctx context.Context) error {

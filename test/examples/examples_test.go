@@ -67,6 +67,14 @@ func describeShop(framework string, mode v1alpha1.DatabaseIsolation) {
 		}
 	}, NodeTimeout(specTimeout))
 
+	AfterAll(func() {
+		for _, app := range apps {
+			if app != nil {
+				Expect(app.stop()).To(Succeed())
+			}
+		}
+	})
+
 	It("migrates and starts, with nothing but its tenant's settings", func(ctx SpecContext) {
 		startBoth(ctx)
 		for i, app := range apps {
