@@ -10,6 +10,8 @@ from sqlalchemy import (
     Integer,
     String,
     create_engine,
+    event,
+    text,
 )
 from sqlalchemy.orm import declarative_base, relationship, sessionmaker
 
@@ -38,6 +40,15 @@ class Line(Base):
     order_id = Column(ForeignKey("orders.id"), nullable=False, index=True)
     article = Column(String(80), nullable=False)
     quantity = Column(Integer, nullable=False)
+
+
+@event.listens_for(Base.metadata, "after_create")
+def isolate_tenants(metadata, connection, tables, **_):
+    """Keeps the rows of new tables apart where tenants share them."""
+    if connection.scalar(text("SELECT to_regproc('tenantry.isolate')")):
+        for table in tables:
+            isolate = text("SELECT tenantry.isolate(:table)")
+            connection.execute(isolate, {"table": table.name})
 
 
 if __name__ == "__main__":

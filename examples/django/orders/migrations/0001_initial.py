@@ -20,7 +20,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("number", models.CharField(max_length=40, unique=True)),
-                ("paid", models.BooleanField(default=False)),
             ],
             options={"ordering": ["id"]},
         ),

@@ -11,7 +11,6 @@ def upgrade():
         "orders",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("number", sa.String(40), nullable=False, unique=True),
-        sa.Column("paid", sa.Boolean, nullable=False),
     )
     op.create_table(
         "lines",
