@@ -22,8 +22,15 @@ const (
 	noSuchRelation        = "XX000" // could not open relation with this OID
 )
 
-var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func() {
+var _ = Describe("A tenant with a database of its own, on PostgreSQL", func() {
+	for _, release := range releases {
+		Describe(release.name, Ordered, ContinueOnFailure, func() { attacksOnDatabases(release) })
+	}
+})
+
+func attacksOnDatabases(release release) {
 	var (
+		server           *instance
 		attacker, victim database.Desired
 		a, b             string
 		session          *pgx.Conn
@@ -32,26 +39,27 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 	)
 
 	BeforeAll(func(ctx SpecContext) {
-		attacker, victim = shared.provisioned(ctx), shared.provisioned(ctx)
+		server = release.start(ctx)
+		attacker, victim = server.provisioned(ctx), server.provisioned(ctx)
 		a, b = attacker.Name(), victim.Name()
-		victimSession = shared.session(ctx, victim, b)
+		victimSession = server.session(ctx, victim, b)
 		_, err := victimSession.Exec(ctx, `
 			CREATE TABLE secrets AS SELECT 'of the victim' AS word;
 			CREATE SEQUENCE invoice_number;
 			SELECT lo_from_bytea(424242, 'of the victim')`)
 		Expect(err).NotTo(HaveOccurred())
-		session = shared.session(ctx, attacker, a)
+		session = server.session(ctx, attacker, a)
 		names = strings.NewReplacer(
-			"$ADMIN", shared.address.Username, "$LOGIN", database.Logins(a)[0], "$OWN", a,
+			"$ADMIN", server.address.Username, "$LOGIN", database.Logins(a)[0], "$OWN", a,
 			"$VICTIM_LOGIN", database.Logins(b)[0], "$VICTIM", b,
 			"$PID", fmt.Sprint(victimSession.PgConn().PID()),
-			"$SEQUENCE", shared.rows(ctx, b, "SELECT 'invoice_number'::regclass::oid::text FROM (SELECT set_config('search_path', 'public', false)) AS s")[0],
+			"$SEQUENCE", server.rows(ctx, b, "SELECT 'invoice_number'::regclass::oid::text FROM (SELECT set_config('search_path', 'public', false)) AS s")[0],
 		)
 	})
 
 	// attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
 	attempt := func(ctx context.Context, sql string) error {
-		conn, err := shared.loginAs(ctx, database.Logins(a)[0], string(attacker.Password), a)
+		conn, err := server.loginAs(ctx, database.Logins(a)[0], string(attacker.Password), a)
 		if err != nil {
 			return err
 		}
@@ -62,9 +70,9 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 
 	DescribeTable("is refused",
 		func(ctx SpecContext, sql, code string) {
-			before := append(shared.state(ctx, attacker), shared.state(ctx, victim)...)
+			before := append(server.state(ctx, attacker), server.state(ctx, victim)...)
 			Expect(attempt(ctx, sql)).To(haveSQLState(code))
-			Expect(append(shared.state(ctx, attacker), shared.state(ctx, victim)...)).To(Equal(before))
+			Expect(append(server.state(ctx, attacker), server.state(ctx, victim)...)).To(Equal(before))
 			Expect(victimSession.Ping(ctx)).To(Succeed())
 		},
 		func(sql, code string) string { return sql + " (" + code + ")" },
@@ -95,6 +103,8 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 		Entry(nil, "DROP ROLE $VICTIM_LOGIN", insufficientPrivilege),
 		Entry(nil, "REASSIGN OWNED BY $VICTIM TO $OWN", insufficientPrivilege),
 		Entry(nil, "DROP OWNED BY $VICTIM", insufficientPrivilege),
+		Entry(nil, "ALTER ROLE $LOGIN SET temp_file_limit TO -1", insufficientPrivilege),
+		Entry(nil, "SET ROLE NONE; ALTER ROLE $LOGIN RESET temp_file_limit", insufficientPrivilege),
 		Entry(nil, "COMMENT ON ROLE $VICTIM IS 'x'", insufficientPrivilege),
 		Entry(nil, "SELECT rolpassword FROM pg_authid", insufficientPrivilege),
 		Entry(nil, "SELECT passwd FROM pg_shadow", insufficientPrivilege),
@@ -195,42 +205,42 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 	It("connects to its own database and to no other", func(ctx SpecContext) {
 		login, password := database.Logins(a)[0], string(attacker.Password)
 		for _, other := range []string{b, "postgres", "template1"} {
-			_, err := shared.loginAs(ctx, login, password, other)
+			_, err := server.loginAs(ctx, login, password, other)
 			Expect(err).To(haveSQLState(insufficientPrivilege), other)
 		}
-		_, err := shared.loginAs(ctx, login, password, "template0")
+		_, err := server.loginAs(ctx, login, password, "template0")
 		Expect(err).To(haveSQLState(notAccepting))
-		_, err = shared.loginAs(ctx, database.Logins(b)[0], password, b)
+		_, err = server.loginAs(ctx, database.Logins(b)[0], password, b)
 		Expect(err).To(haveSQLState("28P01"))
 	}, SpecTimeout(time.Minute))
 
 	It("can't let another tenant into its database", func(ctx SpecContext) {
 		Expect(attempt(ctx, "GRANT ALL ON DATABASE $OWN TO $VICTIM, PUBLIC")).To(Succeed(), "PostgreSQL only warns that nothing was granted")
-		Expect(shared.state(ctx, attacker)).To(ConsistOf(complete(5)))
-		_, err := shared.loginAs(ctx, database.Logins(b)[0], string(victim.Password), a)
+		Expect(server.state(ctx, attacker)).To(ConsistOf(complete(5)))
+		_, err := server.loginAs(ctx, database.Logins(b)[0], string(victim.Password), a)
 		Expect(err).To(haveSQLState(insufficientPrivilege))
 	}, SpecTimeout(time.Minute))
 
 	It("has no more connections than it was given, and takes none from its neighbor", func(ctx SpecContext) {
-		greedy := shared.provisioned(ctx, func(d *database.Desired) { d.ConnectionLimit = 3 })
+		greedy := server.provisioned(ctx, func(d *database.Desired) { d.ConnectionLimit = 3 })
 		for range 3 {
-			shared.session(ctx, greedy, greedy.Name())
+			server.session(ctx, greedy, greedy.Name())
 		}
-		_, err := shared.loginAs(ctx, database.Logins(greedy.Name())[0], string(greedy.Password), greedy.Name())
+		_, err := server.loginAs(ctx, database.Logins(greedy.Name())[0], string(greedy.Password), greedy.Name())
 		Expect(err).To(haveSQLState(tooManyConnections))
-		shared.session(ctx, victim, b)
+		server.session(ctx, victim, b)
 	}, SpecTimeout(time.Minute))
 
 	It("can't hold up the operator with the operator's own lock", func(ctx SpecContext) {
 		_, err := session.Exec(ctx, "SELECT pg_advisory_lock(hashtext('tenantry')), pg_advisory_lock(x'74656e616e747279'::bigint)")
 		Expect(err).NotTo(HaveOccurred())
-		Expect(shared.rows(ctx, "postgres", "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND classid = x'74656e61'::int AND objid = x'6e747279'::int")).To(Equal([]string{"1"}))
-		shared.provisioned(ctx)
+		Expect(server.rows(ctx, "postgres", "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND classid = x'74656e61'::int AND objid = x'6e747279'::int")).To(Equal([]string{"1"}))
+		server.provisioned(ctx)
 	}, SpecTimeout(time.Minute))
 
 	It("can't have the operator run its code, nor weaken its sessions by settings", func(ctx SpecContext) {
 		// Even if somebody with the right to do so had made the settings that a tenant would need.
-		server := startInstance(ctx)
+		server := startInstanceOf(ctx, server.BinDir)
 		tenant := server.provisioned(ctx)
 		trap := `
 			CREATE SCHEMA evil;
@@ -269,13 +279,13 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 			d.Tenant = `\'; DROP TABLE tenantry.tenants; -- $$`
 			d.Capacity = new(int32(1 << 30))
 		})
-		Expect(shared.converge(ctx, evil)).To(Succeed())
-		Expect(shared.rows(ctx, "postgres", "SELECT tenant FROM tenantry.tenants WHERE uid = $1", evil.UID)).To(Equal([]string{evil.Tenant}))
-		Expect(shared.remove(ctx, evil, database.ReclaimRetain)).To(Succeed())
+		Expect(server.converge(ctx, evil)).To(Succeed())
+		Expect(server.rows(ctx, "postgres", "SELECT tenant FROM tenantry.tenants WHERE uid = $1", evil.UID)).To(Equal([]string{evil.Tenant}))
+		Expect(server.remove(ctx, evil, database.ReclaimRetain)).To(Succeed())
 		heir := adopting(evil)
 		heir.UID, heir.Tenant = evil.UID+"'", evil.Tenant+"'"
-		Expect(shared.converge(ctx, heir)).To(Succeed())
-		Expect(shared.remove(ctx, heir, database.ReclaimDelete)).To(Succeed())
+		Expect(server.converge(ctx, heir)).To(Succeed())
+		Expect(server.remove(ctx, heir, database.ReclaimDelete)).To(Succeed())
 	}, SpecTimeout(time.Minute))
 
 	// What follows can't be closed on a server that tenants share. It is here so that it is known,
@@ -300,4 +310,4 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 		Expect(query).To(Equal("<insufficient privilege>"))
 		Expect(address).To(Equal("hidden"))
 	}, SpecTimeout(time.Minute))
-})
+}
