@@ -370,4 +370,3 @@ func beErrorOf[T error](err error) bool {
 	matches, _ := beError[T]().Match(err)
 	return matches
 }
-
