@@ -159,6 +159,9 @@ func preparation(isolation database.Isolation, extensions []string) string {
 		"CREATE SCHEMA IF NOT EXISTS tenantry",
 		"CREATE SCHEMA IF NOT EXISTS extensions",
 		"GRANT USAGE ON SCHEMA extensions TO " + guests,
+		// So that to_regproc tells an app, in this database as in one of its own, that there is no
+		// tenantry.isolate: without it, PostgreSQL refuses to look.
+		"GRANT USAGE ON SCHEMA tenantry TO " + guests,
 		"DO " + literal(fmt.Sprintf(`
 BEGIN
 	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public') THEN

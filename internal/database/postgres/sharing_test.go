@@ -101,6 +101,18 @@ var _ = Describe("A database that tenants share", func() {
 		Expect(server.converge(ctx, newTenant(in(database.IsolationRow)))).To(beError[*database.UnpreparedError]())
 	}, SpecTimeout(time.Minute))
 
+	It("tells an app whether its migrations have tables to isolate", func(ctx SpecContext) {
+		for isolation, expected := range map[database.Isolation]bool{
+			database.IsolationDatabase: false, database.IsolationSchema: false, database.IsolationRow: true,
+		} {
+			tenant := shared.provisioned(ctx, in(isolation))
+			var isolates bool
+			Expect(shared.session(ctx, tenant, tenant.Name()).QueryRow(ctx,
+				"SELECT to_regproc('tenantry.isolate_all') IS NOT NULL").Scan(&isolates)).To(Succeed(), string(isolation))
+			Expect(isolates).To(Equal(expected), string(isolation))
+		}
+	}, SpecTimeout(time.Minute))
+
 	It("has the extensions that the server allows, and no others", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		server.prepare(ctx)
