@@ -24,24 +24,33 @@ import (
 	"github.com/tenantry/tenantry/hack/freeport"
 )
 
-// server is the name of the DatabaseServer.
-const server = "shared"
-
 // frameworks are the folders of examples/.
 var frameworks = []string{"django", "fastapi", "flask", "pyramid"}
 
-// modes are those in which the apps run, the same in each.
-var modes = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationDatabase}
+// mode is a way in which the apps run; they are the same in each.
+type mode struct {
+	isolation v1alpha1.DatabaseIsolation
+	// firstTenant is what the tenant that migrates first may do with the tables.
+	firstTenant v1alpha1.SharedTables
+	// ownServer says that a server is for one app only.
+	ownServer bool
+}
+
+var modes = []mode{
+	{isolation: v1alpha1.DatabaseIsolationDatabase},
+	{isolation: v1alpha1.DatabaseIsolationSchema},
+	{isolation: v1alpha1.DatabaseIsolationRow, firstTenant: v1alpha1.SharedTablesManage, ownServer: true},
+}
 
 var _ = Describe("The shop", func() {
 	for _, framework := range frameworks {
 		for _, mode := range modes {
-			Describe(fmt.Sprintf("on %s in mode %s", framework, mode), Ordered, func() { describeShop(framework, mode) })
+			Describe(fmt.Sprintf("on %s in mode %s", framework, mode.isolation), Ordered, func() { describeShop(framework, mode) })
 		}
 	}
 })
 
-func describeShop(framework string, mode v1alpha1.DatabaseIsolation) {
+func describeShop(framework string, mode mode) {
 	var tenants [2]*v1alpha1.Tenant
 	var apps [2]*app
 
@@ -55,15 +64,17 @@ func describeShop(framework string, mode v1alpha1.DatabaseIsolation) {
 	}
 
 	BeforeAll(func(ctx SpecContext) {
-		_, err := env.ApplyDatabaseServer(ctx, server, env.Postgres)
-		Expect(err).NotTo(HaveOccurred())
+		server := serverOf(ctx, framework, mode)
 		for i, word := range []string{"first", "second"} {
-			tenants[i] = shop(framework, mode, word)
+			tenants[i] = shop(framework, word, server, mode.isolation)
+		}
+		tenants[0].Spec.Database.SharedTables = mode.firstTenant
+		for i := range tenants {
 			Expect(env.Client.Create(ctx, tenants[i])).To(Succeed())
 			DeferCleanup(removeTenant, tenants[i], NodeTimeout(time.Minute))
 		}
 		for _, tenant := range tenants {
-			Eventually(ctx, komega.Object(tenant)).Should(beReady())
+			Eventually(ctx, komega.Object(tenant)).Should(beReady(tenant.Generation))
 		}
 	}, NodeTimeout(specTimeout))
 
@@ -161,9 +172,29 @@ var operatorVariables = []string{
 	"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER", "PORT",
 }
 
-// shop is the tenant of examples/<framework>/tenant.yaml, with the database that the suite has, and
-// on a loopback port that is free.
-func shop(framework string, mode v1alpha1.DatabaseIsolation, word string) *v1alpha1.Tenant {
+// serverOf is the DatabaseServer that the shop's tenants are to use, which is Ready.
+func serverOf(ctx context.Context, framework string, mode mode) *v1alpha1.DatabaseServer {
+	GinkgoHelper()
+	name, machine := "shared", env.Postgres
+	if mode.ownServer {
+		var err error
+		name = framework
+		machine, err = env.StartPostgres(ctx, name)
+		Expect(err).NotTo(HaveOccurred())
+	}
+	server, err := env.ApplyDatabaseServer(ctx, name, machine)
+	Expect(err).NotTo(HaveOccurred())
+	Eventually(ctx, komega.Update(server, func() {
+		if !slices.Contains(server.Spec.Isolations, mode.isolation) {
+			server.Spec.Isolations = append(server.Spec.Isolations, mode.isolation)
+		}
+	})).Should(Succeed())
+	Eventually(ctx, komega.Object(server)).Should(beReady(server.Generation))
+	return server
+}
+
+// shop is the tenant of examples/<framework>/tenant.yaml, on a loopback port that is free.
+func shop(framework, word string, server *v1alpha1.DatabaseServer, isolation v1alpha1.DatabaseIsolation) *v1alpha1.Tenant {
 	GinkgoHelper()
 	content, err := os.ReadFile(filepath.Join(folder, framework, "tenant.yaml"))
 	Expect(err).NotTo(HaveOccurred())
@@ -172,12 +203,12 @@ func shop(framework string, mode v1alpha1.DatabaseIsolation, word string) *v1alp
 	ports, err := freeport.Find(1)
 	Expect(err).NotTo(HaveOccurred())
 
-	tenant.Name = strings.ToLower(fmt.Sprintf("%s-%s-%s", framework, mode, word))
+	tenant.Name = strings.ToLower(fmt.Sprintf("%s-%s-%s", framework, isolation, word))
 	tenant.Spec.Config["SHOP_NAME"] = "The shop of " + tenant.Name
 	tenant.Spec.Config["HOST"] = "127.0.0.1"
 	tenant.Spec.App.Port = int32(ports[0])
-	tenant.Spec.Database.ServerRef.Name = server
-	tenant.Spec.Database.Isolation = mode
+	tenant.Spec.Database.ServerRef.Name = server.Name
+	tenant.Spec.Database.Isolation = isolation
 	tenant.Spec.Database.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
 	return tenant
 }
@@ -188,8 +219,11 @@ func removeTenant(ctx context.Context, tenant *v1alpha1.Tenant) {
 	Eventually(ctx, komega.Get(tenant)).Should(MatchError(apierrors.IsNotFound, "not found"))
 }
 
-// beReady matches a Tenant whose spec is in place.
-func beReady() gomegatypes.GomegaMatcher {
-	return HaveField("Status.Conditions", ContainElement(And(
-		HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue))))
+// beReady matches a Tenant or a DatabaseServer of which this generation of the spec is in place.
+func beReady(generation int64) gomegatypes.GomegaMatcher {
+	return And(
+		HaveField("Status.ObservedGeneration", generation),
+		HaveField("Status.Conditions", ContainElement(And(
+			HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue)))),
+	)
 }
