@@ -46,8 +46,8 @@ type app struct {
 	url string
 }
 
-// start starts the app that the tenant's Deployment describes, and waits until it answers: by then it
-// has migrated its database. It ends with the suite, or by stop, also where it doesn't come up.
+// start starts the app that the tenant's Deployment describes. It ends with the test program, or by
+// stop.
 func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app, error) {
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: "app"}}
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
@@ -69,15 +69,16 @@ func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app
 	if err != nil {
 		return nil, err
 	}
-	app := &app{
-		Process:   started,
-		container: container,
-		url:       fmt.Sprintf("http://%s:%s", container.environment["HOST"], container.environment["PORT"]),
-	}
+	url := fmt.Sprintf("http://%s:%s", container.environment["HOST"], container.environment["PORT"])
+	return &app{Process: started, container: container, url: url}, nil
+}
+
+// waitReady waits until the app answers; by then it has migrated its database.
+func (a *app) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return app, app.WaitReady(ctx, func(ctx context.Context) error {
-		_, err := app.name(ctx)
+	return a.WaitReady(ctx, func(ctx context.Context) error {
+		_, err := a.name(ctx)
 		return err
 	})
 }

@@ -14,7 +14,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
@@ -22,6 +21,8 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/freeport"
+	"github.com/tenantry/tenantry/hack/postgres"
+	"github.com/tenantry/tenantry/test/environment"
 )
 
 // frameworks are the folders of examples/.
@@ -53,41 +54,42 @@ var _ = Describe("The shop", func() {
 func describeShop(framework string, mode mode) {
 	var tenants [2]*v1alpha1.Tenant
 	var apps [2]*app
-
-	startBoth := func(ctx context.Context) {
-		GinkgoHelper()
-		for i, tenant := range tenants {
-			var err error
-			apps[i], err = start(ctx, tenant, framework)
-			Expect(err).NotTo(HaveOccurred())
-		}
-	}
+	var machine *postgres.Server
 
 	BeforeAll(func(ctx SpecContext) {
-		server := serverOf(ctx, framework, mode)
+		var server *v1alpha1.DatabaseServer
+		machine, server = serverFor(ctx, framework, mode)
 		for i, word := range []string{"first", "second"} {
 			tenants[i] = shop(framework, word, server, mode.isolation)
 		}
 		tenants[0].Spec.Database.SharedTables = mode.firstTenant
 		for i := range tenants {
 			Expect(env.Client.Create(ctx, tenants[i])).To(Succeed())
-			DeferCleanup(removeTenant, tenants[i], NodeTimeout(time.Minute))
 		}
 		for _, tenant := range tenants {
 			Eventually(ctx, komega.Object(tenant)).Should(beReady(tenant.Generation))
 		}
 	}, NodeTimeout(specTimeout))
 
-	AfterAll(func() {
-		for _, app := range apps {
-			if app != nil {
-				Expect(app.stop()).To(Succeed())
+	AfterAll(func(ctx SpecContext) {
+		for i, tenant := range tenants {
+			if apps[i] != nil {
+				Expect(apps[i].stop()).To(Succeed())
+			}
+			// Nobody waits for the end of the tenant: the next ones have other names.
+			if tenant != nil {
+				Expect(client.IgnoreNotFound(env.Client.Delete(ctx, tenant))).To(Succeed())
 			}
 		}
-	})
+	}, NodeTimeout(time.Minute))
 
 	It("migrates and starts, with nothing but its tenant's settings", func(ctx SpecContext) {
-		startBoth(ctx)
+		for i, tenant := range tenants {
+			var err error
+			apps[i], err = start(ctx, tenant, framework)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(apps[i].waitReady(ctx)).To(Succeed())
+		}
 		for i, app := range apps {
 			own := slices.Collect(maps.Keys(tenants[i].Spec.Config))
 			for _, variable := range tenants[i].Spec.App.Env {
@@ -97,6 +99,14 @@ func describeShop(framework string, mode mode) {
 			Expect(app.name(ctx)).To(Equal("The shop of " + tenants[i].Name))
 		}
 	}, SpecTimeout(specTimeout))
+
+	if mode.isolation == v1alpha1.DatabaseIsolationRow {
+		It("leaves no table that tenants share unprotected", func(ctx SpecContext) {
+			Expect(environment.Query[string](ctx, machine, "tenantry_row",
+				"SELECT oid::regclass::text FROM pg_class WHERE tenantry.is_isolated(oid)")).To(HaveLen(2))
+			Expect(environment.Query[string](ctx, machine, "tenantry_row", "SELECT relation || ' ' || problem FROM tenantry.unprotected")).To(BeEmpty())
+		}, SpecTimeout(specTimeout))
+	}
 
 	It("stores and shows its own orders, by numbers that its neighbor has too", func(ctx SpecContext) {
 		var stored [2][]order
@@ -157,9 +167,12 @@ func describeShop(framework string, mode mode) {
 		for i, app := range apps {
 			stored[i] = app.orders(ctx)
 			Expect(app.stop()).To(Succeed())
+			var err error
+			apps[i], err = start(ctx, tenants[i], framework)
+			Expect(err).NotTo(HaveOccurred())
 		}
-		startBoth(ctx)
 		for i, app := range apps {
+			Expect(app.waitReady(ctx)).To(Succeed())
 			Expect(app.orders(ctx)).To(Equal(stored[i]))
 			stored[i] = append(stored[i], app.create(ctx, order{Number: "B-1", Lines: []line{{"washer", 5}}}))
 			Expect(app.orders(ctx)).To(Equal(stored[i]))
@@ -172,8 +185,9 @@ var operatorVariables = []string{
 	"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER", "PORT",
 }
 
-// serverOf is the DatabaseServer that the shop's tenants are to use, which is Ready.
-func serverOf(ctx context.Context, framework string, mode mode) *v1alpha1.DatabaseServer {
+// serverFor is the PostgreSQL server that the shop's tenants are to use, and its DatabaseServer, which
+// is Ready.
+func serverFor(ctx context.Context, framework string, mode mode) (*postgres.Server, *v1alpha1.DatabaseServer) {
 	GinkgoHelper()
 	name, machine := "shared", env.Postgres
 	if mode.ownServer {
@@ -190,7 +204,7 @@ func serverOf(ctx context.Context, framework string, mode mode) *v1alpha1.Databa
 		}
 	})).Should(Succeed())
 	Eventually(ctx, komega.Object(server)).Should(beReady(server.Generation))
-	return server
+	return machine, server
 }
 
 // shop is the tenant of examples/<framework>/tenant.yaml, on a loopback port that is free.
@@ -211,12 +225,6 @@ func shop(framework, word string, server *v1alpha1.DatabaseServer, isolation v1a
 	tenant.Spec.Database.Isolation = isolation
 	tenant.Spec.Database.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
 	return tenant
-}
-
-func removeTenant(ctx context.Context, tenant *v1alpha1.Tenant) {
-	GinkgoHelper()
-	Expect(client.IgnoreNotFound(env.Client.Delete(ctx, tenant))).To(Succeed())
-	Eventually(ctx, komega.Get(tenant)).Should(MatchError(apierrors.IsNotFound, "not found"))
 }
 
 // beReady matches a Tenant or a DatabaseServer of which this generation of the spec is in place.
