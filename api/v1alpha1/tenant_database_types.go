@@ -1,5 +1,10 @@
 package v1alpha1
 
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // DatabaseServerReference names a DatabaseServer.
 type DatabaseServerReference struct {
 	// name is the name of the DatabaseServer.
@@ -21,6 +26,18 @@ const (
 	ReclaimPolicyDelete ReclaimPolicy = "Delete"
 )
 
+// SharedTables is what a tenant of the isolation Row may do with the tables that all tenants share.
+// +kubebuilder:validation:Enum=Use;Manage
+type SharedTables string
+
+// What a tenant may do with shared tables.
+const (
+	// SharedTablesUse : it reads and changes its own rows.
+	SharedTablesUse SharedTables = "Use"
+	// SharedTablesManage : it also creates and changes the tables.
+	SharedTablesManage SharedTables = "Manage"
+)
+
 // DatabaseCredentials says where the tenant finds its login.
 type DatabaseCredentials struct {
 	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of
@@ -36,20 +53,31 @@ type DatabaseCredentials struct {
 }
 
 // TenantDatabase is the database that a tenant gets.
+// +kubebuilder:validation:XValidation:rule="!has(self.sharedTables) || self.sharedTables == 'Use' || (has(self.isolation) && self.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".sharedTables"
 type TenantDatabase struct {
-	// isolation is how the tenant's data is kept apart from that of others. Database: a database
-	// and roles of its own on a shared server. It is fixed once the database is placed. Left out,
-	// it is Database.
+	// isolation is how the tenant's data is kept apart from that of others. Database: a database of
+	// its own. Schema: a schema of its own in a database that tenants share. Row: its own rows of
+	// tables that all tenants share, kept apart by row-level security. In each of them it has roles
+	// of its own on a server that tenants share. It is fixed once the database is placed. Left out, it
+	// is Database.
 	// +optional
 	// +default="Database"
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
+
+	// sharedTables is what a tenant of the isolation Row may do with the tables that all tenants
+	// share. Use: read and change its own rows. Manage: also create and change the tables, for all
+	// tenants; give that to one tenant, in which you run the app's migrations, and to nobody else, since
+	// whoever may change a table can get at all rows in it. Left out, it is Use.
+	// +optional
+	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
 	// serverRef names the DatabaseServer. It is fixed once the database is placed.
 	// +required
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
 
-	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: database
-	// and roles stay, and the logins are disabled. Delete: both are dropped. Left out, it is Retain.
+	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: the data and
+	// the roles stay, and the logins are disabled. Delete: the tenant's database, or its schema, or its
+	// rows, and its roles are dropped. Left out, it is Retain.
 	// +optional
 	// +default="Retain"
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
@@ -70,6 +98,21 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:Maximum=10000
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
 
+	// tempFileLimit is how much disk space the temporary files of one session may take, as of large
+	// sorts; a statement that needs more fails. The tenant can't lift it. Left out, it is what the
+	// server's own temp_file_limit says.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",message="tempFileLimit must be between 64Ki and 1Ti; write for example 1Gi"
+	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
+
+	// statementTimeout is how long a statement may take before it is cancelled. It is a default,
+	// which the tenant's sessions can change. Left out, it is what the server's own statement_timeout
+	// says.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms') && duration(self) <= duration('24h')",message="statementTimeout must be between 1ms and 24h; write for example 30s"
+	StatementTimeout *metav1.Duration `json:"statementTimeout,omitempty"`
+
 	// credentials says where the tenant finds its login.
 	// +optional
 	// +default={"secretName": "database"}
@@ -88,8 +131,9 @@ type TenantDatabaseStatus struct {
 	// +optional
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
 
-	// name is the name of the database; it tells nothing about the tenant, since all tenants of a
-	// server can see it.
+	// name is the name of the tenant's database, or of its schema, or what its rows have in the column
+	// tenant_id, as the isolation is; adopt takes it. It tells nothing about
+	// the tenant, since all tenants of a server can see it.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -105,6 +149,18 @@ type TenantDatabaseStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
+
+	// sharedTables is what the tenant may do with shared tables, if that is more than to use them.
+	// +optional
+	SharedTables SharedTables `json:"sharedTables,omitempty"`
+
+	// tempFileLimit is how much disk space the temporary files of one session may take.
+	// +optional
+	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
+
+	// statementTimeout is how long a statement may take, unless the session says otherwise.
+	// +optional
+	StatementTimeout *metav1.Duration `json:"statementTimeout,omitempty"`
 
 	// secretName is the name of the Secret with the login, in the tenant's namespace.
 	// +optional

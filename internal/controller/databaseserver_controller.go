@@ -91,6 +91,9 @@ func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
 	}
+	if offers := sharing(server); err == nil && len(offers.Isolations) > 0 {
+		observation.Sharing, err = r.Databases.Share(ctx, access, offers)
+	}
 	if err != nil {
 		// The Secret may have been corrected by the next time.
 		r.access.Delete(server.Name)
@@ -98,6 +101,17 @@ func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1
 		observation.Problem = &problem
 	}
 	return observation, access
+}
+
+// sharing is what the server offers in databases that tenants share.
+func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
+	offers := database.Sharing{Extensions: server.Spec.Extensions}
+	for _, isolation := range server.Spec.Isolations {
+		if shared := database.Isolation(isolation); database.SharedDatabase(shared) != "" {
+			offers.Isolations = append(offers.Isolations, shared)
+		}
+	}
+	return offers
 }
 
 // resolve are the addresses of the server's host; those known so far if it can't be resolved now.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -37,8 +38,8 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 		run.inputs.Login = nil
 		return err
 	}
-	want := placement(run.inputs)
-	if run.database != nil && *run.database == *want {
+	want := placement(run.inputs, databaseName(run.tenant(), run.database))
+	if equality.Semantic.DeepEqual(run.database, want) {
 		return ignoreMissingConnection(run.unusable)
 	}
 	if run.unusable != nil {
@@ -53,40 +54,59 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 }
 
 // placement is where the database is, once it is provisioned from the inputs.
-func placement(in desired.Inputs) *v1alpha1.TenantDatabaseStatus {
+func placement(in desired.Inputs, name string) *v1alpha1.TenantDatabaseStatus {
 	spec := in.Tenant.Spec.Database
 	// The password has 190 random bits, so its hash tells nothing.
 	revision := sha256.Sum256([]byte(in.Login.Password))
-	return &v1alpha1.TenantDatabaseStatus{
+	placed := &v1alpha1.TenantDatabaseStatus{
 		Server:              in.Server.Name,
 		Isolation:           spec.Isolation,
-		Name:                in.Login.Database,
+		Name:                name,
 		Host:                in.Server.Spec.Host,
 		ConnectionLimit:     spec.ConnectionLimit,
 		SecretName:          spec.Credentials.SecretName,
+		TempFileLimit:       spec.TempFileLimit,
+		StatementTimeout:    spec.StatementTimeout,
 		CredentialsRevision: hex.EncodeToString(revision[:8]),
 	}
+	if spec.SharedTables == v1alpha1.SharedTablesManage {
+		placed.SharedTables = spec.SharedTables
+	}
+	return placed
 }
 
 // converge observes, plans and acts until the server has what the tenant wants.
 func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) error {
-	want := database.Desired{
-		UID:             string(run.tenant().UID),
-		Tenant:          run.tenant().Name,
-		Isolation:       database.Isolation(run.tenant().Spec.Database.Isolation),
-		ConnectionLimit: run.tenant().Spec.Database.ConnectionLimit,
-		Password:        database.Sensitive(run.inputs.Login.Password),
-		Adopt:           run.tenant().Spec.Database.Adopt,
-	}
-	if capacity := run.inputs.Server.Spec.Capacity; capacity != nil {
-		want.Capacity = capacity.Tenants
-	}
+	want := desiredDatabase(run.inputs)
 	return r.execute(ctx, run.connection, want.UID, want.Name(), func(observed database.Observed) ([]database.Action, error) {
 		if run.database != nil && observed.Registration == nil {
 			return nil, databaseLost(run.database)
 		}
 		return database.Plan(want, observed)
 	})
+}
+
+func desiredDatabase(in desired.Inputs) database.Desired {
+	spec := in.Tenant.Spec.Database
+	want := database.Desired{
+		UID:             string(in.Tenant.UID),
+		Tenant:          in.Tenant.Name,
+		Isolation:       database.Isolation(spec.Isolation),
+		ManagesTables:   spec.SharedTables == v1alpha1.SharedTablesManage,
+		ConnectionLimit: spec.ConnectionLimit,
+		Password:        database.Sensitive(in.Login.Password),
+		Adopt:           spec.Adopt,
+	}
+	if limit := spec.TempFileLimit; limit != nil {
+		want.TempFileLimit = new(limit.Value())
+	}
+	if timeout := spec.StatementTimeout; timeout != nil {
+		want.StatementTimeout = timeout.Duration
+	}
+	if capacity := in.Server.Spec.Capacity; capacity != nil {
+		want.Capacity = capacity.Tenants
+	}
+	return want
 }
 
 // execute observes, plans and acts. A server that broke off is one to connect to anew: when that

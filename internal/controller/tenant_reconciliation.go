@@ -156,7 +156,7 @@ func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation
 	name := databaseName(tenant, run.database)
 	run.inputs.Server = server
 	run.connection, run.unusable = r.usable(server, spec.Isolation)
-	run.inputs.Login = &desired.Login{Database: name, Username: database.Logins(name)[0], Password: password}
+	run.inputs.Login = &desired.Login{Database: connectTo(tenant, run.database, name), Username: database.Logins(name)[0], Password: password}
 	return nil
 }
 
@@ -192,4 +192,14 @@ func databaseName(tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStat
 		return recorded.Name
 	}
 	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
+}
+
+// connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its
+// Secret stays right when its spec asks for what can't be had.
+func connectTo(tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
+	isolation := tenant.Spec.Database.Isolation
+	if recorded != nil {
+		isolation = recorded.Isolation
+	}
+	return database.ConnectTo(database.Isolation(isolation), name)
 }

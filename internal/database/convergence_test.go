@@ -39,7 +39,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.GrantOwner:
 		(*login(a.Login)).MemberOfOwner = true
 	case database.SetLoginRole:
-		(*login(a.Login)).SetRole = a.Owner
+		(*login(a.Login)).SetRole = a.Role
 	case database.EnableLogin:
 		role := *login(a.Login)
 		role.CanLogin, role.ConnectionLimit = true, a.ConnectionLimit

@@ -1,6 +1,8 @@
 package status
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +17,8 @@ type ServerObservation struct {
 	Server *v1alpha1.DatabaseServer
 	// Answer is what the server said about itself.
 	Answer database.ServerStatus
+	// Sharing is what the databases said that tenants share.
+	Sharing database.SharingStatus
 	// Problem says why the server can't be used; nil if it can.
 	Problem *Problem
 	// Addresses are the addresses of the server's host.
@@ -45,6 +49,23 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 			Name: retained.Name, Tenant: retained.Tenant, Since: metav1.NewTime(retained.Since.Truncate(time.Second)),
 		})
 	}
-	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("The server answers and is prepared for tenants."))
+	result.UnprotectedTables, result.Unprotected = unprotected(o)
+	message := "The server answers and is prepared for tenants."
+	if o.Sharing.UnprotectedTotal > 0 {
+		message += fmt.Sprintf(" Tables of the isolation Row that are not kept apart by tenant: %d; status.unprotected says what to do.", o.Sharing.UnprotectedTotal)
+	}
+	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("%s", message))
 	return result
+}
+
+// unprotected are the number of unprotected tables, and as many of them as the server has listed.
+func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
+	if !slices.Contains(o.Server.Spec.Isolations, v1alpha1.DatabaseIsolationRow) {
+		return nil, nil
+	}
+	var tables []v1alpha1.UnprotectedTable
+	for _, table := range o.Sharing.Unprotected {
+		tables = append(tables, v1alpha1.UnprotectedTable{Name: table.Name, Problem: table.Problem})
+	}
+	return new(int32(o.Sharing.UnprotectedTotal)), tables
 }

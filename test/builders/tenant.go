@@ -1,6 +1,8 @@
 package builders
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -139,6 +141,30 @@ func (b *TenantBuilder) Config(key, value string) *TenantBuilder {
 // Database asks for a database on the DatabaseServer.
 func (b *TenantBuilder) Database(server string) *TenantBuilder {
 	b.database().ServerRef.Name = server
+	return b
+}
+
+// Isolation is how the tenant's data is kept apart from that of others.
+func (b *TenantBuilder) Isolation(isolation v1alpha1.DatabaseIsolation) *TenantBuilder {
+	b.database().Isolation = isolation
+	return b
+}
+
+// ManagesTables lets the tenant create and change the tables that all tenants share.
+func (b *TenantBuilder) ManagesTables() *TenantBuilder {
+	b.database().SharedTables = v1alpha1.SharedTablesManage
+	return b
+}
+
+// TempFileLimit is how much disk space the temporary files of a session may take.
+func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
+	b.database().TempFileLimit = new(resource.MustParse(size))
+	return b
+}
+
+// StatementTimeout is how long a statement may take.
+func (b *TenantBuilder) StatementTimeout(timeout time.Duration) *TenantBuilder {
+	b.database().StatementTimeout = &metav1.Duration{Duration: timeout}
 	return b
 }
 

@@ -43,6 +43,8 @@ const (
 const (
 	sqlstateFull    = "TN001"
 	sqlstateChanged = "TN002"
+	// sqlstateConflict : the detail says what is in the way and what to do about it.
+	sqlstateConflict = "TN003"
 )
 
 // classify turns what a call failed with into an error of package database, as far as one fits.
@@ -73,6 +75,8 @@ func (s *server) classifyAnswer(answer *pgconn.PgError) error {
 	switch answer.Code {
 	case sqlstateFull:
 		return full(answer)
+	case sqlstateConflict:
+		return &database.ConflictError{Problem: answer.Detail}
 	case sqlstateInvalidAuthorization, sqlstateInvalidPassword:
 		return &database.AuthenticationError{Server: s.address.Name, Username: s.address.Username, Err: answer}
 	case sqlstateTooManyConnections, sqlstateAdminShutdown, sqlstateCrashShutdown, sqlstateCannotConnectNow:

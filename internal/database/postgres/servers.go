@@ -69,7 +69,7 @@ func (s *Servers) retire(old *server) {
 	}
 	s.closing.Go(func() {
 		old.users.Wait()
-		old.pool.Close()
+		old.close()
 	})
 }
 
@@ -91,6 +91,20 @@ func (s *Servers) Probe(ctx context.Context, address database.Server) (database.
 		return err
 	})
 	server.breaker.record(err)
+	return status, err
+}
+
+// Share prepares the databases in which the server offers isolations that share one, if that isn't
+// done, and returns what they say about themselves. Prepared ones are only read, in one round trip
+// each and one for all. The server must have been probed. Its errors are those of Probe.
+func (s *Servers) Share(ctx context.Context, address database.Server, sharing database.Sharing) (database.SharingStatus, error) {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return database.SharingStatus{}, err
+	}
+	defer server.users.Done()
+	status, err := server.share(ctx, sharing)
+	server.breaker.trip(err)
 	return status, err
 }
 
