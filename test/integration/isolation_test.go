@@ -129,11 +129,18 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 
 	It("does not change the isolation of a tenant in place", func(ctx SpecContext) {
 		tenant := applyReady(ctx, with("settled-schema", v1alpha1.DatabaseIsolationSchema))
-		change(ctx, tenant, func() { tenant.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase })
-		Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonConflict, "was made with isolation Schema, which can't be changed to Database"))
-		Expect(ping(ctx, tenant)).To(Succeed(), "its Secret stays as it was")
-		change(ctx, tenant, func() { tenant.Spec.Database.Isolation = v1alpha1.DatabaseIsolationSchema })
-		waitReady(ctx, tenant)
+		tenant.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase
+		Expect(env.Client.Update(ctx, tenant)).To(MatchError(ContainSubstring("the database is placed with the isolation Schema, which can not change; write that value")))
+	}, SpecTimeout(specTimeout))
+
+	It("has the extensions that a tenant asks for, and names those that it may ask for", func(ctx SpecContext) {
+		tenant := applyReady(ctx, with("extended", v1alpha1.DatabaseIsolationDatabase).Extensions("citext"))
+		var same bool
+		Expect(session(ctx, tenant).QueryRow(ctx, "SELECT 'A'::citext = 'a'").Scan(&same)).To(Succeed())
+		Expect(same).To(BeTrue())
+		change(ctx, tenant, func() { tenant.Spec.Database.Extensions = []string{"citext", "dblink"} })
+		Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonExtensionNotOffered, `DatabaseServer "sharing" has the extensions [citext] and not dblink`))
+		Expect(ping(ctx, tenant)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
 	DescribeTable("is not asked for what can't be",

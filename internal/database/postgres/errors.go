@@ -26,6 +26,7 @@ const (
 	sqlstateInsufficientPrivilege = "42501"
 	sqlstateUndefinedObject       = "42704"
 	sqlstateDuplicateObject       = "42710"
+	sqlstateUndefinedColumn       = "42703"
 	sqlstateUndefinedTable        = "42P01"
 	sqlstateDuplicateDatabase     = "42P04"
 	sqlstateDiskFull              = "53100"
@@ -147,7 +148,7 @@ func (s *server) unsuitable(err error, format string, args ...any) error {
 	return &database.UnsuitableServerError{Server: s.address.Name, Problem: fmt.Sprintf(format, args...), Err: cause(err)}
 }
 
-// notHardened reports whether the registry is missing.
+// notHardened reports whether the registry is missing, or of an earlier version of the operator.
 func notHardened(err error) bool {
-	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedSchema)
+	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedColumn) || hasCode(err, sqlstateUndefinedSchema)
 }

@@ -176,7 +176,7 @@ END`, owner)),
 			rowInterface)
 	}
 	for _, extension := range slices.Sorted(slices.Values(extensions)) {
-		statements = append(statements, "CREATE EXTENSION IF NOT EXISTS "+identifier(extension)+" SCHEMA extensions CASCADE")
+		statements = append(statements, createExtension(extension))
 	}
 	return strings.Join(statements, ";\n")
 }
