@@ -172,8 +172,9 @@ func ignoreMissingConnection(err error) error {
 	return err
 }
 
-// usable is how to reach a server, or why it can't be used now.
-func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase) (database.Server, error) {
+// usable is how to reach a server, or why it can't be used now. Extensions that the tenant has already
+// are no longer asked about.
+func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase, recorded *v1alpha1.TenantDatabaseStatus) (database.Server, error) {
 	if !slices.Contains(server.Spec.Isolations, wanted.Isolation) {
 		return database.Server{}, &problemError{Problem: status.Problem{
 			Reason:  v1alpha1.ReasonIsolationNotOffered,
@@ -182,7 +183,7 @@ func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, wanted *v1alp
 		}}
 	}
 	for _, extension := range wanted.Extensions {
-		if !slices.Contains(server.Spec.Extensions, extension) {
+		if !slices.Contains(server.Spec.Extensions, extension) && (recorded == nil || !slices.Contains(recorded.Extensions, extension)) {
 			return database.Server{}, &problemError{Problem: status.Problem{
 				Reason:  v1alpha1.ReasonExtensionNotOffered,
 				Message: fmt.Sprintf("DatabaseServer %q has the extensions %v and not %s; write some of them in spec.database.extensions, or add it to the server's spec.extensions if it is safe there.", server.Name, server.Spec.Extensions, extension),

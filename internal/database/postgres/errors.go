@@ -17,6 +17,7 @@ import (
 
 // The codes of PostgreSQL that mean something here; see appendix A of its manual.
 const (
+	sqlstateNotSupported          = "0A000"
 	sqlstateInvalidAuthorization  = "28000"
 	sqlstateInvalidPassword       = "28P01"
 	sqlstateDependentObjects      = "2BP01"
@@ -37,6 +38,7 @@ const (
 	sqlstateCrashShutdown         = "57P02"
 	sqlstateCannotConnectNow      = "57P03"
 	sqlstateDatabaseDropped       = "57P04"
+	sqlstateUndefinedFile         = "58P01"
 	sqlstateInternal              = "XX000"
 )
 

@@ -68,6 +68,13 @@ var _ = Describe("A database that tenants share", func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(server.rows(ctx, "postgres", "SELECT datname || datacl::text || datallowconn FROM pg_database ORDER BY 1")).To(Equal(before), sql)
 		}
+		for _, isolation := range allIsolations.Isolations {
+			name := database.SharedDatabase(isolation)
+			server.exec(ctx, name, "GRANT ALL ON SCHEMA public, extensions TO PUBLIC")
+			_, err := server.servers.Share(ctx, server.address, allIsolations)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(server.rows(ctx, name, "SELECT nspname::text FROM pg_namespace, aclexplode(nspacl) WHERE nspname !~ '^pg_|^information' AND grantee = 0")).To(BeEmpty())
+		}
 	}, SpecTimeout(time.Minute))
 
 	It("is prepared by any number of operators at once, and after a crash", func(ctx SpecContext) {
@@ -116,7 +123,7 @@ var _ = Describe("A database that tenants share", func() {
 		}
 		allowed.Extensions = []string{"no_such_extension"}
 		_, err = server.servers.Share(ctx, server.address, allowed)
-		Expect(err).To(MatchError(ContainSubstring("no_such_extension")))
+		Expect(err).To(MatchError(And(ContainSubstring("it lacks an extension"), ContainSubstring("no_such_extension"), ContainSubstring("take it out of spec.extensions"))))
 	}, SpecTimeout(time.Minute))
 })
 
