@@ -1,9 +1,6 @@
 package v1alpha1
 
-import (
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import "k8s.io/apimachinery/pkg/api/resource"
 
 // DatabaseServerReference names a DatabaseServer.
 type DatabaseServerReference struct {
@@ -98,6 +95,17 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:Maximum=10000
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
 
+	// extensions are extensions of PostgreSQL that the tenant's database gets, of those that
+	// spec.extensions of the DatabaseServer lists; they are in the schema extensions, which is in the
+	// search_path. Tenants of the isolations Schema and Row have all of those in any case. What is
+	// taken off the list stays in the database. Left out, it gets none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Extensions []string `json:"extensions,omitempty"`
+
 	// tempFileLimit is how much disk space the temporary files of one session may take, as of large
 	// sorts; a statement that needs more fails. The tenant can't lift it. Left out, it is what the
 	// server's own temp_file_limit says.
@@ -105,13 +113,13 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",message="tempFileLimit must be between 64Ki and 1Ti; write for example 1Gi"
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeout is how long a statement may take before it is cancelled. It is a default,
-	// which the tenant's sessions can change. Left out, it is what the server's own statement_timeout
-	// says.
+	// statementTimeoutSeconds is how many seconds a statement may take before it is cancelled. It is a
+	// default, which the tenant's sessions can change. Left out, it is what the server's own
+	// statement_timeout says.
 	// +optional
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms') && duration(self) <= duration('24h')",message="statementTimeout must be between 1ms and 24h; write for example 30s"
-	StatementTimeout *metav1.Duration `json:"statementTimeout,omitempty"`
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
 
 	// credentials says where the tenant finds its login.
 	// +optional
@@ -154,13 +162,22 @@ type TenantDatabaseStatus struct {
 	// +optional
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
+	// extensions are those that the tenant asked for.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Extensions []string `json:"extensions,omitempty"`
+
 	// tempFileLimit is how much disk space the temporary files of one session may take.
 	// +optional
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeout is how long a statement may take, unless the session says otherwise.
+	// statementTimeoutSeconds is how many seconds a statement may take, unless the session says otherwise.
 	// +optional
-	StatementTimeout *metav1.Duration `json:"statementTimeout,omitempty"`
+	// +kubebuilder:validation:Minimum=1
+	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
 
 	// secretName is the name of the Secret with the login, in the tenant's namespace.
 	// +optional

@@ -1,8 +1,6 @@
 package builders
 
 import (
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -156,15 +154,21 @@ func (b *TenantBuilder) ManagesTables() *TenantBuilder {
 	return b
 }
 
+// Extensions are the extensions of PostgreSQL that the tenant's database has.
+func (b *TenantBuilder) Extensions(names ...string) *TenantBuilder {
+	b.database().Extensions = names
+	return b
+}
+
 // TempFileLimit is how much disk space the temporary files of a session may take.
 func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
 	b.database().TempFileLimit = new(resource.MustParse(size))
 	return b
 }
 
-// StatementTimeout is how long a statement may take.
-func (b *TenantBuilder) StatementTimeout(timeout time.Duration) *TenantBuilder {
-	b.database().StatementTimeout = &metav1.Duration{Duration: timeout}
+// StatementTimeoutSeconds is how long a statement may take.
+func (b *TenantBuilder) StatementTimeoutSeconds(seconds int32) *TenantBuilder {
+	b.database().StatementTimeoutSeconds = seconds
 	return b
 }
 
