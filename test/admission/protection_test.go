@@ -332,6 +332,6 @@ var _ = Describe("An API server without MutatingAdmissionPolicy", func() {
 			err := old.Client.List(ctx, events, client.MatchingFields{"reason": "NotServed"})
 			return events.Items, err
 		}).Should(HaveExactElements(HaveField("Message", ContainSubstring("MutatingAdmissionPolicy"))))
-		Expect(old.Operator.LogTail(500)).NotTo(ContainElement(ContainSubstring(`"level":"error"`)))
+		Expect(old.Operator.LogTail(500)).NotTo(ContainSubstring(`"level":"error"`))
 	}, SpecTimeout(10*specTimeout))
 })
