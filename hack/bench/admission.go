@@ -150,7 +150,7 @@ func walls(name string) *v1alpha1.Tenant {
 			Policy: v1alpha1.PolicyRules{
 				ImageRegistries: []v1alpha1.ImageRegistry{v1alpha1.ImageRegistry("registry.example/" + name + "/"), "docker.io/library/"},
 				Hostnames:       []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern("*." + name + ".example")},
-				StorageClasses:  &v1alpha1.ClassRule{Allowed: []string{"fast"}, Default: "fast"},
+				StorageClasses:  &v1alpha1.ClassRule{Allowed: []string{"fast"}},
 				PriorityClasses: &v1alpha1.ClassRule{Allowed: []string{"high"}},
 				IngressClasses:  &v1alpha1.ClassRule{Allowed: []string{"public"}},
 				ServiceTypes:    []corev1.ServiceType{corev1.ServiceTypeClusterIP, corev1.ServiceTypeLoadBalancer},

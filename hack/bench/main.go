@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"text/tabwriter"
 
@@ -85,7 +86,7 @@ func run(tenants, samples int, admission bool, creates int) error {
 		dir: filepath.Join(root, ".local", "bench"),
 	}
 	if admission {
-		return bench.runAdmission(ctx, root, []int{pairs, max(pairs, tenants)}, creates)
+		return bench.runAdmission(ctx, root, slices.Compact([]int{pairs, max(pairs, tenants)}), creates)
 	}
 	if err := bench.measure(ctx); err != nil {
 		return err

@@ -123,7 +123,7 @@ func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ct
 	for _, policy := range r.Policies {
 		outcome, err := r.Engine.Apply(ctx, owner, policy)
 		if err != nil {
-			failures = append(failures, err)
+			failures = append(failures, ignoreOutdated(err)) // What has changed leads to another pass.
 		}
 		if outcome != apply.Unchanged {
 			ctrl.LoggerFrom(ctx).Info(fmt.Sprintf("%T %s", policy, outcome), "policy", policy.GetName())

@@ -44,16 +44,23 @@ func policyLabels(in Inputs) map[string]string {
 	if spec.Cordoned {
 		labels[naming.LabelCordoned] = "true"
 	}
-	if hasPodDefaults(spec.Policy) {
-		labels[naming.LabelPodDefaults] = "true"
+	for label, set := range map[string]bool{
+		naming.LabelPodDefaults:     hasPodDefaults(spec.Policy),
+		naming.LabelIngressDefaults: hasDefault(spec.Policy.IngressClasses),
+		naming.LabelClaimDefaults:   hasDefault(spec.Policy.StorageClasses),
+	} {
+		if set {
+			labels[label] = "true"
+		}
 	}
 	return labels
 }
 
 func hasPodDefaults(rules v1alpha1.PolicyRules) bool {
-	hasDefault := func(rule *v1alpha1.ClassRule) bool { return rule != nil && rule.Default != "" }
 	return hasDefault(rules.PriorityClasses) || hasDefault(rules.RuntimeClasses) ||
 		len(rules.ImagePullPolicies) == 1 ||
 		(rules.NodeSelector != nil && len(rules.NodeSelector.Default) > 0) ||
 		(rules.Tolerations != nil && len(rules.Tolerations.Default) > 0)
 }
+
+func hasDefault(rule *v1alpha1.ClassRule) bool { return rule != nil && rule.Default != "" }

@@ -73,6 +73,14 @@ func TestTheLabelsByWhichTheAPIServerTellsWhatIsInForce(t *testing.T) {
 			map[string]string{"tenantry.dev/pod-defaults": "true"},
 		},
 		{
+			"default classes of Ingresses and claims",
+			rules(func(r *v1alpha1.PolicyRules) {
+				r.IngressClasses = &v1alpha1.ClassRule{Allowed: []string{"public"}, Default: "public"}
+				r.StorageClasses = &v1alpha1.ClassRule{Allowed: []string{"fast"}, Default: "fast"}
+			}), false,
+			map[string]string{"tenantry.dev/ingress-defaults": "true", "tenantry.dev/persistentvolumeclaim-defaults": "true"},
+		},
+		{
 			"one pull policy", rules(func(r *v1alpha1.PolicyRules) { r.ImagePullPolicies = []corev1.PullPolicy{corev1.PullAlways} }), false,
 			map[string]string{"tenantry.dev/pod-defaults": "true"},
 		},

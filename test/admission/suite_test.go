@@ -63,6 +63,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	alice, bob = as("alice"), as("bob")
 	installGatewayAPI(ctx)
 	createClasses(ctx)
+	_, err = env.Kubernetes.Kubectl(ctx, "label", "nodes", "--all", "pool=shared", "example.com/zone=a")
+	Expect(err).NotTo(HaveOccurred())
 	applyReady(ctx, tenant("acme").Policy(acmeRules).App(image).Port(8080).Quota("pods", "50"))
 	applyReady(ctx, tenant("plain"))
 	Eventually(ctx, func() error { return try(ctx, alice, service("plain", "NodePort")) }).Should(refuse("spec.type is NodePort"))

@@ -28,6 +28,8 @@ func content(object client.Object) any {
 	switch object := object.(type) {
 	case *corev1.Namespace:
 		return object.Labels
+	case *v1alpha1.TenantPolicy:
+		return object.Spec
 	case *corev1.ResourceQuota:
 		return object.Spec
 	case *corev1.LimitRange:
@@ -100,6 +102,7 @@ var _ = Describe("By hand", Ordered, func() {
 		}
 		Expect(content(object)).To(Equal(content(before)))
 	},
+		Entry("TenantPolicy", &v1alpha1.TenantPolicy{}, "tenant"),
 		Entry("ResourceQuota", &corev1.ResourceQuota{}, "tenant"),
 		Entry("LimitRange", &corev1.LimitRange{}, "containers"),
 		Entry("NetworkPolicy deny-all", &networkingv1.NetworkPolicy{}, "deny-all"),

@@ -76,7 +76,7 @@ spec:
 `
 
 // managedKinds are what kubectl calls the kinds of the objects in a tenant's namespace.
-const managedKinds = "resourcequota,limitrange,networkpolicy,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment"
+const managedKinds = "resourcequota,limitrange,networkpolicy,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
 
 // managedObjects are the names of the tenant's objects, as kubectl prints them.
 func managedObjects(ctx context.Context, tenant string) []string {
@@ -116,7 +116,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 			"rolebinding.rbac.authorization.k8s.io/tenant-admin", "rolebinding.rbac.authorization.k8s.io/tenant-editor",
 			"rolebinding.rbac.authorization.k8s.io/tenant-viewer",
 			"secret/database", "serviceaccount/app", "configmap/app-config", "service/app",
-			"poddisruptionbudget.policy/app", "deployment.apps/app",
+			"poddisruptionbudget.policy/app", "deployment.apps/app", "tenantpolicy.tenantry.dev/tenant",
 		))
 		owners := kubectl(ctx, "get", managedKinds, "--namespace", "acme", "--selector", "tenantry.dev/tenant=acme",
 			"--output", `jsonpath={range .items[*]}{.metadata.ownerReferences}{"\n"}{end}`)
@@ -289,7 +289,7 @@ var _ = Describe("Applying a Tenant", func() {
 		tenant := applyReady(ctx, bare("bare"))
 		Expect(managedObjects(ctx, "bare")).To(ConsistOf("limitrange/containers",
 			"networkpolicy.networking.k8s.io/deny-all", "networkpolicy.networking.k8s.io/allow-dns",
-			"networkpolicy.networking.k8s.io/allow-tenant"))
+			"networkpolicy.networking.k8s.io/allow-tenant", "tenantpolicy.tenantry.dev/tenant"))
 		Expect(tenant).To(And(lack(v1alpha1.ConditionDatabaseReady), lack(v1alpha1.ConditionAppReady)))
 		Expect(read(ctx, namespaceOf(tenant)).Labels).To(HaveKeyWithValue("pod-security.kubernetes.io/enforce", "restricted"))
 		Expect(kubectl(ctx, "get", "tenant", "bare", "--no-headers")).To(MatchRegexp(`^bare +True +Everything is in place\. +1 +\d+\w+\n$`))
