@@ -281,7 +281,7 @@ var _ = Describe("An owner's own namespace", Ordered, func() {
 
 	It("is deleted by its owner, and gives its part of the quota back", func(ctx SpecContext) {
 		Expect(asUser(ctx, worker, "delete", "namespace", "selfmade-dev")).To(ContainSubstring("forbidden"))
-		Expect(asUser(ctx, manager, "delete", "namespace", "selfmade-dev")).To(ContainSubstring("deleted"))
+		Expect(asUser(ctx, manager, "delete", "namespace", "selfmade-dev", "--wait=false")).To(ContainSubstring("deleted"))
 		Eventually(ctx, komega.Object(tenant)).Should(And(haveStates(HaveLen(1)), beReady()))
 		Eventually(ctx, komega.Object(in(tenant, &corev1.ResourceQuota{}, "tenant"))).Should(
 			WithTransform(func(quota *corev1.ResourceQuota) int64 { return quota.Status.Hard.Pods().Value() }, Equal(int64(10))))
