@@ -175,9 +175,8 @@ func (p *plan) shrinkAndGrow(name corev1.ResourceName) {
 		if possible <= granted || !p.writable(i) || !p.counted {
 			continue
 		}
-		// A slice that gets the most of it now needn't wait for the rest, and others may be busy for
-		// long.
-		if !settled && possible-granted < (target-granted)/2 {
+		// What others give back will be there in a moment, except where they are busy.
+		if !settled && possible < target {
 			continue
 		}
 		if !p.held {

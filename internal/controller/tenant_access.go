@@ -36,7 +36,7 @@ func refusal(object client.Object, err error) error {
 	}
 	var failure apierrors.APIStatus
 	missing := errors.As(err, &failure) && apierrors.IsNotFound(err) &&
-		failure.Status().Details != nil && failure.Status().Details.Kind == "clusterroles"
+		failure.Status().Details != nil && failure.Status().Details.Name == binding.RoleRef.Name
 	if missing || apierrors.IsForbidden(err) {
 		return &refusedBindingError{clusterRole: binding.RoleRef.Name, missing: missing, cause: err}
 	}

@@ -86,7 +86,9 @@ var _ = Describe("The rights of a tenant's owners", func() {
 		By("doing just what it says")
 		for _, command := range []string{create, bind} {
 			kubectl(ctx, strings.Fields(command)[1:]...)
-			DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", strings.Fields(command)[2], "tenantry-bind-snapshot-maker") })
+			DeferCleanup(func(ctx SpecContext) {
+				kubectl(ctx, "delete", strings.Fields(command)[2], "tenantry-bind-snapshot-maker")
+			})
 		}
 		change(ctx, tenant, func() { tenant.Spec.DisplayName = "And again" })
 		waitReady(ctx, tenant)

@@ -186,7 +186,9 @@ var _ = Describe("An owner's own namespace", Ordered, func() {
 		}, "The owner references of a tenant's namespace say who deletes it; leave them as they are."),
 		Entry("a finalizer", func(n *corev1.Namespace) { n.Finalizers = []string{"example.com/forever"} },
 			"The finalizers of a tenant's namespace keep it from being deleted; leave them as they are."),
-		Entry("a finalizer of its content", func(n *corev1.Namespace) { n.Spec.Finalizers = []corev1.FinalizerName{"kubernetes", "example.com/forever"} },
+		Entry("a finalizer of its content", func(n *corev1.Namespace) {
+			n.Spec.Finalizers = []corev1.FinalizerName{"kubernetes", "example.com/forever"}
+		},
 			"The finalizers of a tenant's namespace keep it from being deleted"),
 	)
 
@@ -227,7 +229,9 @@ var _ = Describe("An owner's own namespace", Ordered, func() {
 			DeferCleanup(func(ctx SpecContext) error { return client.IgnoreNotFound(env.Client.Delete(ctx, object)) })
 		}
 		owner := as(manager)
-		merge := func(content string) client.Patch { return client.RawPatch("application/merge-patch+json", []byte(content)) }
+		merge := func(content string) client.Patch {
+			return client.RawPatch("application/merge-patch+json", []byte(content))
+		}
 		mine := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "selfmade-dev"}}
 		primary := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "selfmade"}}
 		joins := merge(`{"metadata":{"labels":{"tenantry.dev/tenant":"selfmade"}}}`)
