@@ -64,10 +64,10 @@ var _ = Describe("The rights of a tenant's owners", func() {
 
 	It("include further ClusterRoles in each namespace, once the operator may give them", func(ctx SpecContext) {
 		role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "snapshot-maker"}, Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{"snapshot.storage.k8s.io"}, Resources: []string{"volumesnapshots"}, Verbs: []string{"create"},
+			APIGroups: []string{"apps"}, Resources: []string{"controllerrevisions"}, Verbs: []string{"create"},
 		}}}
 		may := func(namespace string) string {
-			return strings.TrimSpace(asUser(ctx, "maker", "auth", "can-i", "create", "volumesnapshots.snapshot.storage.k8s.io", "--namespace", namespace))
+			return strings.TrimSpace(asUser(ctx, "maker", "auth", "can-i", "create", "controllerrevisions.apps", "--namespace", namespace))
 		}
 		tenant := apply(ctx, roomy("extended", 2).
 			Owner(v1alpha1.OwnerKindUser, "maker", v1alpha1.OwnerRoleViewer).ClusterRoles("snapshot-maker"))
