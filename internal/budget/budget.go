@@ -27,6 +27,17 @@ type Slice struct {
 	Leaving bool
 }
 
+// marks are a copy of what was in use of each resource when that was last given; where that was
+// never noted, it is what is in use now.
+func (s Slice) marks() corev1.ResourceList {
+	marks := corev1.ResourceList{}
+	maps.Copy(marks, s.Note.Used)
+	if s.Note.Holder == "" {
+		maps.Copy(marks, s.Used)
+	}
+	return marks
+}
+
 // Note is what stands beside a slice, for the next look at it.
 type Note struct {
 	// Holder is the operator that has written the slice last.
@@ -98,7 +109,7 @@ func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
 	for i, s := range all {
 		p.counted = p.counted && s.Exists && counted(s)
 		p.held = p.held && (s.Leaving || s.Note.Holder == operator)
-		p.grants[i] = Grant{Hard: corev1.ResourceList{}, Note: s.Note}
+		p.grants[i] = Grant{Hard: corev1.ResourceList{}, Note: Note{Holder: s.Note.Holder, Used: s.marks()}}
 		if s.Leaving {
 			p.grants[i].Hard = s.Granted
 			continue
@@ -129,10 +140,10 @@ func counted(s Slice) bool {
 	return true
 }
 
-// change notes that a slice is written, by whom, and what is used at this time.
+// change notes that a slice is written, and by whom.
 func (p *plan) change(i int) {
 	p.grants[i].Changed = true
-	p.grants[i].Note = Note{Holder: p.operator, Used: p.slices[i].Used}
+	p.grants[i].Note.Holder = p.operator
 }
 
 // takeOver makes all slices the operator's, as they are.
@@ -164,9 +175,8 @@ func (p *plan) shrinkAndGrow(name corev1.ResourceName) {
 		if possible <= granted || !p.writable(i) || !p.counted {
 			continue
 		}
-		// A slice that gets the most of it now needn't wait for the rest, and others may be busy for
-		// long.
-		if !settled && possible-granted < (target-granted)/2 {
+		// What others give back will be there in a moment, except where they are busy.
+		if !settled && possible < target {
 			continue
 		}
 		if !p.held {
@@ -175,6 +185,9 @@ func (p *plan) shrinkAndGrow(name corev1.ResourceName) {
 		}
 		left -= max(0, possible-claims[i])
 		p.grant(i, name, possible)
+		if possible < target {
+			p.grants[i].Note.Used[name] = p.slices[i].Note.Used[name] // It still is growing.
+		}
 	}
 }
 
@@ -182,8 +195,11 @@ func (p *plan) writable(i int) bool {
 	return p.slices[i].Exists && !p.slices[i].Busy && !p.slices[i].Leaving
 }
 
+// grant gives a slice that much, and notes what is used at this time.
 func (p *plan) grant(i int, name corev1.ResourceName, amount int64) {
-	p.grants[i].Hard[name] = quantity(name, amount, p.total[name])
+	grant := &p.grants[i]
+	grant.Hard[name] = quantity(name, amount, p.total[name])
+	grant.Note.Used[name] = p.slices[i].Used[name]
 	p.change(i)
 }
 

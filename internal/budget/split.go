@@ -57,10 +57,12 @@ func isWhole(total int64, shares []share) bool {
 }
 
 // isShort says whether a share has so little room, against the room that it should have and the
-// equal part of all that is free, that a new split is worth its writes.
+// equal part of all that is free, that a new split is worth its writes. One that grows has to run into
+// its limit first: where the limit is raised while requests are let in beside others that are refused,
+// the API server may count some of the refused ones, too.
 func isShort(s share, room, equal int64, m measure) bool {
 	if s.growing {
-		return s.slack() < equal/2 || (s.slack() < m.unit && s.slack() < room)
+		return s.slack() < min(m.unit, room)
 	}
 	return equal >= m.unit && s.slack() < max(m.unit, equal/4)
 }

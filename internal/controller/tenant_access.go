@@ -36,7 +36,7 @@ func refusal(object client.Object, err error) error {
 	}
 	var failure apierrors.APIStatus
 	missing := errors.As(err, &failure) && apierrors.IsNotFound(err) &&
-		failure.Status().Details != nil && failure.Status().Details.Kind == "clusterroles"
+		failure.Status().Details != nil && failure.Status().Details.Name == binding.RoleRef.Name
 	if missing || apierrors.IsForbidden(err) {
 		return &refusedBindingError{clusterRole: binding.RoleRef.Name, missing: missing, cause: err}
 	}
@@ -63,23 +63,30 @@ func (r *TenantReconciler) applyAccess(ctx context.Context, run *reconciliation)
 
 // refusedRoles are the ClusterRoles that an error of several bindings is about.
 func refusedRoles(err error) (missing, forbidden []string) {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return nil, nil
-	}
-	for _, err := range joined.Unwrap() {
-		var refused *refusedBindingError
-		switch {
-		case !errors.As(err, &refused):
-		case refused.missing:
+	for _, refused := range refusedBindings(err) {
+		if refused.missing {
 			missing = append(missing, refused.clusterRole)
-		default:
+		} else {
 			forbidden = append(forbidden, refused.clusterRole)
 		}
 	}
 	slices.Sort(missing)
 	slices.Sort(forbidden)
 	return slices.Compact(missing), slices.Compact(forbidden)
+}
+
+func refusedBindings(err error) []*refusedBindingError {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*refusedBindingError
+		for _, err := range joined.Unwrap() {
+			all = append(all, refusedBindings(err)...)
+		}
+		return all
+	}
+	if refused, ok := errors.AsType[*refusedBindingError](err); ok {
+		return []*refusedBindingError{refused}
+	}
+	return nil
 }
 
 func accessProblem(format string, args ...any) error {

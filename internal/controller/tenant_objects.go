@@ -10,6 +10,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,23 +60,54 @@ func applyPart(part desired.Part) func(*TenantReconciler, context.Context, *reco
 	}
 }
 
+// parallel is how many namespaces of a tenant are worked on at a time.
+const parallel = 8
+
 // apply puts all objects of a part in place, also those behind one that fails, but none in a
-// namespace that is withheld.
+// namespace that is withheld. Namespaces don't wait for each other.
 func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part desired.Part) error {
-	var failures []error
+	var names []string
+	objects := map[string][]desired.Object{}
 	for _, object := range desired.Objects(part, run.inputs) {
-		if run.withheld.Has(object.GetNamespace()) {
+		name := object.GetNamespace()
+		if run.withheld.Has(name) {
 			continue
 		}
-		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
+		if _, known := objects[name]; !known {
+			names = append(names, name)
+		}
+		objects[name] = append(objects[name], object)
+	}
+	outcomes := make([]error, len(names))
+	workqueue.ParallelizeUntil(ctx, parallel, len(names), func(i int) {
+		outcomes[i] = r.applyAll(ctx, run.tenant(), objects[names[i]])
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var failures []error
+	for i, err := range outcomes {
 		switch {
 		case err == nil:
-			r.noteChange(ctx, object, outcome)
-		case isWall(part) && object.GetNamespace() != run.tenant().Name:
-			run.withhold(part, object.GetNamespace(), err)
+		case isWall(part) && names[i] != run.tenant().Name:
+			run.withhold(part, names[i], err)
 		default:
-			failures = append(failures, refusal(object, err))
+			failures = append(failures, err)
 		}
+	}
+	return errors.Join(failures...)
+}
+
+// applyAll puts objects in place, also those behind one that fails.
+func (r *TenantReconciler) applyAll(ctx context.Context, tenant *v1alpha1.Tenant, objects []desired.Object) error {
+	var failures []error
+	for _, object := range objects {
+		outcome, err := r.Engine.Apply(ctx, tenant, object)
+		if err != nil {
+			failures = append(failures, refusal(object, err))
+			continue
+		}
+		r.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
 }

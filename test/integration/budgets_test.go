@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,13 +149,17 @@ func crowd(ctx context.Context, tenant string, namespaces []string, count int, d
 		group.Go(func() {
 			for !done() && ctx.Err() == nil {
 				namespace := namespaces[number%len(namespaces)]
-				if editor.Create(ctx, counted(tenant, namespace, fmt.Sprint("crowd-", number))) == nil {
+				err := editor.Create(ctx, counted(tenant, namespace, fmt.Sprint("crowd-", number)))
+				if err == nil {
 					created.Add(1)
 					return
 				}
+				if !strings.Contains(err.Error(), "exceeded quota") {
+					fmt.Fprintln(GinkgoWriter, "CREATE", time.Now().Format("05.000"), number, err)
+				}
 				select {
 				case <-ctx.Done():
-				case <-time.After(50 * time.Millisecond):
+				case <-time.After(retryPause):
 				}
 			}
 		})
@@ -162,6 +167,9 @@ func crowd(ctx context.Context, tenant string, namespaces []string, count int, d
 	group.Wait()
 	return int(created.Load())
 }
+
+// retryPause is how long somebody waits before trying again what was refused.
+const retryPause = 250 * time.Millisecond
 
 // after is true from that time on.
 func after(duration time.Duration) func() bool {
