@@ -110,6 +110,10 @@ test-unit: ## Run the tests that start neither Kubernetes nor PostgreSQL.
 bench: ## Measure the operator against a bare client; see .local/bench.json.
 	go run ./hack/bench
 
+.PHONY: bench-databases
+bench-databases: ## Measure provisioning on PostgreSQL against the bare SQL; see .local/bench-databases.json.
+	go run ./hack/bench-databases
+
 ##@ Demo
 
 .PHONY: demo

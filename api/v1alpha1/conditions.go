@@ -53,6 +53,8 @@ const (
 	ReasonServerFull = "ServerFull"
 	// ReasonIsolationNotOffered : the DatabaseServer doesn't offer the isolation the spec asks for.
 	ReasonIsolationNotOffered = "IsolationNotOffered"
+	// ReasonExtensionNotOffered : the DatabaseServer doesn't list an extension that the spec asks for.
+	ReasonExtensionNotOffered = "ExtensionNotOffered"
 	// ReasonUnreachable : the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"
 	// ReasonAuthenticationFailed : the database server refuses the admin's username or password.

@@ -98,6 +98,17 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:Maximum=10000
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
 
+	// extensions are extensions of PostgreSQL that the tenant's database gets, of those that
+	// spec.extensions of the DatabaseServer lists; they are in the schema extensions, which is in the
+	// search_path. Tenants of the isolations Schema and Row have all of those in any case. What is
+	// taken off the list stays in the database. Left out, it gets none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Extensions []string `json:"extensions,omitempty"`
+
 	// tempFileLimit is how much disk space the temporary files of one session may take, as of large
 	// sorts; a statement that needs more fails. The tenant can't lift it. Left out, it is what the
 	// server's own temp_file_limit says.
@@ -153,6 +164,14 @@ type TenantDatabaseStatus struct {
 	// sharedTables is what the tenant may do with shared tables, if that is more than to use them.
 	// +optional
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
+
+	// extensions are those that the tenant asked for.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Extensions []string `json:"extensions,omitempty"`
 
 	// tempFileLimit is how much disk space the temporary files of one session may take.
 	// +optional

@@ -65,6 +65,7 @@ func placement(in desired.Inputs, name string) *v1alpha1.TenantDatabaseStatus {
 		Host:                in.Server.Spec.Host,
 		ConnectionLimit:     spec.ConnectionLimit,
 		SecretName:          spec.Credentials.SecretName,
+		Extensions:          spec.Extensions,
 		TempFileLimit:       spec.TempFileLimit,
 		StatementTimeout:    spec.StatementTimeout,
 		CredentialsRevision: hex.EncodeToString(revision[:8]),
@@ -96,6 +97,7 @@ func desiredDatabase(in desired.Inputs) database.Desired {
 		ConnectionLimit: spec.ConnectionLimit,
 		Password:        database.Sensitive(in.Login.Password),
 		Adopt:           spec.Adopt,
+		Extensions:      spec.Extensions,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())
@@ -170,14 +172,24 @@ func ignoreMissingConnection(err error) error {
 	return err
 }
 
-// usable is how to reach a server, or why it can't be used now.
-func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, isolation v1alpha1.DatabaseIsolation) (database.Server, error) {
-	if !slices.Contains(server.Spec.Isolations, isolation) {
+// usable is how to reach a server, or why it can't be used now. Extensions that the tenant has already
+// are no longer asked about.
+func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase, recorded *v1alpha1.TenantDatabaseStatus) (database.Server, error) {
+	if !slices.Contains(server.Spec.Isolations, wanted.Isolation) {
 		return database.Server{}, &problemError{Problem: status.Problem{
 			Reason:  v1alpha1.ReasonIsolationNotOffered,
-			Message: fmt.Sprintf("DatabaseServer %q offers the isolations %v and not %s; write one of them, or name another server.", server.Name, server.Spec.Isolations, isolation),
+			Message: fmt.Sprintf("DatabaseServer %q offers the isolations %v and not %s; write one of them, or name another server.", server.Name, server.Spec.Isolations, wanted.Isolation),
 			Stalled: true,
 		}}
+	}
+	for _, extension := range wanted.Extensions {
+		if !slices.Contains(server.Spec.Extensions, extension) && (recorded == nil || !slices.Contains(recorded.Extensions, extension)) {
+			return database.Server{}, &problemError{Problem: status.Problem{
+				Reason:  v1alpha1.ReasonExtensionNotOffered,
+				Message: fmt.Sprintf("DatabaseServer %q has the extensions %v and not %s; write some of them in spec.database.extensions, or add it to the server's spec.extensions if it is safe there.", server.Name, server.Spec.Extensions, extension),
+				Stalled: true,
+			}}
+		}
 	}
 	return r.reachable(server)
 }

@@ -94,7 +94,7 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*
 	}
 	name := databaseName(tenant, run.database)
 	run.inputs.Server = server
-	run.connection, run.unusable = r.usable(server, spec.Isolation)
+	run.connection, run.unusable = r.usable(server, spec, run.database)
 	run.inputs.Login = &desired.Login{Database: connectTo(tenant, run.database, name), Username: database.Logins(name)[0], Password: password}
 	return run, nil
 }

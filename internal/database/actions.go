@@ -111,6 +111,19 @@ type MarkSecured struct{ Name, Database string }
 // UnmarkSecured takes the note back.
 type UnmarkSecured struct{ Name string }
 
+// CreateExtensions creates extensions in a tenant's database, in a schema that the tenant can use and
+// not change.
+type CreateExtensions struct {
+	Database, Owner string
+	Extensions      []string
+}
+
+// MarkExtensions notes in the registry that the database has the extensions.
+type MarkExtensions struct {
+	Name       string
+	Extensions []string
+}
+
 // TerminateSessions ends the sessions of the logins and waits until they are gone.
 type TerminateSessions struct{ Logins [2]string }
 
@@ -160,6 +173,12 @@ func (a GrantDatabase) String() string  { return "grant database " + a.Database 
 func (a OpenDatabase) String() string   { return "open database " + a.Database }
 func (a SecureSchema) String() string   { return "secure schema public of " + a.Database }
 func (a MarkSecured) String() string    { return "mark " + a.Name + " secured" }
+func (a CreateExtensions) String() string {
+	return fmt.Sprintf("create extensions %v in %s", a.Extensions, a.Database)
+}
+func (a MarkExtensions) String() string {
+	return fmt.Sprintf("mark %s to have extensions %v", a.Name, a.Extensions)
+}
 func (a TerminateSessions) String() string {
 	return "terminate sessions of " + a.Logins[0] + " and " + a.Logins[1]
 }
@@ -200,3 +219,5 @@ func (DropSchema) action()        {}
 func (DeleteRows) action()        {}
 func (DropOwned) action()         {}
 func (UnmarkSecured) action()     {}
+func (CreateExtensions) action()  {}
+func (MarkExtensions) action()    {}

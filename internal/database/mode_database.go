@@ -1,6 +1,9 @@
 package database
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // databaseMode gives a tenant a database of its own.
 var databaseMode = mode{
@@ -45,8 +48,25 @@ func planDatabase(d Desired, o Observed) []Action {
 	}
 	if !current.Secured {
 		actions = append(actions, SecureSchema{Database: o.Name, Owner: o.Name}, MarkSecured{Name: o.Name, Database: o.Name})
+		current = &Database{}
 	}
-	return actions
+	return append(actions, planExtensions(d, o.Name, current)...)
+}
+
+func planExtensions(d Desired, name string, current *Database) []Action {
+	var missing []string
+	for _, extension := range d.Extensions {
+		if !slices.Contains(current.Extensions, extension) {
+			missing = append(missing, extension)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return []Action{
+		CreateExtensions{Database: name, Owner: name, Extensions: missing},
+		MarkExtensions{Name: name, Extensions: missing},
+	}
 }
 
 func planDropDatabase(o Observed) []Action {

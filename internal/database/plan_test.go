@@ -219,8 +219,18 @@ func TestPlanRefuses(t *testing.T) {
 		check    func(error) error
 	}{
 		{
-			"another isolation", desired(func(d *database.Desired) { d.Isolation = "Row" }),
-			database.Observed{Name: name}, conflict(`set spec.database.isolation to Database`),
+			"another isolation", desired(func(d *database.Desired) { d.Isolation = "Planet" }),
+			database.Observed{Name: name}, conflict(`set spec.database.isolation to Database, Schema or Row`),
+		},
+		{
+			"a server that is not prepared", desired(func(d *database.Desired) { d.Isolation = database.IsolationRow }),
+			database.Observed{Name: name}, func(err error) error {
+				var target *database.UnpreparedError
+				if !errors.As(err, &target) || target.Isolation != database.IsolationRow {
+					return fmt.Errorf("got %w, not an UnpreparedError of isolation Row", err)
+				}
+				return nil
+			},
 		},
 		{
 			"an unregistered database of that name", desired(),

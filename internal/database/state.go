@@ -42,6 +42,9 @@ type Desired struct {
 	ManagesTables bool
 	// ConnectionLimit is how many connections the tenant may have at a time.
 	ConnectionLimit int32
+	// Extensions are the extensions that the tenant's database has. Of IsolationDatabase only; those
+	// of shared databases are in [Sharing].
+	Extensions []string
 	// TempFileLimit is how many bytes of temporary files a session may have at a time; nil means
 	// any number.
 	TempFileLimit *int64
@@ -155,6 +158,8 @@ type Database struct {
 	OwnerAccess bool
 	// Secured reports whether the schema public in it has been handed to the role Name.
 	Secured bool
+	// Extensions are those that have been created in it by a [CreateExtensions].
+	Extensions []string
 }
 
 // InterruptedDrop is the connection limit by which PostgreSQL marks a database whose DROP DATABASE

@@ -126,6 +126,12 @@ func (b *TenantBuilder) ManagesTables() *TenantBuilder {
 	return b
 }
 
+// Extensions are the extensions of PostgreSQL that the tenant's database has.
+func (b *TenantBuilder) Extensions(names ...string) *TenantBuilder {
+	b.database().Extensions = names
+	return b
+}
+
 // TempFileLimit is how much disk space the temporary files of a session may take.
 func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
 	b.database().TempFileLimit = new(resource.MustParse(size))

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/test/environment"
 )
 
@@ -65,11 +66,26 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(postgres.stop)
 	proxied := *env.Postgres
 	proxied.Port = postgres.port()
-	_, err = env.ApplyDatabaseServer(ctx, databaseServer, &proxied)
+	server, err := env.ApplyDatabaseServer(ctx, databaseServer, &proxied)
 	Expect(err).NotTo(HaveOccurred())
+	shareDatabases(ctx, server)
 	// It goes first: the proxies end when their connections do.
 	DeferCleanup(func() error { return env.Operator.Stop() })
 }, NodeTimeout(20*time.Minute))
+
+// shareDatabases has the server offer all isolations, and makes the table that those tenants share
+// that have rows of their own.
+func shareDatabases(ctx context.Context, server *v1alpha1.DatabaseServer) {
+	GinkgoHelper()
+	Eventually(ctx, komega.Update(server, func() {
+		server.Spec.Isolations = []v1alpha1.DatabaseIsolation{
+			v1alpha1.DatabaseIsolationDatabase, v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow,
+		}
+	})).Should(Succeed())
+	Eventually(ctx, komega.Object(server)).WithTimeout(time.Minute).Should(HaveField("Status.UnprotectedTables", Not(BeNil())))
+	Expect(environment.Exec(ctx, env.Postgres, "tenantry_row",
+		"SET ROLE tenantry_row_owner", "CREATE TABLE orders (number int)", "SELECT tenantry.isolate('orders')")).To(Succeed())
+}
 
 // startOperator starts the operator behind the proxy. Of two flags of one name the last one counts.
 func startOperator(ctx context.Context) error {

@@ -78,6 +78,31 @@ var retention = work{
 	},
 }
 
+// sharing are the works on tenants that share a database, which differ from the others in PostgreSQL
+// only.
+func sharing() []work {
+	var all []work
+	for _, isolation := range []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow} {
+		of := func(name string) *builders.TenantBuilder {
+			return builders.Tenant(name).Database(databaseServer).Isolation(isolation).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete)
+		}
+		all = append(all,
+			work{
+				name: "provisions a tenant of isolation " + string(isolation), tenant: of, start: create, done: ready,
+				check: func(ctx context.Context, tenant *v1alpha1.Tenant, found state) {
+					GinkgoHelper()
+					Expect(found.Database).To(ContainElement(HavePrefix("registry: DATABASE is Active for TENANT UID by " + string(isolation))))
+					expectLogin(ctx, tenant)
+				},
+			},
+			work{
+				name: "drops what a deleted tenant of isolation " + string(isolation) + " had", tenant: of,
+				prepare: removeAllButNamespace, start: releaseNamespace, done: gone, check: expectNothing,
+			})
+	}
+	return all
+}
+
 // whole begins a tenant that has every part.
 func whole(name string) *builders.TenantBuilder {
 	return builders.Tenant(name).
@@ -123,7 +148,11 @@ func fill(ctx context.Context, tenants []*v1alpha1.Tenant) {
 		Eventually(ctx, ready).WithArguments(ctx, tenant).Should(BeTrue(), tenant.Name)
 		session, err := login(ctx, tenant)
 		Expect(err).NotTo(HaveOccurred())
-		_, err = session.Exec(ctx, "CREATE TABLE orders AS SELECT 42 AS number")
+		statement := "CREATE TABLE orders AS SELECT 42 AS number"
+		if tenant.Spec.Database.Isolation == v1alpha1.DatabaseIsolationRow {
+			statement = "INSERT INTO orders VALUES (42)"
+		}
+		_, err = session.Exec(ctx, statement)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(session.Close(ctx)).To(Succeed())
 	}

@@ -17,6 +17,7 @@ import (
 
 // The codes of PostgreSQL that mean something here; see appendix A of its manual.
 const (
+	sqlstateNotSupported          = "0A000"
 	sqlstateInvalidAuthorization  = "28000"
 	sqlstateInvalidPassword       = "28P01"
 	sqlstateDependentObjects      = "2BP01"
@@ -26,6 +27,7 @@ const (
 	sqlstateInsufficientPrivilege = "42501"
 	sqlstateUndefinedObject       = "42704"
 	sqlstateDuplicateObject       = "42710"
+	sqlstateUndefinedColumn       = "42703"
 	sqlstateUndefinedTable        = "42P01"
 	sqlstateDuplicateDatabase     = "42P04"
 	sqlstateDiskFull              = "53100"
@@ -36,6 +38,7 @@ const (
 	sqlstateCrashShutdown         = "57P02"
 	sqlstateCannotConnectNow      = "57P03"
 	sqlstateDatabaseDropped       = "57P04"
+	sqlstateUndefinedFile         = "58P01"
 	sqlstateInternal              = "XX000"
 )
 
@@ -147,7 +150,7 @@ func (s *server) unsuitable(err error, format string, args ...any) error {
 	return &database.UnsuitableServerError{Server: s.address.Name, Problem: fmt.Sprintf(format, args...), Err: cause(err)}
 }
 
-// notHardened reports whether the registry is missing.
+// notHardened reports whether the registry is missing, or of an earlier version of the operator.
 func notHardened(err error) bool {
-	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedSchema)
+	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedColumn) || hasCode(err, sqlstateUndefinedSchema)
 }

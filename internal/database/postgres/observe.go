@@ -32,7 +32,8 @@ SELECT json_build_object(
 			'IsTemplate', datistemplate,
 			'PublicAccess', (SELECT count(*) > 0 FROM ` + databaseACL + ` WHERE grantee = 0),
 			'OwnerAccess', (SELECT count(DISTINCT privilege_type) = 3 FROM ` + databaseACL + ` WHERE grantee = (SELECT oid FROM owner)),
-			'Secured', EXISTS (SELECT FROM tenantry.tenants WHERE name = target.name::text AND secured = pg_database.oid))
+			'Secured', EXISTS (SELECT FROM tenantry.tenants WHERE name = target.name::text AND secured = pg_database.oid),
+			'Extensions', (SELECT extensions FROM tenantry.tenants WHERE name = target.name::text))
 		FROM pg_database WHERE datname = target.name),
 	'Shared', (SELECT json_object_agg(isolation, json_build_object(
 			'Ready', datallowconn AND EXISTS (SELECT FROM ` + databaseACL + ` WHERE grantee = guests.oid AND privilege_type = 'CONNECT'),

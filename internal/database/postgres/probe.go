@@ -17,7 +17,8 @@ var lockRegistry = "SELECT pg_advisory_xact_lock(" + strconv.Itoa(registryLock) 
 
 // hardening can be run any number of times, also by several at once. What the registry says of
 // a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
-// handed over, so that a database made anew under the same name doesn't count.
+// handed over, so that a database made anew under the same name doesn't count; in a shared database
+// it is that of the database in which the tenant has its place.
 var hardening = lockRegistry + `;
 DO $$
 DECLARE
@@ -39,7 +40,8 @@ CREATE TABLE IF NOT EXISTS tenantry.tenants (
 	state     text NOT NULL CHECK (state IN ('Active', 'Retained')),
 	since     timestamptz NOT NULL DEFAULT now(),
 	secured   oid
-)`
+);
+ALTER TABLE tenantry.tenants ADD COLUMN IF NOT EXISTS extensions text[] NOT NULL DEFAULT '{}'`
 
 // openDatabases are those that every server has, and our own, as far as PUBLIC has any right.
 const openDatabases = `SELECT datname

@@ -53,6 +53,13 @@ SELECT pg_get_userbyid(datdba) = $2, datallowconn
 	AND EXISTS (SELECT FROM ` + databaseACL + ` JOIN pg_roles ON pg_roles.oid = grantee WHERE rolname = $1 AND privilege_type = 'CONNECT')
 FROM pg_database WHERE datname = $1`
 
+// insideState tells of a shared database whether the script with the digest was the last that
+// prepared it, and whether nobody has opened a schema to all tenants since.
+const insideState = `
+SELECT EXISTS (SELECT FROM tenantry.preparation WHERE digest = $1)
+	AND NOT EXISTS (SELECT FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+		WHERE nspname IN ('public', 'extensions', 'tenantry') AND grantee = 0)`
+
 // isPrepared reports whether nothing is left to prepare. It fails when somebody else has a database
 // of that name.
 func (s *server) isPrepared(ctx context.Context, isolation database.Isolation, script string) (prepared bool, err error) {
@@ -74,7 +81,7 @@ func (s *server) isPrepared(ctx context.Context, isolation database.Isolation, s
 	}
 	var current bool
 	err = s.readShared(ctx, name, func(ctx context.Context, conn *conn) error {
-		return conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM tenantry.preparation WHERE digest = $1)", digest(script)).Scan(&current)
+		return conn.QueryRow(ctx, insideState, digest(script)).Scan(&current)
 	})
 	if notHardened(err) {
 		return false, nil
@@ -112,7 +119,11 @@ func (s *server) prepare(ctx context.Context, isolation database.Isolation, scri
 			"INSERT INTO tenantry.preparation VALUES (" + literal(digest(script)) + ")"}},
 		Batch{kind: onDatabase, Statements: []string{grantConnect(isolation)}})
 	for _, batch := range batches {
-		if err := s.classify(ctx, s.run(ctx, batch)); err != nil {
+		err := s.run(ctx, batch)
+		if hasCode(err, sqlstateNotSupported) || hasCode(err, sqlstateUndefinedFile) {
+			return s.unsuitable(err, "it lacks an extension: %v; install that on its machine, or take it out of spec.extensions", err)
+		}
+		if err := s.classify(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -158,6 +169,7 @@ func preparation(isolation database.Isolation, extensions []string) string {
 	statements := []string{
 		"CREATE SCHEMA IF NOT EXISTS tenantry",
 		"CREATE SCHEMA IF NOT EXISTS extensions",
+		"REVOKE ALL ON SCHEMA tenantry, extensions FROM PUBLIC",
 		"GRANT USAGE ON SCHEMA extensions TO " + guests,
 		// So that to_regproc tells an app, in this database as in one of its own, that there is no
 		// tenantry.isolate: without it, PostgreSQL refuses to look.
@@ -179,7 +191,7 @@ END`, owner)),
 			rowInterface)
 	}
 	for _, extension := range slices.Sorted(slices.Values(extensions)) {
-		statements = append(statements, "CREATE EXTENSION IF NOT EXISTS "+identifier(extension)+" SCHEMA extensions CASCADE")
+		statements = append(statements, createExtension(extension))
 	}
 	return strings.Join(statements, ";\n")
 }

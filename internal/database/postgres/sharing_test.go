@@ -68,6 +68,13 @@ var _ = Describe("A database that tenants share", func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(server.rows(ctx, "postgres", "SELECT datname || datacl::text || datallowconn FROM pg_database ORDER BY 1")).To(Equal(before), sql)
 		}
+		for _, isolation := range allIsolations.Isolations {
+			name := database.SharedDatabase(isolation)
+			server.exec(ctx, name, "GRANT ALL ON SCHEMA public, extensions TO PUBLIC")
+			_, err := server.servers.Share(ctx, server.address, allIsolations)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(server.rows(ctx, name, "SELECT nspname::text FROM pg_namespace, aclexplode(nspacl) WHERE nspname !~ '^pg_|^information' AND grantee = 0")).To(BeEmpty())
+		}
 	}, SpecTimeout(time.Minute))
 
 	It("is prepared by any number of operators at once, and after a crash", func(ctx SpecContext) {
@@ -128,7 +135,7 @@ var _ = Describe("A database that tenants share", func() {
 		}
 		allowed.Extensions = []string{"no_such_extension"}
 		_, err = server.servers.Share(ctx, server.address, allowed)
-		Expect(err).To(MatchError(ContainSubstring("no_such_extension")))
+		Expect(err).To(MatchError(And(ContainSubstring("it lacks an extension"), ContainSubstring("no_such_extension"), ContainSubstring("take it out of spec.extensions"))))
 	}, SpecTimeout(time.Minute))
 })
 
@@ -164,6 +171,26 @@ var _ = Describe("A tenant that shares a database", func() {
 					shared.runStatements(ctx, tenant, executed)
 					Expect(shared.converge(ctx, tenant)).To(Succeed(), "after %d statements", executed)
 					Expect(shared.state(ctx, tenant)).To(ConsistOf(sharing(isolation)), "after %d statements", executed)
+				}
+			}, SpecTimeout(2*time.Minute))
+
+			It("that is deleted is gone in the end, wherever a crash interrupts that", func(ctx SpecContext) {
+				example := shared.provisioned(ctx, in(isolation))
+				observed, err := shared.servers.Observe(ctx, shared.address, example.UID, example.Name())
+				Expect(err).NotTo(HaveOccurred())
+				actions, err := database.PlanRemoval(observed, database.ReclaimDelete)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(len(actions)).To(BeNumerically(">=", 6))
+				Expect(shared.remove(ctx, example, database.ReclaimDelete)).To(Succeed())
+				for executed := range actions {
+					tenant := shared.provisioned(ctx, in(isolation))
+					observed, err := shared.servers.Observe(ctx, shared.address, tenant.UID, tenant.Name())
+					Expect(err).NotTo(HaveOccurred())
+					actions, err := database.PlanRemoval(observed, database.ReclaimDelete)
+					Expect(err).NotTo(HaveOccurred())
+					Expect(shared.servers.Execute(ctx, shared.address, actions[:executed])).To(Succeed())
+					Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed(), "after %s", actions[:executed])
+					Expect(shared.state(ctx, tenant)).To(BeEmpty(), "after %s", actions[:executed])
 				}
 			}, SpecTimeout(2*time.Minute))
 
@@ -382,3 +409,40 @@ func beErrorOf[T error](err error) bool {
 	matches, _ := beError[T]().Match(err)
 	return matches
 }
+
+var _ = Describe("The extensions of a tenant's database", func() {
+	It("are created where the tenant can use and not change them", func(ctx SpecContext) {
+		tenant := shared.provisioned(ctx, func(d *database.Desired) { d.Extensions = []string{"pg_trgm"} })
+		tenant.Extensions = []string{"earthdistance", "pg_trgm", "pgrowlocks"}
+		Expect(shared.converge(ctx, tenant)).To(Succeed())
+		Expect(shared.rows(ctx, tenant.Name(), "SELECT extname::text FROM pg_extension WHERE extnamespace = 'extensions'::regnamespace")).To(
+			ConsistOf("cube", "earthdistance", "pg_trgm", "pgrowlocks"))
+		session := shared.session(ctx, tenant, tenant.Name())
+		_, err := session.Exec(ctx, "SELECT similarity('a', 'b')")
+		Expect(err).NotTo(HaveOccurred())
+		for _, sql := range []string{
+			"CREATE FUNCTION extensions.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP EXTENSION pgrowlocks", "DROP SCHEMA extensions CASCADE",
+			"ALTER EXTENSION pg_trgm SET SCHEMA public",
+		} {
+			_, err := session.Exec(ctx, sql)
+			Expect(err).To(haveSQLState(insufficientPrivilege), sql)
+		}
+		Expect(shared.step(ctx, tenant)).To(BeEmpty())
+
+		By("making the database anew")
+		shared.exec(ctx, "postgres", "DROP DATABASE "+tenant.Name()+" WITH (FORCE)")
+		Expect(shared.converge(ctx, tenant)).To(Succeed())
+		Expect(shared.rows(ctx, tenant.Name(), "SELECT extname::text FROM pg_extension")).To(ContainElement("pgrowlocks"))
+	}, SpecTimeout(time.Minute))
+
+	It("never run over what the tenant has put in their way", func(ctx SpecContext) {
+		tenant, other := shared.provisioned(ctx), shared.provisioned(ctx)
+		_, err := shared.session(ctx, tenant, tenant.Name()).Exec(ctx, "CREATE SCHEMA extensions")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = shared.session(ctx, other, other.Name()).Exec(ctx, "CREATE EXTENSION cube SCHEMA public")
+		Expect(err).NotTo(HaveOccurred())
+		tenant.Extensions, other.Extensions = []string{"pgrowlocks"}, []string{"earthdistance"}
+		Expect(shared.converge(ctx, tenant)).To(MatchError(ContainSubstring("already has a schema extensions, of role " + tenant.Name() + "; rename it")))
+		Expect(shared.converge(ctx, other)).To(MatchError(ContainSubstring("needs cube, which is in schema public; move that to the schema extensions, or drop it")))
+	}, SpecTimeout(time.Minute))
+})

@@ -87,6 +87,8 @@ func render(action database.Action, majorVersion int) (kind batchKind, where str
 			"REVOKE ALL ON SCHEMA public FROM PUBLIC",
 			"ALTER SCHEMA public OWNER TO " + identifier(a.Owner),
 		}
+	case database.CreateExtensions:
+		return inDatabase, a.Database, createExtensions(a.Owner, a.Extensions)
 	case database.TerminateSessions:
 		return alone, "", []string{fmt.Sprintf("SELECT pg_terminate_backend(pid, %d) FROM pg_stat_activity WHERE usename IN (%s, %s)",
 			terminateTimeout.Milliseconds(), literal(a.Logins[0]), literal(a.Logins[1]))}
@@ -265,7 +267,10 @@ func renderDatabase(action database.Action) string {
 	case database.UnsetTemplate:
 		return "ALTER DATABASE " + identifier(a.Database) + " IS_TEMPLATE false"
 	case database.MarkSecured:
-		return fmt.Sprintf("UPDATE tenantry.tenants SET secured = (SELECT oid FROM pg_database WHERE datname = %s) WHERE name = %s", literal(a.Database), literal(a.Name))
+		return fmt.Sprintf("UPDATE tenantry.tenants SET secured = (SELECT oid FROM pg_database WHERE datname = %s), extensions = '{}' WHERE name = %s", literal(a.Database), literal(a.Name))
+	case database.MarkExtensions:
+		return fmt.Sprintf("UPDATE tenantry.tenants SET extensions = extensions || '{%s}' WHERE name = %s;\nALTER DATABASE %s SET search_path TO \"$user\", public, extensions",
+			strings.Join(a.Extensions, ","), literal(a.Name), identifier(a.Name))
 	case database.UnmarkSecured:
 		return fmt.Sprintf("UPDATE tenantry.tenants SET secured = NULL WHERE name = %s", literal(a.Name))
 	case database.MarkRetained:
