@@ -1,9 +1,6 @@
 package v1alpha1
 
-import (
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import "k8s.io/apimachinery/pkg/api/resource"
 
 // DatabaseServerReference names a DatabaseServer.
 type DatabaseServerReference struct {
@@ -116,13 +113,13 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",message="tempFileLimit must be between 64Ki and 1Ti; write for example 1Gi"
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeout is how long a statement may take before it is cancelled. It is a default,
-	// which the tenant's sessions can change. Left out, it is what the server's own statement_timeout
-	// says.
+	// statementTimeoutSeconds is how many seconds a statement may take before it is canceled. It is a
+	// default, which the tenant's sessions can change. Left out, it is what the server's own
+	// statement_timeout says.
 	// +optional
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms') && duration(self) <= duration('24h')",message="statementTimeout must be between 1ms and 24h; write for example 30s"
-	StatementTimeout *metav1.Duration `json:"statementTimeout,omitempty"`
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
 
 	// credentials says where the tenant finds its login.
 	// +optional
@@ -177,9 +174,10 @@ type TenantDatabaseStatus struct {
 	// +optional
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeout is how long a statement may take, unless the session says otherwise.
+	// statementTimeoutSeconds is how many seconds a statement may take, unless the session says otherwise.
 	// +optional
-	StatementTimeout *metav1.Duration `json:"statementTimeout,omitempty"`
+	// +kubebuilder:validation:Minimum=1
+	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
 
 	// secretName is the name of the Secret with the login, in the tenant's namespace.
 	// +optional

@@ -441,11 +441,6 @@ func (in *TenantDatabase) DeepCopyInto(out *TenantDatabase) {
 		x := (*in).DeepCopy()
 		*out = &x
 	}
-	if in.StatementTimeout != nil {
-		in, out := &in.StatementTimeout, &out.StatementTimeout
-		*out = new(metav1.Duration)
-		**out = **in
-	}
 	out.Credentials = in.Credentials
 }
 
@@ -471,11 +466,6 @@ func (in *TenantDatabaseStatus) DeepCopyInto(out *TenantDatabaseStatus) {
 		in, out := &in.TempFileLimit, &out.TempFileLimit
 		x := (*in).DeepCopy()
 		*out = &x
-	}
-	if in.StatementTimeout != nil {
-		in, out := &in.StatementTimeout, &out.StatementTimeout
-		*out = new(metav1.Duration)
-		**out = **in
 	}
 }
 

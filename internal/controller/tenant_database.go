@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -59,16 +60,16 @@ func placement(in desired.Inputs, name string) *v1alpha1.TenantDatabaseStatus {
 	// The password has 190 random bits, so its hash tells nothing.
 	revision := sha256.Sum256([]byte(in.Login.Password))
 	placed := &v1alpha1.TenantDatabaseStatus{
-		Server:              in.Server.Name,
-		Isolation:           spec.Isolation,
-		Name:                name,
-		Host:                in.Server.Spec.Host,
-		ConnectionLimit:     spec.ConnectionLimit,
-		SecretName:          spec.Credentials.SecretName,
-		Extensions:          spec.Extensions,
-		TempFileLimit:       spec.TempFileLimit,
-		StatementTimeout:    spec.StatementTimeout,
-		CredentialsRevision: hex.EncodeToString(revision[:8]),
+		Server:                  in.Server.Name,
+		Isolation:               spec.Isolation,
+		Name:                    name,
+		Host:                    in.Server.Spec.Host,
+		ConnectionLimit:         spec.ConnectionLimit,
+		SecretName:              spec.Credentials.SecretName,
+		Extensions:              spec.Extensions,
+		TempFileLimit:           spec.TempFileLimit,
+		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
+		CredentialsRevision:     hex.EncodeToString(revision[:8]),
 	}
 	if spec.SharedTables == v1alpha1.SharedTablesManage {
 		placed.SharedTables = spec.SharedTables
@@ -90,20 +91,18 @@ func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) er
 func desiredDatabase(in desired.Inputs) database.Desired {
 	spec := in.Tenant.Spec.Database
 	want := database.Desired{
-		UID:             string(in.Tenant.UID),
-		Tenant:          in.Tenant.Name,
-		Isolation:       database.Isolation(spec.Isolation),
-		ManagesTables:   spec.SharedTables == v1alpha1.SharedTablesManage,
-		ConnectionLimit: spec.ConnectionLimit,
-		Password:        database.Sensitive(in.Login.Password),
-		Adopt:           spec.Adopt,
-		Extensions:      spec.Extensions,
+		UID:              string(in.Tenant.UID),
+		Tenant:           in.Tenant.Name,
+		Isolation:        database.Isolation(spec.Isolation),
+		ManagesTables:    spec.SharedTables == v1alpha1.SharedTablesManage,
+		ConnectionLimit:  spec.ConnectionLimit,
+		Password:         database.Sensitive(in.Login.Password),
+		Adopt:            spec.Adopt,
+		Extensions:       spec.Extensions,
+		StatementTimeout: time.Duration(spec.StatementTimeoutSeconds) * time.Second,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())
-	}
-	if timeout := spec.StatementTimeout; timeout != nil {
-		want.StatementTimeout = timeout.Duration
 	}
 	if capacity := in.Server.Spec.Capacity; capacity != nil {
 		want.Capacity = capacity.Tenants

@@ -1,8 +1,6 @@
 package builders
 
 import (
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -138,9 +136,9 @@ func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
 	return b
 }
 
-// StatementTimeout is how long a statement may take.
-func (b *TenantBuilder) StatementTimeout(timeout time.Duration) *TenantBuilder {
-	b.database().StatementTimeout = &metav1.Duration{Duration: timeout}
+// StatementTimeoutSeconds is how long a statement may take.
+func (b *TenantBuilder) StatementTimeoutSeconds(seconds int32) *TenantBuilder {
+	b.database().StatementTimeoutSeconds = seconds
 	return b
 }
 

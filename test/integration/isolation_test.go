@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	. "github.com/onsi/ginkgo/v2"
@@ -110,7 +109,7 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 	}, SpecTimeout(specTimeout))
 
 	It("holds tenants to their limits, and takes others when they change", func(ctx SpecContext) {
-		tenant := applyReady(ctx, with("limited", v1alpha1.DatabaseIsolationSchema).TempFileLimit("1Mi").StatementTimeout(90*time.Second))
+		tenant := applyReady(ctx, with("limited", v1alpha1.DatabaseIsolationSchema).TempFileLimit("1Mi").StatementTimeoutSeconds(90))
 		limits := func() (limits string, err error) {
 			conn, err := login(ctx, tenant)
 			if err != nil {
@@ -123,7 +122,7 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 		Expect(limits()).To(Equal("1MB 90s"))
 		_, err := session(ctx, tenant).Exec(ctx, "SELECT * FROM generate_series(1, 1000000) AS n ORDER BY n DESC")
 		Expect(err).To(MatchError(ContainSubstring("temporary file size exceeds")))
-		change(ctx, tenant, func() { tenant.Spec.Database.TempFileLimit, tenant.Spec.Database.StatementTimeout = nil, nil })
+		change(ctx, tenant, func() { tenant.Spec.Database.TempFileLimit, tenant.Spec.Database.StatementTimeoutSeconds = nil, 0 })
 		Eventually(ctx, limits).Should(Equal("-1 0"))
 	}, SpecTimeout(specTimeout))
 
@@ -149,7 +148,7 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 		},
 		Entry("shared tables of a schema", with("refused", v1alpha1.DatabaseIsolationSchema).ManagesTables(), "sharedTables is about the isolation Row"),
 		Entry("too little", with("refused", v1alpha1.DatabaseIsolationSchema).TempFileLimit("1k"), "tempFileLimit must be between 64Ki and 1Ti"),
-		Entry("no time", with("refused", v1alpha1.DatabaseIsolationSchema).StatementTimeout(time.Microsecond), "statementTimeout must be between 1ms and 24h"),
+		Entry("no time", with("refused", v1alpha1.DatabaseIsolationSchema).StatementTimeoutSeconds(-1), "should be greater than or equal to 1"),
 	)
 
 	It("says what it offers where a tenant asks for something else", func(ctx SpecContext) {
