@@ -113,7 +113,7 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",message="tempFileLimit must be between 64Ki and 1Ti; write for example 1Gi"
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeoutSeconds is how many seconds a statement may take before it is cancelled. It is a
+	// statementTimeoutSeconds is how many seconds a statement may take before it is canceled. It is a
 	// default, which the tenant's sessions can change. Left out, it is what the server's own
 	// statement_timeout says.
 	// +optional

@@ -74,7 +74,8 @@ func run(counts map[database.Isolation]int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // PostgreSQL runs as another user
+	// PostgreSQL runs as another user.
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
 	server, err := launcher.Start(ctx, launcher.Options{Dir: filepath.Join(dir, "postgres"), EndWithStarter: true, Progress: os.Stdout})
@@ -118,21 +119,21 @@ func measure(ctx context.Context, server *launcher.Server, counts map[database.I
 func (b *bench) measure(ctx context.Context, isolation database.Isolation, count int) (measurement, error) {
 	measured := measurement{Tenants: count}
 	ours, others := b.tenants(isolation, count), b.tenants(isolation, count)
-	var operator, floor time.Duration
+	var took, floor time.Duration
 	for round := range rounds {
 		from, to := round*count/rounds, (round+1)*count/rounds
-		took, err := atOnce(ctx, ours[from:to], b.provision)
+		part, err := atOnce(ctx, ours[from:to], b.provision)
 		if err != nil {
 			return measured, fmt.Errorf("operator: %w", err)
 		}
-		operator += took
-		if took, err = atOnce(ctx, others[from:to], b.provisionBare); err != nil {
+		took += part
+		if part, err = atOnce(ctx, others[from:to], b.provisionBare); err != nil {
 			return measured, fmt.Errorf("floor: %w", err)
 		}
-		floor += took
+		floor += part
 	}
 	unchanged, err := atOnce(ctx, ours, b.verify)
-	measured.Seconds, measured.FloorSeconds, measured.UnchangedSeconds = operator.Seconds(), floor.Seconds(), unchanged.Seconds()
+	measured.Seconds, measured.FloorSeconds, measured.UnchangedSeconds = took.Seconds(), floor.Seconds(), unchanged.Seconds()
 	measured.Ratio = measured.Seconds / measured.FloorSeconds
 	return measured, err
 }

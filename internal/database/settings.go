@@ -32,9 +32,9 @@ func planSettings(d Desired, o Observed) []Action {
 			if role := o.Logins[i]; role != nil {
 				current = role.Settings[name]
 			}
-			switch {
-			case wanted[name] == current:
-			case wanted[name] == "":
+			switch wanted[name] {
+			case current:
+			case "":
 				actions = append(actions, ResetLoginSetting{Login: login, Setting: name})
 			default:
 				actions = append(actions, SetLoginSetting{Login: login, Setting: name, Value: wanted[name]})

@@ -120,7 +120,10 @@ BEGIN
 	END IF;
 	IF existing IS NULL THEN
 		EXECUTE format('ALTER TABLE %s ADD COLUMN tenant_id text NOT NULL DEFAULT tenantry.tenant_id()', target);
-	ELSE
+	ELSIF NOT EXISTS ( -- A table that is as it should be may be in use, and isn't locked.
+		SELECT FROM pg_attribute AS a JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		WHERE a.attrelid = target AND a.attname = 'tenant_id' AND a.attnotnull AND pg_get_expr(d.adbin, d.adrelid) = 'tenantry.tenant_id()'
+	) THEN
 		EXECUTE format('ALTER TABLE %s ALTER tenant_id SET DEFAULT tenantry.tenant_id(), ALTER tenant_id SET NOT NULL', target);
 	END IF;
 	IF strict THEN

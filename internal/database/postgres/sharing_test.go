@@ -323,6 +323,18 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		Expect(err).NotTo(HaveOccurred())
 	}, SpecTimeout(time.Minute))
 
+	It("can be isolated again while they are in use", func(ctx SpecContext) {
+		manager := shared.tables(ctx, "CREATE TABLE journal (id serial PRIMARY KEY, entry text UNIQUE); SELECT tenantry.isolate('journal')")
+		reader := shared.provisioned(ctx, in(database.IsolationRow))
+		transaction, err := shared.session(ctx, reader, reader.Name()).Begin(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		_, err = transaction.Exec(ctx, "INSERT INTO journal (entry) VALUES ('of a transaction that lasts')")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = shared.session(ctx, manager, manager.Name()).Exec(ctx, "SET lock_timeout = '1s'; SELECT tenantry.isolate('journal')")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(transaction.Commit(ctx)).To(Succeed())
+	}, SpecTimeout(time.Minute))
+
 	It("that are not protected are listed with what is wrong", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		server.prepare(ctx)
