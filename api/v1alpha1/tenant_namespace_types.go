@@ -51,6 +51,7 @@ type TenantNamespace struct {
 	// message is a sentence that says what is wrong with the namespace and what to do; empty for a
 	// Usable one.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
 }

@@ -60,13 +60,15 @@ type Grant struct {
 // Plan says what each of the slices is to become now, in their order, by an operator of that name.
 // It must see all ResourceQuotas of the tenant as they were at one moment. Where growing has to wait
 // for others to shrink, the next look at the slices goes on.
-func Plan(total corev1.ResourceList, slices []Slice, operator string) []Grant {
-	if len(slices) == 1 && slices[0].Usable {
-		return []Grant{planAlone(total, slices[0], operator)}
+func Plan(total corev1.ResourceList, all []Slice, operator string) []Grant {
+	if len(all) == 1 && all[0].Usable {
+		return []Grant{planAlone(total, all[0], operator)}
 	}
-	p := newPlan(total, slices, operator)
+	p := newPlan(total, all, operator)
 	for _, name := range p.names {
-		p.shrinkAndGrow(name)
+		targets := p.targets(name)
+		settled := p.shrink(name, targets)
+		p.grow(name, targets, settled)
 	}
 	if p.wantsHold {
 		p.takeOver()
@@ -156,11 +158,10 @@ func (p *plan) takeOver() {
 	}
 }
 
-// shrinkAndGrow brings one resource of all slices nearer to its split.
-func (p *plan) shrinkAndGrow(name corev1.ResourceName) {
-	claims, left := p.claims(name)
-	targets := p.targets(name)
-	settled := true
+// shrink takes of one resource what slices have above their targets. It says whether there was
+// nothing to take, and the cluster enforces what is granted.
+func (p *plan) shrink(name corev1.ResourceName, targets []int64) (settled bool) {
+	settled = true
 	for i, target := range targets {
 		granted := amount(name, p.slices[i].Granted)
 		settled = settled && granted == amount(name, p.slices[i].Enforced)
@@ -169,6 +170,12 @@ func (p *plan) shrinkAndGrow(name corev1.ResourceName) {
 			settled = false
 		}
 	}
+	return settled
+}
+
+// grow gives slices of one resource what they lack of their targets, as far as nobody may use it.
+func (p *plan) grow(name corev1.ResourceName, targets []int64, settled bool) {
+	claims, left := p.claims(name)
 	for i, target := range targets {
 		granted := amount(name, p.slices[i].Granted)
 		possible := min(target, left+claims[i])

@@ -8,7 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -92,7 +92,7 @@ func TestAHostnameOfAnotherTenantStallsTheNetworkAlone(t *testing.T) {
 // among is a reconciler that sees these tenants.
 func among(t *testing.T, tenants ...*v1alpha1.Tenant) *TenantReconciler {
 	t.Helper()
-	if err := v1alpha1.AddToScheme(scheme.Scheme); err != nil {
+	if err := v1alpha1.AddToScheme(clientgoscheme.Scheme); err != nil {
 		t.Fatal(err)
 	}
 	builder := fake.NewClientBuilder().

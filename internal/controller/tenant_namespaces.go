@@ -140,7 +140,8 @@ func (r *TenantReconciler) withdraw(ctx context.Context, run *reconciliation) er
 		}
 		place := desired.Place{Name: namespace.Name, Usable: true}
 		mark := desired.Objects(desired.Namespace, desired.Inputs{Tenant: run.tenant(), Places: []desired.Place{place}})
-		if err := r.Engine.Release(ctx, run.tenant(), mark[0], namespace); client.IgnoreNotFound(err) != nil {
+		err := client.IgnoreNotFound(r.Engine.Release(ctx, run.tenant(), mark[0], namespace))
+		if err != nil {
 			failures = append(failures, fmt.Errorf("release namespace %s: %w", namespace.Name, err))
 			continue
 		}

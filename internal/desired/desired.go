@@ -113,11 +113,11 @@ func (in Inputs) places() []Place {
 }
 
 // each are the objects that these make for each of the tenant's namespaces.
-func (in Inputs) each(make ...func(Inputs, Place) Object) []Object {
+func (in Inputs) each(makers ...func(Inputs, Place) Object) []Object {
 	var objects []Object
 	for _, place := range in.places() {
-		for _, object := range make {
-			objects = append(objects, present(object(in, place))...)
+		for _, maker := range makers {
+			objects = append(objects, present(maker(in, place))...)
 		}
 	}
 	return objects

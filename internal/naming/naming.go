@@ -22,12 +22,13 @@ const (
 	LabelEnforcement = "tenantry.dev/enforcement"
 	// LabelCordoned is on the namespaces of cordoned tenants, with the value true.
 	LabelCordoned = "tenantry.dev/cordoned"
-	// LabelPodDefaults, LabelIngressDefaults and LabelClaimDefaults are on the namespaces of tenants
-	// whose policies have defaults for pods, Ingresses and PersistentVolumeClaims, with the value
-	// true, so that all others don't pay for them.
-	LabelPodDefaults     = "tenantry.dev/pod-defaults"
+	// LabelPodDefaults is on the namespaces of tenants whose policies have defaults for pods, with the
+	// value true, so that all others don't pay for them.
+	LabelPodDefaults = "tenantry.dev/pod-defaults"
+	// LabelIngressDefaults is the same for Ingresses.
 	LabelIngressDefaults = "tenantry.dev/ingress-defaults"
-	LabelClaimDefaults   = "tenantry.dev/persistentvolumeclaim-defaults"
+	// LabelClaimDefaults is the same for PersistentVolumeClaims.
+	LabelClaimDefaults = "tenantry.dev/persistentvolumeclaim-defaults"
 	// LabelAppName tells the parts of a tenant's app from other pods of the tenant.
 	LabelAppName = "app.kubernetes.io/name"
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 	gomegatypes "github.com/onsi/gomega/types"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
@@ -71,7 +72,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	awaitDefaults(ctx)
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) {
+var _ = AfterEach(func(SpecContext) {
 	if !CurrentSpecReport().Failed() {
 		return
 	}
@@ -238,9 +239,7 @@ spec:
   containers: [%s]`, namespace, container("main", image)))
 	extra := map[string]any{}
 	Expect(yaml.UnmarshalStrict([]byte("{"+more+"}"), &extra)).To(Succeed())
-	for key, value := range extra {
-		result.Object["spec"].(map[string]any)[key] = value
-	}
+	maps.Copy(result.Object["spec"].(map[string]any), extra)
 	return result
 }
 

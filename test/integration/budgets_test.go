@@ -119,7 +119,7 @@ func (l *ledger) slices() map[string]int64 {
 }
 
 // spacious applies a tenant with a budget of pods, and lets its owner make further namespaces.
-func spacious(ctx context.Context, name string, budget string, namespaces int) (tenant *v1alpha1.Tenant, names []string) {
+func spacious(ctx context.Context, name, budget string, namespaces int) (tenant *v1alpha1.Tenant, names []string) {
 	GinkgoHelper()
 	tenant = applyReady(ctx, roomy(name, int32(namespaces)).Quota("pods", budget))
 	names = []string{name}
