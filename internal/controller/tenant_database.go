@@ -2,18 +2,16 @@ package controller
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -23,70 +21,110 @@ const maxAttempts = 3
 
 // provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes
 // first, so that a crash in between leaves a password that is still to be set, never one that
-// nobody knows.
+// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
+// server hears of it, and the app hears of it when the server takes it.
 func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconciliation) error {
-	tenant, server := run.tenant(), run.inputs.Server
-	if tenant.Spec.Database == nil {
+	if run.tenant().Spec.Database == nil {
 		return nil
 	}
-	if server == nil {
+	if run.inputs.Server == nil {
 		return run.unusable
 	}
-	if err := r.apply(ctx, run, desired.Database); err != nil {
-		// A password that stands nowhere must not restart the app.
-		run.inputs.Login = nil
-		return err
+	if run.unverified == nil {
+		if err := r.applyLogin(ctx, run); err != nil {
+			return err
+		}
 	}
-	want := placement(run.inputs)
-	if run.database != nil && *run.database == *want {
+	if run.settled() {
+		run.database = placement(run)
+		r.placements.put(run.tenant(), run.database)
 		return ignoreMissingConnection(run.unusable)
 	}
 	if run.unusable != nil {
 		return run.unusable
 	}
 	if err := r.converge(ctx, run); err != nil {
+		if run.credentials.Password == "" {
+			run.inputs.Login = nil
+		}
 		return err
 	}
-	run.database = want
-	r.placements.put(tenant, want)
+	if run.formerIsDue() {
+		run.credentials.FormerUntil = time.Time{}
+	}
+	if err := r.completeRotation(ctx, run); err != nil {
+		return err
+	}
+	run.database = placement(run)
+	r.placements.put(run.tenant(), run.database)
 	return nil
 }
 
-// placement is where the database is, once it is provisioned from the inputs.
-func placement(in desired.Inputs) *v1alpha1.TenantDatabaseStatus {
-	spec := in.Tenant.Spec.Database
-	// The password has 190 random bits, so its hash tells nothing.
-	revision := sha256.Sum256([]byte(in.Login.Password))
+// settled says whether the server is known to have what the tenant wants.
+func (run *reconciliation) settled() bool {
+	if run.database == nil || run.unverified != nil || run.credentials.Next != "" || run.formerIsDue() {
+		return false
+	}
+	recorded, want := *run.database, *placement(run)
+	for _, times := range []*v1alpha1.TenantDatabaseStatus{&recorded, &want} {
+		times.RotatedAt, times.NextRotation, times.FormerLoginUntil = nil, nil, nil
+	}
+	return recorded == want
+}
+
+// placement is where the database is, once it is provisioned.
+func placement(run *reconciliation) *v1alpha1.TenantDatabaseStatus {
+	spec, server, credentials := run.tenant().Spec.Database, run.inputs.Server, run.credentials
 	return &v1alpha1.TenantDatabaseStatus{
-		Server:              in.Server.Name,
+		Server:              server.Name,
 		Isolation:           spec.Isolation,
-		Name:                in.Login.Database,
-		Host:                in.Server.Spec.Host,
+		Name:                run.inputs.Login.Database,
+		Host:                server.Spec.Host,
 		ConnectionLimit:     spec.ConnectionLimit,
 		SecretName:          spec.Credentials.SecretName,
-		CredentialsRevision: hex.EncodeToString(revision[:8]),
+		CredentialsRevision: revision(credentials.Password),
+		Login:               run.inputs.Login.Username,
+		RotatedAt:           timeOrNil(credentials.RotatedAt),
+		NextRotation:        timeOrNil(run.rotation.DueAt(credentials)),
+		FormerLoginUntil:    timeOrNil(credentials.FormerUntil),
+		RotationRequest:     credentials.Request,
 	}
 }
 
 // converge observes, plans and acts until the server has what the tenant wants.
 func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) error {
+	uid := string(run.tenant().UID)
+	name := databaseName(run.tenant(), run.database)
+	return r.execute(ctx, run.connection, uid, name, func(observed database.Observed) ([]database.Action, error) {
+		if run.database != nil && observed.Registration == nil {
+			return nil, databaseLost(run.database)
+		}
+		if err := r.checkLogin(ctx, run, observed); err != nil {
+			return nil, err
+		}
+		return database.Plan(run.wanted(), observed)
+	})
+}
+
+// wanted is what the tenant wants on the server.
+func (run *reconciliation) wanted() database.Desired {
+	spec, credentials := run.tenant().Spec.Database, run.credentials
 	want := database.Desired{
 		UID:             string(run.tenant().UID),
 		Tenant:          run.tenant().Name,
-		Isolation:       database.Isolation(run.tenant().Spec.Database.Isolation),
-		ConnectionLimit: run.tenant().Spec.Database.ConnectionLimit,
-		Password:        database.Sensitive(run.inputs.Login.Password),
-		Adopt:           run.tenant().Spec.Database.Adopt,
+		Isolation:       database.Isolation(spec.Isolation),
+		ConnectionLimit: spec.ConnectionLimit,
+		Active:          credentials.Active,
+		Password:        credentials.Password,
+		NextPassword:    credentials.Next,
+		FormerUntil:     credentials.FormerUntil,
+		Now:             run.now,
+		Adopt:           spec.Adopt,
 	}
 	if capacity := run.inputs.Server.Spec.Capacity; capacity != nil {
 		want.Capacity = capacity.Tenants
 	}
-	return r.execute(ctx, run.connection, want.UID, want.Name(), func(observed database.Observed) ([]database.Action, error) {
-		if run.database != nil && observed.Registration == nil {
-			return nil, databaseLost(run.database)
-		}
-		return database.Plan(want, observed)
-	})
+	return want
 }
 
 // execute observes, plans and acts. A server that broke off is one to connect to anew: when that

@@ -2,17 +2,14 @@ package controller
 
 import (
 	"context"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
-	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -25,6 +22,13 @@ type reconciliation struct {
 	unusable   error
 	// database is where the tenant's database is known to be.
 	database *v1alpha1.TenantDatabaseStatus
+	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
+	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
+	credentials database.Credentials
+	unverified  *database.Credentials
+	rotation    database.Rotation
+	// now is when the pass began, in the seconds that objects hold.
+	now time.Time
 	// retry is the most eager of what the problems ask for; err explains withBackoff.
 	retry retry
 	err   error
@@ -70,6 +74,7 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*
 		inputs:   desired.Inputs{Tenant: tenant},
 		problems: map[string]status.Problem{},
 		database: r.placements.of(tenant),
+		now:      time.Now().Truncate(time.Second),
 	}
 	spec := tenant.Spec.Database
 	if spec == nil {
@@ -88,41 +93,9 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*
 		run.unusable = errNotConnected
 		return run, nil
 	}
-	password, err := r.password(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	name := databaseName(tenant, run.database)
 	run.inputs.Server = server
 	run.connection, run.unusable = r.usable(server, spec.Isolation)
-	run.inputs.Login = &desired.Login{Database: name, Username: database.Logins(name)[0], Password: password}
-	return run, nil
-}
-
-// password is the one in the tenant's Secret. Where there is none yet it is a new one, which counts
-// from the moment the Secret is written.
-func (r *TenantReconciler) password(ctx context.Context, tenant *v1alpha1.Tenant) (string, error) {
-	names := []string{tenant.Spec.Database.Credentials.SecretName}
-	if recorded := r.placements.of(tenant); recorded != nil && recorded.SecretName != names[0] {
-		names = append(names, recorded.SecretName)
-	}
-	for _, name := range names {
-		key := types.NamespacedName{Namespace: tenant.Name, Name: name}
-		secret := &corev1.Secret{}
-		err := r.Get(ctx, key, secret)
-		if apierrors.IsNotFound(err) && len(naming.DatabaseServers(tenant.Finalizers)) > 0 {
-			// The cache sees managed objects only, and somebody may have taken the label off.
-			err = r.Live.Get(ctx, key, secret)
-		}
-		if client.IgnoreNotFound(err) != nil {
-			return "", err
-		}
-		password := string(secret.Data[desired.SecretKeyPassword])
-		if metav1.IsControlledBy(secret, tenant) && database.IsGenerated(password) {
-			return password, nil
-		}
-	}
-	return database.GeneratePassword(), nil
+	return run, r.loadCredentials(ctx, run)
 }
 
 // databaseName is the name that the database has, or will have.

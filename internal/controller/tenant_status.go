@@ -76,6 +76,9 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, obse
 	if run.retry == later && (wait == 0 || wait > retryLater) {
 		wait = retryLater
 	}
+	if look := run.nextLook(); look > 0 && (wait == 0 || wait > look) {
+		wait = look
+	}
 	return ctrl.Result{RequeueAfter: wait}, nil
 }
 

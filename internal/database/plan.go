@@ -109,26 +109,35 @@ func planRoles(d Desired, o Observed) []Action {
 	if o.Owner != nil && o.Owner.Privileged {
 		actions = append(actions, RestrictRole{Role: o.Name})
 	}
-	logins := Logins(o.Name)
-	actions = append(actions, planActiveLogin(d, o.Name, logins[0], o.Logins[0])...)
-	return append(actions, planStandbyLogin(o.Name, logins[1], o.Logins[1])...)
-}
-
-func planActiveLogin(d Desired, owner, login string, role *Role) []Action {
-	if role == nil {
-		return []Action{
-			CreateLogin{Login: login, Owner: owner, ConnectionLimit: d.ConnectionLimit, Password: d.Password},
-			SetLoginRole{Login: login, Owner: owner},
+	for i, login := range Logins(o.Name) {
+		switch {
+		case i == d.Active:
+			actions = append(actions, planLogin(d, o.Name, login, d.Password, o.Logins[i])...)
+		case d.NextPassword != "" || d.Now.Before(d.FormerUntil):
+			actions = append(actions, planLogin(d, o.Name, login, d.NextPassword, o.Logins[i])...)
+		default:
+			actions = append(actions, planDisabledLogin(o.Name, login, o.Logins[i])...)
 		}
-	}
-	actions := planMembership(owner, login, role)
-	if !role.CanLogin || role.ConnectionLimit != d.ConnectionLimit || !Matches(string(role.Verifier), string(d.Password)) {
-		actions = append(actions, EnableLogin{Login: login, ConnectionLimit: d.ConnectionLimit, Password: d.Password})
 	}
 	return actions
 }
 
-func planStandbyLogin(owner, login string, role *Role) []Action {
+// planLogin lets a login in by the password. Without one it leaves both as they are.
+func planLogin(d Desired, owner, login string, password Sensitive, role *Role) []Action {
+	if role == nil {
+		return []Action{
+			CreateLogin{Login: login, Owner: owner, ConnectionLimit: d.ConnectionLimit, Password: password},
+			SetLoginRole{Login: login, Owner: owner},
+		}
+	}
+	actions := planMembership(owner, login, role)
+	if password != "" && (!role.CanLogin || role.ConnectionLimit != d.ConnectionLimit || !Matches(string(role.Verifier), string(password))) {
+		actions = append(actions, EnableLogin{Login: login, ConnectionLimit: d.ConnectionLimit, Password: password})
+	}
+	return actions
+}
+
+func planDisabledLogin(owner, login string, role *Role) []Action {
 	if role == nil {
 		return []Action{
 			CreateLogin{Login: login, Owner: owner, ConnectionLimit: -1},
@@ -136,7 +145,7 @@ func planStandbyLogin(owner, login string, role *Role) []Action {
 		}
 	}
 	actions := planMembership(owner, login, role)
-	if role.CanLogin {
+	if role.CanLogin || role.Verifier != "" {
 		actions = append(actions, DisableLogin{Login: login})
 	}
 	return actions

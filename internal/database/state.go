@@ -1,6 +1,9 @@
 package database
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // Isolation is how tenants are kept apart on a server.
 type Isolation string
@@ -29,8 +32,18 @@ type Desired struct {
 	Isolation Isolation
 	// ConnectionLimit is how many connections the tenant may have at a time.
 	ConnectionLimit int32
-	// Password is the password of the active login.
+	// Active says which of [Logins] is the active one.
+	Active int
+	// Password is the password of the active login; empty when nobody knows it any more, which
+	// leaves the login as it is.
 	Password Sensitive
+	// NextPassword is the password of the other login while a rotation is under way. Empty means
+	// that the other login is the former one until FormerUntil, and disabled from then on.
+	NextPassword Sensitive
+	// FormerUntil is until when the former login stays as it is.
+	FormerUntil time.Time
+	// Now is the present time.
+	Now time.Time
 	// Adopt is the name of a retained database to take over; empty means a new database.
 	Adopt string
 	// Capacity is how many tenants the server takes; nil means any number.

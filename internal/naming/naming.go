@@ -26,6 +26,11 @@ const (
 	// app gets its environment from, and so restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
 
+	// AnnotationRotatedAt is on the Secret with a tenant's login: when its password was made. Beside it
+	// stands AnnotationRotateCredentials of package v1alpha1, with the request that the password came
+	// after.
+	AnnotationRotatedAt = "tenantry.dev/rotated-at"
+
 	// FinalizerTenant stays on a Tenant as long as its namespace may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
 
