@@ -25,6 +25,10 @@ const (
 	// ConditionAppReady is True when all replicas of the app are available at the newest settings.
 	// It is left out of a tenant without an app.
 	ConditionAppReady = "AppReady"
+
+	// ConditionDeletionBlocked is True while a DatabaseServer is to be deleted and tenants have their
+	// database on it. It is left out otherwise.
+	ConditionDeletionBlocked = "DeletionBlocked"
 )
 
 // Reasons of conditions. Where a pod says itself what keeps it from running, AppReady carries the
@@ -53,6 +57,12 @@ const (
 	ReasonServerFull = "ServerFull"
 	// ReasonIsolationNotOffered : the DatabaseServer doesn't offer the isolation the spec asks for.
 	ReasonIsolationNotOffered = "IsolationNotOffered"
+	// ReasonServerUnschedulable : the DatabaseServer takes no new tenants, as its spec says.
+	ReasonServerUnschedulable = "ServerUnschedulable"
+	// ReasonNoSuitableServer : none of the DatabaseServers that the selector finds takes the tenant.
+	ReasonNoSuitableServer = "NoSuitableServer"
+	// ReasonInUse : tenants have their database on the DatabaseServer.
+	ReasonInUse = "InUse"
 	// ReasonUnreachable : the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"
 	// ReasonAuthenticationFailed : the database server refuses the admin's username or password.

@@ -72,6 +72,7 @@ type DatabaseCredentials struct {
 }
 
 // TenantDatabase is the database that a tenant gets.
+// +kubebuilder:validation:XValidation:rule="has(self.serverRef) != has(self.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"
 type TenantDatabase struct {
 	// isolation is how the tenant's data is kept apart from that of others. Database: a database
 	// and roles of its own on a shared server. It is fixed once the database is placed. Left out,
@@ -80,9 +81,17 @@ type TenantDatabase struct {
 	// +default="Database"
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
 
-	// serverRef names the DatabaseServer. It is fixed once the database is placed.
-	// +required
+	// serverRef names the DatabaseServer. It is fixed once the database is placed. Either this or
+	// serverSelector is needed.
+	// +optional
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
+
+	// serverSelector says which labels the DatabaseServer must have. Among those that are Ready,
+	// schedulable, offer the isolation and have room, the least filled one is chosen, by the number
+	// of its tenants relative to its capacity. That is decided once, and stands in
+	// status.database.server; what becomes of the labels afterwards doesn't matter.
+	// +optional
+	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
 
 	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: database
 	// and roles stay, and the logins are disabled. Delete: both are dropped. Left out, it is Retain.

@@ -442,6 +442,11 @@ func (in *TenantAppStatus) DeepCopy() *TenantAppStatus {
 func (in *TenantDatabase) DeepCopyInto(out *TenantDatabase) {
 	*out = *in
 	out.ServerRef = in.ServerRef
+	if in.ServerSelector != nil {
+		in, out := &in.ServerSelector, &out.ServerSelector
+		*out = new(metav1.LabelSelector)
+		(*in).DeepCopyInto(*out)
+	}
 	in.Credentials.DeepCopyInto(&out.Credentials)
 }
 

@@ -61,12 +61,12 @@ func trim(object any) (any, error) {
 
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
 func Setup(manager ctrl.Manager, databases Databases) error {
-	connections := &Connections{}
+	connections, occupancy := &Connections{}, &Occupancy{}
 	connected := make(chan event.GenericEvent, connectedBuffer)
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	servers := &DatabaseServerReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Databases: databases, Connections: connections, Connected: connected,
+		Databases: databases, Connections: connections, Connected: connected, Occupancy: occupancy,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
@@ -74,7 +74,7 @@ func Setup(manager ctrl.Manager, databases Databases) error {
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Engine:    apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner),
-		Databases: databases, Connections: connections,
+		Databases: databases, Connections: connections, Occupancy: occupancy,
 	}
 	return tenants.SetupWithManager(manager, connected)
 }

@@ -28,6 +28,8 @@ type TenantReconciler struct {
 	Databases Databases
 	// Connections says how to reach them.
 	Connections *Connections
+	// Occupancy counts the tenants of each server.
+	Occupancy *Occupancy
 	// Recorder records Events.
 	Recorder events.EventRecorder
 

@@ -47,8 +47,9 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 		if run.credentials.Password == "" {
 			run.inputs.Login = nil
 		}
-		return err
+		return r.placeElsewhere(run, err)
 	}
+	r.Occupancy.registered(run.inputs.Server.Name, run.tenant().UID, time.Now())
 	if run.formerIsDue() {
 		run.credentials.FormerUntil = time.Time{}
 	}
@@ -189,13 +190,17 @@ func ignoreMissingConnection(err error) error {
 }
 
 // usable is how to reach a server, or why it can't be used now.
-func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, isolation v1alpha1.DatabaseIsolation) (database.Server, error) {
+func (r *TenantReconciler) usable(run *reconciliation, server *v1alpha1.DatabaseServer) (database.Server, error) {
+	isolation := run.tenant().Spec.Database.Isolation
 	if !slices.Contains(server.Spec.Isolations, isolation) {
 		return database.Server{}, &problemError{Problem: status.Problem{
 			Reason:  v1alpha1.ReasonIsolationNotOffered,
 			Message: fmt.Sprintf("DatabaseServer %q offers the isolations %v and not %s; write one of them, or name another server.", server.Name, server.Spec.Isolations, isolation),
 			Stalled: true,
 		}}
+	}
+	if err := closed(run, server); err != nil {
+		return database.Server{}, err
 	}
 	return r.reachable(server)
 }

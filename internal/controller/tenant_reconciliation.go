@@ -4,9 +4,6 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
@@ -80,21 +77,20 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*
 	if spec == nil {
 		return run, nil
 	}
-	server := &v1alpha1.DatabaseServer{}
-	err := r.Get(ctx, types.NamespacedName{Name: spec.ServerRef.Name}, server)
+	server, err := r.findServer(ctx, run)
 	switch {
-	case apierrors.IsNotFound(err):
-		run.unusable = serverNotFound(spec.ServerRef.Name)
-		return run, nil
-	case err != nil:
-		return nil, err
+	case server == nil || err != nil:
+		return run, err
 	case server.Status.ObservedGeneration < 0:
 		// Addresses and authorities are missing, and a tenant that had them must not lose them.
 		run.unusable = errNotConnected
 		return run, nil
 	}
+	if run.database == nil {
+		r.Occupancy.expect(server.Name, tenant.UID)
+	}
 	run.inputs.Server = server
-	run.connection, run.unusable = r.usable(server, spec.Isolation)
+	run.connection, run.unusable = r.usable(run, server)
 	return run, r.loadCredentials(ctx, run)
 }
 

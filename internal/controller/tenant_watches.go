@@ -31,6 +31,11 @@ const (
 	indexServer = "databaseServer"
 	// indexWaiting finds those of them that can't get on until the server can.
 	indexWaiting = "waitingForDatabaseServer"
+	// indexPlaced finds the tenants that have, or may have, something on a DatabaseServer.
+	indexPlaced = "placedOnDatabaseServer"
+
+	// anyServer stands in indexWaiting for all servers: a tenant waits for one to be chosen.
+	anyServer = "*"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -39,7 +44,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // tells of servers that the operator has just logged in to.
 func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-chan event.GenericEvent) error {
 	for name, servers := range map[string]func(*v1alpha1.Tenant) []string{
-		indexServer: serversOf, indexWaiting: serversWaitedFor,
+		indexServer: serversOf, indexWaiting: serversWaitedFor, indexPlaced: serversPlacedOn,
 	} {
 		extract := func(object client.Object) []string { return servers(object.(*v1alpha1.Tenant)) }
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {
@@ -67,10 +72,15 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-ch
 // serversOf are the DatabaseServers that a tenant has, or is to have, something on.
 func serversOf(tenant *v1alpha1.Tenant) []string {
 	servers := naming.DatabaseServers(tenant.Finalizers)
-	if spec := tenant.Spec.Database; spec != nil && !slices.Contains(servers, spec.ServerRef.Name) {
+	if spec := tenant.Spec.Database; spec != nil && spec.ServerRef.Name != "" && !slices.Contains(servers, spec.ServerRef.Name) {
 		servers = append(servers, spec.ServerRef.Name)
 	}
 	return servers
+}
+
+// serversPlacedOn are the DatabaseServers that a tenant has, or may have, something on.
+func serversPlacedOn(tenant *v1alpha1.Tenant) []string {
+	return naming.DatabaseServers(tenant.Finalizers)
 }
 
 // serversWaitedFor are the same for a tenant whose database isn't known to be as its present spec
@@ -80,7 +90,11 @@ func serversWaitedFor(tenant *v1alpha1.Tenant) []string {
 	if tenant.DeletionTimestamp.IsZero() && ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation {
 		return nil
 	}
-	return serversOf(tenant)
+	servers := serversOf(tenant)
+	if spec := tenant.Spec.Database; spec != nil && spec.ServerSelector != nil && tenant.Status.Database == nil {
+		servers = append(servers, anyServer)
+	}
+	return servers
 }
 
 // tenantNews leaves out the operator's own writes. A periodic resync, by which the same object
@@ -176,6 +190,7 @@ func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEven
 	case was.Generation != is.Generation || readyStatus(was) != readyStatus(is) ||
 		!slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle:
 		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
+		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 	default:
 		enqueue(ctx, q, r.waitingFor(ctx, is))
 	}
@@ -191,10 +206,11 @@ func readyStatus(server *v1alpha1.DatabaseServer) metav1.ConditionStatus {
 
 func (r *TenantReconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
 	enqueue(ctx, q, r.tenantsBy(ctx, indexServer, e.Object.GetName()))
+	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 }
 
 func (r *TenantReconciler) waitingFor(ctx context.Context, server client.Object) []reconcile.Request {
-	return r.tenantsBy(ctx, indexWaiting, server.GetName())
+	return append(r.tenantsBy(ctx, indexWaiting, server.GetName()), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }
 
 func (r *TenantReconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {

@@ -34,6 +34,9 @@ const (
 	// FinalizerTenant stays on a Tenant as long as its namespace may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
 
+	// FinalizerServer stays on a DatabaseServer as long as tenants may have something on it.
+	FinalizerServer = "tenantry.dev/tenants"
+
 	// finalizerDatabasePrefix and a server's name make the finalizer that stays on a Tenant as long
 	// as anything of it may be on that server. It is thus also the record of where the tenant's
 	// database was placed, written before the first SQL statement.

@@ -1,8 +1,10 @@
 package status
 
 import (
+	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -21,6 +23,8 @@ type ServerObservation struct {
 	Addresses []string
 	// CABundle are the authorities that may have signed the server's certificate.
 	CABundle string
+	// Users is the number of tenants whose databases are, or may be, on a server that is being deleted.
+	Users int
 	// Now is the time of the observation.
 	Now time.Time
 }
@@ -31,6 +35,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result := *o.Server.Status.DeepCopy()
 	result.ObservedGeneration = o.Server.Generation
 	result.Addresses = o.Addresses
+	blockDeletion(&result.Conditions, o)
 	if o.Problem != nil {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, o.Problem.state())
 		return result
@@ -45,6 +50,32 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 			Name: retained.Name, Tenant: retained.Tenant, Since: metav1.NewTime(retained.Since.Truncate(time.Second)),
 		})
 	}
-	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("The server answers and is prepared for tenants."))
+	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("%s", answering(o)))
 	return result
+}
+
+func answering(o ServerObservation) string {
+	switch {
+	case o.Users > 0:
+		return "The server answers. " + waitsForUsers(o)
+	case o.Server.Spec.Unschedulable:
+		return "The server answers. It is unschedulable, so it takes no new tenants."
+	default:
+		return "The server answers and is prepared for tenants."
+	}
+}
+
+func waitsForUsers(o ServerObservation) string {
+	return fmt.Sprintf("It is deleted once no tenant has its database there any more, and %d have; delete them first.", o.Users)
+}
+
+// blockDeletion sets or removes the condition that says what the deletion of the server waits for.
+func blockDeletion(conditions *[]metav1.Condition, o ServerObservation) {
+	if o.Users == 0 {
+		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionDeletionBlocked)
+		return
+	}
+	set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionDeletionBlocked, state{
+		status: metav1.ConditionTrue, reason: v1alpha1.ReasonInUse, message: waitsForUsers(o),
+	})
 }
