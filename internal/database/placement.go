@@ -55,7 +55,7 @@ const maxLacks = 10
 func Choose(candidates []Candidate, isolation Isolation, selector string) (string, error) {
 	failure := &NoServerError{Selector: selector, Matched: len(candidates)}
 	var suitable []Candidate
-	for _, candidate := range slices.SortedFunc(slices.Values(candidates), byFill) {
+	for _, candidate := range slices.SortedFunc(slices.Values(candidates), byName) {
 		lack, passes := candidate.lacks(isolation)
 		if lack == "" {
 			suitable = append(suitable, candidate)
@@ -69,7 +69,7 @@ func Choose(candidates []Candidate, isolation Isolation, selector string) (strin
 	if len(suitable) == 0 {
 		return "", failure
 	}
-	return suitable[0].Name, nil
+	return slices.MinFunc(suitable, byFill).Name, nil
 }
 
 // lacks says why a server doesn't take a new tenant, and whether that may pass by itself; empty if it
@@ -89,6 +89,8 @@ func (c Candidate) lacks(isolation Isolation) (reason string, passes bool) {
 	}
 	return "", false
 }
+
+func byName(a, b Candidate) int { return strings.Compare(a.Name, b.Name) }
 
 func byFill(a, b Candidate) int {
 	return cmp.Or(cmp.Compare(a.fill(), b.fill()), cmp.Compare(a.Tenants, b.Tenants), strings.Compare(a.Name, b.Name))
