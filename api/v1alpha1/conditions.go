@@ -29,6 +29,10 @@ const (
 	// ConditionDeletionBlocked is True while a DatabaseServer is to be deleted and tenants have their
 	// database on it. It is left out otherwise.
 	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionUnexpectedAccess is True on a Tenant while somebody has a share in its database roles,
+	// or they in those of others, and on a DatabaseServer while it has superusers that it had not when
+	// it was prepared. It says how to end that. It is left out otherwise.
+	ConditionUnexpectedAccess = "UnexpectedAccess"
 )
 
 // Reasons of conditions. Where a pod says itself what keeps it from running, AppReady carries the
@@ -63,6 +67,11 @@ const (
 	ReasonNoSuitableServer = "NoSuitableServer"
 	// ReasonInUse : tenants have their database on the DatabaseServer.
 	ReasonInUse = "InUse"
+	// ReasonUnexpectedMember : a database role of a tenant has members, or memberships, that the
+	// operator has not made.
+	ReasonUnexpectedMember = "UnexpectedMember"
+	// ReasonUnexpectedSuperuser : the server has superusers that it had not when it was prepared.
+	ReasonUnexpectedSuperuser = "UnexpectedSuperuser"
 	// ReasonUnreachable : the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"
 	// ReasonAuthenticationFailed : the database server refuses the admin's username or password.

@@ -161,7 +161,8 @@ type RetainedDatabase struct {
 // DatabaseServerStatus is what the operator found out about the server.
 type DatabaseServerStatus struct {
 	// conditions are how the server is. Ready is True while the server answers and is prepared for tenants.
-	// DeletionBlocked is there while the server is to be deleted and has tenants.
+	// DeletionBlocked is there while the server is to be deleted and has tenants, UnexpectedAccess while it
+	// has superusers that it had not when it was prepared.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -209,6 +209,7 @@ type TenantUsage struct {
 type TenantStatus struct {
 	// conditions are how far along the tenant is. Ready always; NamespaceReady, QuotaReady, NetworkReady and AccessReady;
 	// DatabaseReady and AppReady where the spec has them; Reconciling and Stalled only while True.
+	// UnexpectedAccess is there while others have a share in the tenant's database roles.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -43,6 +44,10 @@ type DatabaseServerReconciler struct {
 	Databases Databases
 	// Connections says how to reach them.
 	Connections *Connections
+	// Drift says which tenants want a closer look.
+	Drift *Drift
+	// Drifted is told of them.
+	Drifted chan<- event.GenericEvent
 	// Occupancy counts the tenants of each server.
 	Occupancy *Occupancy
 	// Recorder records Events.
@@ -79,6 +84,11 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 		return ctrl.Result{}, err
 	}
 	r.publish(server, access, observation.Problem == nil)
+	if observation.Problem == nil {
+		if err := r.follow(ctx, access, observation.Answer.Drifted); err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't note which tenants are as they should be; it is tried again", "server", server.Name, "error", err.Error())
+		}
+	}
 	return ctrl.Result{RequeueAfter: probeInterval}, nil
 }
 
@@ -176,6 +186,17 @@ func (r *DatabaseServerReconciler) publish(server *v1alpha1.DatabaseServer, acce
 	if r.Connections.put(server, access) {
 		r.Connected <- event.GenericEvent{Object: server}
 	}
+}
+
+// follow has those tenants looked at that have changed on the server without the operator's doing.
+func (r *DatabaseServerReconciler) follow(ctx context.Context, access database.Server, drifts []database.Drift) error {
+	accepted, suspicious := r.Drift.sort(drifts)
+	for _, drift := range suspicious {
+		r.Drifted <- event.GenericEvent{Object: &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: drift.Tenant}}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return r.Databases.Accept(ctx, access, accepted)
 }
 
 // SetupWithManager registers the controller.

@@ -13,8 +13,8 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// connectedBuffer is how many servers may come up at once before their controller waits for the
-// Tenant controller to take notice.
+// connectedBuffer is how many servers may come up, or tenants drift, at once before their controller
+// waits for the Tenant controller to take notice.
 const connectedBuffer = 64
 
 // CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces,
@@ -62,11 +62,13 @@ func trim(object any) (any, error) {
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
 func Setup(manager ctrl.Manager, databases Databases) error {
 	connections, occupancy := &Connections{}, &Occupancy{}
-	connected := make(chan event.GenericEvent, connectedBuffer)
+	connected, drifted := make(chan event.GenericEvent, connectedBuffer), make(chan event.GenericEvent, connectedBuffer)
+	drift := &Drift{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	servers := &DatabaseServerReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Databases: databases, Connections: connections, Connected: connected, Occupancy: occupancy,
+		Drift: drift, Drifted: drifted,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
@@ -74,7 +76,7 @@ func Setup(manager ctrl.Manager, databases Databases) error {
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Engine:    apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner),
-		Databases: databases, Connections: connections, Occupancy: occupancy,
+		Databases: databases, Connections: connections, Occupancy: occupancy, Drift: drift,
 	}
-	return tenants.SetupWithManager(manager, connected)
+	return tenants.SetupWithManager(manager, connected, drifted)
 }

@@ -50,6 +50,9 @@ func (o *Occupancy) choose(tenant types.UID, candidates []database.Candidate, is
 			candidates[i].Tenants = there.counted
 		}
 		candidates[i].Tenants += len(there.placed)
+		if _, itself := there.placed[tenant]; itself {
+			candidates[i].Tenants--
+		}
 	}
 	chosen, err := database.Choose(candidates, isolation, selector)
 	if err == nil {

@@ -30,6 +30,8 @@ type TenantReconciler struct {
 	Connections *Connections
 	// Occupancy counts the tenants of each server.
 	Occupancy *Occupancy
+	// Drift says whose databases want a closer look.
+	Drift *Drift
 	// Recorder records Events.
 	Recorder events.EventRecorder
 

@@ -35,7 +35,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 			return err
 		}
 	}
-	if run.settled() {
+	if run.settled() && !r.Drift.wants(run.tenant().UID) {
 		run.database = placement(run)
 		r.placements.put(run.tenant(), run.database)
 		return ignoreMissingConnection(run.unusable)
@@ -58,6 +58,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	}
 	run.database = placement(run)
 	r.placements.put(run.tenant(), run.database)
+	r.Drift.looked(run.tenant().UID, !run.acted)
 	return nil
 }
 
@@ -100,10 +101,13 @@ func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) er
 		if run.database != nil && observed.Registration == nil {
 			return nil, databaseLost(run.database)
 		}
+		run.memberships = &observed.Memberships
 		if err := r.checkLogin(ctx, run, observed); err != nil {
 			return nil, err
 		}
-		return database.Plan(run.wanted(), observed)
+		actions, err := database.Plan(run.wanted(), observed)
+		run.acted = run.acted || len(actions) > 0
+		return actions, err
 	})
 }
 

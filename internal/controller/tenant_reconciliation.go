@@ -26,6 +26,11 @@ type reconciliation struct {
 	rotation    database.Rotation
 	// now is when the pass began, in the seconds that objects hold.
 	now time.Time
+	// memberships are what the server has of those that the operator has not made; nil if it was not
+	// asked.
+	memberships *[]database.Membership
+	// acted says that the server was changed.
+	acted bool
 	// retry is the most eager of what the problems ask for; err explains withBackoff.
 	retry retry
 	err   error

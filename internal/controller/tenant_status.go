@@ -29,7 +29,7 @@ import (
 func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
-		Tenant: tenant, Problems: run.problems, Database: run.database, Now: time.Now(),
+		Tenant: tenant, Problems: run.problems, Database: run.database, Memberships: run.memberships, Now: time.Now(),
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}

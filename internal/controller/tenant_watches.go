@@ -41,8 +41,9 @@ const (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager registers the controller, and what makes it look at which tenant. connected
-// tells of servers that the operator has just logged in to.
-func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-chan event.GenericEvent) error {
+// tells of servers that the operator has just logged in to, drifted of tenants whose databases want a
+// closer look.
+func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, drifted <-chan event.GenericEvent) error {
 	for name, servers := range map[string]func(*v1alpha1.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor, indexPlaced: serversPlacedOn,
 	} {
@@ -58,7 +59,8 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-ch
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
-		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor)))
+		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor))).
+		WatchesRawSource(source.Channel(drifted, handler.EnqueueRequestsFromMapFunc(byName)))
 	for _, kind := range ownedKinds() {
 		controller = controller.Watches(kind, handler.Funcs{
 			CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, byNamespace(ctx, e.Object)) },

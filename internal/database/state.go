@@ -71,6 +71,17 @@ type Observed struct {
 	Logins [2]*Role
 	// Database is the database Name; nil if there is none.
 	Database *Database
+	// Memberships are those of the roles above in others, and of others in them, that the operator has
+	// not made.
+	Memberships []Membership
+}
+
+// Membership says that a role may act as another one.
+type Membership struct {
+	// Role is the role that Member may act as.
+	Role string
+	// Member is a member of Role.
+	Member string
 }
 
 // RegistrationState says whether a registered name is in use.

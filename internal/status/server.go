@@ -40,6 +40,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, o.Problem.state())
 		return result
 	}
+	tellOfSuperusers(&result.Conditions, o)
 	result.CABundle = o.CABundle
 	result.Version = o.Answer.Version
 	result.Tenants = new(int32(o.Answer.Tenants))

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -24,6 +25,9 @@ type Observation struct {
 	Problems map[string]Problem
 	// Database is where the tenant's database is; nil while it has none.
 	Database *v1alpha1.TenantDatabaseStatus
+	// Memberships are what the database server has of those that the operator has not made in or of the
+	// tenant's roles; nil if it was not asked.
+	Memberships *[]database.Membership
 	// Quota is the tenant's ResourceQuota as the cluster has it; nil if it has none.
 	Quota *corev1.ResourceQuota
 	// Deployment is the tenant's app as the cluster has it; nil if it has none.
@@ -108,6 +112,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 			summary = current
 		}
 	}
+	tellOfMembers(&result.Conditions, o)
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }

@@ -24,6 +24,7 @@ const (
 	sqlstateUndefinedSchema       = "3F000"
 	sqlstateUniqueViolation       = "23505"
 	sqlstateInsufficientPrivilege = "42501"
+	sqlstateUndefinedColumn       = "42703"
 	sqlstateUndefinedObject       = "42704"
 	sqlstateDuplicateObject       = "42710"
 	sqlstateUndefinedTable        = "42P01"
@@ -143,7 +144,7 @@ func (s *server) unsuitable(err error, format string, args ...any) error {
 	return &database.UnsuitableServerError{Server: s.address.Name, Problem: fmt.Sprintf(format, args...), Err: cause(err)}
 }
 
-// notHardened reports whether the registry is missing.
+// notHardened reports whether the registry, or a part of it, is missing.
 func notHardened(err error) bool {
-	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedSchema)
+	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedSchema) || hasCode(err, sqlstateUndefinedColumn)
 }

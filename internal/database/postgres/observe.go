@@ -30,7 +30,12 @@ SELECT json_build_object(
 			'PublicAccess', (SELECT count(*) > 0 FROM ` + databaseACL + ` WHERE grantee = 0),
 			'OwnerAccess', (SELECT count(DISTINCT privilege_type) = 3 FROM ` + databaseACL + ` WHERE grantee = (SELECT oid FROM owner)),
 			'Secured', EXISTS (SELECT FROM tenantry.tenants WHERE name = target.name::text AND secured = pg_database.oid))
-		FROM pg_database WHERE datname = target.name))
+		FROM pg_database WHERE datname = target.name),
+	'Memberships', (SELECT json_agg(json_build_object('Role', role, 'Member', member) ORDER BY role, member)
+		FROM (SELECT DISTINCT pg_get_userbyid(roleid)::text AS role, pg_get_userbyid(member)::text AS member
+			FROM pg_auth_members JOIN pg_authid ON pg_authid.oid IN (roleid, member)
+			WHERE rolname IN (target.name, target.name || '_0', target.name || '_1')) AS membership
+		WHERE NOT (role = target.name::text AND member IN (target.name || '_0', target.name || '_1')) AND NOT starts_with(role, 'tenantry_')))
 FROM target`
 
 const (
