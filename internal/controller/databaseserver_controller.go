@@ -53,7 +53,7 @@ type DatabaseServerReconciler struct {
 	// Recorder records Events.
 	Recorder events.EventRecorder
 	// Connected is told of servers that the operator has logged in to, when it had not yet or they
-	// had broken off.
+	// had broken off, and of those that turn out to have more room.
 	Connected chan<- event.GenericEvent
 
 	access sync.Map // server name -> connection, also where the server has not answered yet
@@ -135,8 +135,8 @@ func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
 	}
-	if err == nil {
-		r.Occupancy.counted(server.Name, observation.Answer.Tenants, observation.Now)
+	if err == nil && r.Occupancy.counted(server.Name, observation.Answer.Tenants, observation.Now) {
+		r.Connected <- event.GenericEvent{Object: server}
 	}
 	if err != nil {
 		// The Secret may have been corrected by the next time.

@@ -110,8 +110,9 @@ func (o *Occupancy) refuses(server string, tenant types.UID) bool {
 	return o.of(server).refused[tenant]
 }
 
-// counted notes what a server says that was asked at that time.
-func (o *Occupancy) counted(server string, tenants int, asked time.Time) {
+// counted notes what a server says that was asked at that time, and returns whether tenants that were
+// counted twice until now, by the server and here, no longer are.
+func (o *Occupancy) counted(server string, tenants int, asked time.Time) (corrected bool) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	there := o.of(server)
@@ -119,8 +120,10 @@ func (o *Occupancy) counted(server string, tenants int, asked time.Time) {
 	for tenant, at := range there.placed {
 		if !at.IsZero() && at.Before(asked) {
 			delete(there.placed, tenant)
+			corrected = true
 		}
 	}
+	return corrected
 }
 
 // leave forgets a tenant.

@@ -83,7 +83,7 @@ func (c Candidate) lacks(isolation Isolation) (reason string, passes bool) {
 	case !slices.Contains(c.Isolations, isolation):
 		return fmt.Sprintf("offers no isolation %s", isolation), false
 	case c.Capacity != nil && c.Tenants >= int(*c.Capacity):
-		return fmt.Sprintf("is full with %d of %d tenants", c.Tenants, *c.Capacity), false
+		return fmt.Sprintf("is full (capacity %d)", *c.Capacity), false
 	case !c.Ready:
 		return "is not ready", true
 	}

@@ -74,7 +74,7 @@ func TestWhyNoServerIsChosen(t *testing.T) {
 		{
 			"none takes it",
 			[]database.Candidate{candidate("a", 3, capacity(3)), candidate("b", 0, unschedulable), candidate("c", 0, otherwise), candidate("d", 0, terminating)},
-			"(region=eu), 4 in number, none takes a new tenant: a is full with 3 of 3 tenants, b is unschedulable, c offers no isolation Database, d is being deleted.", false,
+			"(region=eu), 4 in number, none takes a new tenant: a is full (capacity 3), b is unschedulable, c offers no isolation Database, d is being deleted.", false,
 		},
 		{
 			"one may come back", []database.Candidate{candidate("a", 0, notReady), candidate("b", 0, unschedulable)},

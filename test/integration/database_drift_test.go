@@ -67,8 +67,8 @@ var _ = Describe("On the database server, by hand", Ordered, func() {
 	)
 
 	It("a database that is given to somebody else is left there, and the tenant says so", func(ctx SpecContext) {
-		Expect(environment.Exec(ctx, env.Postgres, "postgres", "ALTER DATABASE "+tenant.Status.Database.Name+" OWNER TO postgres")).To(Succeed())
-		Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonConflict, "belongs to role postgres and not to tenantry_owner"))
+		Expect(environment.Exec(ctx, env.Postgres, "postgres", "ALTER DATABASE "+tenant.Status.Database.Name+" OWNER TO "+environment.OperatorRole)).To(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonConflict, "belongs to role operator and not to tenantry_owner"))
 		Expect(environment.Exec(ctx, env.Postgres, "postgres", "ALTER DATABASE "+tenant.Status.Database.Name+" OWNER TO tenantry_owner")).To(Succeed())
 		waitReady(ctx, tenant)
 	}, SpecTimeout(specTimeout))

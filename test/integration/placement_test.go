@@ -61,7 +61,7 @@ var _ = Describe("A tenant that chooses its server by a selector", func() {
 		late := apply(ctx, anywhere("southern-late", "south"))
 		Eventually(ctx, komega.Object(late)).Should(And(
 			waitsFor(v1alpha1.ReasonNoSuitableServer,
-				"Of the DatabaseServers that match spec.database.serverSelector (region=south), 2 in number, none takes a new tenant: south-big is full with 8 of 8 tenants, south-small is full with 4 of 4 tenants."),
+				"Of the DatabaseServers that match spec.database.serverSelector (region=south), 2 in number, none takes a new tenant: south-big is full (capacity 8), south-small is full (capacity 4)."),
 			stalled(v1alpha1.ReasonNoSuitableServer)))
 		change(ctx, small, func() { small.Spec.Capacity.Tenants = ptr.To[int32](5) })
 		waitReady(ctx, late)
