@@ -57,12 +57,27 @@ func TestWhenARotationStarts(t *testing.T) {
 }
 
 func TestARotationHandsOverToTheOtherLogin(t *testing.T) {
+	for _, test := range []struct {
+		isolation database.Isolation
+		state     database.Observed
+	}{
+		{database.IsolationDatabase, provisioned()},
+		{database.IsolationSchema, sharing(database.IsolationSchema)},
+		{database.IsolationRow, sharing(database.IsolationRow)},
+	} {
+		t.Run(string(test.isolation), func(t *testing.T) { rotates(t, test.isolation, test.state) })
+	}
+}
+
+// rotates goes through a rotation of a tenant for which the server has all.
+func rotates(t *testing.T, isolation database.Isolation, state database.Observed) {
+	t.Helper()
 	const next = "N3xtvX9mQ2LrT8yB5nW7cH4jD6fG1sP0"
 	rotation := database.Rotation{GracePeriod: time.Hour, Request: "leaked"}
-	state := provisioned()
 	apply := func(c database.Credentials, now time.Time) {
 		t.Helper()
 		actions, err := database.Plan(desired(func(d *database.Desired) {
+			d.Isolation = isolation
 			d.Active, d.Password, d.NextPassword, d.FormerUntil, d.Now = c.Active, c.Password, c.Next, c.FormerUntil, now
 		}), state)
 		if err != nil {
