@@ -112,9 +112,9 @@ type TenantDatabase struct {
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
 
 	// serverSelector says which labels the DatabaseServer must have. Among those that are Ready,
-	// schedulable, offer the isolation and have room, the least filled one is chosen, by the number
-	// of its tenants relative to its capacity. That is decided once, and stands in
-	// status.database.server; what becomes of the labels afterwards doesn't matter.
+	// schedulable, offer the isolation and the extensions and have room, the least filled one is
+	// chosen, by the number of its tenants relative to its capacity. That is decided once, and stands
+	// in status.database.server; what becomes of the labels afterwards doesn't matter.
 	// +optional
 	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
 

@@ -41,7 +41,7 @@ func (o *Occupancy) of(server string) *occupants {
 
 // choose picks the server for a new tenant and counts it there. The candidates come with the number
 // of tenants in their status, which may be out of date.
-func (o *Occupancy) choose(tenant types.UID, candidates []database.Candidate, isolation database.Isolation, selector string) (string, error) {
+func (o *Occupancy) choose(tenant types.UID, candidates []database.Candidate, wanted database.Placement) (string, error) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	for i := range candidates {
@@ -54,7 +54,7 @@ func (o *Occupancy) choose(tenant types.UID, candidates []database.Candidate, is
 			candidates[i].Tenants--
 		}
 	}
-	chosen, err := database.Choose(candidates, isolation, selector)
+	chosen, err := database.Choose(candidates, wanted)
 	if err == nil {
 		o.place(chosen, tenant)
 	}

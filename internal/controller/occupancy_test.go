@@ -18,7 +18,7 @@ func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 	}
 	place := func(tenant string) string {
 		t.Helper()
-		chosen, err := occupancy.choose(types.UID(tenant), []database.Candidate{server("a"), server("b")}, isolation, "")
+		chosen, err := occupancy.choose(types.UID(tenant), []database.Candidate{server("a"), server("b")}, database.Placement{Isolation: isolation})
 		if err != nil {
 			return err.Error()
 		}

@@ -86,7 +86,9 @@ func (r *TenantReconciler) chooseServer(ctx context.Context, run *reconciliation
 	for i := range servers.Items {
 		candidates = append(candidates, candidate(&servers.Items[i]))
 	}
-	return r.Occupancy.choose(run.tenant().UID, candidates, database.Isolation(spec.Isolation), selector.String())
+	return r.Occupancy.choose(run.tenant().UID, candidates, database.Placement{
+		Isolation: database.Isolation(spec.Isolation), Extensions: spec.Extensions, Selector: selector.String(),
+	})
 }
 
 func candidate(server *v1alpha1.DatabaseServer) database.Candidate {
@@ -95,6 +97,7 @@ func candidate(server *v1alpha1.DatabaseServer) database.Candidate {
 		Ready:         apimeta.IsStatusConditionTrue(server.Status.Conditions, v1alpha1.ConditionReady),
 		Unschedulable: server.Spec.Unschedulable,
 		Terminating:   !server.DeletionTimestamp.IsZero(),
+		Extensions:    server.Spec.Extensions,
 		Tenants:       int(ptr.Deref(server.Status.Tenants, 0)),
 	}
 	for _, isolation := range server.Spec.Isolations {

@@ -19,10 +19,22 @@ type Candidate struct {
 	Terminating bool
 	// Isolations are those that it offers.
 	Isolations []Isolation
+	// Extensions are the extensions of PostgreSQL that it offers.
+	Extensions []string
 	// Tenants is the number of tenants that it has, those on their way there included.
 	Tenants int
 	// Capacity is how many it takes; nil means any number.
 	Capacity *int32
+}
+
+// Placement is what a new tenant asks of its server.
+type Placement struct {
+	// Isolation is how the tenant is kept apart from others.
+	Isolation Isolation
+	// Extensions are the extensions of PostgreSQL that its database is to have.
+	Extensions []string
+	// Selector stands for how the candidates were found.
+	Selector string
 }
 
 // NoServerError says that no server takes a new tenant.
@@ -50,13 +62,12 @@ const maxLacks = 10
 
 // Choose returns the name of the server on which to place a new tenant: among those that take it, the
 // one that is least filled. Those without a capacity count as empty; of equally filled ones it is the
-// one with the fewest tenants, then the first by name. It fails with a [NoServerError], in which
-// selector stands for how the candidates were found.
-func Choose(candidates []Candidate, isolation Isolation, selector string) (string, error) {
-	failure := &NoServerError{Selector: selector, Matched: len(candidates)}
+// one with the fewest tenants, then the first by name. It fails with a [NoServerError].
+func Choose(candidates []Candidate, wanted Placement) (string, error) {
+	failure := &NoServerError{Selector: wanted.Selector, Matched: len(candidates)}
 	var suitable []Candidate
 	for _, candidate := range slices.SortedFunc(slices.Values(candidates), byName) {
-		lack, passes := candidate.lacks(isolation)
+		lack, passes := candidate.lacks(wanted)
 		if lack == "" {
 			suitable = append(suitable, candidate)
 			continue
@@ -74,20 +85,32 @@ func Choose(candidates []Candidate, isolation Isolation, selector string) (strin
 
 // lacks says why a server doesn't take a new tenant, and whether that may pass by itself; empty if it
 // takes it.
-func (c Candidate) lacks(isolation Isolation) (reason string, passes bool) {
+func (c Candidate) lacks(wanted Placement) (reason string, passes bool) {
 	switch {
 	case c.Terminating:
 		return "is being deleted", false
 	case c.Unschedulable:
 		return "is unschedulable", false
-	case !slices.Contains(c.Isolations, isolation):
-		return fmt.Sprintf("offers no isolation %s", isolation), false
+	case !slices.Contains(c.Isolations, wanted.Isolation):
+		return fmt.Sprintf("offers no isolation %s", wanted.Isolation), false
+	case c.extensionMissing(wanted) != "":
+		return fmt.Sprintf("offers no extension %s", c.extensionMissing(wanted)), false
 	case c.Capacity != nil && c.Tenants >= int(*c.Capacity):
 		return fmt.Sprintf("is full (capacity %d)", *c.Capacity), false
 	case !c.Ready:
 		return "is not ready", true
 	}
 	return "", false
+}
+
+// extensionMissing is the first extension that the server doesn't offer; empty if it offers them all.
+func (c Candidate) extensionMissing(wanted Placement) string {
+	for _, extension := range wanted.Extensions {
+		if !slices.Contains(c.Extensions, extension) {
+			return extension
+		}
+	}
+	return ""
 }
 
 func byName(a, b Candidate) int { return strings.Compare(a.Name, b.Name) }

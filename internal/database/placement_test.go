@@ -9,10 +9,14 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
+// wanted is what a tenant asks for that chooses its server.
+var wanted = database.Placement{Isolation: database.IsolationDatabase, Extensions: []string{"citext"}, Selector: "region=eu"}
+
 // candidate is a server that takes tenants.
 func candidate(name string, tenants int, changes ...func(*database.Candidate)) database.Candidate {
 	c := database.Candidate{
 		Name: name, Ready: true, Tenants: tenants, Capacity: new(int32(100)), Isolations: []database.Isolation{database.IsolationDatabase},
+		Extensions: []string{"pg_trgm", "citext"},
 	}
 	for _, change := range changes {
 		change(&c)
@@ -29,6 +33,7 @@ func notReady(c *database.Candidate)      { c.Ready = false }
 func unschedulable(c *database.Candidate) { c.Unschedulable = true }
 func terminating(c *database.Candidate)   { c.Terminating = true }
 func otherwise(c *database.Candidate)     { c.Isolations = []database.Isolation{"Row"} }
+func plain(c *database.Candidate)         { c.Extensions = []string{"pg_trgm"} }
 
 func TestTheServerThatIsChosen(t *testing.T) {
 	for _, test := range []struct {
@@ -45,13 +50,14 @@ func TestTheServerThatIsChosen(t *testing.T) {
 			"none that doesn't take it",
 			[]database.Candidate{
 				candidate("a", 0, notReady), candidate("b", 0, unschedulable), candidate("c", 0, terminating),
-				candidate("d", 0, otherwise), candidate("e", 3, capacity(3)), candidate("f", 0, capacity(0)), candidate("g", 99),
+				candidate("d", 0, otherwise), candidate("e", 3, capacity(3)), candidate("f", 0, capacity(0)), candidate("g", 0, plain),
+				candidate("h", 99),
 			},
-			"g",
+			"h",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := database.Choose(test.candidates, database.IsolationDatabase, "region=eu")
+			got, err := database.Choose(test.candidates, wanted)
 			if err != nil || got != test.want {
 				t.Errorf("got %q (error %v), want %q", got, err, test.want)
 			}
@@ -73,8 +79,8 @@ func TestWhyNoServerIsChosen(t *testing.T) {
 		{"none matches", nil, "No DatabaseServer matches spec.database.serverSelector (region=eu); label one so, or change the selector.", false},
 		{
 			"none takes it",
-			[]database.Candidate{candidate("a", 3, capacity(3)), candidate("b", 0, unschedulable), candidate("c", 0, otherwise), candidate("d", 0, terminating)},
-			"(region=eu), 4 in number, none takes a new tenant: a is full (capacity 3), b is unschedulable, c offers no isolation Database, d is being deleted.", false,
+			[]database.Candidate{candidate("a", 3, capacity(3)), candidate("b", 0, unschedulable), candidate("c", 0, otherwise), candidate("d", 0, terminating), candidate("e", 0, plain)},
+			"(region=eu), 5 in number, none takes a new tenant: a is full (capacity 3), b is unschedulable, c offers no isolation Database, d is being deleted, e offers no extension citext.", false,
 		},
 		{
 			"one may come back", []database.Candidate{candidate("a", 0, notReady), candidate("b", 0, unschedulable)},
@@ -83,7 +89,7 @@ func TestWhyNoServerIsChosen(t *testing.T) {
 		{"too many to name", many, "s08 is unschedulable, s09 is unschedulable.", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := database.Choose(test.candidates, database.IsolationDatabase, "region=eu")
+			got, err := database.Choose(test.candidates, wanted)
 			var failure *database.NoServerError
 			if got != "" || !errors.As(err, &failure) {
 				t.Fatalf("got %q and %v", got, err)
@@ -98,7 +104,7 @@ func TestWhyNoServerIsChosen(t *testing.T) {
 func TestManyTenantsAreSpreadByCapacity(t *testing.T) {
 	servers := []database.Candidate{candidate("a", 0, capacity(10)), candidate("b", 0, capacity(20)), candidate("c", 0, capacity(30))}
 	for n := range 60 {
-		chosen, err := database.Choose(servers, database.IsolationDatabase, "")
+		chosen, err := database.Choose(servers, wanted)
 		if err != nil {
 			t.Fatalf("tenant %d: %v", n, err)
 		}
@@ -111,7 +117,7 @@ func TestManyTenantsAreSpreadByCapacity(t *testing.T) {
 			t.Errorf("half full, they have %d, %d and %d tenants", servers[0].Tenants, servers[1].Tenants, servers[2].Tenants)
 		}
 	}
-	if _, err := database.Choose(servers, database.IsolationDatabase, ""); err == nil {
+	if _, err := database.Choose(servers, wanted); err == nil {
 		t.Error("full servers take one more")
 	}
 }
