@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,19 +14,43 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
+// factsQuery lists what the server has of the roles and the database of the name $1.
+const factsQuery = `
+	SELECT format('role %s %s %s %s', rolname, rolconnlimit, rolpassword IS NULL,
+		(rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM pg_authid WHERE starts_with(rolname, $1)
+	UNION ALL SELECT format('member %s of %s', member::regrole, roleid::regrole) FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
+		WHERE starts_with(rolname, $1)
+	UNION ALL SELECT format('setting %s %s', rolname, setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole
+		WHERE starts_with(rolname, $1)
+	UNION ALL SELECT format('database %s %s %s %s', datdba::regrole, datallowconn, datconnlimit, datacl) FROM pg_database WHERE datname = $1
+	ORDER BY 1`
+
 // facts are what the server has of a tenant's roles and database.
 func facts(ctx context.Context, tenant *v1alpha1.Tenant) func() ([]string, error) {
 	return func() ([]string, error) {
-		return environment.Query[string](ctx, env.Postgres, "postgres", `
-			SELECT format('role %s %s %s %s', rolname, rolconnlimit, rolpassword IS NULL,
-				(rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM pg_authid WHERE starts_with(rolname, $1)
-			UNION ALL SELECT format('member %s of %s', member::regrole, roleid::regrole) FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
-				WHERE starts_with(rolname, $1)
-			UNION ALL SELECT format('setting %s %s', rolname, setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole
-				WHERE starts_with(rolname, $1)
-			UNION ALL SELECT format('database %s %s %s %s', datdba::regrole, datallowconn, datconnlimit, datacl) FROM pg_database WHERE datname = $1
-			ORDER BY 1`, tenant.Status.Database.Name)
+		return environment.Query[string](ctx, env.Postgres, "postgres", factsQuery, tenant.Status.Database.Name)
 	}
+}
+
+// tamper runs a statement and returns the facts by it. It reads them in the same transaction, since the
+// operator may have set them right a moment later.
+func tamper(ctx context.Context, tenant *v1alpha1.Tenant, statement string) (changed []string) {
+	GinkgoHelper()
+	conn, err := pgx.Connect(ctx, env.Postgres.URL("postgres"))
+	Expect(err).NotTo(HaveOccurred())
+	defer conn.Close(ctx)
+	Expect(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, factsQuery, tenant.Status.Database.Name)
+		if err != nil {
+			return err
+		}
+		changed, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})).To(Succeed())
+	return changed
 }
 
 // accepted waits until the server's present state of the tenant counts as the one to keep.
@@ -47,8 +72,7 @@ var _ = Describe("On the database server, by hand", Ordered, func() {
 	DescribeTable("what is changed is set right:", func(ctx SpecContext, statement string) {
 		before, err := facts(ctx, tenant)()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(environment.Exec(ctx, env.Postgres, "postgres", fmt.Sprintf(statement, tenant.Status.Database.Name))).To(Succeed())
-		Expect(facts(ctx, tenant)()).NotTo(Equal(before), "the change itself")
+		Expect(tamper(ctx, tenant, fmt.Sprintf(statement, tenant.Status.Database.Name))).NotTo(Equal(before), "the change itself")
 		Eventually(ctx, facts(ctx, tenant)).Should(Equal(before))
 		Expect(ping(ctx, tenant)).To(Succeed())
 	},
