@@ -149,6 +149,11 @@ type DatabaseServerSpec struct {
 	// +optional
 	Capacity *DatabaseServerCapacity `json:"capacity,omitempty"`
 
+	// unschedulable keeps new tenants off the server; those that it has go on as before. Left out, it
+	// is false.
+	// +optional
+	Unschedulable bool `json:"unschedulable,omitempty"`
+
 	// networkPeers is where the tenants' pods find the server, for the network policy
 	// allow-database: the pods and namespaces of a server inside the cluster, or address blocks.
 	// Left out, it is the addresses that host resolves to, kept current.
@@ -195,6 +200,8 @@ type UnprotectedTable struct {
 // DatabaseServerStatus is what the operator found out about the server.
 type DatabaseServerStatus struct {
 	// conditions are how the server is. Ready is True while the server answers and is prepared for tenants.
+	// DeletionBlocked is there while the server is to be deleted and has tenants, UnexpectedAccess while it
+	// has superusers that it had not when it was prepared.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

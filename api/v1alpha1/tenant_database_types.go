@@ -1,6 +1,9 @@
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/api/resource"
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // DatabaseServerReference names a DatabaseServer.
 type DatabaseServerReference struct {
@@ -35,7 +38,36 @@ const (
 	SharedTablesManage SharedTables = "Manage"
 )
 
-// DatabaseCredentials says where the tenant finds its login.
+// AnnotationRotateCredentials on a Tenant asks for a new password: each value that it has not had
+// before brings one about, for example the present time. Taking it off does nothing.
+const AnnotationRotateCredentials = "tenantry.dev/rotate-credentials"
+
+// CredentialsRotation says when the tenant gets a new password, and how long the former one works
+// on. Two logins take turns, so that an app is never without one that works.
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) > duration(has(self.gracePeriod) ? self.gracePeriod : '1h')",message="interval must be longer than gracePeriod, which is 1h if left out; write a longer interval or a shorter gracePeriod",fieldPath=".interval"
+type CredentialsRotation struct {
+	// interval is the time between two rotations, for example 720h: 10s to 87600h, in hours (h), minutes
+	// (m) and seconds (s). Left out, the password changes only when the annotation
+	// tenantry.dev/rotate-credentials of the Tenant gets another value, or when it has been lost or
+	// changed by others.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) >= duration('10s') && duration(self) <= duration('87600h')",message="interval must be a time from 10s to 87600h in hours, minutes and seconds, such as 720h or 1h30m"
+	Interval *metav1.Duration `json:"interval,omitempty"`
+
+	// gracePeriod is how long the former login takes new sessions after a rotation, for the app to
+	// move to the new one: 0s to 8760h, in hours (h), minutes (m) and seconds (s). Sessions that are
+	// open go on beyond it. Left out, it is 1h.
+	// +optional
+	// +default="1h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) <= duration('8760h')",message="gracePeriod must be a time from 0s to 8760h in hours, minutes and seconds, such as 1h or 10m"
+	GracePeriod *metav1.Duration `json:"gracePeriod,omitempty"`
+}
+
+// DatabaseCredentials says where the tenant finds its login, and when that changes.
 type DatabaseCredentials struct {
 	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of
 	// CloudNativePG (host, port, dbname, user, username, password, uri, jdbc-uri, pgpass), of libpq
@@ -47,10 +79,16 @@ type DatabaseCredentials struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"
 	SecretName string `json:"secretName,omitempty"`
+
+	// rotation says when the password changes.
+	// +optional
+	// +default={"gracePeriod": "1h"}
+	Rotation CredentialsRotation `json:"rotation,omitzero"`
 }
 
 // TenantDatabase is the database that a tenant gets.
 // +kubebuilder:validation:XValidation:rule="!has(self.sharedTables) || self.sharedTables == 'Use' || (has(self.isolation) && self.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".sharedTables"
+// +kubebuilder:validation:XValidation:rule="has(self.serverRef) != has(self.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"
 type TenantDatabase struct {
 	// isolation is how the tenant's data is kept apart from that of others. Database: a database of
 	// its own. Schema: a schema of its own in a database that tenants share. Row: its own rows of
@@ -68,9 +106,17 @@ type TenantDatabase struct {
 	// +optional
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
-	// serverRef names the DatabaseServer. It is fixed once the database is placed.
-	// +required
+	// serverRef names the DatabaseServer. It is fixed once the database is placed. Either this or
+	// serverSelector is needed.
+	// +optional
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
+
+	// serverSelector says which labels the DatabaseServer must have. Among those that are Ready,
+	// schedulable, offer the isolation and the extensions and have room, the least filled one is
+	// chosen, by the number of its tenants relative to its capacity. That is decided once, and stands
+	// in status.database.server; what becomes of the labels afterwards doesn't matter.
+	// +optional
+	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
 
 	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: the data and
 	// the roles stay, and the logins are disabled. Delete: the tenant's database, or its schema, or its
@@ -121,9 +167,9 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:Maximum=86400
 	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
 
-	// credentials says where the tenant finds its login.
+	// credentials says where the tenant finds its login, and when that changes.
 	// +optional
-	// +default={"secretName": "database"}
+	// +default={"secretName": "database", "rotation": {"gracePeriod": "1h"}}
 	Credentials DatabaseCredentials `json:"credentials,omitzero"`
 }
 
@@ -191,4 +237,29 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	CredentialsRevision string `json:"credentialsRevision,omitempty"`
+
+	// login is the role that the Secret has the password of. Two take turns.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Login string `json:"login,omitempty"`
+
+	// rotatedAt is when the present password was made.
+	// +optional
+	RotatedAt *metav1.Time `json:"rotatedAt,omitempty"`
+
+	// nextRotation is when the next one is due. It is left out where the spec has no interval.
+	// +optional
+	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
+
+	// formerLoginUntil is until when the login before this one takes new sessions. It is left out
+	// once that is over.
+	// +optional
+	FormerLoginUntil *metav1.Time `json:"formerLoginUntil,omitempty"`
+
+	// rotationRequest is the value that the annotation tenantry.dev/rotate-credentials had when the
+	// present password was made.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	RotationRequest string `json:"rotationRequest,omitempty"`
 }

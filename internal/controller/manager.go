@@ -16,8 +16,8 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// connectedBuffer is how many servers may come up at once before their controller waits for the
-// Tenant controller to take notice.
+// connectedBuffer is how many servers may come up, or tenants drift, at once before their controller
+// waits for the Tenant controller to take notice.
 const connectedBuffer = 64
 
 // CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces,
@@ -65,12 +65,14 @@ func trim(object any) (any, error) {
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
 // With the enforcement Audit, policies warn in the whole cluster and refuse nothing.
 func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.PolicyEnforcement) error {
-	connections := &Connections{}
-	connected := make(chan event.GenericEvent, connectedBuffer)
+	connections, occupancy := &Connections{}, &Occupancy{}
+	connected, drifted := make(chan event.GenericEvent, connectedBuffer), make(chan event.GenericEvent, connectedBuffer)
+	drift := &Drift{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	servers := &DatabaseServerReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Databases: databases, Connections: connections, Connected: connected,
+		Databases: databases, Connections: connections, Connected: connected, Occupancy: occupancy,
+		Drift: drift, Drifted: drifted,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
@@ -86,8 +88,8 @@ func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.Polic
 	}
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine: engine, Databases: databases, Connections: connections,
+		Engine: engine, Databases: databases, Connections: connections, Occupancy: occupancy, Drift: drift,
 		Audit: enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),
 	}
-	return tenants.SetupWithManager(manager, connected)
+	return tenants.SetupWithManager(manager, connected, drifted)
 }

@@ -66,7 +66,10 @@ func classifyDatabase(err error) (status.Problem, retry) {
 	var unsuitable *database.UnsuitableServerError
 	var unprepared *database.UnpreparedError
 	var full *database.FullError
+	var none *database.NoServerError
 	switch {
+	case errors.As(err, &none):
+		return noServer(none), onChange
 	case errors.As(err, &full):
 		return status.Problem{Reason: v1alpha1.ReasonServerFull, Message: err.Error(), Stalled: true}, onChange
 	case errors.As(err, &unreachable), errors.As(err, &authentication), errors.As(err, &unsuitable), errors.As(err, &unprepared):

@@ -28,6 +28,10 @@ type TenantReconciler struct {
 	Databases Databases
 	// Connections says how to reach them.
 	Connections *Connections
+	// Occupancy counts the tenants of each server.
+	Occupancy *Occupancy
+	// Drift says whose databases want a closer look.
+	Drift *Drift
 	// Recorder records Events.
 	Recorder events.EventRecorder
 	// Audit says that policies warn in the whole cluster, and refuse nothing.

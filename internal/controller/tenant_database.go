@@ -2,8 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -25,51 +22,78 @@ const maxAttempts = 3
 
 // provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes
 // first, so that a crash in between leaves a password that is still to be set, never one that
-// nobody knows.
+// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
+// server hears of it, and the app hears of it when the server takes it.
 func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconciliation) error {
-	tenant, server := run.tenant(), run.inputs.Server
-	if tenant.Spec.Database == nil {
+	if run.tenant().Spec.Database == nil {
 		return nil
 	}
-	if server == nil {
+	if run.inputs.Server == nil {
 		return run.unusable
 	}
-	if err := r.apply(ctx, run, desired.Database); err != nil {
-		// A password that stands nowhere must not restart the app.
-		run.inputs.Login = nil
-		return err
+	if run.unverified == nil {
+		if err := r.applyLogin(ctx, run); err != nil {
+			return err
+		}
 	}
-	want := placement(run.inputs, databaseName(run.tenant(), run.database))
-	if equality.Semantic.DeepEqual(run.database, want) {
+	if run.settled() && !r.Drift.wants(run.tenant().UID) {
+		run.database = placement(run)
+		r.placements.put(run.tenant(), run.database)
 		return ignoreMissingConnection(run.unusable)
 	}
 	if run.unusable != nil {
 		return run.unusable
 	}
 	if err := r.converge(ctx, run); err != nil {
+		if run.credentials.Password == "" {
+			run.inputs.Login = nil
+		}
+		return r.placeElsewhere(run, err)
+	}
+	r.Occupancy.registered(run.inputs.Server.Name, run.tenant().UID, time.Now())
+	if run.formerIsDue() {
+		run.credentials.FormerUntil = time.Time{}
+	}
+	if err := r.completeRotation(ctx, run); err != nil {
 		return err
 	}
-	run.database = want
-	r.placements.put(tenant, want)
+	run.database = placement(run)
+	r.placements.put(run.tenant(), run.database)
+	r.Drift.looked(run.tenant().UID, !run.acted)
 	return nil
 }
 
-// placement is where the database is, once it is provisioned from the inputs.
-func placement(in desired.Inputs, name string) *v1alpha1.TenantDatabaseStatus {
-	spec := in.Tenant.Spec.Database
-	// The password has 190 random bits, so its hash tells nothing.
-	revision := sha256.Sum256([]byte(in.Login.Password))
+// settled says whether the server is known to have what the tenant wants.
+func (run *reconciliation) settled() bool {
+	if run.database == nil || run.unverified != nil || run.credentials.Next != "" || run.formerIsDue() {
+		return false
+	}
+	recorded, want := *run.database, *placement(run)
+	for _, times := range []*v1alpha1.TenantDatabaseStatus{&recorded, &want} {
+		times.RotatedAt, times.NextRotation, times.FormerLoginUntil = nil, nil, nil
+	}
+	return equality.Semantic.DeepEqual(recorded, want)
+}
+
+// placement is where the database is, once it is provisioned.
+func placement(run *reconciliation) *v1alpha1.TenantDatabaseStatus {
+	spec, server, credentials := run.tenant().Spec.Database, run.inputs.Server, run.credentials
 	placed := &v1alpha1.TenantDatabaseStatus{
-		Server:                  in.Server.Name,
+		Server:                  server.Name,
 		Isolation:               spec.Isolation,
-		Name:                    name,
-		Host:                    in.Server.Spec.Host,
+		Name:                    databaseName(run.tenant(), run.database),
+		Host:                    server.Spec.Host,
 		ConnectionLimit:         spec.ConnectionLimit,
 		SecretName:              spec.Credentials.SecretName,
 		Extensions:              spec.Extensions,
 		TempFileLimit:           spec.TempFileLimit,
 		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
-		CredentialsRevision:     hex.EncodeToString(revision[:8]),
+		CredentialsRevision:     revision(credentials.Password),
+		Login:                   run.inputs.Login.Username,
+		RotatedAt:               timeOrNil(credentials.RotatedAt),
+		NextRotation:            timeOrNil(run.rotation.DueAt(credentials)),
+		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
+		RotationRequest:         credentials.Request,
 	}
 	if spec.SharedTables == v1alpha1.SharedTablesManage {
 		placed.SharedTables = spec.SharedTables
@@ -79,32 +103,44 @@ func placement(in desired.Inputs, name string) *v1alpha1.TenantDatabaseStatus {
 
 // converge observes, plans and acts until the server has what the tenant wants.
 func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) error {
-	want := desiredDatabase(run.inputs)
-	return r.execute(ctx, run.connection, want.UID, want.Name(), func(observed database.Observed) ([]database.Action, error) {
+	uid := string(run.tenant().UID)
+	name := databaseName(run.tenant(), run.database)
+	return r.execute(ctx, run.connection, uid, name, func(observed database.Observed) ([]database.Action, error) {
 		if run.database != nil && observed.Registration == nil {
 			return nil, databaseLost(run.database)
 		}
-		return database.Plan(want, observed)
+		run.memberships = &observed.Memberships
+		if err := r.checkLogin(ctx, run, observed); err != nil {
+			return nil, err
+		}
+		actions, err := database.Plan(run.wanted(), observed)
+		run.acted = run.acted || len(actions) > 0
+		return actions, err
 	})
 }
 
-func desiredDatabase(in desired.Inputs) database.Desired {
-	spec := in.Tenant.Spec.Database
+// wanted is what the tenant wants on the server.
+func (run *reconciliation) wanted() database.Desired {
+	spec, credentials := run.tenant().Spec.Database, run.credentials
 	want := database.Desired{
-		UID:              string(in.Tenant.UID),
-		Tenant:           in.Tenant.Name,
+		UID:              string(run.tenant().UID),
+		Tenant:           run.tenant().Name,
 		Isolation:        database.Isolation(spec.Isolation),
 		ManagesTables:    spec.SharedTables == v1alpha1.SharedTablesManage,
 		ConnectionLimit:  spec.ConnectionLimit,
-		Password:         database.Sensitive(in.Login.Password),
-		Adopt:            spec.Adopt,
 		Extensions:       spec.Extensions,
 		StatementTimeout: time.Duration(spec.StatementTimeoutSeconds) * time.Second,
+		Active:           credentials.Active,
+		Password:         credentials.Password,
+		NextPassword:     credentials.Next,
+		FormerUntil:      credentials.FormerUntil,
+		Now:              run.now,
+		Adopt:            spec.Adopt,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())
 	}
-	if capacity := in.Server.Spec.Capacity; capacity != nil {
+	if capacity := run.inputs.Server.Spec.Capacity; capacity != nil {
 		want.Capacity = capacity.Tenants
 	}
 	return want
@@ -173,7 +209,8 @@ func ignoreMissingConnection(err error) error {
 
 // usable is how to reach a server, or why it can't be used now. Extensions that the tenant has already
 // are no longer asked about.
-func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase, recorded *v1alpha1.TenantDatabaseStatus) (database.Server, error) {
+func (r *TenantReconciler) usable(run *reconciliation, server *v1alpha1.DatabaseServer) (database.Server, error) {
+	wanted, recorded := run.tenant().Spec.Database, run.database
 	if !slices.Contains(server.Spec.Isolations, wanted.Isolation) {
 		return database.Server{}, &problemError{Problem: status.Problem{
 			Reason:  v1alpha1.ReasonIsolationNotOffered,
@@ -189,6 +226,9 @@ func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, wanted *v1alp
 				Stalled: true,
 			}}
 		}
+	}
+	if err := closed(run, server); err != nil {
+		return database.Server{}, err
 	}
 	return r.reachable(server)
 }

@@ -3,19 +3,15 @@ package controller
 import (
 	"context"
 	"errors"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/membership"
-	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -32,6 +28,18 @@ type reconciliation struct {
 	database *v1alpha1.TenantDatabaseStatus
 	// foreignHostnames say which of the tenant's hostnames another tenant has, and who.
 	foreignHostnames []string
+	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
+	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
+	credentials database.Credentials
+	unverified  *database.Credentials
+	rotation    database.Rotation
+	// now is when the pass began, in the seconds that objects hold.
+	now time.Time
+	// memberships are what the server has of those that the operator has not made; nil if it was not
+	// asked.
+	memberships *[]database.Membership
+	// acted says that the server was changed.
+	acted bool
 	// retry is the most eager of what the problems ask for; err explains withBackoff.
 	retry retry
 	err   error
@@ -114,6 +122,7 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*
 		problems: map[string]status.Problem{},
 		database: r.placements.of(tenant),
 		withheld: sets.New[string](),
+		now:      time.Now().Truncate(time.Second),
 	}
 	var err error
 	if run.members, err = r.members(ctx, tenant); err != nil {
@@ -136,54 +145,21 @@ func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation
 	if spec == nil {
 		return nil
 	}
-	server := &v1alpha1.DatabaseServer{}
-	err := r.Get(ctx, types.NamespacedName{Name: spec.ServerRef.Name}, server)
+	server, err := r.findServer(ctx, run)
 	switch {
-	case apierrors.IsNotFound(err):
-		run.unusable = serverNotFound(spec.ServerRef.Name)
-		return nil
-	case err != nil:
+	case server == nil || err != nil:
 		return err
 	case server.Status.ObservedGeneration < 0:
 		// Addresses and authorities are missing, and a tenant that had them must not lose them.
 		run.unusable = errNotConnected
 		return nil
 	}
-	password, err := r.password(ctx, tenant)
-	if err != nil {
-		return err
+	if run.database == nil {
+		r.Occupancy.expect(server.Name, tenant.UID)
 	}
-	name := databaseName(tenant, run.database)
 	run.inputs.Server = server
-	run.connection, run.unusable = r.usable(server, spec, run.database)
-	run.inputs.Login = &desired.Login{Database: connectTo(tenant, run.database, name), Username: database.Logins(name)[0], Password: password}
-	return nil
-}
-
-// password is the one in the tenant's Secret. Where there is none yet it is a new one, which counts
-// from the moment the Secret is written.
-func (r *TenantReconciler) password(ctx context.Context, tenant *v1alpha1.Tenant) (string, error) {
-	names := []string{tenant.Spec.Database.Credentials.SecretName}
-	if recorded := r.placements.of(tenant); recorded != nil && recorded.SecretName != names[0] {
-		names = append(names, recorded.SecretName)
-	}
-	for _, name := range names {
-		key := types.NamespacedName{Namespace: tenant.Name, Name: name}
-		secret := &corev1.Secret{}
-		err := r.Get(ctx, key, secret)
-		if apierrors.IsNotFound(err) && len(naming.DatabaseServers(tenant.Finalizers)) > 0 {
-			// The cache sees managed objects only, and somebody may have taken the label off.
-			err = r.Live.Get(ctx, key, secret)
-		}
-		if client.IgnoreNotFound(err) != nil {
-			return "", err
-		}
-		password := string(secret.Data[desired.SecretKeyPassword])
-		if metav1.IsControlledBy(secret, tenant) && database.IsGenerated(password) {
-			return password, nil
-		}
-	}
-	return database.GeneratePassword(), nil
+	run.connection, run.unusable = r.usable(run, server)
+	return r.loadCredentials(ctx, run)
 }
 
 // databaseName is the name that the database has, or will have.

@@ -29,7 +29,8 @@ import (
 func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
-		Tenant: tenant, Problems: run.problems, Database: run.database, Namespaces: run.members.List(), Now: time.Now(),
+		Tenant: tenant, Problems: run.problems, Database: run.database, Memberships: run.memberships,
+		Namespaces: run.members.List(), Now: time.Now(),
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}
@@ -73,13 +74,21 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, obse
 	if run.err != nil {
 		return ctrl.Result{}, run.err
 	}
-	if run.retry == later && (wait == 0 || wait > retryLater) {
-		wait = retryLater
+	if run.retry == later {
+		wait = sooner(wait, retryLater)
 	}
-	if run.bustling && (wait == 0 || wait > quietTime) {
-		wait = quietTime
+	if run.bustling {
+		wait = sooner(wait, quietTime)
 	}
-	return ctrl.Result{RequeueAfter: wait}, nil
+	return ctrl.Result{RequeueAfter: sooner(wait, run.nextLook())}, nil
+}
+
+// sooner is the shorter one of two times to wait, where zero means that nobody waits.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // writeStatus writes a status that differs from what the tenant has, and tells of transitions by

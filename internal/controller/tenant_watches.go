@@ -33,15 +33,21 @@ const (
 	indexServer = "databaseServer"
 	// indexWaiting finds those of them that can't get on until the server can.
 	indexWaiting = "waitingForDatabaseServer"
+	// indexPlaced finds the tenants that have, or may have, something on a DatabaseServer.
+	indexPlaced = "placedOnDatabaseServer"
+
+	// anyServer stands in indexWaiting for all servers: a tenant waits for one to be chosen.
+	anyServer = "*"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager registers the controller, and what makes it look at which tenant. connected
-// tells of servers that the operator has just logged in to.
-func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-chan event.GenericEvent) error {
+// tells of servers that the operator has just logged in to, drifted of tenants whose databases want a
+// closer look.
+func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, drifted <-chan event.GenericEvent) error {
 	for name, values := range map[string]func(*v1alpha1.Tenant) []string{
-		indexServer: serversOf, indexWaiting: serversWaitedFor,
+		indexServer: serversOf, indexWaiting: serversWaitedFor, indexPlaced: serversPlacedOn,
 		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
 	} {
 		extract := func(object client.Object) []string { return values(object.(*v1alpha1.Tenant)) }
@@ -72,7 +78,8 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-ch
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
-		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor)))
+		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor))).
+		WatchesRawSource(source.Channel(drifted, handler.EnqueueRequestsFromMapFunc(byName)))
 	for _, kind := range ownedKinds() {
 		controller = controller.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
@@ -84,10 +91,15 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-ch
 // serversOf are the DatabaseServers that a tenant has, or is to have, something on.
 func serversOf(tenant *v1alpha1.Tenant) []string {
 	servers := naming.DatabaseServers(tenant.Finalizers)
-	if spec := tenant.Spec.Database; spec != nil && !slices.Contains(servers, spec.ServerRef.Name) {
+	if spec := tenant.Spec.Database; spec != nil && spec.ServerRef.Name != "" && !slices.Contains(servers, spec.ServerRef.Name) {
 		servers = append(servers, spec.ServerRef.Name)
 	}
 	return servers
+}
+
+// serversPlacedOn are the DatabaseServers that a tenant has, or may have, something on.
+func serversPlacedOn(tenant *v1alpha1.Tenant) []string {
+	return naming.DatabaseServers(tenant.Finalizers)
 }
 
 // serversWaitedFor are the same for a tenant whose database isn't known to be as its present spec
@@ -97,7 +109,11 @@ func serversWaitedFor(tenant *v1alpha1.Tenant) []string {
 	if tenant.DeletionTimestamp.IsZero() && ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation {
 		return nil
 	}
-	return serversOf(tenant)
+	servers := serversOf(tenant)
+	if spec := tenant.Spec.Database; spec != nil && spec.ServerSelector != nil && tenant.Status.Database == nil {
+		servers = append(servers, anyServer)
+	}
+	return servers
 }
 
 // tenantNews leaves out the operator's own writes. A periodic resync, by which the same object
@@ -193,6 +209,11 @@ func inTrouble(object client.Object) string {
 	return reason
 }
 
+// byName: what drifted tells of has the tenant's name.
+func byName(_ context.Context, object client.Object) []reconcile.Request {
+	return requestsFor([]string{object.GetName()})
+}
+
 // byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
 // tenant's primary namespace has the tenant's name, and so does one that is in its way.
 func byNamespaceOwners(_ context.Context, object client.Object) []reconcile.Request {
@@ -253,6 +274,7 @@ func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEven
 	case was.Generation != is.Generation || readyStatus(was) != readyStatus(is) ||
 		!slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle:
 		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
+		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 	default:
 		enqueue(ctx, q, r.waitingFor(ctx, is))
 	}
@@ -268,10 +290,11 @@ func readyStatus(server *v1alpha1.DatabaseServer) metav1.ConditionStatus {
 
 func (r *TenantReconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
 	enqueue(ctx, q, r.tenantsBy(ctx, indexServer, e.Object.GetName()))
+	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 }
 
 func (r *TenantReconciler) waitingFor(ctx context.Context, server client.Object) []reconcile.Request {
-	return r.tenantsBy(ctx, indexWaiting, server.GetName())
+	return append(r.tenantsBy(ctx, indexWaiting, server.GetName()), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }
 
 func (r *TenantReconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {

@@ -41,8 +41,8 @@ func Name(uid string) string {
 	return "t_" + strings.ToLower(base32.StdEncoding.EncodeToString(digest[:]))[:nameDigestLength]
 }
 
-// Logins returns the two roles by which a tenant whose database has this name logs in. The first
-// is the active one: it has the password. The second stands by.
+// Logins returns the two roles by which a tenant whose database has this name logs in. They take
+// turns: one is active, the other stands by, or is the former one that still takes sessions.
 func Logins(name string) [2]string {
 	return [2]string{name + "_0", name + "_1"}
 }

@@ -104,9 +104,17 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 		actions = append(actions, RestrictRole{Role: o.Name})
 	}
 	actions = append(actions, mode.join(d, o)...)
-	logins, roles := Logins(o.Name), loginRoles{owner: o.Name, session: mode.sessionRole(d, o)}
-	actions = append(actions, planActiveLogin(d, roles, logins[0], o.Logins[0])...)
-	actions = append(actions, planStandbyLogin(roles, logins[1], o.Logins[1])...)
+	roles := loginRoles{owner: o.Name, session: mode.sessionRole(d, o)}
+	for i, login := range Logins(o.Name) {
+		switch {
+		case i == d.Active:
+			actions = append(actions, planLogin(d, roles, login, d.Password, o.Logins[i])...)
+		case d.NextPassword != "" || d.Now.Before(d.FormerUntil):
+			actions = append(actions, planLogin(d, roles, login, d.NextPassword, o.Logins[i])...)
+		default:
+			actions = append(actions, planDisabledLogin(roles, login, o.Logins[i])...)
+		}
+	}
 	return append(actions, planSettings(d, o)...)
 }
 
@@ -118,21 +126,22 @@ type loginRoles struct {
 	session string
 }
 
-func planActiveLogin(d Desired, roles loginRoles, login string, role *Role) []Action {
+// planLogin lets a login in by the password. Without one it leaves both as they are.
+func planLogin(d Desired, roles loginRoles, login string, password Sensitive, role *Role) []Action {
 	if role == nil {
 		return []Action{
-			CreateLogin{Login: login, Owner: roles.owner, ConnectionLimit: d.ConnectionLimit, Password: d.Password},
+			CreateLogin{Login: login, Owner: roles.owner, ConnectionLimit: d.ConnectionLimit, Password: password},
 			SetLoginRole{Login: login, Role: roles.session},
 		}
 	}
 	actions := planMembership(roles, login, role)
-	if !role.CanLogin || role.ConnectionLimit != d.ConnectionLimit || !Matches(string(role.Verifier), string(d.Password)) {
-		actions = append(actions, EnableLogin{Login: login, ConnectionLimit: d.ConnectionLimit, Password: d.Password})
+	if password != "" && (!role.CanLogin || role.ConnectionLimit != d.ConnectionLimit || !Matches(string(role.Verifier), string(password))) {
+		actions = append(actions, EnableLogin{Login: login, ConnectionLimit: d.ConnectionLimit, Password: password})
 	}
 	return actions
 }
 
-func planStandbyLogin(roles loginRoles, login string, role *Role) []Action {
+func planDisabledLogin(roles loginRoles, login string, role *Role) []Action {
 	if role == nil {
 		return []Action{
 			CreateLogin{Login: login, Owner: roles.owner, ConnectionLimit: -1},
@@ -140,7 +149,7 @@ func planStandbyLogin(roles loginRoles, login string, role *Role) []Action {
 		}
 	}
 	actions := planMembership(roles, login, role)
-	if role.CanLogin {
+	if role.CanLogin || role.Verifier != "" {
 		actions = append(actions, DisableLogin{Login: login})
 	}
 	return actions

@@ -51,8 +51,18 @@ type Desired struct {
 	// StatementTimeout is how long a statement may take, unless the session sets another time;
 	// zero means any time.
 	StatementTimeout time.Duration
-	// Password is the password of the active login.
+	// Active says which of [Logins] is the active one.
+	Active int
+	// Password is the password of the active login; empty when nobody knows it any more, which
+	// leaves the login as it is.
 	Password Sensitive
+	// NextPassword is the password of the other login while a rotation is under way. Empty means
+	// that the other login is the former one until FormerUntil, and disabled from then on.
+	NextPassword Sensitive
+	// FormerUntil is until when the former login stays as it is.
+	FormerUntil time.Time
+	// Now is the present time.
+	Now time.Time
 	// Adopt is the name of a retained database to take over; empty means a new database.
 	Adopt string
 	// Capacity is how many tenants the server takes; nil means any number.
@@ -82,6 +92,9 @@ type Observed struct {
 	Database *Database
 	// Shared are the databases that tenants of these isolations share, those that there are.
 	Shared map[Isolation]Shared
+	// Memberships are those of the roles above in others, and of others in them, that the operator has
+	// not made.
+	Memberships []Membership
 }
 
 // Shared is what a database that tenants share has for a tenant.
@@ -95,6 +108,14 @@ type Shared struct {
 	// Placed is a note in the registry about the database as it is now. Of IsolationSchema: the
 	// schema Name is in it. Of IsolationRow: the tenant is, or was until just now, a manager.
 	Placed bool
+}
+
+// Membership says that a role may act as another one.
+type Membership struct {
+	// Role is the role that Member may act as.
+	Role string
+	// Member is a member of Role.
+	Member string
 }
 
 // RegistrationState says whether a registered name is in use.

@@ -3,6 +3,8 @@
 package desired
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -57,8 +59,14 @@ type Login struct {
 	Database string
 	// Username is the name of the login role.
 	Username string
-	// Password is the password of the login role.
+	// Password is the password of the login role; empty when nobody knows it any more.
 	Password string
+	// NextPassword is the password of the login role that is to follow; empty for none.
+	NextPassword string
+	// RotatedAt is when the password was made.
+	RotatedAt time.Time
+	// RotationRequest is the request for a new password that this one came after; empty for none.
+	RotationRequest string
 }
 
 // Object is a Kubernetes object.

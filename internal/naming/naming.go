@@ -38,6 +38,11 @@ const (
 	// app gets its environment from, and so restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
 
+	// AnnotationRotatedAt is on the Secret with a tenant's login: when its password was made. Beside it
+	// stands AnnotationRotateCredentials of package v1alpha1, with the request that the password came
+	// after.
+	AnnotationRotatedAt = "tenantry.dev/rotated-at"
+
 	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one, so that an
 	// older one that comes in later doesn't push it over the limit.
 	AnnotationUsable = "tenantry.dev/usable"
@@ -47,6 +52,9 @@ const (
 
 	// FinalizerTenant stays on a Tenant as long as its namespaces may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
+
+	// FinalizerServer stays on a DatabaseServer as long as tenants may have something on it.
+	FinalizerServer = "tenantry.dev/tenants"
 
 	// finalizerDatabasePrefix and a server's name make the finalizer that stays on a Tenant as long
 	// as anything of it may be on that server. It is thus also the record of where the tenant's

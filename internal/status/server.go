@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -25,6 +26,8 @@ type ServerObservation struct {
 	Addresses []string
 	// CABundle are the authorities that may have signed the server's certificate.
 	CABundle string
+	// Users is the number of tenants whose databases are, or may be, on a server that is being deleted.
+	Users int
 	// Now is the time of the observation.
 	Now time.Time
 }
@@ -35,10 +38,12 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result := *o.Server.Status.DeepCopy()
 	result.ObservedGeneration = o.Server.Generation
 	result.Addresses = o.Addresses
+	blockDeletion(&result.Conditions, o)
 	if o.Problem != nil {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, o.Problem.state())
 		return result
 	}
+	tellOfSuperusers(&result.Conditions, o)
 	result.CABundle = o.CABundle
 	result.Version = o.Answer.Version
 	result.Tenants = new(int32(o.Answer.Tenants))
@@ -50,11 +55,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 		})
 	}
 	result.UnprotectedTables, result.Unprotected = unprotected(o)
-	message := "The server answers and is prepared for tenants."
-	if o.Sharing.UnprotectedTotal > 0 {
-		message += fmt.Sprintf(" Tables of the isolation Row that are not kept apart by tenant: %d; status.unprotected says what to do.", o.Sharing.UnprotectedTotal)
-	}
-	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("%s", message))
+	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("%s", answering(o)))
 	return result
 }
 
@@ -68,4 +69,39 @@ func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
 		tables = append(tables, v1alpha1.UnprotectedTable{Name: table.Name, Problem: table.Problem})
 	}
 	return new(int32(o.Sharing.UnprotectedTotal)), tables
+}
+
+// answering says how a server is that can be used.
+func answering(o ServerObservation) string {
+	message := standing(o)
+	if o.Sharing.UnprotectedTotal > 0 {
+		message += fmt.Sprintf(" Tables of the isolation Row that are not kept apart by tenant: %d; status.unprotected says what to do.", o.Sharing.UnprotectedTotal)
+	}
+	return message
+}
+
+func standing(o ServerObservation) string {
+	switch {
+	case o.Users > 0:
+		return "The server answers. " + waitsForUsers(o)
+	case o.Server.Spec.Unschedulable:
+		return "The server answers. It is unschedulable, so it takes no new tenants."
+	default:
+		return "The server answers and is prepared for tenants."
+	}
+}
+
+func waitsForUsers(o ServerObservation) string {
+	return fmt.Sprintf("It is deleted once no tenant has its database there any more, and %d have; delete them first.", o.Users)
+}
+
+// blockDeletion sets or removes the condition that says what the deletion of the server waits for.
+func blockDeletion(conditions *[]metav1.Condition, o ServerObservation) {
+	if o.Users == 0 {
+		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionDeletionBlocked)
+		return
+	}
+	set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionDeletionBlocked, state{
+		status: metav1.ConditionTrue, reason: v1alpha1.ReasonInUse, message: waitsForUsers(o),
+	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
+	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -27,6 +28,9 @@ type Observation struct {
 	Problems map[string]Problem
 	// Database is where the tenant's database is; nil while it has none.
 	Database *v1alpha1.TenantDatabaseStatus
+	// Memberships are what the database server has of those that the operator has not made in or of the
+	// tenant's roles; nil if it was not asked.
+	Memberships *[]database.Membership
 	// Namespaces are the tenant's namespaces; left out, there is only the primary one.
 	Namespaces []v1alpha1.TenantNamespace
 	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
@@ -118,6 +122,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 			summary = current
 		}
 	}
+	tellOfMembers(&result.Conditions, o)
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }

@@ -2,6 +2,7 @@ package builders_test
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -24,6 +25,7 @@ func TestStoredHasTheDefaultsThatTheAPIDocuments(t *testing.T) {
 		ContainerDefault(corev1.ResourceCPU, "500m").ContainerDefault(corev1.ResourceMemory, "256Mi").
 		ContainerDefaultRequest(corev1.ResourceCPU, "100m").ContainerDefaultRequest(corev1.ResourceMemory, "128Mi").
 		Database("shared").ReclaimPolicy(v1alpha1.ReclaimPolicyRetain).ConnectionLimit(20).DatabaseSecret("database").
+		Rotation(0, time.Hour).
 		App("registry.example/shop:1").Replicas(1).
 		Policy(func(rules *v1alpha1.PolicyRules) {
 			rules.Enforcement = v1alpha1.PolicyEnforce

@@ -1,6 +1,8 @@
 package builders
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -169,6 +171,22 @@ func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
 // StatementTimeoutSeconds is how long a statement may take.
 func (b *TenantBuilder) StatementTimeoutSeconds(seconds int32) *TenantBuilder {
 	b.database().StatementTimeoutSeconds = seconds
+	return b
+}
+
+// DatabaseSelector asks for a database on a DatabaseServer that has this label.
+func (b *TenantBuilder) DatabaseSelector(label, value string) *TenantBuilder {
+	b.database().ServerSelector = &metav1.LabelSelector{MatchLabels: map[string]string{label: value}}
+	return b
+}
+
+// Rotation is when the password changes; zero for no schedule, and how long the former login works on.
+func (b *TenantBuilder) Rotation(interval, gracePeriod time.Duration) *TenantBuilder {
+	rotation := &b.database().Credentials.Rotation
+	rotation.Interval, rotation.GracePeriod = nil, &metav1.Duration{Duration: gracePeriod}
+	if interval > 0 {
+		rotation.Interval = &metav1.Duration{Duration: interval}
+	}
 	return b
 }
 

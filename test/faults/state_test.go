@@ -104,10 +104,10 @@ func objectsOf(ctx context.Context, tenant *v1alpha1.Tenant, neutral *strings.Re
 // themselves.
 var changing = [][]string{
 	{"metadata", "uid"}, {"metadata", "resourceVersion"}, {"metadata", "creationTimestamp"}, {"metadata", "managedFields"},
-	{"metadata", "annotations", "tenantry.dev/applied"},
+	{"metadata", "annotations", "tenantry.dev/applied"}, {"metadata", "annotations", naming.AnnotationRotatedAt},
 	{"spec", "template", "metadata", "annotations", naming.AnnotationSettings},
 	{"spec", "clusterIP"}, {"spec", "clusterIPs"},
-	{"status", "usage"}, {"status", "database", "credentialsRevision"},
+	{"status", "usage"}, {"status", "database", "credentialsRevision"}, {"status", "database", "rotatedAt"},
 }
 
 // describe is an object in neutral words. The generation and the Deployment's revision are among

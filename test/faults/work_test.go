@@ -22,6 +22,8 @@ import (
 const (
 	// otherLimit differs from the default of spec.database.connectionLimit.
 	otherLimit = 7
+	// request asks for a new password.
+	request = "leaked"
 	// hold is a finalizer that keeps a namespace there until it is taken off.
 	hold = "faults.test/hold"
 )
@@ -52,6 +54,25 @@ var change = work{
 		Expect(found.Database).To(ConsistOf(slices.Concat(provisioned, []any{orders})))
 		Expect(found.Database).To(ContainElements(
 			HavePrefix("role: DATABASE_0 limit 7, login t"), HavePrefix("database: DATABASE of tenantry_owner limit 7, open t")))
+		expectLogin(ctx, tenant)
+	},
+}
+
+// rotation ends with the second login, and nothing is left of the first one or of a third password.
+var rotation = work{
+	name: "rotates a password", tenant: func(name string) *builders.TenantBuilder { return whole(name).Rotation(0, 0) },
+	prepare: fill, start: requestRotation, replaces: true,
+	done: func(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
+		found := &v1alpha1.Tenant{}
+		err := env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), found)
+		at := found.Status.Database
+		return err == nil && at != nil && at.RotationRequest == request && at.FormerLoginUntil == nil &&
+			apimeta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReady), err
+	},
+	check: func(ctx context.Context, tenant *v1alpha1.Tenant, found state) {
+		GinkgoHelper()
+		Expect(found.Database).To(ContainElements(orders,
+			HavePrefix("role: DATABASE_0 limit 20, login f, password f"), HavePrefix("role: DATABASE_1 limit 20, login t, password t")))
 		expectLogin(ctx, tenant)
 	},
 }
@@ -136,6 +157,13 @@ func remove(ctx context.Context, tenant *v1alpha1.Tenant) {
 func changeConnectionLimit(ctx context.Context, tenant *v1alpha1.Tenant) {
 	GinkgoHelper()
 	Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Database.ConnectionLimit = otherLimit })).Should(Succeed())
+}
+
+func requestRotation(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	Eventually(ctx, komega.Update(tenant, func() {
+		tenant.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: request}
+	})).Should(Succeed())
 }
 
 // fill creates tenants, waits until they are Ready, and puts data into their databases.

@@ -126,6 +126,38 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 		Eventually(ctx, limits).Should(Equal("-1 0"))
 	}, SpecTimeout(specTimeout))
 
+	DescribeTable("gives a tenant another login when its password changes, by which it finds its data as before",
+		func(ctx SpecContext, begin *builders.TenantBuilder) {
+			tenant := applyReady(ctx, begin.Rotation(0, 0))
+			write(ctx, tenant, "CREATE TABLE words_of_mine AS SELECT 'first' AS word")
+			requestRotation(ctx, tenant, "leaked")
+			rotated(ctx, tenant, tenant.Status.Database.Login)
+			write(ctx, tenant, "INSERT INTO words_of_mine VALUES ('second'); DROP TABLE words_of_mine")
+			Eventually(ctx, func() ([]string, error) {
+				return environment.Query[string](ctx, machine, "postgres",
+					"SELECT rolname FROM pg_authid WHERE rolcanlogin AND starts_with(rolname, $1)", tenant.Status.Database.Name)
+			}).Should(ConsistOf(tenant.Status.Database.Login))
+			Expect(tenant).To(lack(v1alpha1.ConditionUnexpectedAccess))
+		},
+		Entry("of its schema", with("rotating-schema", v1alpha1.DatabaseIsolationSchema)),
+		Entry("of the tables that all share", with("rotating-vendor", v1alpha1.DatabaseIsolationRow).ManagesTables()),
+	)
+
+	It("takes a tenant that was locked out by hand in again, and tells of one that was let in elsewhere", func(ctx SpecContext) {
+		tenant := applyReady(ctx, with("locked-out", v1alpha1.DatabaseIsolationSchema))
+		name := tenant.Status.Database.Name
+		Eventually(ctx, func() ([]string, error) {
+			return environment.Query[string](ctx, machine, "postgres", "SELECT digest FROM tenantry.tenants WHERE name = $1 AND digest IS NOT NULL", name)
+		}).Should(HaveLen(1))
+		Expect(environment.Exec(ctx, machine, "postgres", "REVOKE tenantry_schema FROM "+name)).To(Succeed())
+		Eventually(ctx, func() error { return ping(ctx, tenant) }).Should(Succeed())
+		Expect(environment.Exec(ctx, machine, "postgres", "GRANT tenantry_row_owner TO "+name)).To(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(And(beReady(), haveCondition(v1alpha1.ConditionUnexpectedAccess, "True",
+			v1alpha1.ReasonUnexpectedMember, name+" may act as tenantry_row_owner.", "REVOKE tenantry_row_owner FROM "+name)))
+		Expect(environment.Exec(ctx, machine, "postgres", "REVOKE tenantry_row_owner FROM "+name)).To(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(lack(v1alpha1.ConditionUnexpectedAccess))
+	}, SpecTimeout(specTimeout))
+
 	It("does not change the isolation of a tenant in place", func(ctx SpecContext) {
 		tenant := applyReady(ctx, with("settled-schema", v1alpha1.DatabaseIsolationSchema))
 		tenant.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase

@@ -25,9 +25,9 @@ const (
 	sqlstateUndefinedSchema       = "3F000"
 	sqlstateUniqueViolation       = "23505"
 	sqlstateInsufficientPrivilege = "42501"
+	sqlstateUndefinedColumn       = "42703"
 	sqlstateUndefinedObject       = "42704"
 	sqlstateDuplicateObject       = "42710"
-	sqlstateUndefinedColumn       = "42703"
 	sqlstateUndefinedTable        = "42P01"
 	sqlstateDuplicateDatabase     = "42P04"
 	sqlstateDiskFull              = "53100"
@@ -150,7 +150,7 @@ func (s *server) unsuitable(err error, format string, args ...any) error {
 	return &database.UnsuitableServerError{Server: s.address.Name, Problem: fmt.Sprintf(format, args...), Err: cause(err)}
 }
 
-// notHardened reports whether the registry is missing, or of an earlier version of the operator.
+// notHardened reports whether the registry, or a part of it, is missing.
 func notHardened(err error) bool {
 	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedColumn) || hasCode(err, sqlstateUndefinedSchema)
 }

@@ -43,7 +43,14 @@ SELECT json_build_object(
 		FROM (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner)
 			JOIN pg_database ON datname = shared.name AND pg_get_userbyid(datdba) = '` + database.PlatformOwner + `'
 			LEFT JOIN pg_roles AS guests ON guests.rolname = shared.name
-			LEFT JOIN pg_roles AS tables ON tables.rolname = shared.owner))
+			LEFT JOIN pg_roles AS tables ON tables.rolname = shared.owner),
+	'Memberships', (SELECT json_agg(json_build_object('Role', role, 'Member', member) ORDER BY role, member)
+		FROM (SELECT DISTINCT pg_get_userbyid(roleid)::text AS role, pg_get_userbyid(member)::text AS member
+			FROM pg_auth_members JOIN pg_authid ON pg_authid.oid IN (roleid, member)
+			WHERE rolname IN (target.name, target.name || '_0', target.name || '_1')) AS membership
+		WHERE NOT (role = target.name::text AND member IN (target.name || '_0', target.name || '_1'))
+			AND NOT (member = target.name::text AND EXISTS (SELECT FROM tenantry.tenants JOIN (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner) USING (isolation)
+				WHERE tenants.name = target.name::text AND role IN (shared.name, shared.owner)))))
 FROM target`
 
 var sharedDatabases = fmt.Sprintf("('%s', '%s', ''), ('%s', '%s', '%s')",

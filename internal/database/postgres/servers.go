@@ -108,6 +108,20 @@ func (s *Servers) Share(ctx context.Context, address database.Server, sharing da
 	return status, err
 }
 
+// Accept notes that tenants are as they should be, by what Probe said about them. Probe tells of them
+// again when they have changed since.
+func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []database.Drift) error {
+	if len(drifts) == 0 {
+		return nil
+	}
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer server.users.Done()
+	return server.read(ctx, func(ctx context.Context, conn *conn) error { return accept(ctx, conn, drifts) })
+}
+
 // Observe returns what the server has for the tenant with the UID, under its registered name or
 // else under the given one, in one round trip. Besides the errors of Probe it has none that a
 // tenant could do anything about.
