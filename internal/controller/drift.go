@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/tenantry/tenantry/internal/database"
 )
@@ -17,27 +18,40 @@ type Drift struct {
 
 // drift is what a server has for a tenant, and whether that was found to be as it should be.
 type drift struct {
-	digest string
-	sound  bool
+	server, tenant string
+	digest         string
+	sound          bool
+	// back says that the server has again what was accepted before. What was found out about the
+	// tenant in between is no longer true.
+	back bool
 }
 
-// sort parts the tenants that have changed into those to accept as they are, since they were looked at
-// and have not changed again, and those to look at.
-func (d *Drift) sort(drifts []database.Drift) (accepted, suspicious []database.Drift) {
+// sort takes what a server says and parts the tenants into those to accept as they are, since they
+// were looked at and have not changed again, and those to look at.
+func (d *Drift) sort(server string, drifts []database.Drift) (accepted, suspicious []database.Drift) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if d.tenants == nil {
 		d.tenants = map[types.UID]drift{}
 	}
+	changed := sets.New[types.UID]()
 	for _, found := range drifts {
 		uid := types.UID(found.UID)
-		if d.tenants[uid] == (drift{found.Digest, true}) {
+		changed.Insert(uid)
+		if known := d.tenants[uid]; known.sound && known.digest == found.Digest {
 			delete(d.tenants, uid)
 			accepted = append(accepted, found)
 			continue
 		}
-		d.tenants[uid] = drift{digest: found.Digest}
+		d.tenants[uid] = drift{server: server, tenant: found.Tenant, digest: found.Digest}
 		suspicious = append(suspicious, found)
+	}
+	for uid, known := range d.tenants {
+		if known.server == server && !changed.Has(uid) {
+			known.back, known.sound = true, false
+			d.tenants[uid] = known
+			suspicious = append(suspicious, database.Drift{UID: string(uid), Tenant: known.tenant})
+		}
 	}
 	return accepted, suspicious
 }
@@ -55,11 +69,13 @@ func (d *Drift) wants(tenant types.UID) bool {
 func (d *Drift) looked(tenant types.UID, sound bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	found, ok := d.tenants[tenant]
+	known, ok := d.tenants[tenant]
 	switch {
-	case ok && sound:
-		d.tenants[tenant] = drift{found.digest, true}
-	case ok:
+	case !ok:
+	case sound && !known.back:
+		known.sound = true
+		d.tenants[tenant] = known
+	default:
 		delete(d.tenants, tenant)
 	}
 }

@@ -9,7 +9,7 @@ import (
 func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 	var drift Drift
 	says := func(digest string) (accepted, suspicious int) {
-		yes, no := drift.sort([]database.Drift{{UID: "acme", Digest: digest}})
+		yes, no := drift.sort("shared", []database.Drift{{UID: "acme", Digest: digest}})
 		return len(yes), len(no)
 	}
 	if drift.wants("acme") {
@@ -39,5 +39,22 @@ func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 	drift.drop("acme")
 	if drift.wants("acme") {
 		t.Error("a tenant that is gone wants a look")
+	}
+}
+
+func TestATenantThatIsAgainAsItWasAcceptedIsLookedAtOnceMore(t *testing.T) {
+	var drift Drift
+	drift.sort("shared", []database.Drift{{UID: "acme", Tenant: "acme", Digest: "1"}})
+	drift.looked("acme", true)
+	if _, suspicious := drift.sort("another", nil); len(suspicious) > 0 {
+		t.Errorf("what another server says leads to a look at %v", suspicious)
+	}
+	_, suspicious := drift.sort("shared", nil)
+	if len(suspicious) != 1 || suspicious[0].Tenant != "acme" || !drift.wants("acme") {
+		t.Fatalf("it leads to a look at %v", suspicious)
+	}
+	drift.looked("acme", true)
+	if _, suspicious := drift.sort("shared", nil); len(suspicious) > 0 || drift.wants("acme") {
+		t.Errorf("after that it leads to a look at %v", suspicious)
 	}
 }
