@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
@@ -138,6 +139,19 @@ var _ = Describe("In a tenant's namespace", func() {
 		claim := claim("acme", "")
 		Expect(alice.Create(ctx, claim, client.DryRunAll)).To(Succeed())
 		Expect(claim.Object["spec"]).To(HaveKeyWithValue("storageClassName", "fast"))
+	}, SpecTimeout(specTimeout))
+
+	It("a claim of a volume of its choice is refused to the controllers that make claims of templates, too", func(ctx SpecContext) {
+		for _, controller := range []string{"statefulset-controller", "ephemeral-volume-controller"} {
+			who := as("system:serviceaccount:kube-system:" + controller)
+			Expect(try(ctx, who, claim("plain", "volumeName: theirs"))).To(refuse("spec.volumeName is theirs"))
+			Expect(try(ctx, who, claim("plain", ""))).To(Succeed())
+		}
+		bound := claim("plain", "storageClassName: none")
+		Expect(alice.Create(ctx, bound)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, bound) })
+		Expect(unstructured.SetNestedField(bound.Object, "found", "spec", "volumeName")).To(Succeed())
+		Expect(as("system:serviceaccount:kube-system:persistent-volume-binder").Update(ctx, bound)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
 	It("a ServiceAccount gives its token to those who ask for it", func(ctx SpecContext) {
