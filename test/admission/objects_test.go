@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
@@ -40,6 +41,11 @@ func roleBinding(subject string) client.Object {
 		roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, subjects: [%s]}`, subject))
 }
 
+func networkPolicy(rules string) client.Object {
+	return object(fmt.Sprintf(`{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: acme, generateName: policy-},
+		spec: {podSelector: {}, %s}}`, rules))
+}
+
 var _ = Describe("In a tenant's namespace", func() {
 	DescribeTable("is let through", func(ctx SpecContext, object client.Object) {
 		Expect(try(ctx, who(object), object)).To(Succeed())
@@ -66,6 +72,11 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a RoleBinding to people", roleBinding("{kind: Group, name: friends, apiGroup: rbac.authorization.k8s.io}")),
 		Entry("a RoleBinding to a ServiceAccount", roleBinding("{kind: ServiceAccount, name: app, namespace: acme}")),
 		Entry("a RoleBinding to all its ServiceAccounts", roleBinding("{kind: Group, name: 'system:serviceaccounts:acme', apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a NetworkPolicy that lets in", networkPolicy("ingress: [{}]")),
+		Entry("a NetworkPolicy to other pods", networkPolicy("egress: [{to: [{namespaceSelector: {}}]}]")),
+		Entry("a NetworkPolicy to some addresses", networkPolicy("egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}, {ipBlock: {cidr: '2001:db8::/32'}}]}]")),
+		Entry("a NetworkPolicy to all addresses but the cloud's own",
+			networkPolicy("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, 169.254.0.0/16]}}, {ipBlock: {cidr: '::/0', except: ['fd00::/8']}}]}]")),
 		Entry("an object that somebody else manages",
 			object(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: acme, generateName: config-, labels: {app.kubernetes.io/managed-by: Helm}}}`)),
 	)
@@ -127,6 +138,15 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a RoleBinding to all ServiceAccounts", roleBinding("{kind: Group, name: 'system:serviceaccounts', apiGroup: rbac.authorization.k8s.io}")),
 		Entry("a RoleBinding to the ServiceAccounts of a namespace that begins alike",
 			roleBinding("{kind: Group, name: 'system:serviceaccounts:acme2', apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a NetworkPolicy to everywhere", networkPolicy("egress: [{ports: [{port: 80}]}]"), `a rule of spec.egress without "to" opens the way to everything`),
+		Entry("a NetworkPolicy to all addresses", networkPolicy("egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}, {to: [{ipBlock: {cidr: 0.0.0.0/0}}]}]"),
+			"the ipBlock 0.0.0.0/0 of spec.egress opens the way to the cloud's metadata address; except 169.254.0.0/16, or ask"),
+		Entry("a NetworkPolicy to all addresses of IPv6", networkPolicy("egress: [{to: [{ipBlock: {cidr: '::/0', except: ['fd00:ec2::/32']}}]}]"),
+			"the ipBlock ::/0", "except fd00:ec2::/32, fd20:ce::/32, or ask"),
+		Entry("a NetworkPolicy to all addresses but one of the cloud's own",
+			networkPolicy("egress: [{to: [{ipBlock: {cidr: 169.0.0.0/8, except: [169.254.170.0/24]}}]}]"), "169.254.0.0/16"),
+		Entry("a NetworkPolicy to the cloud's metadata address", networkPolicy("egress: [{to: [{ipBlock: {cidr: 169.254.169.254/32}}]}]"),
+			"the ipBlock 169.254.169.254/32 of spec.egress opens the way to the cloud's metadata address; leave it out, or ask"),
 		Entry("the label of what the operator manages", object(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: acme, generateName: config-,
 			labels: {app.kubernetes.io/managed-by: tenantry}}}`), "the operator's alone"),
 	)
@@ -138,6 +158,19 @@ var _ = Describe("In a tenant's namespace", func() {
 		claim := claim("acme", "")
 		Expect(alice.Create(ctx, claim, client.DryRunAll)).To(Succeed())
 		Expect(claim.Object["spec"]).To(HaveKeyWithValue("storageClassName", "fast"))
+	}, SpecTimeout(specTimeout))
+
+	It("a claim of a volume of its choice is refused to the controllers that make claims of templates, too", func(ctx SpecContext) {
+		for _, controller := range []string{"statefulset-controller", "ephemeral-volume-controller"} {
+			who := as("system:serviceaccount:kube-system:" + controller)
+			Expect(try(ctx, who, claim("plain", "volumeName: theirs"))).To(refuse("spec.volumeName is theirs"))
+			Expect(try(ctx, who, claim("plain", ""))).To(Succeed())
+		}
+		bound := claim("plain", "storageClassName: none")
+		Expect(alice.Create(ctx, bound)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, bound) })
+		Expect(unstructured.SetNestedField(bound.Object, "found", "spec", "volumeName")).To(Succeed())
+		Expect(as("system:serviceaccount:kube-system:persistent-volume-binder").Update(ctx, bound)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
 	It("a ServiceAccount gives its token to those who ask for it", func(ctx SpecContext) {

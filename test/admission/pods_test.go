@@ -22,6 +22,18 @@ func images(field string, images ...string) string {
 	return fmt.Sprintf("%s: [%s]", field, strings.Join(containers, ", "))
 }
 
+// affinity is the part of a pod's spec about where others run, in one required term; more is more of
+// the term, in YAML's flow style.
+func affinity(kind, more string) string {
+	return fmt.Sprintf("affinity: {%s: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, %s}]}}", kind, more)
+}
+
+// preferred is affinity in a term that is preferred.
+func preferred(kind, more string) string {
+	return fmt.Sprintf("affinity: {%s: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: kubernetes.io/hostname, %s}}]}}",
+		kind, more)
+}
+
 var _ = Describe("A pod", func() {
 	DescribeTable("is let through", func(ctx SpecContext, namespace, spec string) {
 		Expect(try(ctx, alice, pod(namespace, spec))).To(Succeed())
@@ -42,6 +54,12 @@ var _ = Describe("A pod", func() {
 		Entry("with a toleration that Kubernetes gives to all", "plain",
 			"tolerations: [{key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 5}]"),
 		Entry("of the default scheduler, said so", "plain", "schedulerName: default-scheduler"),
+		Entry("that stays away from others of its namespace", "plain", affinity("podAntiAffinity", "")),
+		Entry("that says so by the namespace's name", "plain", affinity("podAntiAffinity", "namespaces: [plain]")),
+		Entry("that goes where others of the tenant are", "plain",
+			affinity("podAffinity", "namespaceSelector: {matchLabels: {tenantry.dev/tenant: plain, stage: dev}}")),
+		Entry("that chooses its node by labels", "plain", "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: "+
+			"[{weight: 1, preference: {matchExpressions: [{key: pool, operator: Exists}]}}]}}"),
 	)
 
 	DescribeTable("is refused", func(ctx SpecContext, namespace, spec string, reasons ...string) {
@@ -76,6 +94,15 @@ var _ = Describe("A pod", func() {
 		Entry("that tolerates an allowed taint of any effect", "acme", "tolerations: [{key: pool, value: spot}]"),
 		Entry("that tolerates for ever that its node is gone", "plain",
 			"tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute}]"),
+		Entry("that keeps the pods of others away", "plain", affinity("podAntiAffinity", "namespaces: [plain, acme]"),
+			"spec.affinity is about the pods of the namespace acme; leave it out, or select the tenant's own namespaces by the label tenantry.dev/tenant=plain"),
+		Entry("that keeps the pods of all away", "plain", affinity("podAntiAffinity", "namespaceSelector: {}"),
+			"spec.affinity is about the pods of namespaces by a namespaceSelector"),
+		Entry("that goes where others are", "plain", affinity("podAffinity", "namespaceSelector: {matchLabels: {tenantry.dev/tenant: acme}}")),
+		Entry("that names others beside its tenant", "plain",
+			affinity("podAffinity", "namespaces: [acme], namespaceSelector: {matchLabels: {tenantry.dev/tenant: plain}}")),
+		Entry("that would rather be where others are", "plain", preferred("podAffinity", "namespaces: [acme]"), "the namespace acme"),
+		Entry("that would rather keep the pods of others away", "plain", preferred("podAntiAffinity", "namespaces: [acme]"), "the namespace acme"),
 	)
 
 	It("can't hide what it sets by clearing the notes of who set what", func(ctx SpecContext) {
