@@ -204,7 +204,7 @@ func (r *DatabaseServerReconciler) publish(server *v1alpha1.DatabaseServer, acce
 
 // follow has those tenants looked at that have changed on the server without the operator's doing.
 func (r *DatabaseServerReconciler) follow(ctx context.Context, access database.Server, drifts []database.Drift) error {
-	accepted, suspicious := r.Drift.sort(drifts)
+	accepted, suspicious := r.Drift.sort(access.Name, drifts)
 	for _, drift := range suspicious {
 		r.Drifted <- event.GenericEvent{Object: &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: drift.Tenant}}}
 	}

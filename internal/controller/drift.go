@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/tenantry/tenantry/internal/database"
 )
@@ -15,31 +16,57 @@ type Drift struct {
 	tenants map[types.UID]drift
 }
 
-// drift is what a server has for a tenant, and whether that was found to be as it should be.
+// drift is what a server has for a tenant.
 type drift struct {
-	digest string
-	sound  bool
+	server string
+	found  database.Drift
+	// sound says that it was found to be as it should be.
+	sound bool
+	// back says that it is what it was accepted as before.
+	back bool
 }
 
 // sort parts the tenants that have changed into those to accept as they are, since they were looked at
-// and have not changed again, and those to look at.
-func (d *Drift) sort(drifts []database.Drift) (accepted, suspicious []database.Drift) {
+// and have not changed again, and those to look at. The drifts are all that the server tells of, up to
+// [database.MaxDrifted].
+func (d *Drift) sort(server string, drifts []database.Drift) (accepted, suspicious []database.Drift) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if d.tenants == nil {
 		d.tenants = map[types.UID]drift{}
 	}
+	told := sets.New[types.UID]()
 	for _, found := range drifts {
 		uid := types.UID(found.UID)
-		if d.tenants[uid] == (drift{found.Digest, true}) {
+		told.Insert(uid)
+		if d.tenants[uid] == (drift{server: server, found: found, sound: true}) {
 			delete(d.tenants, uid)
 			accepted = append(accepted, found)
 			continue
 		}
-		d.tenants[uid] = drift{digest: found.Digest}
+		d.tenants[uid] = drift{server: server, found: found}
 		suspicious = append(suspicious, found)
 	}
+	if len(drifts) < database.MaxDrifted {
+		suspicious = append(suspicious, d.returned(server, told)...)
+	}
 	return accepted, suspicious
+}
+
+// returned are the tenants that were looked at, and have become what they were accepted as before since
+// then, of which the server doesn't tell. Their status may still say what was seen.
+func (d *Drift) returned(server string, told sets.Set[types.UID]) (suspicious []database.Drift) {
+	for uid, known := range d.tenants {
+		switch {
+		case known.server != server || !known.sound || told.Has(uid):
+		case known.back:
+			delete(d.tenants, uid)
+		default:
+			d.tenants[uid] = drift{server: server, found: known.found, back: true}
+			suspicious = append(suspicious, known.found)
+		}
+	}
+	return suspicious
 }
 
 // wants says whether a tenant wants a closer look.
@@ -58,7 +85,8 @@ func (d *Drift) looked(tenant types.UID, sound bool) {
 	found, ok := d.tenants[tenant]
 	switch {
 	case ok && sound:
-		d.tenants[tenant] = drift{found.digest, true}
+		found.sound = true
+		d.tenants[tenant] = found
 	case ok:
 		delete(d.tenants, tenant)
 	}

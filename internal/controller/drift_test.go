@@ -9,7 +9,7 @@ import (
 func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 	var drift Drift
 	says := func(digest string) (accepted, suspicious int) {
-		yes, no := drift.sort([]database.Drift{{UID: "acme", Digest: digest}})
+		yes, no := drift.sort("shared", []database.Drift{{UID: "acme", Digest: digest}})
 		return len(yes), len(no)
 	}
 	if drift.wants("acme") {
@@ -39,5 +39,36 @@ func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 	drift.drop("acme")
 	if drift.wants("acme") {
 		t.Error("a tenant that is gone wants a look")
+	}
+}
+
+func TestWhatIsAsItWasBeforeTheLookIsLookedAtOnceMore(t *testing.T) {
+	var drift Drift
+	changed := []database.Drift{{UID: "acme", Digest: "1"}}
+	says := func(server string, drifts ...database.Drift) {
+		t.Helper()
+		if accepted, _ := drift.sort(server, drifts); len(accepted) > 0 {
+			t.Errorf("%v is accepted", accepted)
+		}
+	}
+	says("shared", changed...)
+	drift.looked("acme", true)
+	says("other")
+	if drift.wants("acme") {
+		t.Error("another server that tells of nothing makes the tenant want a look")
+	}
+	says("shared", make([]database.Drift, database.MaxDrifted)...)
+	if drift.wants("acme") {
+		t.Error("a server that tells of others first makes the tenant want a look")
+	}
+	says("shared")
+	if !drift.wants("acme") {
+		t.Error("a tenant that is as it was before wants no look, and its status says what was seen")
+	}
+	drift.looked("acme", true)
+	says("shared")
+	says("shared")
+	if drift.wants("acme") {
+		t.Error("a tenant that has been looked at wants a look again")
 	}
 }
