@@ -16,44 +16,57 @@ type Drift struct {
 	tenants map[types.UID]drift
 }
 
-// drift is what a server has for a tenant, and whether that was found to be as it should be.
+// drift is what a server has for a tenant.
 type drift struct {
-	server, tenant string
-	digest         string
-	sound          bool
-	// back says that the server has again what was accepted before. What was found out about the
-	// tenant in between is no longer true.
+	server string
+	found  database.Drift
+	// sound says that it was found to be as it should be.
+	sound bool
+	// back says that it is what it was accepted as before.
 	back bool
 }
 
-// sort takes what a server says and parts the tenants into those to accept as they are, since they
-// were looked at and have not changed again, and those to look at.
+// sort parts the tenants that have changed into those to accept as they are, since they were looked at
+// and have not changed again, and those to look at. The drifts are all that the server tells of, up to
+// [database.MaxDrifted].
 func (d *Drift) sort(server string, drifts []database.Drift) (accepted, suspicious []database.Drift) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if d.tenants == nil {
 		d.tenants = map[types.UID]drift{}
 	}
-	changed := sets.New[types.UID]()
+	told := sets.New[types.UID]()
 	for _, found := range drifts {
 		uid := types.UID(found.UID)
-		changed.Insert(uid)
-		if known := d.tenants[uid]; known.sound && known.digest == found.Digest {
+		told.Insert(uid)
+		if d.tenants[uid] == (drift{server: server, found: found, sound: true}) {
 			delete(d.tenants, uid)
 			accepted = append(accepted, found)
 			continue
 		}
-		d.tenants[uid] = drift{server: server, tenant: found.Tenant, digest: found.Digest}
+		d.tenants[uid] = drift{server: server, found: found}
 		suspicious = append(suspicious, found)
 	}
-	for uid, known := range d.tenants {
-		if known.server == server && !changed.Has(uid) {
-			known.back, known.sound = true, false
-			d.tenants[uid] = known
-			suspicious = append(suspicious, database.Drift{UID: string(uid), Tenant: known.tenant})
-		}
+	if len(drifts) < database.MaxDrifted {
+		suspicious = append(suspicious, d.returned(server, told)...)
 	}
 	return accepted, suspicious
+}
+
+// returned are the tenants that were looked at, and have become what they were accepted as before since
+// then, of which the server doesn't tell. Their status may still say what was seen.
+func (d *Drift) returned(server string, told sets.Set[types.UID]) (suspicious []database.Drift) {
+	for uid, known := range d.tenants {
+		switch {
+		case known.server != server || !known.sound || told.Has(uid):
+		case known.back:
+			delete(d.tenants, uid)
+		default:
+			d.tenants[uid] = drift{server: server, found: known.found, back: true}
+			suspicious = append(suspicious, known.found)
+		}
+	}
+	return suspicious
 }
 
 // wants says whether a tenant wants a closer look.
@@ -69,13 +82,12 @@ func (d *Drift) wants(tenant types.UID) bool {
 func (d *Drift) looked(tenant types.UID, sound bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	known, ok := d.tenants[tenant]
+	found, ok := d.tenants[tenant]
 	switch {
-	case !ok:
-	case sound && !known.back:
-		known.sound = true
-		d.tenants[tenant] = known
-	default:
+	case ok && sound:
+		found.sound = true
+		d.tenants[tenant] = found
+	case ok:
 		delete(d.tenants, tenant)
 	}
 }

@@ -42,19 +42,33 @@ func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 	}
 }
 
-func TestATenantThatIsAgainAsItWasAcceptedIsLookedAtOnceMore(t *testing.T) {
+func TestWhatIsAsItWasBeforeTheLookIsLookedAtOnceMore(t *testing.T) {
 	var drift Drift
-	drift.sort("shared", []database.Drift{{UID: "acme", Tenant: "acme", Digest: "1"}})
-	drift.looked("acme", true)
-	if _, suspicious := drift.sort("another", nil); len(suspicious) > 0 {
-		t.Errorf("what another server says leads to a look at %v", suspicious)
+	changed := []database.Drift{{UID: "acme", Digest: "1"}}
+	says := func(server string, drifts ...database.Drift) {
+		t.Helper()
+		if accepted, _ := drift.sort(server, drifts); len(accepted) > 0 {
+			t.Errorf("%v is accepted", accepted)
+		}
 	}
-	_, suspicious := drift.sort("shared", nil)
-	if len(suspicious) != 1 || suspicious[0].Tenant != "acme" || !drift.wants("acme") {
-		t.Fatalf("it leads to a look at %v", suspicious)
+	says("shared", changed...)
+	drift.looked("acme", true)
+	says("other")
+	if drift.wants("acme") {
+		t.Error("another server that tells of nothing makes the tenant want a look")
+	}
+	says("shared", make([]database.Drift, database.MaxDrifted)...)
+	if drift.wants("acme") {
+		t.Error("a server that tells of others first makes the tenant want a look")
+	}
+	says("shared")
+	if !drift.wants("acme") {
+		t.Error("a tenant that is as it was before wants no look, and its status says what was seen")
 	}
 	drift.looked("acme", true)
-	if _, suspicious := drift.sort("shared", nil); len(suspicious) > 0 || drift.wants("acme") {
-		t.Errorf("after that it leads to a look at %v", suspicious)
+	says("shared")
+	says("shared")
+	if drift.wants("acme") {
+		t.Error("a tenant that has been looked at wants a look again")
 	}
 }

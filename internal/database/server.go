@@ -38,6 +38,9 @@ func (s Server) Maintenance() string {
 	return cmp.Or(s.MaintenanceDatabase, "postgres")
 }
 
+// MaxDrifted is how many tenants a server tells of at a time that have changed.
+const MaxDrifted = 1000
+
 // ServerStatus is what a server says about itself.
 type ServerStatus struct {
 	// Version is the version of PostgreSQL, for example 15.18.
@@ -49,7 +52,7 @@ type ServerStatus struct {
 	RetainedTotal int
 	// Retained are the newest 100 of them, newest first.
 	Retained []RetainedDatabase
-	// Drifted are up to 1000 tenants of which roles, memberships, settings, database or rights on it
+	// Drifted are up to MaxDrifted tenants of which roles, memberships, settings, database or rights on it
 	// are not as they were when they were accepted last, or were never accepted.
 	Drifted []Drift
 	// Superusers are the superusers that there were none of when the server was prepared, besides the

@@ -61,8 +61,6 @@ const openDatabases = `SELECT datname
 
 const retainedListed = 100
 
-const driftedListed = 1000
-
 // drifted are the tenants that aren't as they were accepted. What is compared is a digest of a line
 // for each role, membership, setting and database, its own or a shared one; the names of the logins are two longer than that
 // of the owner, by which all of them are found in one pass.
@@ -91,7 +89,7 @@ var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, '
 		SELECT uid, tenant, name, coalesce(now, '') AS now
 		FROM tenantry.tenants LEFT JOIN current USING (name)
 		WHERE state = 'Active' AND digest IS DISTINCT FROM coalesce(now, '')
-		ORDER BY name LIMIT ` + strconv.Itoa(driftedListed) + `
+		ORDER BY name LIMIT ` + strconv.Itoa(database.MaxDrifted) + `
 	) AS drifted`
 
 var serverStatus = `
