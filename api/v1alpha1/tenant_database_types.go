@@ -40,7 +40,7 @@ const (
 
 // AnnotationRotateCredentials on a Tenant asks for a new password: each value that it has not had
 // before brings one about, for example the present time. Taking it off does nothing.
-const AnnotationRotateCredentials = "tenantry.dev/rotate-credentials"
+const AnnotationRotateCredentials = "tenantry.dev/rotate-credentials" //nolint:gosec // It is a name and no credential.
 
 // CredentialsRotation says when the tenant gets a new password, and how long the former one works
 // on. Two logins take turns, so that an app is never without one that works.
@@ -260,6 +260,7 @@ type TenantDatabaseStatus struct {
 	// rotationRequest is the value that the annotation tenantry.dev/rotate-credentials had when the
 	// present password was made.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	RotationRequest string `json:"rotationRequest,omitempty"`
 }

@@ -39,7 +39,8 @@ func (d *Drift) sort(server string, drifts []database.Drift) (accepted, suspicio
 	for _, found := range drifts {
 		uid := types.UID(found.UID)
 		told.Insert(uid)
-		if d.tenants[uid] == (drift{server: server, found: found, sound: true}) {
+		// Where two DatabaseServers are one server, either may tell.
+		if known := d.tenants[uid]; known.sound && !known.back && known.found == found {
 			delete(d.tenants, uid)
 			accepted = append(accepted, found)
 			continue

@@ -42,6 +42,16 @@ func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 	}
 }
 
+func TestWhatWasLookedAtIsAcceptedByWhicheverDatabaseServerTellsOfIt(t *testing.T) {
+	var drift Drift
+	changed := []database.Drift{{UID: "acme", Digest: "1"}}
+	drift.sort("shared", changed)
+	drift.looked("acme", true)
+	if accepted, suspicious := drift.sort("shared-by-another-name", changed); len(accepted) != 1 || len(suspicious) != 0 {
+		t.Errorf("%v are accepted and %v suspicious", accepted, suspicious)
+	}
+}
+
 func TestWhatIsAsItWasBeforeTheLookIsLookedAtOnceMore(t *testing.T) {
 	var drift Drift
 	changed := []database.Drift{{UID: "acme", Digest: "1"}}

@@ -32,8 +32,7 @@ func (r *TenantReconciler) findServer(ctx context.Context, run *reconciliation) 
 		if placed != nil || err != nil {
 			return placed, err
 		}
-		if name, err = r.chooseServer(ctx, run); err != nil {
-			run.unusable = err
+		if name, run.unusable = r.chooseServer(ctx, run); run.unusable != nil {
 			return nil, nil
 		}
 	}

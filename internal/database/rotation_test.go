@@ -106,7 +106,7 @@ func rotates(t *testing.T, isolation database.Isolation, state database.Observed
 		t.Fatalf("in the grace period, the server has %+v and %+v", state.Logins[0], state.Logins[1])
 	}
 	if look := rotation.NextLook(credentials); !look.Equal(noon.Add(time.Hour)) {
-		t.Errorf("the end of the grace period is looked at at %s", look)
+		t.Errorf("the end of the grace period leads to a look at %s", look)
 	}
 	apply(credentials, noon.Add(time.Hour))
 	if state.Logins[0].CanLogin || state.Logins[0].Verifier != "" || !opens(1, next) {

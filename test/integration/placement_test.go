@@ -25,7 +25,7 @@ func offer(ctx context.Context, server *v1alpha1.DatabaseServer, region string, 
 	GinkgoHelper()
 	change(ctx, server, func() {
 		server.Labels = map[string]string{"region": region}
-		server.Spec.Capacity = &v1alpha1.DatabaseServerCapacity{Tenants: ptr.To(capacity)}
+		server.Spec.Capacity = &v1alpha1.DatabaseServerCapacity{Tenants: new(capacity)}
 	})
 	waitReady(ctx, server)
 }
