@@ -8,7 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 )
@@ -158,7 +158,7 @@ var _ = Describe("A pod", func() {
 		Expect(debug("registry.example/acme/debug")).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
-	It("that was there before a rule may still be labelled and deleted", func(ctx SpecContext) {
+	It("that was there before a rule may still be labeled and deleted", func(ctx SpecContext) {
 		tenant := applyReady(ctx, tenant("tightened"))
 		running := pod("tightened", images("containers", "nginx"))
 		Expect(alice.Create(ctx, running)).To(Succeed())

@@ -1,5 +1,5 @@
 // Package isolation tries every way out of a tenant as those who are in it, an owner with the role
-// Admin, one with the role Editor and a workload, and the legitimate neighbour of each; once with the
+// Admin, one with the role Editor and a workload, and the legitimate neighbor of each; once with the
 // operator, and once without it.
 package isolation
 
@@ -17,7 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
@@ -307,17 +307,17 @@ func refused(by string) gomegatypes.GomegaMatcher {
 }
 
 // closed is the body of a table: everyone tries the ways out and is refused; those who may do the
-// neighbour of it.
-func closed(ctx SpecContext, ways []act, by each, may []actor, neighbours ...act) {
+// neighbor of it.
+func closed(ctx SpecContext, ways []act, by each, may []actor, neighbors ...act) {
 	for _, who := range everyone {
 		for _, way := range ways {
 			Expect(way(ctx, clients[who])).To(refused(by[who]), who.String())
 		}
 	}
-	Expect(neighbours).NotTo(BeEmpty())
+	Expect(neighbors).NotTo(BeEmpty())
 	for _, who := range may {
-		for _, neighbour := range neighbours {
-			Expect(neighbour(ctx, clients[who])).To(Succeed(), who.String())
+		for _, neighbor := range neighbors {
+			Expect(neighbor(ctx, clients[who])).To(Succeed(), who.String())
 		}
 	}
 }
