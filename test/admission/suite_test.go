@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
 	"testing"
 	"time"
@@ -71,14 +72,14 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	awaitDefaults(ctx)
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) {
+var _ = AfterEach(func() {
 	if !CurrentSpecReport().Failed() {
 		return
 	}
 	env.Keep()
 	lines, err := env.Operator.LogTail(30)
 	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
-}, NodeTimeout(time.Minute))
+})
 
 // acmeRules are rules of each kind.
 func acmeRules(rules *v1alpha1.PolicyRules) {
@@ -238,9 +239,7 @@ spec:
   containers: [%s]`, namespace, container("main", image)))
 	extra := map[string]any{}
 	Expect(yaml.UnmarshalStrict([]byte("{"+more+"}"), &extra)).To(Succeed())
-	for key, value := range extra {
-		result.Object["spec"].(map[string]any)[key] = value
-	}
+	maps.Copy(result.Object["spec"].(map[string]any), extra)
 	return result
 }
 
