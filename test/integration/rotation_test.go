@@ -112,9 +112,10 @@ var _ = Describe("The password of a tenant", func() {
 		running, stop := context.WithCancel(ctx)
 		defer stop()
 		ended := make(chan error, 2)
+		mounted := tenant.DeepCopy() // Others read into the tenant meanwhile.
 		go func() {
 			for running.Err() == nil {
-				if err := client.mount(running, tenant, 500*time.Millisecond); err != nil && running.Err() == nil {
+				if err := client.mount(running, mounted, 500*time.Millisecond); err != nil && running.Err() == nil {
 					ended <- err
 					return
 				}
