@@ -58,6 +58,7 @@ func (p *postgresProxy) serve(client net.Conn) error {
 	defer server.Close()
 	s := &session{
 		backend: pgproto3.NewBackend(client, client), frontend: pgproto3.NewFrontend(server, server), fault: &p.fault,
+		prepared: map[string]string{},
 	}
 	startup, err := s.backend.ReceiveStartupMessage()
 	if err != nil {
@@ -94,6 +95,8 @@ type session struct {
 	backend  *pgproto3.Backend
 	frontend *pgproto3.Frontend
 	fault    *atomic.Pointer[fault]
+	// prepared are its prepared statements, by name.
+	prepared map[string]string
 }
 
 // authenticate passes all on until the server takes queries.
@@ -166,12 +169,14 @@ func (s *session) collect() (content string, last bool, err error) {
 		case *pgproto3.Query:
 			return message.String, false, nil
 		case *pgproto3.Parse:
+			s.prepared[message.Name] = message.Query
 			texts = append(texts, message.Query)
 		case *pgproto3.Bind:
 			texts = append(texts, "bind "+message.PreparedStatement)
 			for _, parameter := range message.Parameters {
 				texts = append(texts, string(parameter))
 			}
+			texts = append(texts, s.prepared[message.PreparedStatement])
 		case *pgproto3.Sync:
 			return strings.Join(texts, " "), false, nil
 		case *pgproto3.Terminate:
