@@ -50,7 +50,7 @@ func TestAdmission(t *testing.T) {
 	SetDefaultEventuallyTimeout(time.Minute)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
-	RunSpecs(t, "Admission")
+	environment.RunSpecs(t, "Admission")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

@@ -32,7 +32,7 @@ func TestExamples(t *testing.T) {
 	SetDefaultEventuallyTimeout(time.Minute)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
-	RunSpecs(t, "Examples")
+	environment.RunSpecs(t, "Examples")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

@@ -43,7 +43,7 @@ func TestFaults(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
-	RunSpecs(t, "Faults")
+	environment.RunSpecs(t, "Faults")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

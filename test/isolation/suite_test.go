@@ -64,7 +64,7 @@ func TestIsolation(t *testing.T) {
 	SetDefaultEventuallyTimeout(time.Minute)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
-	RunSpecs(t, "Isolation")
+	environment.RunSpecs(t, "Isolation")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
