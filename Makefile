@@ -110,6 +110,14 @@ test-unit: ## Run the tests that start neither Kubernetes nor PostgreSQL.
 bench: ## Measure the operator against a bare client; see .local/bench.json.
 	go run ./hack/bench
 
+.PHONY: bench-admission
+bench-admission: ## Measure creates under all admission policies against none; see .local/bench-admission.json.
+	go run ./hack/bench -admission -tenants 2000
+
+.PHONY: bench-databases
+bench-databases: ## Measure provisioning on PostgreSQL against the bare SQL; see .local/bench-databases.json.
+	go run ./hack/bench-databases
+
 ##@ Demo
 
 .PHONY: demo

@@ -11,7 +11,8 @@ const (
 	// ConditionStalled is True when the operator can't get on until somebody changes something.
 	ConditionStalled = "Stalled"
 
-	// ConditionNamespaceReady is True when the tenant's namespace exists and is the tenant's own.
+	// ConditionNamespaceReady is True when the tenant's namespaces exist, are the tenant's own, and are
+	// no more than its limit.
 	ConditionNamespaceReady = "NamespaceReady"
 	// ConditionQuotaReady is True when quota and container limits are in force.
 	ConditionQuotaReady = "QuotaReady"
@@ -25,6 +26,14 @@ const (
 	// ConditionAppReady is True when all replicas of the app are available at the newest settings.
 	// It is left out of a tenant without an app.
 	ConditionAppReady = "AppReady"
+
+	// ConditionDeletionBlocked is True while a DatabaseServer is to be deleted and tenants have their
+	// database on it. It is left out otherwise.
+	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionUnexpectedAccess is True on a Tenant while somebody has a share in its database roles,
+	// or they in those of others, and on a DatabaseServer while it has superusers that it had not when
+	// it was prepared. It says how to end that. It is left out otherwise.
+	ConditionUnexpectedAccess = "UnexpectedAccess"
 )
 
 // Reasons of conditions. Where a pod says itself what keeps it from running, AppReady carries the
@@ -45,6 +54,11 @@ const (
 	// ReasonTerminating : the object is being deleted.
 	ReasonTerminating = "Terminating"
 
+	// ReasonNamespaceLimitExceeded : the tenant has more namespaces than its limit allows.
+	ReasonNamespaceLimitExceeded = "NamespaceLimitExceeded"
+	// ReasonQuotaBelowUse : more is in use than the quota allows, since it was lowered.
+	ReasonQuotaBelowUse = "QuotaBelowUse"
+
 	// ReasonServerNotFound : the spec names a DatabaseServer that doesn't exist.
 	ReasonServerNotFound = "ServerNotFound"
 	// ReasonServerNotReady : the DatabaseServer is there but can't be used now.
@@ -53,6 +67,19 @@ const (
 	ReasonServerFull = "ServerFull"
 	// ReasonIsolationNotOffered : the DatabaseServer doesn't offer the isolation the spec asks for.
 	ReasonIsolationNotOffered = "IsolationNotOffered"
+	// ReasonExtensionNotOffered : the DatabaseServer doesn't list an extension that the spec asks for.
+	ReasonExtensionNotOffered = "ExtensionNotOffered"
+	// ReasonServerUnschedulable : the DatabaseServer takes no new tenants, as its spec says.
+	ReasonServerUnschedulable = "ServerUnschedulable"
+	// ReasonNoSuitableServer : none of the DatabaseServers that the selector finds takes the tenant.
+	ReasonNoSuitableServer = "NoSuitableServer"
+	// ReasonInUse : tenants have their database on the DatabaseServer.
+	ReasonInUse = "InUse"
+	// ReasonUnexpectedMember : a database role of a tenant has members, or memberships, that the
+	// operator has not made.
+	ReasonUnexpectedMember = "UnexpectedMember"
+	// ReasonUnexpectedSuperuser : the server has superusers that it had not when it was prepared.
+	ReasonUnexpectedSuperuser = "UnexpectedSuperuser"
 	// ReasonUnreachable : the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"
 	// ReasonAuthenticationFailed : the database server refuses the admin's username or password.

@@ -13,12 +13,19 @@ type DatabaseEngine string
 const DatabaseEnginePostgreSQL DatabaseEngine = "PostgreSQL"
 
 // DatabaseIsolation is how a tenant's data is kept apart from other tenants' data.
-// +kubebuilder:validation:Enum=Database
+// +kubebuilder:validation:Enum=Database;Schema;Row
 // +kubebuilder:validation:MaxLength=9
 type DatabaseIsolation string
 
-// DatabaseIsolationDatabase gives a tenant a database and roles of its own on a shared server.
-const DatabaseIsolationDatabase DatabaseIsolation = "Database"
+// The kinds of isolation on a shared server. In each of them a tenant has roles of its own.
+const (
+	// DatabaseIsolationDatabase gives a tenant a database of its own.
+	DatabaseIsolationDatabase DatabaseIsolation = "Database"
+	// DatabaseIsolationSchema gives a tenant a schema of its own in a database that tenants share.
+	DatabaseIsolationSchema DatabaseIsolation = "Schema"
+	// DatabaseIsolationRow gives a tenant its own rows in tables that tenants share.
+	DatabaseIsolationRow DatabaseIsolation = "Row"
+)
 
 // SSLMode says how a connection is protected; the values are those of libpq's sslmode
 // (https://www.postgresql.org/docs/current/libpq-ssl.html).
@@ -112,8 +119,10 @@ type DatabaseServerSpec struct {
 	// +required
 	AdminSecretRef SecretReference `json:"adminSecretRef,omitzero"`
 
-	// isolations are the kinds of isolation that tenants may ask for on this server. Left out, it
-	// is Database.
+	// isolations are the kinds of isolation that tenants may ask for on this server: Database, Schema
+	// or Row. For Schema and Row the operator makes a database tenantry_schema and tenantry_row, which
+	// those tenants share; the tables of one app are in tenantry_row, so a second app of that
+	// isolation needs a second server. Left out, it is Database.
 	// +optional
 	// +default=["Database"]
 	// +listType=set
@@ -121,9 +130,29 @@ type DatabaseServerSpec struct {
 	// +kubebuilder:validation:MaxItems=4
 	Isolations []DatabaseIsolation `json:"isolations,omitempty"`
 
+	// extensions are the extensions of PostgreSQL that tenants may use which can't create them
+	// themselves: the databases that tenants of the isolations Schema and Row share have all of them,
+	// in the schema extensions, which is in the search_path; tenants of the isolation Database get
+	// those that their spec.database.extensions lists. They must be installed on the server, and be
+	// safe in the hands of tenants: dblink, file_fdw, postgres_fdw and languages such as plpython3u
+	// are not. Left out, there are none; tenants of the isolation Database can create those that
+	// PostgreSQL calls trusted in any case. One that is taken off the list stays where it is.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.all(e, e.matches('^[a-z_][-a-z0-9_]*$'))",message="extensions has an entry that is no name of an extension; write one that pg_available_extensions lists, such as pg_trgm"
+	Extensions []string `json:"extensions,omitempty"`
+
 	// capacity is how much the server takes. Left out, there is no limit.
 	// +optional
 	Capacity *DatabaseServerCapacity `json:"capacity,omitempty"`
+
+	// unschedulable keeps new tenants off the server; those that it has go on as before. Left out, it
+	// is false.
+	// +optional
+	Unschedulable bool `json:"unschedulable,omitempty"`
 
 	// networkPeers is where the tenants' pods find the server, for the network policy
 	// allow-database: the pods and namespaces of a server inside the cluster, or address blocks.
@@ -153,9 +182,26 @@ type RetainedDatabase struct {
 	Since metav1.Time `json:"since,omitzero"`
 }
 
+// UnprotectedTable is a table of the isolation Row that is not kept apart by tenant.
+type UnprotectedTable struct {
+	// name is the name of the table or view, with its schema.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Name string `json:"name,omitempty"`
+
+	// problem says what is wrong with it, and what to do.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Problem string `json:"problem,omitempty"`
+}
+
 // DatabaseServerStatus is what the operator found out about the server.
 type DatabaseServerStatus struct {
 	// conditions are how the server is. Ready is True while the server answers and is prepared for tenants.
+	// DeletionBlocked is there while the server is to be deleted and has tenants, UnexpectedAccess while it
+	// has superusers that it had not when it was prepared.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -188,6 +234,19 @@ type DatabaseServerStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=100
 	Retained []RetainedDatabase `json:"retained,omitempty"`
+
+	// unprotectedTables is the number of tables and views in the database of the isolation Row that
+	// are not kept apart by tenant. Left out, the server does not offer that isolation.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	UnprotectedTables *int32 `json:"unprotectedTables,omitempty"`
+
+	// unprotected are the first 20 of them by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=20
+	Unprotected []UnprotectedTable `json:"unprotected,omitempty"`
 
 	// addresses are the IP addresses that spec.host resolves to.
 	// +optional

@@ -1,5 +1,10 @@
 package v1alpha1
 
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // DatabaseServerReference names a DatabaseServer.
 type DatabaseServerReference struct {
 	// name is the name of the DatabaseServer.
@@ -21,7 +26,48 @@ const (
 	ReclaimPolicyDelete ReclaimPolicy = "Delete"
 )
 
-// DatabaseCredentials says where the tenant finds its login.
+// SharedTables is what a tenant of the isolation Row may do with the tables that all tenants share.
+// +kubebuilder:validation:Enum=Use;Manage
+type SharedTables string
+
+// What a tenant may do with shared tables.
+const (
+	// SharedTablesUse : it reads and changes its own rows.
+	SharedTablesUse SharedTables = "Use"
+	// SharedTablesManage : it also creates and changes the tables.
+	SharedTablesManage SharedTables = "Manage"
+)
+
+// AnnotationRotateCredentials on a Tenant asks for a new password: each value that it has not had
+// before brings one about, for example the present time. Taking it off does nothing.
+const AnnotationRotateCredentials = "tenantry.dev/rotate-credentials" //nolint:gosec // It is a name and no credential.
+
+// CredentialsRotation says when the tenant gets a new password, and how long the former one works
+// on. Two logins take turns, so that an app is never without one that works.
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) > duration(has(self.gracePeriod) ? self.gracePeriod : '1h')",message="interval must be longer than gracePeriod, which is 1h if left out; write a longer interval or a shorter gracePeriod",fieldPath=".interval"
+type CredentialsRotation struct {
+	// interval is the time between two rotations, for example 720h: 10s to 87600h, in hours (h), minutes
+	// (m) and seconds (s). Left out, the password changes only when the annotation
+	// tenantry.dev/rotate-credentials of the Tenant gets another value, or when it has been lost or
+	// changed by others.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) >= duration('10s') && duration(self) <= duration('87600h')",message="interval must be a time from 10s to 87600h in hours, minutes and seconds, such as 720h or 1h30m"
+	Interval *metav1.Duration `json:"interval,omitempty"`
+
+	// gracePeriod is how long the former login takes new sessions after a rotation, for the app to
+	// move to the new one: 0s to 8760h, in hours (h), minutes (m) and seconds (s). Sessions that are
+	// open go on beyond it. Left out, it is 1h.
+	// +optional
+	// +default="1h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) <= duration('8760h')",message="gracePeriod must be a time from 0s to 8760h in hours, minutes and seconds, such as 1h or 10m"
+	GracePeriod *metav1.Duration `json:"gracePeriod,omitempty"`
+}
+
+// DatabaseCredentials says where the tenant finds its login, and when that changes.
 type DatabaseCredentials struct {
 	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of
 	// CloudNativePG (host, port, dbname, user, username, password, uri, jdbc-uri, pgpass), of libpq
@@ -33,23 +79,48 @@ type DatabaseCredentials struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"
 	SecretName string `json:"secretName,omitempty"`
+
+	// rotation says when the password changes.
+	// +optional
+	// +default={"gracePeriod": "1h"}
+	Rotation CredentialsRotation `json:"rotation,omitzero"`
 }
 
 // TenantDatabase is the database that a tenant gets.
+// +kubebuilder:validation:XValidation:rule="!has(self.sharedTables) || self.sharedTables == 'Use' || (has(self.isolation) && self.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".sharedTables"
+// +kubebuilder:validation:XValidation:rule="has(self.serverRef) != has(self.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"
 type TenantDatabase struct {
-	// isolation is how the tenant's data is kept apart from that of others. Database: a database
-	// and roles of its own on a shared server. It is fixed once the database is placed. Left out,
-	// it is Database.
+	// isolation is how the tenant's data is kept apart from that of others. Database: a database of
+	// its own. Schema: a schema of its own in a database that tenants share. Row: its own rows of
+	// tables that all tenants share, kept apart by row-level security. In each of them it has roles
+	// of its own on a server that tenants share. It is fixed once the database is placed. Left out, it
+	// is Database.
 	// +optional
 	// +default="Database"
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
 
-	// serverRef names the DatabaseServer. It is fixed once the database is placed.
-	// +required
+	// sharedTables is what a tenant of the isolation Row may do with the tables that all tenants
+	// share. Use: read and change its own rows. Manage: also create and change the tables, for all
+	// tenants; give that to one tenant, in which you run the app's migrations, and to nobody else, since
+	// whoever may change a table can get at all rows in it. Left out, it is Use.
+	// +optional
+	SharedTables SharedTables `json:"sharedTables,omitempty"`
+
+	// serverRef names the DatabaseServer. It is fixed once the database is placed. Either this or
+	// serverSelector is needed.
+	// +optional
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
 
-	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: database
-	// and roles stay, and the logins are disabled. Delete: both are dropped. Left out, it is Retain.
+	// serverSelector says which labels the DatabaseServer must have. Among those that are Ready,
+	// schedulable, offer the isolation and the extensions and have room, the least filled one is
+	// chosen, by the number of its tenants relative to its capacity. That is decided once, and stands
+	// in status.database.server; what becomes of the labels afterwards doesn't matter.
+	// +optional
+	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
+
+	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: the data and
+	// the roles stay, and the logins are disabled. Delete: the tenant's database, or its schema, or its
+	// rows, and its roles are dropped. Left out, it is Retain.
 	// +optional
 	// +default="Retain"
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
@@ -70,9 +141,35 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:Maximum=10000
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
 
-	// credentials says where the tenant finds its login.
+	// extensions are extensions of PostgreSQL that the tenant's database gets, of those that
+	// spec.extensions of the DatabaseServer lists; they are in the schema extensions, which is in the
+	// search_path. Tenants of the isolations Schema and Row have all of those in any case. What is
+	// taken off the list stays in the database. Left out, it gets none.
 	// +optional
-	// +default={"secretName": "database"}
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Extensions []string `json:"extensions,omitempty"`
+
+	// tempFileLimit is how much disk space the temporary files of one session may take, as of large
+	// sorts; a statement that needs more fails. The tenant can't lift it. Left out, it is what the
+	// server's own temp_file_limit says.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",message="tempFileLimit must be between 64Ki and 1Ti; write for example 1Gi"
+	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
+
+	// statementTimeoutSeconds is how many seconds a statement may take before it is canceled. It is a
+	// default, which the tenant's sessions can change. Left out, it is what the server's own
+	// statement_timeout says.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
+
+	// credentials says where the tenant finds its login, and when that changes.
+	// +optional
+	// +default={"secretName": "database", "rotation": {"gracePeriod": "1h"}}
 	Credentials DatabaseCredentials `json:"credentials,omitzero"`
 }
 
@@ -88,8 +185,9 @@ type TenantDatabaseStatus struct {
 	// +optional
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
 
-	// name is the name of the database; it tells nothing about the tenant, since all tenants of a
-	// server can see it.
+	// name is the name of the tenant's database, or of its schema, or what its rows have in the column
+	// tenant_id, as the isolation is; adopt takes it. It tells nothing about
+	// the tenant, since all tenants of a server can see it.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -106,6 +204,27 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:Minimum=1
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
 
+	// sharedTables is what the tenant may do with shared tables, if that is more than to use them.
+	// +optional
+	SharedTables SharedTables `json:"sharedTables,omitempty"`
+
+	// extensions are those that the tenant asked for.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Extensions []string `json:"extensions,omitempty"`
+
+	// tempFileLimit is how much disk space the temporary files of one session may take.
+	// +optional
+	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
+
+	// statementTimeoutSeconds is how many seconds a statement may take, unless the session says otherwise.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
+
 	// secretName is the name of the Secret with the login, in the tenant's namespace.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -118,4 +237,30 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	CredentialsRevision string `json:"credentialsRevision,omitempty"`
+
+	// login is the role that the Secret has the password of. Two take turns.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Login string `json:"login,omitempty"`
+
+	// rotatedAt is when the present password was made.
+	// +optional
+	RotatedAt *metav1.Time `json:"rotatedAt,omitempty"`
+
+	// nextRotation is when the next one is due. It is left out where the spec has no interval.
+	// +optional
+	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
+
+	// formerLoginUntil is until when the login before this one takes new sessions. It is left out
+	// once that is over.
+	// +optional
+	FormerLoginUntil *metav1.Time `json:"formerLoginUntil,omitempty"`
+
+	// rotationRequest is the value that the annotation tenantry.dev/rotate-credentials had when the
+	// present password was made.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	RotationRequest string `json:"rotationRequest,omitempty"`
 }

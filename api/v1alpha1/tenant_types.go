@@ -21,7 +21,7 @@ const (
 	OwnerKindServiceAccount OwnerKind = "ServiceAccount"
 )
 
-// OwnerRole is what an owner may do in the tenant's namespace.
+// OwnerRole is what an owner may do in the tenant's namespaces.
 // +kubebuilder:validation:Enum=Admin;Editor;Viewer
 // +kubebuilder:validation:MaxLength=6
 type OwnerRole string
@@ -29,7 +29,8 @@ type OwnerRole string
 // The roles of owners. Each is bound to the ClusterRole of Kubernetes' own user-facing roles
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#user-facing-roles).
 const (
-	// OwnerRoleAdmin : the ClusterRole admin, which includes giving rights within the namespace.
+	// OwnerRoleAdmin : the ClusterRole admin, which includes giving rights within the namespace, and the
+	// right to create and delete further namespaces of the tenant.
 	OwnerRoleAdmin OwnerRole = "Admin"
 	// OwnerRoleEditor : the ClusterRole edit.
 	OwnerRoleEditor OwnerRole = "Editor"
@@ -37,7 +38,7 @@ const (
 	OwnerRoleViewer OwnerRole = "Viewer"
 )
 
-// Owner is somebody who may work in the tenant's namespace.
+// Owner is somebody who may work in the tenant's namespaces.
 // +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == has(self.__namespace__)",message="an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"
 type Owner struct {
 	// kind is User, Group or ServiceAccount.
@@ -57,9 +58,21 @@ type Owner struct {
 	Namespace string `json:"namespace,omitempty"`
 
 	// role is Admin, Editor or Viewer: what Kubernetes' ClusterRoles admin, edit and view allow,
-	// within the tenant's namespace.
+	// within the tenant's namespaces. An Admin may also create and delete further namespaces of the
+	// tenant, up to spec.namespaces.limit.
 	// +required
 	Role OwnerRole `json:"role,omitempty"`
+
+	// clusterRoles are the names of further ClusterRoles that the owner has in each of the tenant's
+	// namespaces. The operator must have been allowed to bind them: AccessReady says how, where it
+	// has not.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') && !r.contains('%') && r != '.' && r != '..')",message="clusterRoles has a name that no ClusterRole can have; leave out slashes and percent signs"
+	ClusterRoles []string `json:"clusterRoles,omitempty"`
 }
 
 // ContainerLimits are bounds and defaults for each container, enforced by a LimitRange.
@@ -101,31 +114,6 @@ type TenantNetwork struct {
 	Egress []networkingv1.NetworkPolicyEgressRule `json:"egress,omitempty"`
 }
 
-// PodSecurityStandard is one of Kubernetes' Pod Security Standards
-// (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
-// +kubebuilder:validation:Enum=Privileged;Baseline;Restricted
-type PodSecurityStandard string
-
-// The Pod Security Standards.
-const (
-	// PodSecurityPrivileged : no restriction; pods may take over their node.
-	PodSecurityPrivileged PodSecurityStandard = "Privileged"
-	// PodSecurityBaseline : known privilege escalations are refused.
-	PodSecurityBaseline PodSecurityStandard = "Baseline"
-	// PodSecurityRestricted : current hardening practice is required.
-	PodSecurityRestricted PodSecurityStandard = "Restricted"
-)
-
-// TenantPolicy is what the tenant's pods must comply with.
-type TenantPolicy struct {
-	// podSecurity is the Pod Security Standard that all pods in the tenant's namespace must meet:
-	// Privileged, Baseline or Restricted. Left out, it is Restricted. The tenant's own app always
-	// meets Restricted.
-	// +optional
-	// +default="Restricted"
-	PodSecurity PodSecurityStandard `json:"podSecurity,omitempty"`
-}
-
 // TenantSpec is what a tenant may use and what it runs.
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, k.matches('^(cpu|memory|ephemeral-storage|pods|services|services[.](loadbalancers|nodeports)|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|(requests|limits)[.](cpu|memory|ephemeral-storage)|requests[.]storage|hugepages-.+|requests[.]hugepages-.+|requests[.][^/]+/.+|count/.+|.+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|.+[.]deviceclass[.]resource[.]k8s[.]io/devices)$'))",message="quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu",fieldPath=".quota"
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, !string(self.quota[k]).startsWith('-'))",message="quota has a negative entry; write zero or more, or leave the entry out for no limit",fieldPath=".quota"
@@ -137,14 +125,21 @@ type TenantSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	DisplayName string `json:"displayName,omitempty"`
 
-	// owners are those who may work in the tenant's namespace, each listed once.
+	// owners are those who may work in the tenant's namespaces, each listed once.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.all(o, self.exists_one(p, p.kind == o.kind && p.name == o.name && (p.kind != 'ServiceAccount' || !has(p.__namespace__) || !has(o.__namespace__) || p.__namespace__ == o.__namespace__)))",message="owners lists somebody more than once; give each owner one role"
 	Owners []Owner `json:"owners,omitempty"`
 
-	// quota is the most that all of the tenant's objects may use together. The keys are those of a
+	// namespaces says how many namespaces the tenant may have. Left out, it has the one that is named
+	// after it.
+	// +optional
+	// +default={"limit": 1}
+	Namespaces TenantNamespaces `json:"namespaces,omitzero"`
+
+	// quota is the most that all of the tenant's objects may use together, in all its namespaces. It
+	// moves between them as it is needed. The keys are those of a
 	// ResourceQuota (https://kubernetes.io/docs/concepts/policy/resource-quotas/), for example
 	// requests.cpu, requests.memory, requests.storage, pods. What isn't listed isn't limited.
 	// +optional
@@ -162,10 +157,11 @@ type TenantSpec struct {
 	// +optional
 	Network TenantNetwork `json:"network,omitzero"`
 
-	// policy is what the tenant's pods must comply with.
+	// policy is what the objects in the tenant's namespaces must comply with. It is projected into
+	// each of them as the TenantPolicy tenant.
 	// +optional
 	// +default={"podSecurity": "Restricted"}
-	Policy TenantPolicy `json:"policy,omitzero"`
+	Policy PolicyRules `json:"policy,omitzero"`
 
 	// database gives the tenant a database. Left out, it has none.
 	// +optional
@@ -179,22 +175,20 @@ type TenantSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=256
 	Config map[string]string `json:"config,omitempty"`
-}
 
-// TenantNamespace is a namespace of a tenant.
-type TenantNamespace struct {
-	// name is the name of the namespace.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Name string `json:"name,omitempty"`
-
-	// primary says that this is the namespace named after the tenant.
+	// cordoned freezes the tenant: in its namespaces nobody but cluster admins and the cluster itself
+	// may change anything, nor open a session to a pod. Reading goes on, and so does what runs. Left
+	// out, it is false.
 	// +optional
-	Primary bool `json:"primary,omitempty"`
+	Cordoned bool `json:"cordoned,omitempty"`
+
+	// deletionProtection keeps the Tenant from being deleted, by whomever, until it is set to false.
+	// Left out, it is false.
+	// +optional
+	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }
 
-// TenantUsage is what the tenant uses of its quota.
+// TenantUsage is what the tenant uses of its quota, in all its namespaces together.
 type TenantUsage struct {
 	// hard is the quota that is in force.
 	// +optional
@@ -209,6 +203,7 @@ type TenantUsage struct {
 type TenantStatus struct {
 	// conditions are how far along the tenant is. Ready always; NamespaceReady, QuotaReady, NetworkReady and AccessReady;
 	// DatabaseReady and AppReady where the spec has them; Reconciling and Stalled only while True.
+	// UnexpectedAccess is there while others have a share in the tenant's database roles.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -219,12 +214,18 @@ type TenantStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// namespaces are the tenant's namespaces.
+	// namespaces are the tenant's namespaces, the usable ones first. Where there are more than 256,
+	// the others are left out.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=256
 	Namespaces []TenantNamespace `json:"namespaces,omitempty"`
+
+	// usableNamespaces is how many of them are Usable.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	UsableNamespaces *int32 `json:"usableNamespaces,omitempty"`
 
 	// database is where the tenant's database is.
 	// +optional
@@ -245,6 +246,7 @@ type TenantStatus struct {
 // +kubebuilder:resource:scope=Cluster,shortName=tn,categories=tenantry
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Namespaces",type=integer,JSONPath=`.status.usableNamespaces`
 // +kubebuilder:printcolumn:name="Database",type=string,JSONPath=`.status.conditions[?(@.type=="DatabaseReady")].reason`
 // +kubebuilder:printcolumn:name="App",type=string,JSONPath=`.status.conditions[?(@.type=="AppReady")].reason`
 // +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`,priority=1
@@ -254,7 +256,8 @@ type TenantStatus struct {
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",message="the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
 // +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['default', 'tenantry-system']) && !self.metadata.name.startsWith('kube-')",message="this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system); choose another name for the Tenant"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || has(self.spec.database)",message="the tenant has a database, which can't be taken away by leaving out spec.database; put it back, or delete the Tenant (reclaimPolicy says what becomes of the data)",fieldPath=".spec.database"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || self.spec.database.serverRef.name == oldSelf.status.database.server",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; write that name'",fieldPath=".spec.database.serverRef.name"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(self.spec.database.serverRef) || self.spec.database.serverRef.name == oldSelf.status.database.server",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; write that name'",fieldPath=".spec.database.serverRef.name"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(oldSelf.spec.database) || !has(self.spec.database.serverSelector) || !has(oldSelf.spec.database.serverSelector) || self.spec.database.serverSelector == oldSelf.spec.database.serverSelector",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; put the selector back, or name that server in serverRef instead'",fieldPath=".spec.database.serverSelector"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.isolation) || !has(self.spec.database) || self.spec.database.isolation == oldSelf.status.database.isolation",messageExpression="'the database is placed with the isolation ' + oldSelf.status.database.isolation + ', which can not change; write that value'",fieldPath=".spec.database.isolation"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || (has(self.spec.database.adopt) ? self.spec.database.adopt == oldSelf.status.database.name : true)",messageExpression="'the tenant has its database ' + oldSelf.status.database.name + ' already and can not adopt another one; write that name, or leave adopt out'",fieldPath=".spec.database.adopt"
 type Tenant struct {

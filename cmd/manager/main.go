@@ -46,6 +46,7 @@ type options struct {
 	leaderElection          bool
 	leaderElectionNamespace string
 	syncPeriod              time.Duration
+	policyEnforcement       v1alpha1.PolicyEnforcement
 	logging                 zap.Options
 }
 
@@ -63,9 +64,19 @@ func parse() options {
 	flag.BoolVar(&o.leaderElection, "leader-elect", true, "Let one of several replicas work at a time.")
 	flag.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "The namespace of the leader's Lease. Left out, it is the namespace that the operator runs in.")
 	flag.DurationVar(&o.syncPeriod, "sync-period", 10*time.Hour, "The time after which all objects are looked at again even though nothing changed.")
+	o.policyEnforcement = v1alpha1.PolicyEnforce
+	flag.Func("policy-enforcement", "What becomes of requests in tenants' namespaces that break a rule of spec.policy, in the whole cluster: Enforce refuses them, unless the Tenant says otherwise; Audit warns. (default Enforce)", o.setPolicyEnforcement)
 	o.logging.BindFlags(flag.CommandLine)
 	flag.Parse()
 	return o
+}
+
+func (o *options) setPolicyEnforcement(value string) error {
+	o.policyEnforcement = v1alpha1.PolicyEnforcement(value)
+	if o.policyEnforcement != v1alpha1.PolicyEnforce && o.policyEnforcement != v1alpha1.PolicyAudit {
+		return fmt.Errorf("write %s or %s", v1alpha1.PolicyEnforce, v1alpha1.PolicyAudit)
+	}
+	return nil
 }
 
 func run(o options) error {
@@ -82,7 +93,7 @@ func run(o options) error {
 	}
 	servers := &postgres.Servers{}
 	defer servers.Close()
-	if err := controller.Setup(manager, servers); err != nil {
+	if err := controller.Setup(manager, servers, o.policyEnforcement); err != nil {
 		return err
 	}
 	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {

@@ -1,6 +1,9 @@
 // Command bench measures the operator against a floor: the same objects and the same SQL written
 // by a bare client, at the same concurrency, on an equally fresh control plane and PostgreSQL. It
 // prints a table and writes .local/bench.json.
+//
+// With -admission it measures what the admission policies cost those who create objects, and writes
+// .local/bench-admission.json.
 package main
 
 import (
@@ -12,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"text/tabwriter"
 
@@ -52,15 +56,17 @@ type result struct {
 func main() {
 	tenants := flag.Int("tenants", 200, "the number of tenants")
 	samples := flag.Int("latency-samples", 50, "the number of tenants that are applied one by one to measure latency")
+	admission := flag.Bool("admission", false, "measure the admission policies, with 10 tenants and then with as many as -tenants says")
+	creates := flag.Int("creates", 800, "with -admission, the number of objects of each kind on either side")
 	flag.Parse()
 	log.SetLogger(logr.Discard())
-	if err := run(*tenants, *samples); err != nil {
+	if err := run(*tenants, *samples, *admission, *creates); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(tenants, samples int) error {
+func run(tenants, samples int, admission bool, creates int) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root, err := operator.Root(ctx)
@@ -78,6 +84,9 @@ func run(tenants, samples int) error {
 	bench := &bench{
 		tenants: tenants, samples: samples, bin: bin, program: program,
 		dir: filepath.Join(root, ".local", "bench"),
+	}
+	if admission {
+		return bench.runAdmission(ctx, root, slices.Compact([]int{pairs, max(pairs, tenants)}), creates)
 	}
 	if err := bench.measure(ctx); err != nil {
 		return err

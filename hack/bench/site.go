@@ -59,27 +59,36 @@ type site struct {
 }
 
 func newSite(ctx context.Context, bin, dir string, tenants int) (*site, error) {
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
-	}
-	kubernetes, err := cluster.Start(ctx, cluster.Options{Bin: bin, Dir: dir, AuditUsers: []string{operator.User, floorUser}})
+	s, err := newCluster(ctx, bin, dir, operator.User, floorUser)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{dir: dir, kubernetes: kubernetes, requests: &requestLog{path: kubernetes.AuditLogPath()}}
 	if s.postgres, err = postgres.Start(ctx, postgres.Options{Dir: postgresDir(dir, tenants), EndWithStarter: true, Progress: os.Stdout}); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	if err := operator.Install(ctx, kubernetes); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	if s.admin, err = client.NewWithWatch(kubernetes.Config(), client.Options{Scheme: scheme}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, s.create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: adminSecret},
 		StringData: map[string]string{"username": s.postgres.Username, "password": s.postgres.Password},
 	})
+}
+
+// newCluster is a site without PostgreSQL. Its log has the requests of the users.
+func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	kubernetes, err := cluster.Start(ctx, cluster.Options{Bin: bin, Dir: dir, AuditUsers: users})
+	if err != nil {
+		return nil, err
+	}
+	s := &site{dir: dir, kubernetes: kubernetes, requests: &requestLog{path: kubernetes.AuditLogPath()}}
+	if err := operator.Install(ctx, kubernetes); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.admin, err = client.NewWithWatch(kubernetes.Config(), client.Options{Scheme: scheme}); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
 }
 
 // bytesPerDatabase is what PostgreSQL needs for a tenant, with room to spare.

@@ -28,6 +28,9 @@ func (c *ControlPlane) KubeconfigPath() string { return c.layout.kubeconfig() }
 // once the first of its requests has been answered.
 func (c *ControlPlane) AuditLogPath() string { return c.layout.auditLog() }
 
+// KubectlPath returns the path of the program kubectl.
+func (c *ControlPlane) KubectlPath() string { return c.layout.program(kubectl) }
+
 // Kubectl runs kubectl as the cluster's admin and returns what it printed. The error holds what
 // kubectl complained of.
 func (c *ControlPlane) Kubectl(ctx context.Context, args ...string) (string, error) {

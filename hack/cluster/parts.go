@@ -81,6 +81,7 @@ func (s *starter) apiServer() part {
 			flag("audit-log-maxsize", auditLogMegabytes),
 		)
 	}
+	args = append(args, s.options.APIServerArgs...)
 	return part{name: apiServer, args: args, ready: s.readiness.apiServer}
 }
 

@@ -80,7 +80,7 @@ func Install(ctx context.Context, kubernetes *cluster.ControlPlane) error {
 		return fmt.Errorf("can't install config/prerequisites: %w\n%s", err, output)
 	}
 	output, err = kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s",
-		"crd/tenants.tenantry.dev", "crd/databaseservers.tenantry.dev")
+		"crd/tenants.tenantry.dev", "crd/tenantpolicies.tenantry.dev", "crd/databaseservers.tenantry.dev")
 	if err != nil {
 		return fmt.Errorf("the API server does not serve the CRDs: %w\n%s", err, output)
 	}

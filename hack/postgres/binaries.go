@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"github.com/tenantry/tenantry/hack/apt"
 )
 
 // debianBinaries is where Debian puts the programs of each major version.
@@ -22,8 +23,8 @@ func findBinaries(ctx context.Context, progress io.Writer) (string, error) {
 	if dir := installedBinaries(); dir != "" {
 		return dir, nil
 	}
-	if err := install(ctx, progress); err != nil {
-		return "", err
+	if err := apt.Install(ctx, progress, "postgresql"); err != nil {
+		return "", fmt.Errorf("PostgreSQL is not installed: %w; or put the folder of its programs postgres and initdb into PATH", err)
 	}
 	if dir := installedBinaries(); dir != "" {
 		return dir, nil
@@ -55,21 +56,6 @@ func hasInitdb(dir string) bool {
 func majorVersion(binDir string) int {
 	version, _ := strconv.Atoi(filepath.Base(filepath.Dir(binDir)))
 	return version
-}
-
-func install(ctx context.Context, progress io.Writer) error {
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return fmt.Errorf("PostgreSQL is not installed; install it (Debian: sudo apt-get install postgresql) or put the folder of its programs postgres and initdb into PATH")
-	}
-	fmt.Fprintln(progress, "installing PostgreSQL by apt-get …")
-	for _, args := range [][]string{{"update"}, {"install", "-y", "postgresql"}} {
-		aptGet := exec.CommandContext(ctx, "apt-get", args...)
-		aptGet.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if output, err := aptGet.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get could not install PostgreSQL; install it by hand: %w; it said:\n%s", err, bytes.TrimSpace(output))
-		}
-	}
-	return nil
 }
 
 // hasStatementStatistics reports whether the extension pg_stat_statements is installed with

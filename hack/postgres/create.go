@@ -40,13 +40,16 @@ shared_preload_libraries = 'pg_stat_statements'
 pg_stat_statements.max = 50000
 `
 
-// create makes the files of a new server in the folder.
-func create(ctx context.Context, dir string, progress io.Writer) (*Server, error) {
-	binDir, err := findBinaries(ctx, progress)
-	if err != nil {
-		return nil, err
+// create makes the files of a new server.
+func create(ctx context.Context, options Options, progress io.Writer) (*Server, error) {
+	binDir := options.BinDir
+	if binDir == "" {
+		var err error
+		if binDir, err = findBinaries(ctx, progress); err != nil {
+			return nil, err
+		}
 	}
-	dir, err = filepath.Abs(dir)
+	dir, err := filepath.Abs(options.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,9 @@ type Options struct {
 	// EndWithStarter stops the server when the program that started it ends, however it ends.
 	// Without it the server stays until Stop, Kill or Remove.
 	EndWithStarter bool
+	// BinDir is the folder that has postgres and initdb; empty means those of PATH or Debian. A
+	// server that was stopped keeps what it was started with.
+	BinDir string
 	// Progress is told in a line each what takes long; nil means nobody.
 	Progress io.Writer
 }
@@ -93,7 +96,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	server, err := Load(options.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if server, err = create(ctx, options.Dir, progress); err != nil {
+		if server, err = create(ctx, options, progress); err != nil {
 			return nil, err
 		}
 	case err != nil:

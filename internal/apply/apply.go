@@ -10,12 +10,16 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/lru"
@@ -61,13 +65,12 @@ func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
 
 // Apply makes an object as desired, and the owner its controller. It sends nothing when the object
 // is as desired already. It returns a *ConflictError for an object that exists and that another
-// one, or nobody, controls, and a *TerminatingError for one that is being deleted.
+// one, or nobody, controls, and a *TerminatingError for one that is being deleted. A desired state
+// with a resourceVersion was decided by just that version of the object; for another one it returns
+// the API server's error for a conflict.
 func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outcome, error) {
-	desired = desired.DeepCopyObject().(client.Object)
-	if err := controllerutil.SetControllerReference(owner, desired, e.client.Scheme(), controllerutil.WithBlockOwnerDeletion(false)); err != nil {
-		return Unchanged, err
-	}
-	hash, err := stamp(desired)
+	version := desired.GetResourceVersion()
+	desired, hash, err := e.prepare(owner, desired)
 	if err != nil {
 		return Unchanged, err
 	}
@@ -78,7 +81,49 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 	if err != nil {
 		return Unchanged, err
 	}
+	if version != "" && version != live.GetResourceVersion() {
+		return Unchanged, e.outdated(live)
+	}
 	return e.update(ctx, owner, desired, live, hash)
+}
+
+// Adopt makes an object that exists as desired, and the owner its controller, also where it had
+// none. It is for objects that show that they are meant for the owner. It returns a *ConflictError
+// for an object that another one controls, and a *TerminatingError for one that is being deleted.
+func (e *Engine) Adopt(ctx context.Context, owner, desired, live client.Object) (Outcome, error) {
+	desired, hash, err := e.prepare(owner, desired)
+	if err != nil {
+		return Unchanged, err
+	}
+	if metav1.GetControllerOf(live) == nil {
+		live = live.DeepCopyObject().(client.Object)
+		live.SetOwnerReferences(overlayReferences(live.GetOwnerReferences(), desired.GetOwnerReferences()))
+		return e.write(ctx, desired, live, hash)
+	}
+	return e.update(ctx, owner, desired, live, hash)
+}
+
+// Release takes what Apply and Adopt have put into an object's metadata out again, and leaves the
+// object to itself. What somebody has changed since stays as it is.
+func (e *Engine) Release(ctx context.Context, owner, desired, live client.Object) error {
+	released := live.DeepCopyObject().(client.Object)
+	released.SetOwnerReferences(withoutOwner(live.GetOwnerReferences(), owner.GetUID()))
+	released.SetLabels(without(live.GetLabels(), desired.GetLabels()))
+	annotations := without(live.GetAnnotations(), desired.GetAnnotations())
+	maps.DeleteFunc(annotations, func(key, _ string) bool { return strings.HasPrefix(key, domain) })
+	released.SetAnnotations(annotations)
+	return e.client.Update(ctx, released, client.FieldOwner(e.fieldOwner))
+}
+
+// prepare is the desired state as it is written, with its hash.
+func (e *Engine) prepare(owner, desired client.Object) (prepared client.Object, hash string, err error) {
+	prepared = desired.DeepCopyObject().(client.Object)
+	prepared.SetResourceVersion("")
+	if err := controllerutil.SetControllerReference(owner, prepared, e.client.Scheme(), controllerutil.WithBlockOwnerDeletion(false)); err != nil {
+		return nil, "", err
+	}
+	hash, err = stamp(prepared)
+	return prepared, hash, err
 }
 
 func (e *Engine) create(ctx context.Context, owner, desired client.Object, hash string) (Outcome, error) {
@@ -117,6 +162,11 @@ func (e *Engine) update(ctx context.Context, owner, desired, live client.Object,
 		e.settle(live, hash)
 		return Unchanged, nil
 	}
+	return e.write(ctx, desired, live, hash)
+}
+
+// write writes the desired state over the version of the object that is given.
+func (e *Engine) write(ctx context.Context, desired, live client.Object, hash string) (Outcome, error) {
 	merged := merge(desired, live)
 	if err := e.client.Update(ctx, merged, client.FieldOwner(e.fieldOwner)); err != nil {
 		return Unchanged, err
@@ -189,6 +239,15 @@ func (e *Engine) conflict(live client.Object) error {
 		conflict.Controller = fmt.Sprintf("%s %q", controller.Kind, controller.Name)
 	}
 	return conflict
+}
+
+func (e *Engine) outdated(live client.Object) error {
+	gvk, err := apiutil.GVKForObject(live, e.client.Scheme())
+	if err != nil {
+		return err
+	}
+	return apierrors.NewConflict(schema.GroupResource{Group: gvk.Group, Resource: gvk.Kind}, live.GetName(),
+		errors.New("it has changed since it was looked at"))
 }
 
 func (e *Engine) describe(object client.Object) string {

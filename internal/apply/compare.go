@@ -11,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -136,4 +137,18 @@ func overlayReferences(below, above []metav1.OwnerReference) []metav1.OwnerRefer
 		}
 	}
 	return result
+}
+
+// without is a map without the entries of another one.
+func without(all, taken map[string]string) map[string]string {
+	result := maps.Clone(all)
+	maps.DeleteFunc(result, func(key, value string) bool {
+		other, found := taken[key]
+		return found && other == value
+	})
+	return result
+}
+
+func withoutOwner(references []metav1.OwnerReference, owner types.UID) []metav1.OwnerReference {
+	return slices.DeleteFunc(slices.Clone(references), func(reference metav1.OwnerReference) bool { return reference.UID == owner })
 }

@@ -12,6 +12,10 @@ import (
 type Databases interface {
 	// Probe says how a server is, and prepares it for tenants if that was not done yet.
 	Probe(ctx context.Context, server database.Server) (database.ServerStatus, error)
+	// Share says how the databases are that tenants share, and prepares them if that was not done yet.
+	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
+	// Accept notes that tenants are as they should be, by what Probe said about them.
+	Accept(ctx context.Context, server database.Server, drifts []database.Drift) error
 	// Observe says what a server has for the tenant with this UID. name is the name to look for
 	// where the server's registry has none for the UID.
 	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)

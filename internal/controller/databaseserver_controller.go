@@ -10,10 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -42,35 +44,51 @@ type DatabaseServerReconciler struct {
 	Databases Databases
 	// Connections says how to reach them.
 	Connections *Connections
+	// Drift says which tenants want a closer look.
+	Drift *Drift
+	// Drifted is told of them.
+	Drifted chan<- event.GenericEvent
+	// Occupancy counts the tenants of each server.
+	Occupancy *Occupancy
 	// Recorder records Events.
 	Recorder events.EventRecorder
 	// Connected is told of servers that the operator has logged in to, when it had not yet or they
-	// had broken off.
+	// had broken off, and of those that turn out to have more room.
 	Connected chan<- event.GenericEvent
 
 	access sync.Map // server name -> connection, also where the server has not answered yet
 }
 
-// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers/status,verbs=patch
 
 // Reconcile looks at a server and says how it is.
 func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, request.NamespacedName, server)
-	if apierrors.IsNotFound(err) || (err == nil && !server.DeletionTimestamp.IsZero()) {
+	if apierrors.IsNotFound(err) {
 		r.forget(request.Name)
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	users, err := r.hold(ctx, server)
+	if err != nil || (users == 0 && !server.DeletionTimestamp.IsZero()) {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
 	observation, access := r.observe(ctx, server)
+	observation.Users = users
 	next := status.OfServer(observation)
 	if err := r.writeStatus(ctx, server, next); err != nil {
 		return ctrl.Result{}, err
 	}
 	r.publish(server, access, observation.Problem == nil)
+	if observation.Problem == nil {
+		if err := r.follow(ctx, access, observation.Answer.Drifted); err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't note which tenants are as they should be; it is tried again", "server", server.Name, "error", err.Error())
+		}
+	}
 	return ctrl.Result{RequeueAfter: probeInterval}, nil
 }
 
@@ -78,7 +96,33 @@ func (r *DatabaseServerReconciler) forget(name string) {
 	r.access.Delete(name)
 	r.Connections.drop(name)
 	r.Databases.Forget(name)
+	r.Occupancy.drop(name)
 	metrics.ServerUp.DeleteLabelValues(name)
+}
+
+// hold keeps a server from being deleted while tenants have, or may have, something on it, and says
+// how many those are, if it is to be deleted.
+func (r *DatabaseServerReconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
+	before := server.DeepCopy()
+	if server.DeletionTimestamp.IsZero() {
+		if controllerutil.AddFinalizer(server, naming.FinalizerServer) {
+			err = r.patchFinalizer(ctx, before, server)
+		}
+		return 0, err
+	}
+	tenants := &v1alpha1.TenantList{}
+	if err := r.List(ctx, tenants, client.MatchingFields{indexPlaced: server.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return 0, err
+	}
+	if len(tenants.Items) == 0 && controllerutil.RemoveFinalizer(server, naming.FinalizerServer) {
+		err = r.patchFinalizer(ctx, before, server)
+	}
+	return len(tenants.Items), err
+}
+
+func (r *DatabaseServerReconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	return r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner))
 }
 
 func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer) (status.ServerObservation, database.Server) {
@@ -91,6 +135,12 @@ func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
 	}
+	if err == nil && r.Occupancy.counted(server.Name, observation.Answer.Tenants, observation.Now) {
+		r.Connected <- event.GenericEvent{Object: server}
+	}
+	if offers := sharing(server); err == nil && len(offers.Isolations) > 0 {
+		observation.Sharing, err = r.Databases.Share(ctx, access, offers)
+	}
 	if err != nil {
 		// The Secret may have been corrected by the next time.
 		r.access.Delete(server.Name)
@@ -98,6 +148,17 @@ func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1
 		observation.Problem = &problem
 	}
 	return observation, access
+}
+
+// sharing is what the server offers in databases that tenants share.
+func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
+	offers := database.Sharing{Extensions: server.Spec.Extensions}
+	for _, isolation := range server.Spec.Isolations {
+		if shared := database.Isolation(isolation); database.SharedDatabase(shared) != "" {
+			offers.Isolations = append(offers.Isolations, shared)
+		}
+	}
+	return offers
 }
 
 // resolve are the addresses of the server's host; those known so far if it can't be resolved now.
@@ -139,6 +200,17 @@ func (r *DatabaseServerReconciler) publish(server *v1alpha1.DatabaseServer, acce
 	if r.Connections.put(server, access) {
 		r.Connected <- event.GenericEvent{Object: server}
 	}
+}
+
+// follow has those tenants looked at that have changed on the server without the operator's doing.
+func (r *DatabaseServerReconciler) follow(ctx context.Context, access database.Server, drifts []database.Drift) error {
+	accepted, suspicious := r.Drift.sort(access.Name, drifts)
+	for _, drift := range suspicious {
+		r.Drifted <- event.GenericEvent{Object: &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: drift.Tenant}}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return r.Databases.Accept(ctx, access, accepted)
 }
 
 // SetupWithManager registers the controller.

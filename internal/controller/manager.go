@@ -4,17 +4,20 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// connectedBuffer is how many servers may come up at once before their controller waits for the
-// Tenant controller to take notice.
+// connectedBuffer is how many servers may come up, or tenants drift, at once before their controller
+// waits for the Tenant controller to take notice.
 const connectedBuffer = 64
 
 // CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces,
@@ -60,21 +63,33 @@ func trim(object any) (any, error) {
 }
 
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
-func Setup(manager ctrl.Manager, databases Databases) error {
-	connections := &Connections{}
-	connected := make(chan event.GenericEvent, connectedBuffer)
+// With the enforcement Audit, policies warn in the whole cluster and refuse nothing.
+func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.PolicyEnforcement) error {
+	connections, occupancy := &Connections{}, &Occupancy{}
+	connected, drifted := make(chan event.GenericEvent, connectedBuffer), make(chan event.GenericEvent, connectedBuffer)
+	drift := &Drift{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	servers := &DatabaseServerReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Databases: databases, Connections: connections, Connected: connected,
+		Databases: databases, Connections: connections, Connected: connected, Occupancy: occupancy,
+		Drift: drift, Drifted: drifted,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
 	}
+	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
+	policies, err := admission.Objects(enforcement)
+	if err != nil {
+		return err
+	}
+	admissions := &AdmissionReconciler{Live: manager.GetAPIReader(), Engine: engine, Policies: policies, Recorder: recorder}
+	if err := admissions.SetupWithManager(manager); err != nil {
+		return err
+	}
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine:    apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner),
-		Databases: databases, Connections: connections,
+		Engine: engine, Databases: databases, Connections: connections, Occupancy: occupancy, Drift: drift,
+		Audit: enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),
 	}
-	return tenants.SetupWithManager(manager, connected)
+	return tenants.SetupWithManager(manager, connected, drifted)
 }

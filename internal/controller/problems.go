@@ -64,11 +64,15 @@ func classifyDatabase(err error) (status.Problem, retry) {
 	var unreachable *database.UnreachableError
 	var authentication *database.AuthenticationError
 	var unsuitable *database.UnsuitableServerError
+	var unprepared *database.UnpreparedError
 	var full *database.FullError
+	var none *database.NoServerError
 	switch {
+	case errors.As(err, &none):
+		return noServer(none), onChange
 	case errors.As(err, &full):
 		return status.Problem{Reason: v1alpha1.ReasonServerFull, Message: err.Error(), Stalled: true}, onChange
-	case errors.As(err, &unreachable), errors.As(err, &authentication), errors.As(err, &unsuitable):
+	case errors.As(err, &unreachable), errors.As(err, &authentication), errors.As(err, &unsuitable), errors.As(err, &unprepared):
 		return status.Problem{Reason: v1alpha1.ReasonServerNotReady, Message: err.Error()}, later
 	case errors.Is(err, context.DeadlineExceeded):
 		return status.Problem{Reason: v1alpha1.ReasonFailed, Message: "The work took too long and is tried again: " + err.Error()}, withBackoff

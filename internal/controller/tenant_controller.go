@@ -28,11 +28,20 @@ type TenantReconciler struct {
 	Databases Databases
 	// Connections says how to reach them.
 	Connections *Connections
+	// Occupancy counts the tenants of each server.
+	Occupancy *Occupancy
+	// Drift says whose databases want a closer look.
+	Drift *Drift
 	// Recorder records Events.
 	Recorder events.EventRecorder
+	// Audit says that policies warn in the whole cluster, and refuse nothing.
+	Audit bool
+	// Identity tells this operator from all others, also from those that ran before it.
+	Identity string
 
 	pace       pace
 	placements placements
+	bustle     bustle
 }
 
 // phase puts one part of a tenant in place.
@@ -42,12 +51,13 @@ type phase struct {
 }
 
 // phases come in the order in which the parts need each other. A part that fails doesn't hold up
-// the next one, except for the namespace, which all others need.
+// the next one, except for the namespace, which all others need. In a namespace that owners have made,
+// they get their rights once there are walls around it.
 var phases = []phase{
-	{desired.Namespace, (*TenantReconciler).applyNamespace},
+	{desired.Namespace, (*TenantReconciler).applyNamespaces},
 	{desired.Quota, applyPart(desired.Quota)},
-	{desired.Network, applyPart(desired.Network)},
-	{desired.Access, applyPart(desired.Access)},
+	{desired.Network, (*TenantReconciler).applyNetwork},
+	{desired.Access, (*TenantReconciler).applyAccess},
 	{desired.Database, (*TenantReconciler).provisionDatabase},
 	{desired.App, applyPart(desired.App)},
 }
@@ -74,8 +84,8 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		}
 		run.record(phase.part, phase.run(r, ctx, run))
 	}
-	if err := r.prune(ctx, run); err != nil {
-		return ctrl.Result{}, err
+	if err := r.tidy(ctx, run); err != nil {
+		return ctrl.Result{}, ignoreOutdated(err)
 	}
 	if run.outdated {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil

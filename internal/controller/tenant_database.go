@@ -2,18 +2,17 @@ package controller
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -23,70 +22,128 @@ const maxAttempts = 3
 
 // provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes
 // first, so that a crash in between leaves a password that is still to be set, never one that
-// nobody knows.
+// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
+// server hears of it, and the app hears of it when the server takes it.
 func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconciliation) error {
-	tenant, server := run.tenant(), run.inputs.Server
-	if tenant.Spec.Database == nil {
+	if run.tenant().Spec.Database == nil {
 		return nil
 	}
-	if server == nil {
+	if run.inputs.Server == nil {
 		return run.unusable
 	}
-	if err := r.apply(ctx, run, desired.Database); err != nil {
-		// A password that stands nowhere must not restart the app.
-		run.inputs.Login = nil
-		return err
+	if run.unverified == nil {
+		if err := r.applyLogin(ctx, run); err != nil {
+			return err
+		}
 	}
-	want := placement(run.inputs)
-	if run.database != nil && *run.database == *want {
+	if run.settled() && !r.Drift.wants(run.tenant().UID) {
+		run.database = placement(run)
+		r.placements.put(run.tenant(), run.database)
 		return ignoreMissingConnection(run.unusable)
 	}
 	if run.unusable != nil {
 		return run.unusable
 	}
 	if err := r.converge(ctx, run); err != nil {
+		if run.credentials.Password == "" {
+			run.inputs.Login = nil
+		}
+		return r.placeElsewhere(run, err)
+	}
+	r.Occupancy.registered(run.inputs.Server.Name, run.tenant().UID, time.Now())
+	if run.formerIsDue() {
+		run.credentials.FormerUntil = time.Time{}
+	}
+	if err := r.completeRotation(ctx, run); err != nil {
 		return err
 	}
-	run.database = want
-	r.placements.put(tenant, want)
+	run.database = placement(run)
+	r.placements.put(run.tenant(), run.database)
+	r.Drift.looked(run.tenant().UID, !run.acted)
 	return nil
 }
 
-// placement is where the database is, once it is provisioned from the inputs.
-func placement(in desired.Inputs) *v1alpha1.TenantDatabaseStatus {
-	spec := in.Tenant.Spec.Database
-	// The password has 190 random bits, so its hash tells nothing.
-	revision := sha256.Sum256([]byte(in.Login.Password))
-	return &v1alpha1.TenantDatabaseStatus{
-		Server:              in.Server.Name,
-		Isolation:           spec.Isolation,
-		Name:                in.Login.Database,
-		Host:                in.Server.Spec.Host,
-		ConnectionLimit:     spec.ConnectionLimit,
-		SecretName:          spec.Credentials.SecretName,
-		CredentialsRevision: hex.EncodeToString(revision[:8]),
+// settled says whether the server is known to have what the tenant wants.
+func (run *reconciliation) settled() bool {
+	if run.database == nil || run.unverified != nil || run.credentials.Next != "" || run.formerIsDue() {
+		return false
 	}
+	recorded, want := *run.database, *placement(run)
+	for _, times := range []*v1alpha1.TenantDatabaseStatus{&recorded, &want} {
+		times.RotatedAt, times.NextRotation, times.FormerLoginUntil = nil, nil, nil
+	}
+	return equality.Semantic.DeepEqual(recorded, want)
+}
+
+// placement is where the database is, once it is provisioned.
+func placement(run *reconciliation) *v1alpha1.TenantDatabaseStatus {
+	spec, server, credentials := run.tenant().Spec.Database, run.inputs.Server, run.credentials
+	placed := &v1alpha1.TenantDatabaseStatus{
+		Server:                  server.Name,
+		Isolation:               spec.Isolation,
+		Name:                    databaseName(run.tenant(), run.database),
+		Host:                    server.Spec.Host,
+		ConnectionLimit:         spec.ConnectionLimit,
+		SecretName:              spec.Credentials.SecretName,
+		Extensions:              spec.Extensions,
+		TempFileLimit:           spec.TempFileLimit,
+		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
+		CredentialsRevision:     revision(credentials.Password),
+		Login:                   run.inputs.Login.Username,
+		RotatedAt:               timeOrNil(credentials.RotatedAt),
+		NextRotation:            timeOrNil(run.rotation.DueAt(credentials)),
+		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
+		RotationRequest:         credentials.Request,
+	}
+	if spec.SharedTables == v1alpha1.SharedTablesManage {
+		placed.SharedTables = spec.SharedTables
+	}
+	return placed
 }
 
 // converge observes, plans and acts until the server has what the tenant wants.
 func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) error {
+	uid := string(run.tenant().UID)
+	name := databaseName(run.tenant(), run.database)
+	return r.execute(ctx, run.connection, uid, name, func(observed database.Observed) ([]database.Action, error) {
+		if run.database != nil && observed.Registration == nil {
+			return nil, databaseLost(run.database)
+		}
+		run.memberships = &observed.Memberships
+		if err := r.checkLogin(ctx, run, observed); err != nil {
+			return nil, err
+		}
+		actions, err := database.Plan(run.wanted(), observed)
+		run.acted = run.acted || len(actions) > 0
+		return actions, err
+	})
+}
+
+// wanted is what the tenant wants on the server.
+func (run *reconciliation) wanted() database.Desired {
+	spec, credentials := run.tenant().Spec.Database, run.credentials
 	want := database.Desired{
-		UID:             string(run.tenant().UID),
-		Tenant:          run.tenant().Name,
-		Isolation:       database.Isolation(run.tenant().Spec.Database.Isolation),
-		ConnectionLimit: run.tenant().Spec.Database.ConnectionLimit,
-		Password:        database.Sensitive(run.inputs.Login.Password),
-		Adopt:           run.tenant().Spec.Database.Adopt,
+		UID:              string(run.tenant().UID),
+		Tenant:           run.tenant().Name,
+		Isolation:        database.Isolation(spec.Isolation),
+		ManagesTables:    spec.SharedTables == v1alpha1.SharedTablesManage,
+		ConnectionLimit:  spec.ConnectionLimit,
+		Extensions:       spec.Extensions,
+		StatementTimeout: time.Duration(spec.StatementTimeoutSeconds) * time.Second,
+		Active:           credentials.Active,
+		Password:         credentials.Password,
+		NextPassword:     credentials.Next,
+		FormerUntil:      credentials.FormerUntil,
+		Now:              run.now,
+		Adopt:            spec.Adopt,
+	}
+	if limit := spec.TempFileLimit; limit != nil {
+		want.TempFileLimit = new(limit.Value())
 	}
 	if capacity := run.inputs.Server.Spec.Capacity; capacity != nil {
 		want.Capacity = capacity.Tenants
 	}
-	return r.execute(ctx, run.connection, want.UID, want.Name(), func(observed database.Observed) ([]database.Action, error) {
-		if run.database != nil && observed.Registration == nil {
-			return nil, databaseLost(run.database)
-		}
-		return database.Plan(want, observed)
-	})
+	return want
 }
 
 // execute observes, plans and acts. A server that broke off is one to connect to anew: when that
@@ -150,14 +207,28 @@ func ignoreMissingConnection(err error) error {
 	return err
 }
 
-// usable is how to reach a server, or why it can't be used now.
-func (r *TenantReconciler) usable(server *v1alpha1.DatabaseServer, isolation v1alpha1.DatabaseIsolation) (database.Server, error) {
-	if !slices.Contains(server.Spec.Isolations, isolation) {
+// usable is how to reach a server, or why it can't be used now. Extensions that the tenant has already
+// are no longer asked about.
+func (r *TenantReconciler) usable(run *reconciliation, server *v1alpha1.DatabaseServer) (database.Server, error) {
+	wanted, recorded := run.tenant().Spec.Database, run.database
+	if !slices.Contains(server.Spec.Isolations, wanted.Isolation) {
 		return database.Server{}, &problemError{Problem: status.Problem{
 			Reason:  v1alpha1.ReasonIsolationNotOffered,
-			Message: fmt.Sprintf("DatabaseServer %q offers the isolations %v and not %s; write one of them, or name another server.", server.Name, server.Spec.Isolations, isolation),
+			Message: fmt.Sprintf("DatabaseServer %q offers the isolations %v and not %s; write one of them, or name another server.", server.Name, server.Spec.Isolations, wanted.Isolation),
 			Stalled: true,
 		}}
+	}
+	for _, extension := range wanted.Extensions {
+		if !slices.Contains(server.Spec.Extensions, extension) && (recorded == nil || !slices.Contains(recorded.Extensions, extension)) {
+			return database.Server{}, &problemError{Problem: status.Problem{
+				Reason:  v1alpha1.ReasonExtensionNotOffered,
+				Message: fmt.Sprintf("DatabaseServer %q has the extensions %v and not %s; write some of them in spec.database.extensions, or add it to the server's spec.extensions if it is safe there.", server.Name, server.Spec.Extensions, extension),
+				Stalled: true,
+			}}
+		}
+	}
+	if err := closed(run, server); err != nil {
+		return database.Server{}, err
 	}
 	return r.reachable(server)
 }

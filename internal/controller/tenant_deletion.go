@@ -8,13 +8,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -26,7 +26,7 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 	if !controllerutil.ContainsFinalizer(tenant, naming.FinalizerTenant) && len(servers) == 0 {
 		return ctrl.Result{}, nil
 	}
-	waiting, err := r.removeNamespace(ctx, tenant)
+	waiting, err := r.removeNamespaces(ctx, tenant)
 	if err != nil || waiting != "" {
 		return r.reportDeletion(ctx, tenant, waiting, err)
 	}
@@ -38,22 +38,28 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 	return ctrl.Result{}, r.removeFinalizers(ctx, tenant, servers)
 }
 
-// removeNamespace deletes the tenant's namespace and says what it waits for, if it isn't gone yet.
-func (r *TenantReconciler) removeNamespace(ctx context.Context, tenant *v1alpha1.Tenant) (waiting string, err error) {
-	namespace := &corev1.Namespace{}
-	err = r.Get(ctx, types.NamespacedName{Name: tenant.Name}, namespace)
-	if apierrors.IsNotFound(err) || (err == nil && !metav1.IsControlledBy(namespace, tenant)) {
-		return "", nil
-	}
+// removeNamespaces deletes the tenant's namespaces and says what that waits for, if they aren't all
+// gone yet.
+func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *v1alpha1.Tenant) (waiting string, err error) {
+	members, err := r.members(ctx, tenant)
 	if err != nil {
 		return "", err
 	}
-	if namespace.DeletionTimestamp.IsZero() {
-		if err := r.Engine.Delete(ctx, namespace.DeepCopy()); err != nil {
-			return "", fmt.Errorf("delete namespace %s: %w", tenant.Name, err)
+	for _, member := range members.All {
+		namespace := member.Namespace
+		if namespace == nil || !membership.Mine(tenant, namespace) {
+			continue
+		}
+		if namespace.DeletionTimestamp.IsZero() {
+			if err := r.Engine.Delete(ctx, namespace.DeepCopy()); err != nil {
+				return "", fmt.Errorf("delete namespace %s: %w", namespace.Name, err)
+			}
+		}
+		if waiting == "" {
+			waiting = status.NamespaceDeletion(namespace)
 		}
 	}
-	return status.NamespaceDeletion(namespace), nil
+	return waiting, nil
 }
 
 // removeDatabase drops or retains what the server's registry says was made for this tenant, and no

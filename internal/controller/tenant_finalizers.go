@@ -82,6 +82,8 @@ func (r *TenantReconciler) removeFinalizers(ctx context.Context, tenant *v1alpha
 	}
 	r.pace.forget(tenant.UID)
 	r.placements.drop(tenant)
+	r.Occupancy.leave(tenant.UID)
+	r.Drift.drop(tenant.UID)
 	return client.IgnoreNotFound(ignoreOutdated(r.patchFinalizers(ctx, before, tenant)))
 }
 

@@ -10,9 +10,11 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/metrics"
@@ -23,14 +25,15 @@ import (
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view,verbs=bind
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
 
 // ownedKinds are the namespaced kinds that a tenant's objects have.
 func ownedKinds() []client.Object {
 	return []client.Object{
 		&corev1.Secret{}, &corev1.ResourceQuota{}, &corev1.LimitRange{}, &networkingv1.NetworkPolicy{},
 		&rbacv1.RoleBinding{}, &corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{},
-		&policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
+		&policyv1.PodDisruptionBudget{}, &appsv1.Deployment{}, &v1alpha1.TenantPolicy{},
 	}
 }
 
@@ -38,12 +41,16 @@ func ownedLists() []client.ObjectList {
 	return []client.ObjectList{
 		&corev1.SecretList{}, &corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &networkingv1.NetworkPolicyList{},
 		&rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.ConfigMapList{}, &corev1.ServiceList{},
-		&policyv1.PodDisruptionBudgetList{}, &appsv1.DeploymentList{},
+		&policyv1.PodDisruptionBudgetList{}, &appsv1.DeploymentList{}, &v1alpha1.TenantPolicyList{},
 	}
 }
 
-func (r *TenantReconciler) applyNamespace(ctx context.Context, run *reconciliation) error {
-	return r.apply(ctx, run, desired.Namespace)
+// applyNetwork also says which of the tenant's hostnames are another one's.
+func (r *TenantReconciler) applyNetwork(ctx context.Context, run *reconciliation) error {
+	if err := r.apply(ctx, run, desired.Network); err != nil {
+		return err
+	}
+	return hostnameConflict(run.foreignHostnames)
 }
 
 // applyPart is the phase of a part that consists of objects and nothing else.
@@ -53,19 +60,60 @@ func applyPart(part desired.Part) func(*TenantReconciler, context.Context, *reco
 	}
 }
 
-// apply puts all objects of a part in place, also those behind one that fails.
+// parallel is how many namespaces of a tenant are worked on at a time.
+const parallel = 8
+
+// apply puts all objects of a part in place, also those behind one that fails, but none in a
+// namespace that is withheld. Namespaces don't wait for each other.
 func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part desired.Part) error {
-	var failures []error
+	var names []string
+	objects := map[string][]desired.Object{}
 	for _, object := range desired.Objects(part, run.inputs) {
-		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
-		if err != nil {
+		name := object.GetNamespace()
+		if run.withheld.Has(name) {
+			continue
+		}
+		if _, known := objects[name]; !known {
+			names = append(names, name)
+		}
+		objects[name] = append(objects[name], object)
+	}
+	outcomes := make([]error, len(names))
+	workqueue.ParallelizeUntil(ctx, parallel, len(names), func(i int) {
+		outcomes[i] = r.applyAll(ctx, run.tenant(), objects[names[i]])
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var failures []error
+	for i, err := range outcomes {
+		switch {
+		case err == nil:
+		case isWall(part) && names[i] != run.tenant().Name:
+			run.withhold(part, names[i], err)
+		default:
 			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// applyAll puts objects in place, also those behind one that fails.
+func (r *TenantReconciler) applyAll(ctx context.Context, tenant *v1alpha1.Tenant, objects []desired.Object) error {
+	var failures []error
+	for _, object := range objects {
+		outcome, err := r.Engine.Apply(ctx, tenant, object)
+		if err != nil {
+			failures = append(failures, refusal(object, err))
 			continue
 		}
 		r.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
 }
+
+// isWall says whether a namespace is open as long as a part of it is missing.
+func isWall(part desired.Part) bool { return part == desired.Quota || part == desired.Network }
 
 func (r *TenantReconciler) noteChange(ctx context.Context, object client.Object, outcome apply.Outcome) {
 	key, err := apply.KeyOf(object, r.Client)
@@ -74,6 +122,14 @@ func (r *TenantReconciler) noteChange(ctx context.Context, object client.Object,
 	}
 	metrics.ObjectChanges.WithLabelValues(key.Kind, string(outcome)).Inc()
 	ctrl.LoggerFrom(ctx).V(1).Info("Object "+string(outcome), "kind", key.Kind, "name", key.Name)
+}
+
+// tidy takes away what the tenant has and should not.
+func (r *TenantReconciler) tidy(ctx context.Context, run *reconciliation) error {
+	if run.outdated {
+		return nil
+	}
+	return errors.Join(r.withdraw(ctx, run), r.prune(ctx, run))
 }
 
 // prune deletes the tenant's objects that the spec no longer asks for. As long as there is no login
@@ -92,7 +148,16 @@ func (r *TenantReconciler) prune(ctx context.Context, run *reconciliation) error
 			keep.Insert(key)
 		}
 	}
-	deleted, err := r.Engine.Prune(ctx, run.tenant(), run.tenant().Name, ownedLists(), keep)
+	var failures []error
+	for _, place := range run.inputs.Places {
+		failures = append(failures, r.pruneIn(ctx, run, place.Name, keep))
+	}
+	return errors.Join(failures...)
+}
+
+// pruneIn deletes the tenant's objects in a namespace that are not to be kept.
+func (r *TenantReconciler) pruneIn(ctx context.Context, run *reconciliation, namespace string, keep sets.Set[apply.Key]) error {
+	deleted, err := r.Engine.Prune(ctx, run.tenant(), namespace, ownedLists(), keep)
 	for _, key := range deleted {
 		metrics.ObjectChanges.WithLabelValues(key.Kind, string(apply.Deleted)).Inc()
 	}

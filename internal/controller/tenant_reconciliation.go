@@ -2,32 +2,53 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
-	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
 // reconciliation is one pass over one tenant: what it starts from, and what came of it so far.
 type reconciliation struct {
 	inputs   desired.Inputs
+	members  membership.Members
+	quotas   map[string]*corev1.ResourceQuota
 	problems map[string]status.Problem
 	// connection is how to reach the database server; unusable is why that is not possible now.
 	connection database.Server
 	unusable   error
 	// database is where the tenant's database is known to be.
 	database *v1alpha1.TenantDatabaseStatus
+	// foreignHostnames say which of the tenant's hostnames another tenant has, and who.
+	foreignHostnames []string
+	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
+	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
+	credentials database.Credentials
+	unverified  *database.Credentials
+	rotation    database.Rotation
+	// now is when the pass began, in the seconds that objects hold.
+	now time.Time
+	// memberships are what the server has of those that the operator has not made; nil if it was not
+	// asked.
+	memberships *[]database.Membership
+	// acted says that the server was changed.
+	acted bool
 	// retry is the most eager of what the problems ask for; err explains withBackoff.
 	retry retry
 	err   error
+	// withheld are the namespaces that stay closed, since they have no walls yet.
+	withheld sets.Set[string]
+	// noNamespace says that the primary namespace isn't there to put anything into.
+	noNamespace bool
+	// bustling says that a quota could not be changed now, because something was let in just before.
+	bustling bool
 	// outdated says that something was decided on old data, so that the pass proves nothing.
 	outdated bool
 }
@@ -43,13 +64,9 @@ func (run *reconciliation) record(part desired.Part, err error) {
 		run.outdated = true
 		return
 	}
-	problem, retry := classify(err)
-	run.problems[string(part)] = problem
-	run.retry = max(run.retry, retry)
-	if retry == withBackoff {
-		run.err = err
-	}
+	run.note(part, err)
 	if part == desired.Namespace {
+		run.noNamespace = true
 		for _, other := range desired.Parts[1:] {
 			run.problems[string(other)] = status.Problem{
 				Reason: v1alpha1.ReasonProgressing, Message: "It waits for the namespace.",
@@ -58,71 +75,91 @@ func (run *reconciliation) record(part desired.Part, err error) {
 	}
 }
 
+// note notes what keeps a part from being in place.
+func (run *reconciliation) note(part desired.Part, err error) {
+	problem, retry := classify(err)
+	run.problems[string(part)] = problem
+	run.retry = max(run.retry, retry)
+	if retry == withBackoff {
+		run.err = err
+	}
+}
+
+// withhold notes that a namespace other than the primary one must stay closed, and why.
+func (run *reconciliation) withhold(part desired.Part, namespace string, err error) {
+	run.withheld.Insert(namespace)
+	if outdated(err) {
+		run.outdated = true
+		return
+	}
+	run.note(part, err)
+}
+
+// strays are the namespaces in which the tenant has objects, and no longer should.
+func (run *reconciliation) strays() []string {
+	strays := sets.New[string]()
+	for namespace := range run.quotas {
+		strays.Insert(namespace)
+	}
+	for _, member := range run.members.All {
+		strays.Delete(member.Name)
+	}
+	for _, namespace := range run.members.Leaving {
+		strays.Insert(namespace.Name)
+	}
+	return sets.List(strays)
+}
+
 // blocked says that there is no use in going on.
 func (run *reconciliation) blocked() bool {
-	_, noNamespace := run.problems[string(desired.Namespace)]
-	return noNamespace || run.outdated
+	return run.noNamespace || run.outdated
 }
 
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
 func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*reconciliation, error) {
 	run := &reconciliation{
-		inputs:   desired.Inputs{Tenant: tenant},
+		inputs:   desired.Inputs{Tenant: tenant, Audit: r.Audit},
 		problems: map[string]status.Problem{},
 		database: r.placements.of(tenant),
+		withheld: sets.New[string](),
+		now:      time.Now().Truncate(time.Second),
 	}
+	var err error
+	if run.members, err = r.members(ctx, tenant); err != nil {
+		return nil, err
+	}
+	run.inputs.Places = placesOf(run.members)
+	if tenant.Spec.Namespaces.Limit > 1 || len(run.members.All) > 1 {
+		run.inputs.Listing = run.members.List()
+	}
+	if err := errors.Join(r.loadHostnames(ctx, run), r.divide(ctx, run)); err != nil {
+		return nil, err
+	}
+	return run, r.loadDatabase(ctx, run)
+}
+
+// loadDatabase reads what the tenant's objects need to know of its database.
+func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation) error {
+	tenant := run.tenant()
 	spec := tenant.Spec.Database
 	if spec == nil {
-		return run, nil
+		return nil
 	}
-	server := &v1alpha1.DatabaseServer{}
-	err := r.Get(ctx, types.NamespacedName{Name: spec.ServerRef.Name}, server)
+	server, err := r.findServer(ctx, run)
 	switch {
-	case apierrors.IsNotFound(err):
-		run.unusable = serverNotFound(spec.ServerRef.Name)
-		return run, nil
-	case err != nil:
-		return nil, err
+	case server == nil || err != nil:
+		return err
 	case server.Status.ObservedGeneration < 0:
 		// Addresses and authorities are missing, and a tenant that had them must not lose them.
 		run.unusable = errNotConnected
-		return run, nil
+		return nil
 	}
-	password, err := r.password(ctx, tenant)
-	if err != nil {
-		return nil, err
+	if run.database == nil {
+		r.Occupancy.expect(server.Name, tenant.UID)
 	}
-	name := databaseName(tenant, run.database)
 	run.inputs.Server = server
-	run.connection, run.unusable = r.usable(server, spec.Isolation)
-	run.inputs.Login = &desired.Login{Database: name, Username: database.Logins(name)[0], Password: password}
-	return run, nil
-}
-
-// password is the one in the tenant's Secret. Where there is none yet it is a new one, which counts
-// from the moment the Secret is written.
-func (r *TenantReconciler) password(ctx context.Context, tenant *v1alpha1.Tenant) (string, error) {
-	names := []string{tenant.Spec.Database.Credentials.SecretName}
-	if recorded := r.placements.of(tenant); recorded != nil && recorded.SecretName != names[0] {
-		names = append(names, recorded.SecretName)
-	}
-	for _, name := range names {
-		key := types.NamespacedName{Namespace: tenant.Name, Name: name}
-		secret := &corev1.Secret{}
-		err := r.Get(ctx, key, secret)
-		if apierrors.IsNotFound(err) && len(naming.DatabaseServers(tenant.Finalizers)) > 0 {
-			// The cache sees managed objects only, and somebody may have taken the label off.
-			err = r.Live.Get(ctx, key, secret)
-		}
-		if client.IgnoreNotFound(err) != nil {
-			return "", err
-		}
-		password := string(secret.Data[desired.SecretKeyPassword])
-		if metav1.IsControlledBy(secret, tenant) && database.IsGenerated(password) {
-			return password, nil
-		}
-	}
-	return database.GeneratePassword(), nil
+	run.connection, run.unusable = r.usable(run, server)
+	return r.loadCredentials(ctx, run)
 }
 
 // databaseName is the name that the database has, or will have.
@@ -131,4 +168,14 @@ func databaseName(tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStat
 		return recorded.Name
 	}
 	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
+}
+
+// connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its
+// Secret stays right when its spec asks for what can't be had.
+func connectTo(tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
+	isolation := tenant.Spec.Database.Isolation
+	if recorded != nil {
+		isolation = recorded.Isolation
+	}
+	return database.ConnectTo(database.Isolation(isolation), name)
 }

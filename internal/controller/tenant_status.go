@@ -20,7 +20,7 @@ import (
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch;manage
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -29,7 +29,8 @@ import (
 func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
-		Tenant: tenant, Problems: run.problems, Database: run.database, Now: time.Now(),
+		Tenant: tenant, Problems: run.problems, Database: run.database, Memberships: run.memberships,
+		Namespaces: run.members.List(), Now: time.Now(),
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}
@@ -47,13 +48,13 @@ func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (st
 		}
 	}
 	if len(tenant.Spec.Quota) > 0 {
-		quota := &corev1.ResourceQuota{}
-		found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.Quota}, quota)
+		quotas, err := r.quotas(ctx, tenant)
 		if err != nil {
 			return observation, err
 		}
-		if found && metav1.IsControlledBy(quota, tenant) {
-			observation.Quota = quota
+		observation.Quota = quotas[tenant.Name]
+		if len(quotas) > 1 {
+			observation.Quota = total(quotas, tenant.Spec.Quota)
 		}
 	}
 	return observation, nil
@@ -73,10 +74,21 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, obse
 	if run.err != nil {
 		return ctrl.Result{}, run.err
 	}
-	if run.retry == later && (wait == 0 || wait > retryLater) {
-		wait = retryLater
+	if run.retry == later {
+		wait = sooner(wait, retryLater)
 	}
-	return ctrl.Result{RequeueAfter: wait}, nil
+	if run.bustling {
+		wait = sooner(wait, quietTime)
+	}
+	return ctrl.Result{RequeueAfter: sooner(wait, run.nextLook())}, nil
+}
+
+// sooner is the shorter one of two times to wait, where zero means that nobody waits.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // writeStatus writes a status that differs from what the tenant has, and tells of transitions by

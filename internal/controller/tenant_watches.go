@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/budget"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -31,34 +33,56 @@ const (
 	indexServer = "databaseServer"
 	// indexWaiting finds those of them that can't get on until the server can.
 	indexWaiting = "waitingForDatabaseServer"
+	// indexPlaced finds the tenants that have, or may have, something on a DatabaseServer.
+	indexPlaced = "placedOnDatabaseServer"
+
+	// anyServer stands in indexWaiting for all servers: a tenant waits for one to be chosen.
+	anyServer = "*"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager registers the controller, and what makes it look at which tenant. connected
-// tells of servers that the operator has just logged in to.
-func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-chan event.GenericEvent) error {
-	for name, servers := range map[string]func(*v1alpha1.Tenant) []string{
-		indexServer: serversOf, indexWaiting: serversWaitedFor,
+// tells of servers that the operator has just logged in to, drifted of tenants whose databases want a
+// closer look.
+func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, drifted <-chan event.GenericEvent) error {
+	for name, values := range map[string]func(*v1alpha1.Tenant) []string{
+		indexServer: serversOf, indexWaiting: serversWaitedFor, indexPlaced: serversPlacedOn,
+		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
 	} {
-		extract := func(object client.Object) []string { return servers(object.(*v1alpha1.Tenant)) }
+		extract := func(object client.Object) []string { return values(object.(*v1alpha1.Tenant)) }
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {
+			return err
+		}
+	}
+	for _, index := range []struct {
+		object  client.Object
+		name    string
+		extract client.IndexerFunc
+	}{
+		{&corev1.Namespace{}, indexLabel, labelOf},
+		{&corev1.Namespace{}, indexController, controllerOf},
+		{&corev1.ResourceQuota{}, indexLabel, labelOf},
+	} {
+		if err := manager.GetFieldIndexer().IndexField(context.Background(), index.object, index.name, index.extract); err != nil {
 			return err
 		}
 	}
 	controller := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byName), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(podNews)).
+		Watches(&v1alpha1.Tenant{}, handler.Funcs{
+			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
+		}).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
-		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor)))
+		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor))).
+		WatchesRawSource(source.Channel(drifted, handler.EnqueueRequestsFromMapFunc(byName)))
 	for _, kind := range ownedKinds() {
 		controller = controller.Watches(kind, handler.Funcs{
-			CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, byNamespace(ctx, e.Object)) },
-			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, byNamespace(ctx, e.Object)) },
-			UpdateFunc: objectUpdated,
+			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
 		})
 	}
 	return controller.Complete(r)
@@ -67,10 +91,15 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected <-ch
 // serversOf are the DatabaseServers that a tenant has, or is to have, something on.
 func serversOf(tenant *v1alpha1.Tenant) []string {
 	servers := naming.DatabaseServers(tenant.Finalizers)
-	if spec := tenant.Spec.Database; spec != nil && !slices.Contains(servers, spec.ServerRef.Name) {
+	if spec := tenant.Spec.Database; spec != nil && spec.ServerRef.Name != "" && !slices.Contains(servers, spec.ServerRef.Name) {
 		servers = append(servers, spec.ServerRef.Name)
 	}
 	return servers
+}
+
+// serversPlacedOn are the DatabaseServers that a tenant has, or may have, something on.
+func serversPlacedOn(tenant *v1alpha1.Tenant) []string {
+	return naming.DatabaseServers(tenant.Finalizers)
 }
 
 // serversWaitedFor are the same for a tenant whose database isn't known to be as its present spec
@@ -80,7 +109,11 @@ func serversWaitedFor(tenant *v1alpha1.Tenant) []string {
 	if tenant.DeletionTimestamp.IsZero() && ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation {
 		return nil
 	}
-	return serversOf(tenant)
+	servers := serversOf(tenant)
+	if spec := tenant.Spec.Database; spec != nil && spec.ServerSelector != nil && tenant.Status.Database == nil {
+		servers = append(servers, anyServer)
+	}
+	return servers
 }
 
 // tenantNews leaves out the operator's own writes. A periodic resync, by which the same object
@@ -100,22 +133,50 @@ func metadataChanged(was, is client.Object) bool {
 		!slices.Equal(was.GetFinalizers(), is.GetFinalizers())
 }
 
+func (r *TenantReconciler) objectCreated(ctx context.Context, e event.CreateEvent, q queue) {
+	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
+		r.bustle.note(&corev1.ResourceQuota{}, quota, time.Now())
+	}
+	enqueue(ctx, q, byOwners(ctx, e.Object))
+}
+
+func (r *TenantReconciler) objectDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
+	if _, ok := e.Object.(*corev1.ResourceQuota); ok {
+		r.bustle.forget(e.Object.GetUID())
+	}
+	enqueue(ctx, q, byOwners(ctx, e.Object))
+}
+
 // objectUpdated looks at a tenant one of whose objects was changed by others, or got on. That the
-// quota is used differently may wait.
-func objectUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
+// quota is used differently may wait, unless it is part of a budget and may be too small.
+func (r *TenantReconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	if e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() {
 		return
 	}
-	requests := byNamespace(ctx, e.ObjectNew)
+	requests := owners(e.ObjectOld, e.ObjectNew)
+	quota, isQuota := e.ObjectNew.(*corev1.ResourceQuota)
+	if isQuota {
+		r.bustle.note(e.ObjectOld.(*corev1.ResourceQuota), quota, time.Now())
+	}
 	if objectNews(e.ObjectOld, e.ObjectNew) {
 		enqueue(ctx, q, requests)
 		return
 	}
-	if _, ok := e.ObjectNew.(*corev1.ResourceQuota); ok {
+	if isQuota {
 		for _, request := range requests {
-			q.AddAfter(request, usageInterval)
+			q.AddAfter(request, usagePatience(quota))
 		}
 	}
+}
+
+// usagePatience is how long it may wait that a quota is used differently.
+func usagePatience(quota *corev1.ResourceQuota) time.Duration {
+	if _, isSlice := quota.Annotations[naming.AnnotationSlice]; isSlice {
+		if slice, err := sliceOf(quota); err == nil && budget.Strained(slice) {
+			return 0
+		}
+	}
+	return usageInterval
 }
 
 func objectNews(was, is client.Object) bool {
@@ -148,13 +209,50 @@ func inTrouble(object client.Object) string {
 	return reason
 }
 
-// byName: a tenant's namespace has the tenant's name, and so does one that is in its way.
+// byName: what drifted tells of has the tenant's name.
 func byName(_ context.Context, object client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: object.GetName()}}}
+	return requestsFor([]string{object.GetName()})
 }
 
-func byNamespace(_ context.Context, object client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: object.GetNamespace()}}}
+// byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
+// tenant's primary namespace has the tenant's name, and so does one that is in its way.
+func byNamespaceOwners(_ context.Context, object client.Object) []reconcile.Request {
+	return requestsFor(append(ownersOf(object), object.GetName()))
+}
+
+// byOwners: an object belongs to the tenant that its label or its owner reference says.
+func byOwners(_ context.Context, object client.Object) []reconcile.Request {
+	return owners(object)
+}
+
+// owners are the tenants that one of these objects belongs to. If none says, it may be in the way of
+// the one that is named like its namespace.
+func owners(objects ...client.Object) []reconcile.Request {
+	var names []string
+	for _, object := range objects {
+		names = append(names, ownersOf(object)...)
+	}
+	if len(names) == 0 {
+		names = append(names, objects[0].GetNamespace())
+	}
+	return requestsFor(names)
+}
+
+func ownersOf(object client.Object) []string {
+	names := labelOf(object)
+	if controller := tenantControlling(object); controller != nil {
+		names = append(names, controller.Name)
+	}
+	return names
+}
+
+func requestsFor(names []string) []reconcile.Request {
+	slices.Sort(names)
+	var requests []reconcile.Request
+	for _, name := range slices.Compact(names) {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+	}
+	return requests
 }
 
 func enqueue(_ context.Context, q queue, requests []reconcile.Request) {
@@ -176,6 +274,7 @@ func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEven
 	case was.Generation != is.Generation || readyStatus(was) != readyStatus(is) ||
 		!slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle:
 		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
+		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 	default:
 		enqueue(ctx, q, r.waitingFor(ctx, is))
 	}
@@ -191,10 +290,11 @@ func readyStatus(server *v1alpha1.DatabaseServer) metav1.ConditionStatus {
 
 func (r *TenantReconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
 	enqueue(ctx, q, r.tenantsBy(ctx, indexServer, e.Object.GetName()))
+	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 }
 
 func (r *TenantReconciler) waitingFor(ctx context.Context, server client.Object) []reconcile.Request {
-	return r.tenantsBy(ctx, indexWaiting, server.GetName())
+	return append(r.tenantsBy(ctx, indexWaiting, server.GetName()), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }
 
 func (r *TenantReconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {

@@ -165,7 +165,7 @@ func TestWhichChangesOfATenantsObjectsAreLookedAt(t *testing.T) {
 		}), map[string]time.Duration{"acme": usageInterval}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := enqueued(t, func(q queue) { objectUpdated(t.Context(), test.event, q) })
+			got := enqueued(t, func(q queue) { (&TenantReconciler{}).objectUpdated(t.Context(), test.event, q) })
 			if !maps.Equal(got, test.want) {
 				t.Errorf("it is looked at: %v, want %v", got, test.want)
 			}

@@ -36,9 +36,42 @@ type CreateLogin struct {
 // GrantOwner makes a login a member of the owner role.
 type GrantOwner struct{ Login, Owner string }
 
-// SetLoginRole makes the sessions of a login start as the owner role, so that what they create
-// belongs to it.
-type SetLoginRole struct{ Login, Owner string }
+// SetLoginRole makes the sessions of a login start as the role, so that what they create belongs
+// to it.
+type SetLoginRole struct{ Login, Role string }
+
+// SetLoginSetting makes the sessions of a login start with a setting.
+type SetLoginSetting struct{ Login, Setting, Value string }
+
+// ResetLoginSetting makes the sessions of a login start with the server's own setting.
+type ResetLoginSetting struct{ Login, Setting string }
+
+// JoinShared lets the members of the owner role connect to the database that tenants of the
+// isolation share.
+type JoinShared struct {
+	Owner     string
+	Isolation Isolation
+}
+
+// GrantTables makes the owner role a member of [TablesOwner].
+type GrantTables struct{ Owner string }
+
+// RevokeTables undoes GrantTables. Sessions that are open keep their role.
+type RevokeTables struct{ Owner string }
+
+// CreateSchema creates a schema of [PlatformOwner] in the database that tenants share, in which the
+// role of the same name may create things.
+type CreateSchema struct{ Schema string }
+
+// DropSchema drops a schema of [PlatformOwner] with all that is in it.
+type DropSchema struct{ Schema string }
+
+// DeleteRows deletes the rows of a tenant in a session of its login, which has no other.
+type DeleteRows struct{ Login string }
+
+// DropOwned drops what the owner role and its logins have in a shared database, and the rights
+// that others gave them.
+type DropOwned struct{ Database, Owner string }
 
 // EnableLogin lets a login in with this password and limit.
 type EnableLogin struct {
@@ -71,9 +104,25 @@ type OpenDatabase struct {
 // SecureSchema hands the schema public of the database from PUBLIC to the owner role.
 type SecureSchema struct{ Database, Owner string }
 
-// MarkSecured notes in the registry that the schema public of the database, as it is now, has
-// been handed over, so that it can be known without connecting to it.
-type MarkSecured struct{ Name string }
+// MarkSecured notes in the registry, so that it can be known without connecting to it, that the
+// database, as it is now, has what the tenant needs in it.
+type MarkSecured struct{ Name, Database string }
+
+// UnmarkSecured takes the note back.
+type UnmarkSecured struct{ Name string }
+
+// CreateExtensions creates extensions in a tenant's database, in a schema that the tenant can use and
+// not change.
+type CreateExtensions struct {
+	Database, Owner string
+	Extensions      []string
+}
+
+// MarkExtensions notes in the registry that the database has the extensions.
+type MarkExtensions struct {
+	Name       string
+	Extensions []string
+}
 
 // TerminateSessions ends the sessions of the logins and waits until they are gone.
 type TerminateSessions struct{ Logins [2]string }
@@ -93,12 +142,28 @@ type DropRoles struct{ Roles []string }
 // Deregister removes the tenant's entry from the registry.
 type Deregister struct{ UID, Name string }
 
-func (a Register) String() string       { return "register " + a.Name + " for tenant " + a.Tenant }
-func (a Adopt) String() string          { return "adopt " + a.Name + " for tenant " + a.Tenant }
-func (a CreateOwner) String() string    { return "create owner role " + a.Role }
-func (a CreateLogin) String() string    { return "create login " + a.Login }
-func (a GrantOwner) String() string     { return "grant " + a.Owner + " to " + a.Login }
-func (a SetLoginRole) String() string   { return "set role of " + a.Login + " to " + a.Owner }
+func (a Register) String() string     { return "register " + a.Name + " for tenant " + a.Tenant }
+func (a Adopt) String() string        { return "adopt " + a.Name + " for tenant " + a.Tenant }
+func (a CreateOwner) String() string  { return "create owner role " + a.Role }
+func (a CreateLogin) String() string  { return "create login " + a.Login }
+func (a GrantOwner) String() string   { return "grant " + a.Owner + " to " + a.Login }
+func (a SetLoginRole) String() string { return "set role of " + a.Login + " to " + a.Role }
+func (a SetLoginSetting) String() string {
+	return "set " + a.Setting + " of " + a.Login + " to " + a.Value
+}
+func (a ResetLoginSetting) String() string { return "reset " + a.Setting + " of " + a.Login }
+func (a JoinShared) String() string {
+	return "let " + a.Owner + " into the shared database of isolation " + string(a.Isolation)
+}
+func (a GrantTables) String() string { return "let " + a.Owner + " manage the shared tables" }
+func (a RevokeTables) String() string {
+	return "let " + a.Owner + " no longer manage the shared tables"
+}
+func (a CreateSchema) String() string   { return "create schema " + a.Schema }
+func (a DropSchema) String() string     { return "drop schema " + a.Schema }
+func (a DeleteRows) String() string     { return "delete the rows of " + a.Login }
+func (a DropOwned) String() string      { return "drop what " + a.Owner + " has in " + a.Database }
+func (a UnmarkSecured) String() string  { return "unmark " + a.Name }
 func (a EnableLogin) String() string    { return "enable login " + a.Login }
 func (a DisableLogin) String() string   { return "disable login " + a.Login }
 func (a RestrictRole) String() string   { return "restrict role " + a.Role }
@@ -108,6 +173,12 @@ func (a GrantDatabase) String() string  { return "grant database " + a.Database 
 func (a OpenDatabase) String() string   { return "open database " + a.Database }
 func (a SecureSchema) String() string   { return "secure schema public of " + a.Database }
 func (a MarkSecured) String() string    { return "mark " + a.Name + " secured" }
+func (a CreateExtensions) String() string {
+	return fmt.Sprintf("create extensions %v in %s", a.Extensions, a.Database)
+}
+func (a MarkExtensions) String() string {
+	return fmt.Sprintf("mark %s to have extensions %v", a.Name, a.Extensions)
+}
 func (a TerminateSessions) String() string {
 	return "terminate sessions of " + a.Logins[0] + " and " + a.Logins[1]
 }
@@ -138,3 +209,15 @@ func (UnsetTemplate) action()     {}
 func (DropDatabase) action()      {}
 func (DropRoles) action()         {}
 func (Deregister) action()        {}
+func (SetLoginSetting) action()   {}
+func (ResetLoginSetting) action() {}
+func (JoinShared) action()        {}
+func (GrantTables) action()       {}
+func (RevokeTables) action()      {}
+func (CreateSchema) action()      {}
+func (DropSchema) action()        {}
+func (DeleteRows) action()        {}
+func (DropOwned) action()         {}
+func (UnmarkSecured) action()     {}
+func (CreateExtensions) action()  {}
+func (MarkExtensions) action()    {}

@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"maps"
 	"reflect"
 	"testing"
 
@@ -26,7 +27,11 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.Register:
 		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: a.Isolation, State: database.RegistrationActive}
 	case database.Adopt:
-		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: database.IsolationDatabase, State: database.RegistrationActive}
+		entry := o.Registration
+		if entry == nil {
+			entry = o.Holder
+		}
+		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: entry.Isolation, State: database.RegistrationActive}
 		o.Holder = nil
 	case database.CreateOwner:
 		o.Owner = &database.Role{ConnectionLimit: -1}
@@ -39,7 +44,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.GrantOwner:
 		(*login(a.Login)).MemberOfOwner = true
 	case database.SetLoginRole:
-		(*login(a.Login)).SetRole = a.Owner
+		(*login(a.Login)).SetRole = a.Role
 	case database.EnableLogin:
 		role := *login(a.Login)
 		role.CanLogin, role.ConnectionLimit = true, a.ConnectionLimit
@@ -58,7 +63,24 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.OpenDatabase:
 		o.Database.AllowConnections, o.Database.ConnectionLimit = true, a.ConnectionLimit
 	case database.MarkSecured:
-		o.Database.Secured = true
+		if o.Database != nil {
+			o.Database.Secured, o.Database.Extensions = true, nil
+		}
+		share(o, func(s *database.Shared) { s.Placed = true })
+	case database.UnmarkSecured:
+		share(o, func(s *database.Shared) { s.Placed = false })
+	case database.MarkExtensions:
+		o.Database.Extensions = append(o.Database.Extensions, a.Extensions...)
+	case database.JoinShared:
+		share(o, func(s *database.Shared) { s.Member = true })
+	case database.GrantTables:
+		share(o, func(s *database.Shared) { s.Manager = true })
+	case database.RevokeTables:
+		share(o, func(s *database.Shared) { s.Manager = false })
+	case database.SetLoginSetting:
+		set(*login(a.Login), a.Setting, a.Value)
+	case database.ResetLoginSetting:
+		delete((*login(a.Login)).Settings, a.Setting)
 	case database.MarkRetained:
 		o.Registration.State = database.RegistrationRetained
 	case database.UnsetTemplate:
@@ -67,16 +89,35 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 		o.Database = nil
 	case database.DropRoles:
 		o.Owner, o.Logins = nil, [2]*database.Role{}
+		share(o, func(s *database.Shared) { s.Member, s.Manager = false, false })
 	case database.Deregister:
 		o.Registration = nil
-	case database.SecureSchema, database.TerminateSessions:
+		share(o, func(s *database.Shared) { s.Placed = false })
+	case database.SecureSchema, database.TerminateSessions, database.CreateExtensions, database.CreateSchema,
+		database.DropSchema, database.DeleteRows, database.DropOwned:
 	default:
 		t.Fatalf("no transition for %T", action)
 	}
 	return o
 }
 
+// share changes the one shared database that the tests have at a time.
+func share(o database.Observed, change func(*database.Shared)) {
+	for isolation, shared := range o.Shared {
+		change(&shared)
+		o.Shared[isolation] = shared
+	}
+}
+
+func set(role *database.Role, setting, value string) {
+	if role.Settings == nil {
+		role.Settings = map[string]string{}
+	}
+	role.Settings[setting] = value
+}
+
 func clone(o database.Observed) database.Observed {
+	o.Shared = maps.Clone(o.Shared)
 	o.Registration, o.Holder, o.Owner, o.Database = cloned(o.Registration), cloned(o.Holder), cloned(o.Owner), cloned(o.Database)
 	o.Logins = [2]*database.Role{cloned(o.Logins[0]), cloned(o.Logins[1])}
 	return o
@@ -87,6 +128,9 @@ func cloned[T any](p *T) *T {
 		return nil
 	}
 	value := *p
+	if role, ok := any(&value).(*database.Role); ok {
+		role.Settings = maps.Clone(role.Settings)
+	}
 	return &value
 }
 
@@ -196,5 +240,106 @@ func TestRemovalConvergesFromEveryPartialState(t *testing.T) {
 				return database.PlanRemoval(o, database.ReclaimRetain)
 			}, func(o database.Observed) bool { return gone(o) || retained(o) })
 		})
+	}
+}
+
+// sharing is what the server has for a tenant that shares a database, once all is there.
+func sharing(isolation database.Isolation, changes ...func(*database.Observed)) database.Observed {
+	o := provisioned(func(o *database.Observed) {
+		o.Registration.Isolation, o.Database = isolation, nil
+		o.Shared = map[database.Isolation]database.Shared{
+			isolation: {Ready: true, Member: true, Placed: isolation == database.IsolationSchema},
+		}
+	})
+	for _, change := range changes {
+		change(&o)
+	}
+	return o
+}
+
+// partialSharing are what crashes and people can leave behind for a tenant that shares a database.
+func partialSharing(isolation database.Isolation) map[string]database.Observed {
+	states := map[string]database.Observed{}
+	for label, change := range map[string]func(*database.Observed){
+		"complete":                     func(*database.Observed) {},
+		"nothing but the registration": func(o *database.Observed) { o.Owner, o.Logins = nil, [2]*database.Role{}; share(*o, alone) },
+		"no owner":                     func(o *database.Observed) { o.Owner = nil; share(*o, alone) },
+		"no active login":              func(o *database.Observed) { o.Logins[0] = nil },
+		"not a member":                 func(o *database.Observed) { share(*o, alone); o.Logins[0].MemberOfOwner = false },
+		"not placed":                   func(o *database.Observed) { share(*o, func(s *database.Shared) { s.Placed = false }) },
+		"a manager":                    func(o *database.Observed) { share(*o, func(s *database.Shared) { s.Manager, s.Placed = true, true }) },
+		"a manager of before":          func(o *database.Observed) { share(*o, func(s *database.Shared) { s.Placed = true }) },
+		"with settings":                func(o *database.Observed) { set(o.Logins[0], "temp_file_limit", "1kB") },
+		"retained":                     func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
+	} {
+		states[label] = sharing(isolation, change)
+	}
+	if isolation == database.IsolationSchema {
+		delete(states, "a manager")
+	}
+	return states
+}
+
+// alone is the shared database when somebody dropped the roles.
+func alone(s *database.Shared) { *s = database.Shared{Ready: true} }
+
+func TestSharingConvergesFromEveryPartialState(t *testing.T) {
+	for _, isolation := range []database.Isolation{database.IsolationSchema, database.IsolationRow} {
+		for label, state := range partialSharing(isolation) {
+			for _, manages := range []bool{false, true} {
+				if manages && isolation == database.IsolationSchema {
+					continue
+				}
+				t.Run(string(isolation)+"/"+label, func(t *testing.T) {
+					wanted := desired(func(d *database.Desired) {
+						d.Isolation, d.ManagesTables, d.TempFileLimit = isolation, manages, new(int64(1<<20))
+					})
+					converge(t, state, func(o database.Observed) ([]database.Action, error) { return database.Plan(wanted, o) },
+						func(o database.Observed) bool { return settledSharing(o, isolation, manages) })
+				})
+			}
+		}
+	}
+}
+
+func settledSharing(o database.Observed, isolation database.Isolation, manages bool) bool {
+	for _, role := range o.Logins {
+		if role == nil || !role.MemberOfOwner || role.Settings["temp_file_limit"] != "1024kB" || (role.SetRole == database.TablesOwner) != manages {
+			return false
+		}
+	}
+	want := database.Shared{Ready: true, Member: true, Manager: manages, Placed: manages || isolation == database.IsolationSchema}
+	return o.Owner != nil && database.Matches(string(o.Logins[0].Verifier), password) && o.Shared[isolation] == want &&
+		o.Registration.State == database.RegistrationActive && o.Database == nil
+}
+
+func TestRemovalFromSharingConvergesFromEveryPartialState(t *testing.T) {
+	for _, isolation := range []database.Isolation{database.IsolationSchema, database.IsolationRow} {
+		gone := func(o database.Observed) bool {
+			return o.Registration == nil && o.Owner == nil && o.Logins == [2]*database.Role{} && o.Shared[isolation] == database.Shared{Ready: true}
+		}
+		retained := func(o database.Observed) bool { return o.Registration.State == database.RegistrationRetained }
+		for label, state := range partialSharing(isolation) {
+			t.Run(string(isolation)+"/"+label, func(t *testing.T) {
+				converge(t, state, func(o database.Observed) ([]database.Action, error) {
+					return database.PlanRemoval(o, database.ReclaimDelete)
+				}, gone)
+				converge(t, state, func(o database.Observed) ([]database.Action, error) {
+					return database.PlanRemoval(o, database.ReclaimRetain)
+				}, func(o database.Observed) bool { return gone(o) || retained(o) })
+			})
+		}
+	}
+}
+
+func TestTenantCodeRunsOnlyWhenItsSessionsAreGone(t *testing.T) {
+	for _, isolation := range []database.Isolation{database.IsolationSchema, database.IsolationRow} {
+		actions, err := database.PlanRemoval(sharing(isolation), database.ReclaimDelete)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(actions) < 3 || actions[0] != (database.DisableLogin{Login: logins[0]}) || actions[1] != (database.TerminateSessions{Logins: logins}) {
+			t.Errorf("isolation %s: the tenant isn't locked out first:\n%s", isolation, phrases(actions))
+		}
 	}
 }

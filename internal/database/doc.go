@@ -12,10 +12,14 @@
 //
 // # What a tenant gets
 //
-// One opaque name stands for a database, for the role that owns what is in it, and, with _0 and
-// _1 added, for two logins that are members of that role and take turns when the password
-// changes. The database itself belongs to [PlatformOwner]: an owner could lift the connection
-// limit, let other tenants in, or drop it.
+// One opaque name stands for a database or a schema, for the role that owns what is in it, and, with
+// _0 and _1 added, for two logins that are members of that role and take turns when the password
+// changes. The database or schema itself belongs to [PlatformOwner]: an owner could lift the
+// connection limit, let other tenants in, or drop it.
+//
+// Roles and registry are the same for all kinds of isolation; what else there is of a tenant, a
+// mode has: a database, a schema in a database that tenants share, or, where its rows are told by
+// the login, nothing.
 //
 // A registry on the server says which Tenant, by UID, each name was made for. What is not in the
 // registry is not ours, and is neither changed nor dropped.

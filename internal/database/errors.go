@@ -78,6 +78,18 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string { return e.Problem }
 
+// UnpreparedError says that the database that tenants of an isolation share isn't ready yet. It
+// passes by itself when the server has been looked at.
+type UnpreparedError struct {
+	// Isolation is the one that was asked for.
+	Isolation Isolation
+}
+
+func (e *UnpreparedError) Error() string {
+	return fmt.Sprintf("the database server is not prepared for isolation %s yet; that happens while it is Ready and its spec.isolations has %s",
+		e.Isolation, e.Isolation)
+}
+
 // AdoptNotFoundError says that the database to adopt isn't a retained one.
 type AdoptNotFoundError struct {
 	// Name is the database that was asked for.

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"strings"
@@ -8,6 +9,27 @@ import (
 
 // PlatformOwner is the role, without login, that owns the databases of all tenants of a server.
 const PlatformOwner = "tenantry_owner"
+
+// TablesOwner is the role, without login, that owns the tables of [IsolationRow].
+const TablesOwner = "tenantry_row_owner"
+
+// SharedDatabase returns the name of the database that tenants of the isolation share, which is
+// also that of the role whose members may connect to it; empty if they share none.
+func SharedDatabase(isolation Isolation) string {
+	switch isolation {
+	case IsolationSchema:
+		return "tenantry_schema"
+	case IsolationRow:
+		return "tenantry_row"
+	case IsolationDatabase:
+	}
+	return ""
+}
+
+// ConnectTo returns the database that a tenant of the isolation with this name connects to.
+func ConnectTo(isolation Isolation, name string) string {
+	return cmp.Or(SharedDatabase(isolation), name)
+}
 
 const nameDigestLength = 20
 
@@ -19,8 +41,8 @@ func Name(uid string) string {
 	return "t_" + strings.ToLower(base32.StdEncoding.EncodeToString(digest[:]))[:nameDigestLength]
 }
 
-// Logins returns the two roles by which a tenant whose database has this name logs in. The first
-// is the active one: it has the password. The second stands by.
+// Logins returns the two roles by which a tenant whose database has this name logs in. They take
+// turns: one is active, the other stands by, or is the former one that still takes sessions.
 func Logins(name string) [2]string {
 	return [2]string{name + "_0", name + "_1"}
 }

@@ -7,20 +7,22 @@ import (
 
 // Plan returns the actions that lead from what the server has for a tenant to what the tenant
 // wants; none when that is so already. The observation must be one of d.Name(). It fails with
-// a [ConflictError], [AdoptNotFoundError] or [AdoptInUseError].
+// a [ConflictError], [AdoptNotFoundError], [AdoptInUseError] or [UnpreparedError].
 func Plan(d Desired, o Observed) ([]Action, error) {
-	if d.Isolation != IsolationDatabase {
-		return nil, &ConflictError{fmt.Sprintf("isolation %q is not available on this server; set spec.database.isolation to %s", d.Isolation, IsolationDatabase)}
+	mode, known := modes[d.Isolation]
+	if !known {
+		return nil, &ConflictError{fmt.Sprintf("isolation %q is not available on this server; set spec.database.isolation to %s, %s or %s",
+			d.Isolation, IsolationDatabase, IsolationSchema, IsolationRow)}
 	}
 	actions, err := planRegistration(d, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := foreignOwner(o); err != nil {
+	if err := mode.usable(o); err != nil {
 		return nil, err
 	}
-	actions = append(actions, planRoles(d, o)...)
-	return append(actions, planDatabase(d, o)...), nil
+	actions = append(actions, planRoles(d, o, mode)...)
+	return append(actions, mode.place(d, o)...), nil
 }
 
 func planRegistration(d Desired, o Observed) ([]Action, error) {
@@ -80,25 +82,17 @@ func adoptable(d Desired, o Observed) error {
 		return &AdoptNotFoundError{Name: d.Adopt}
 	case o.Holder.State != RegistrationRetained:
 		return &AdoptInUseError{Name: d.Adopt, Tenant: o.Holder.Tenant}
-	case o.Database == nil || o.Database.ConnectionLimit == InterruptedDrop:
-		return &AdoptNotFoundError{Name: d.Adopt}
 	case o.Holder.Isolation != d.Isolation:
 		return &ConflictError{fmt.Sprintf("database %s was made with isolation %s; adopt it with that", d.Adopt, o.Holder.Isolation)}
+	case !modes[d.Isolation].hasData(o):
+		return &AdoptNotFoundError{Name: d.Adopt}
 	}
 	return nil
 }
 
-// foreignOwner returns a ConflictError if the database of a registered name was made, or taken
-// over, by somebody else.
-func foreignOwner(o Observed) error {
-	if o.Database == nil || o.Database.Owner == PlatformOwner {
-		return nil
-	}
-	return &ConflictError{fmt.Sprintf("database %s belongs to role %s and not to %s; rename or drop it, or, if it is the tenant's, run ALTER DATABASE %s OWNER TO %s",
-		o.Name, o.Database.Owner, PlatformOwner, o.Name, PlatformOwner)}
-}
-
-func planRoles(d Desired, o Observed) []Action {
+// planRoles plans the owner role, what it is a member of, and its logins; in that order, because
+// the sessions of the logins start as a role that they must be members of.
+func planRoles(d Desired, o Observed, mode mode) []Action {
 	var actions []Action
 	switch {
 	case o.Owner == nil:
@@ -109,75 +103,68 @@ func planRoles(d Desired, o Observed) []Action {
 	if o.Owner != nil && o.Owner.Privileged {
 		actions = append(actions, RestrictRole{Role: o.Name})
 	}
-	logins := Logins(o.Name)
-	actions = append(actions, planActiveLogin(d, o.Name, logins[0], o.Logins[0])...)
-	return append(actions, planStandbyLogin(o.Name, logins[1], o.Logins[1])...)
-}
-
-func planActiveLogin(d Desired, owner, login string, role *Role) []Action {
-	if role == nil {
-		return []Action{
-			CreateLogin{Login: login, Owner: owner, ConnectionLimit: d.ConnectionLimit, Password: d.Password},
-			SetLoginRole{Login: login, Owner: owner},
+	actions = append(actions, mode.join(d, o)...)
+	roles := loginRoles{owner: o.Name, session: mode.sessionRole(d, o)}
+	for i, login := range Logins(o.Name) {
+		switch {
+		case i == d.Active:
+			actions = append(actions, planLogin(d, roles, login, d.Password, o.Logins[i])...)
+		case d.NextPassword != "" || d.Now.Before(d.FormerUntil):
+			actions = append(actions, planLogin(d, roles, login, d.NextPassword, o.Logins[i])...)
+		default:
+			actions = append(actions, planDisabledLogin(roles, login, o.Logins[i])...)
 		}
 	}
-	actions := planMembership(owner, login, role)
-	if !role.CanLogin || role.ConnectionLimit != d.ConnectionLimit || !Matches(string(role.Verifier), string(d.Password)) {
-		actions = append(actions, EnableLogin{Login: login, ConnectionLimit: d.ConnectionLimit, Password: d.Password})
+	return append(actions, planSettings(d, o)...)
+}
+
+// loginRoles are the roles that a login has to do with.
+type loginRoles struct {
+	// owner is what it is a member of.
+	owner string
+	// session is what its sessions start as.
+	session string
+}
+
+// planLogin lets a login in by the password. Without one it leaves both as they are.
+func planLogin(d Desired, roles loginRoles, login string, password Sensitive, role *Role) []Action {
+	if role == nil {
+		return []Action{
+			CreateLogin{Login: login, Owner: roles.owner, ConnectionLimit: d.ConnectionLimit, Password: password},
+			SetLoginRole{Login: login, Role: roles.session},
+		}
+	}
+	actions := planMembership(roles, login, role)
+	if password != "" && (!role.CanLogin || role.ConnectionLimit != d.ConnectionLimit || !Matches(string(role.Verifier), string(password))) {
+		actions = append(actions, EnableLogin{Login: login, ConnectionLimit: d.ConnectionLimit, Password: password})
 	}
 	return actions
 }
 
-func planStandbyLogin(owner, login string, role *Role) []Action {
+func planDisabledLogin(roles loginRoles, login string, role *Role) []Action {
 	if role == nil {
 		return []Action{
-			CreateLogin{Login: login, Owner: owner, ConnectionLimit: -1},
-			SetLoginRole{Login: login, Owner: owner},
+			CreateLogin{Login: login, Owner: roles.owner, ConnectionLimit: -1},
+			SetLoginRole{Login: login, Role: roles.session},
 		}
 	}
-	actions := planMembership(owner, login, role)
-	if role.CanLogin {
+	actions := planMembership(roles, login, role)
+	if role.CanLogin || role.Verifier != "" {
 		actions = append(actions, DisableLogin{Login: login})
 	}
 	return actions
 }
 
-func planMembership(owner, login string, role *Role) []Action {
+func planMembership(roles loginRoles, login string, role *Role) []Action {
 	var actions []Action
 	if role.Privileged {
 		actions = append(actions, RestrictRole{Role: login})
 	}
 	if !role.MemberOfOwner {
-		actions = append(actions, GrantOwner{Login: login, Owner: owner})
+		actions = append(actions, GrantOwner{Login: login, Owner: roles.owner})
 	}
-	if role.SetRole != owner {
-		actions = append(actions, SetLoginRole{Login: login, Owner: owner})
-	}
-	return actions
-}
-
-func planDatabase(d Desired, o Observed) []Action {
-	var actions []Action
-	current := o.Database
-	if current != nil && current.ConnectionLimit == InterruptedDrop {
-		actions = append(actions, DropDatabase{Database: o.Name})
-		current = nil
-	}
-	if current == nil {
-		actions = append(actions, CreateDatabase{Database: o.Name})
-		current = &Database{ConnectionLimit: -1, PublicAccess: true}
-	}
-	if current.PublicAccess {
-		actions = append(actions, RevokePublic{Database: o.Name})
-	}
-	if !current.OwnerAccess {
-		actions = append(actions, GrantDatabase{Database: o.Name, Owner: o.Name})
-	}
-	if !current.AllowConnections || current.ConnectionLimit != d.ConnectionLimit {
-		actions = append(actions, OpenDatabase{Database: o.Name, ConnectionLimit: d.ConnectionLimit})
-	}
-	if !current.Secured {
-		actions = append(actions, SecureSchema{Database: o.Name, Owner: o.Name}, MarkSecured{Name: o.Name})
+	if role.SetRole != roles.session {
+		actions = append(actions, SetLoginRole{Login: login, Role: roles.session})
 	}
 	return actions
 }

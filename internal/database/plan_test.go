@@ -75,15 +75,15 @@ func TestPlan(t *testing.T) {
 		database.Register{UID: uid, Tenant: "acme", Name: name, Isolation: database.IsolationDatabase},
 		database.CreateOwner{Role: name},
 		database.CreateLogin{Login: logins[0], Owner: name, ConnectionLimit: 20, Password: password},
-		database.SetLoginRole{Login: logins[0], Owner: name},
+		database.SetLoginRole{Login: logins[0], Role: name},
 		database.CreateLogin{Login: logins[1], Owner: name, ConnectionLimit: -1},
-		database.SetLoginRole{Login: logins[1], Owner: name},
+		database.SetLoginRole{Login: logins[1], Role: name},
 		database.CreateDatabase{Database: name},
 		database.RevokePublic{Database: name},
 		database.GrantDatabase{Database: name, Owner: name},
 		database.OpenDatabase{Database: name, ConnectionLimit: 20},
 		database.SecureSchema{Database: name, Owner: name},
-		database.MarkSecured{Name: name},
+		database.MarkSecured{Name: name, Database: name},
 	}
 	for _, test := range []struct {
 		name     string
@@ -141,7 +141,7 @@ func TestPlan(t *testing.T) {
 				database.RestrictRole{Role: logins[0]},
 				enable,
 				database.GrantOwner{Login: logins[1], Owner: name},
-				database.SetLoginRole{Login: logins[1], Owner: name},
+				database.SetLoginRole{Login: logins[1], Role: name},
 				database.DisableLogin{Login: logins[1]},
 			},
 		},
@@ -219,8 +219,18 @@ func TestPlanRefuses(t *testing.T) {
 		check    func(error) error
 	}{
 		{
-			"another isolation", desired(func(d *database.Desired) { d.Isolation = "Row" }),
-			database.Observed{Name: name}, conflict(`set spec.database.isolation to Database`),
+			"another isolation", desired(func(d *database.Desired) { d.Isolation = "Planet" }),
+			database.Observed{Name: name}, conflict(`set spec.database.isolation to Database, Schema or Row`),
+		},
+		{
+			"a server that is not prepared", desired(func(d *database.Desired) { d.Isolation = database.IsolationRow }),
+			database.Observed{Name: name}, func(err error) error {
+				var target *database.UnpreparedError
+				if !errors.As(err, &target) || target.Isolation != database.IsolationRow {
+					return fmt.Errorf("got %w, not an UnpreparedError of isolation Row", err)
+				}
+				return nil
+			},
 		},
 		{
 			"an unregistered database of that name", desired(),

@@ -1,12 +1,22 @@
 package database
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // Isolation is how tenants are kept apart on a server.
 type Isolation string
 
-// IsolationDatabase gives a tenant its own database and roles on a shared server.
-const IsolationDatabase Isolation = "Database"
+// The kinds of isolation on a shared server. Roles of its own a tenant has in each of them.
+const (
+	// IsolationDatabase gives a tenant its own database.
+	IsolationDatabase Isolation = "Database"
+	// IsolationSchema gives a tenant its own schema in a database that tenants share.
+	IsolationSchema Isolation = "Schema"
+	// IsolationRow gives a tenant its own rows in tables that tenants share.
+	IsolationRow Isolation = "Row"
+)
 
 // ReclaimPolicy is what becomes of a database whose tenant is deleted.
 type ReclaimPolicy string
@@ -25,12 +35,34 @@ type Desired struct {
 	UID string
 	// Tenant is the name of the Tenant, for people who read the registry.
 	Tenant string
-	// Isolation is IsolationDatabase.
+	// Isolation is how the tenant is kept apart from others.
 	Isolation Isolation
+	// ManagesTables lets the tenant create and change the tables that all tenants share. Of
+	// IsolationRow only.
+	ManagesTables bool
 	// ConnectionLimit is how many connections the tenant may have at a time.
 	ConnectionLimit int32
-	// Password is the password of the active login.
+	// Extensions are the extensions that the tenant's database has. Of IsolationDatabase only; those
+	// of shared databases are in [Sharing].
+	Extensions []string
+	// TempFileLimit is how many bytes of temporary files a session may have at a time; nil means
+	// any number.
+	TempFileLimit *int64
+	// StatementTimeout is how long a statement may take, unless the session sets another time;
+	// zero means any time.
+	StatementTimeout time.Duration
+	// Active says which of [Logins] is the active one.
+	Active int
+	// Password is the password of the active login; empty when nobody knows it any more, which
+	// leaves the login as it is.
 	Password Sensitive
+	// NextPassword is the password of the other login while a rotation is under way. Empty means
+	// that the other login is the former one until FormerUntil, and disabled from then on.
+	NextPassword Sensitive
+	// FormerUntil is until when the former login stays as it is.
+	FormerUntil time.Time
+	// Now is the present time.
+	Now time.Time
 	// Adopt is the name of a retained database to take over; empty means a new database.
 	Adopt string
 	// Capacity is how many tenants the server takes; nil means any number.
@@ -58,6 +90,32 @@ type Observed struct {
 	Logins [2]*Role
 	// Database is the database Name; nil if there is none.
 	Database *Database
+	// Shared are the databases that tenants of these isolations share, those that there are.
+	Shared map[Isolation]Shared
+	// Memberships are those of the roles above in others, and of others in them, that the operator has
+	// not made.
+	Memberships []Membership
+}
+
+// Shared is what a database that tenants share has for a tenant.
+type Shared struct {
+	// Ready reports whether it has been prepared for tenants.
+	Ready bool
+	// Member reports whether the role Name is one of those that may connect.
+	Member bool
+	// Manager reports whether the role Name is a member of [TablesOwner].
+	Manager bool
+	// Placed is a note in the registry about the database as it is now. Of IsolationSchema: the
+	// schema Name is in it. Of IsolationRow: the tenant is, or was until just now, a manager.
+	Placed bool
+}
+
+// Membership says that a role may act as another one.
+type Membership struct {
+	// Role is the role that Member may act as.
+	Role string
+	// Member is a member of Role.
+	Member string
 }
 
 // RegistrationState says whether a registered name is in use.
@@ -100,6 +158,8 @@ type Role struct {
 	MemberOfOwner bool
 	// SetRole is the role that its sessions start with; of logins only.
 	SetRole string
+	// Settings are the other settings that its sessions start with; of logins only.
+	Settings map[string]string
 }
 
 // Database is a database as the server has it.
@@ -119,6 +179,8 @@ type Database struct {
 	OwnerAccess bool
 	// Secured reports whether the schema public in it has been handed to the role Name.
 	Secured bool
+	// Extensions are those that have been created in it by a [CreateExtensions].
+	Extensions []string
 }
 
 // InterruptedDrop is the connection limit by which PostgreSQL marks a database whose DROP DATABASE

@@ -1,11 +1,15 @@
 package desired
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
 )
 
 // clusterRoles are Kubernetes' own user-facing roles.
@@ -18,24 +22,91 @@ var clusterRoles = []struct {
 	{v1alpha1.OwnerRoleViewer, "view"},
 }
 
-func roleBindings(tenant *v1alpha1.Tenant) []Object {
+func access(in Inputs) []Object {
+	objects := present(tenantUser(in))
+	for _, place := range in.places() {
+		if place.Usable {
+			objects = append(objects, roleBindings(in.Tenant, place)...)
+		}
+		objects = append(objects, present(namespaceOwner(in, place))...)
+	}
+	return append(objects, present(namespaceList(in))...)
+}
+
+func roleBindings(tenant *v1alpha1.Tenant, place Place) []Object {
 	var bindings []Object
 	for _, r := range clusterRoles {
-		if subjects := subjectsOf(tenant, r.role); len(subjects) > 0 {
-			bindings = append(bindings, &rbacv1.RoleBinding{
-				ObjectMeta: meta(tenant, "tenant-"+strings.ToLower(string(r.role))),
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: r.clusterRole},
-				Subjects:   subjects,
-			})
-		}
+		bindings = append(bindings, present(roleBinding(tenant, place.Name,
+			"tenant-"+strings.ToLower(string(r.role)), r.clusterRole, hasRole(r.role)))...)
+	}
+	for _, name := range furtherClusterRoles(tenant) {
+		has := func(owner v1alpha1.Owner) bool { return slices.Contains(owner.ClusterRoles, name) }
+		bindings = append(bindings, present(roleBinding(tenant, place.Name, naming.OwnerRole(name), name, has))...)
 	}
 	return bindings
 }
 
-func subjectsOf(tenant *v1alpha1.Tenant, role v1alpha1.OwnerRole) []rbacv1.Subject {
+// furtherClusterRoles are those that owners have beside Kubernetes' own ones, in order.
+func furtherClusterRoles(tenant *v1alpha1.Tenant) []string {
+	names := map[string]struct{}{}
+	for _, owner := range tenant.Spec.Owners {
+		for _, name := range owner.ClusterRoles {
+			names[name] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// tenantUser lets owners create namespaces of the tenant. It is in the primary namespace only: in
+// another one that is named like another tenant it would open that one.
+func tenantUser(in Inputs) Object {
+	if in.Tenant.Spec.Namespaces.Limit < 2 {
+		return nil
+	}
+	return roleBinding(in.Tenant, in.Tenant.Name, naming.TenantUser, naming.RoleTenantUser, hasRole(v1alpha1.OwnerRoleAdmin))
+}
+
+// namespaceOwner lets owners change and delete a namespace that they have made, or could have.
+func namespaceOwner(in Inputs, place Place) Object {
+	if in.isPrimary(place) {
+		return nil
+	}
+	return roleBinding(in.Tenant, place.Name, naming.NamespaceOwner, naming.RoleNamespaceOwner, hasRole(v1alpha1.OwnerRoleAdmin))
+}
+
+// namespaceList tells owners of their namespaces, which Kubernetes can't list for them.
+func namespaceList(in Inputs) Object {
+	if len(in.Listing) == 0 {
+		return nil
+	}
+	data := map[string]string{}
+	for _, namespace := range in.Listing {
+		data[namespace.Name] = strings.TrimSuffix(string(namespace.State)+": "+namespace.Message, ": ")
+	}
+	return &corev1.ConfigMap{ObjectMeta: meta(in.Tenant, naming.NamespaceList), Data: data}
+}
+
+func hasRole(role v1alpha1.OwnerRole) func(v1alpha1.Owner) bool {
+	return func(owner v1alpha1.Owner) bool { return owner.Role == role }
+}
+
+// roleBinding is nil where it would bind nobody.
+func roleBinding(tenant *v1alpha1.Tenant, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) Object {
+	subjects := subjectsOf(tenant, bound)
+	if len(subjects) == 0 {
+		return nil
+	}
+	return &rbacv1.RoleBinding{
+		ObjectMeta: metaIn(namespace, tenant, name),
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterRole},
+		Subjects:   subjects,
+	}
+}
+
+func subjectsOf(tenant *v1alpha1.Tenant, bound func(v1alpha1.Owner) bool) []rbacv1.Subject {
 	var subjects []rbacv1.Subject
 	for _, owner := range tenant.Spec.Owners {
-		if owner.Role != role {
+		if !bound(owner) {
 			continue
 		}
 		subject := rbacv1.Subject{Kind: string(owner.Kind), Name: owner.Name, Namespace: owner.Namespace}

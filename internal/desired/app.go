@@ -194,6 +194,7 @@ func settingsRevision(in Inputs) string {
 		fmt.Fprintf(hash, "%q=%q\n", key, in.Tenant.Spec.Config[key])
 	}
 	if database, ok := secret(in).(*corev1.Secret); ok {
+		delete(database.Data, SecretKeyNextPassword)
 		for _, key := range slices.Sorted(maps.Keys(database.Data)) {
 			fmt.Fprintf(hash, "%q=%q\n", key, database.Data[key])
 		}

@@ -3,6 +3,9 @@
 package desired
 
 import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -14,11 +17,40 @@ import (
 type Inputs struct {
 	// Tenant is the tenant.
 	Tenant *v1alpha1.Tenant
+	// Places are the tenant's namespaces, the primary one first. Left out, there is only that one.
+	Places []Place
+	// Listing is what the tenant's owners are told of its namespaces. Left out, it is nothing.
+	Listing []v1alpha1.TenantNamespace
 	// Server is the DatabaseServer that the tenant's database is placed on; nil where the tenant has
 	// no database, or the server doesn't exist.
 	Server *v1alpha1.DatabaseServer
 	// Login is the tenant's login; nil while Server is.
 	Login *Login
+	// ForeignHostnames are those of the tenant's hostnames that an older tenant has.
+	ForeignHostnames []v1alpha1.HostnamePattern
+	// Audit says that policies warn in the whole cluster, and refuse nothing.
+	Audit bool
+}
+
+// Place is a namespace of a tenant.
+type Place struct {
+	// Name is the name of the namespace.
+	Name string
+	// Usable says that the tenant may use it. One that isn't Usable is kept so that nothing runs in it.
+	Usable bool
+	// Quota is the part of the tenant's quota that it has; nil where it has all.
+	Quota *Slice
+}
+
+// Slice is part of a tenant's quota.
+type Slice struct {
+	// Hard is how much.
+	Hard corev1.ResourceList
+	// Note is what the next split depends on, as text; empty where there is none.
+	Note string
+	// Version is the resourceVersion of the ResourceQuota that this was decided by; empty where it may
+	// be any.
+	Version string
 }
 
 // Login is what a tenant needs to log in to its database.
@@ -27,8 +59,14 @@ type Login struct {
 	Database string
 	// Username is the name of the login role.
 	Username string
-	// Password is the password of the login role.
+	// Password is the password of the login role; empty when nobody knows it any more.
 	Password string
+	// NextPassword is the password of the login role that is to follow; empty for none.
+	NextPassword string
+	// RotatedAt is when the password was made.
+	RotatedAt time.Time
+	// RotationRequest is the request for a new password that this one came after; empty for none.
+	RotationRequest string
 }
 
 // Object is a Kubernetes object.
@@ -59,21 +97,42 @@ var Parts = []Part{Namespace, Database, Quota, Network, Access, App}
 func Objects(part Part, in Inputs) []Object {
 	switch part {
 	case Namespace:
-		return []Object{namespace(in.Tenant)}
+		return in.each(namespace, tenantPolicy)
 	case Database:
 		return present(secret(in))
 	case Quota:
-		return present(resourceQuota(in.Tenant), limitRange(in.Tenant))
+		return in.each(resourceQuota, limitRange)
 	case Network:
-		return present(denyAll(in.Tenant), allowDNS(in.Tenant), allowTenant(in.Tenant),
-			allowDatabase(in.Tenant, in.Server), allowSpec(in.Tenant))
+		return in.each(denyAll, allowDNS, allowTenant, allowDatabase, allowSpec)
 	case Access:
-		return roleBindings(in.Tenant)
+		return access(in)
 	case App:
 		return app(in)
 	}
 	return nil
 }
+
+// places are the tenant's namespaces, the primary one first.
+func (in Inputs) places() []Place {
+	if len(in.Places) > 0 {
+		return in.Places
+	}
+	return []Place{{Name: in.Tenant.Name, Usable: true}}
+}
+
+// each are the objects that these make for each of the tenant's namespaces.
+func (in Inputs) each(makers ...func(Inputs, Place) Object) []Object {
+	var objects []Object
+	for _, place := range in.places() {
+		for _, maker := range makers {
+			objects = append(objects, present(maker(in, place))...)
+		}
+	}
+	return objects
+}
+
+// isPrimary says whether a namespace is the one that is named after the tenant.
+func (in Inputs) isPrimary(place Place) bool { return place.Name == in.Tenant.Name }
 
 // present are those of the objects that are not nil.
 func present(objects ...Object) []Object {
@@ -86,10 +145,15 @@ func present(objects ...Object) []Object {
 	return result
 }
 
-// meta is the metadata of an object in the tenant's namespace.
+// meta is the metadata of an object in the tenant's primary namespace.
 func meta(tenant *v1alpha1.Tenant, name string) metav1.ObjectMeta {
+	return metaIn(tenant.Name, tenant, name)
+}
+
+// metaIn is the metadata of an object in a namespace of the tenant.
+func metaIn(namespace string, tenant *v1alpha1.Tenant, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: tenant.Name,
+		Namespace: namespace,
 		Name:      name,
 		Labels:    naming.ManagedLabels(tenant.Name),
 	}

@@ -10,7 +10,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/diff"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -21,6 +23,14 @@ import (
 )
 
 const image = "registry.example/acme/shop:1.4.2"
+
+// scheme knows all kinds of objects.
+var scheme = func() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return scheme
+}()
 
 // longest is the longest name that a Tenant may have.
 var longest = strings.Repeat("a", 63)
@@ -88,7 +98,7 @@ func all(in desired.Inputs) []desired.Object {
 
 func kindOf(t *testing.T, object desired.Object) string {
 	t.Helper()
-	gvk, err := apiutil.GVKForObject(object, clientgoscheme.Scheme)
+	gvk, err := apiutil.GVKForObject(object, scheme)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +138,7 @@ func findNamed[T desired.Object](t *testing.T, part desired.Part, in desired.Inp
 
 func TestTheObjectsOfATenant(t *testing.T) {
 	bare := []string{
-		"Namespace acme", "LimitRange containers",
+		"Namespace acme", "TenantPolicy tenant", "LimitRange containers",
 		"NetworkPolicy deny-all", "NetworkPolicy allow-dns", "NetworkPolicy allow-tenant",
 	}
 	for _, test := range []struct {
@@ -140,7 +150,7 @@ func TestTheObjectsOfATenant(t *testing.T) {
 		{
 			"everything", everything(t, "acme"),
 			[]string{
-				"Namespace acme", "Secret database", "ResourceQuota tenant", "LimitRange containers",
+				"Namespace acme", "TenantPolicy tenant", "Secret database", "ResourceQuota tenant", "LimitRange containers",
 				"NetworkPolicy deny-all", "NetworkPolicy allow-dns", "NetworkPolicy allow-tenant", "NetworkPolicy allow-database",
 				"NetworkPolicy allow-spec", "RoleBinding tenant-admin", "RoleBinding tenant-editor", "RoleBinding tenant-viewer",
 				"ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app", "Deployment app",
@@ -164,7 +174,7 @@ func TestTheObjectsOfATenant(t *testing.T) {
 		{
 			"a database without an app",
 			withDatabase(t, builders.Tenant("acme").Database("shared").DatabaseSecret("login"), server()),
-			slices.Concat(bare[:1], []string{"Secret login"}, bare[1:], []string{"NetworkPolicy allow-database"}),
+			slices.Concat(bare[:2], []string{"Secret login"}, bare[2:], []string{"NetworkPolicy allow-database"}),
 		},
 		{
 			"a database whose server does not exist",

@@ -1,25 +1,24 @@
 package desired
 
 import (
-	"strings"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	podsecurity "k8s.io/pod-security-admission/api"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-func namespace(tenant *v1alpha1.Tenant) Object {
+func namespace(in Inputs, place Place) Object {
+	tenant := in.Tenant
 	labels := naming.ManagedLabels(tenant.Name)
-	standard := strings.ToLower(string(tenant.Spec.Policy.PodSecurity))
-	labels[podsecurity.EnforceLevelLabel] = standard
-	labels[podsecurity.AuditLevelLabel] = standard
-	labels[podsecurity.WarnLevelLabel] = standard
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant.Name, Labels: labels}}
+	maps.Copy(labels, policyLabels(in))
+	annotations := map[string]string{}
 	if tenant.Spec.DisplayName != "" {
-		object.Annotations = map[string]string{naming.AnnotationDisplayName: tenant.Spec.DisplayName}
+		annotations[naming.AnnotationDisplayName] = tenant.Spec.DisplayName
 	}
-	return object
+	if place.Usable && !in.isPrimary(place) {
+		annotations[naming.AnnotationUsable] = "true"
+	}
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: place.Name, Labels: labels, Annotations: annotations}}
 }

@@ -14,20 +14,24 @@ import (
 
 const portDNS = 53
 
-func networkPolicy(tenant *v1alpha1.Tenant, name string, spec networkingv1.NetworkPolicySpec) Object {
-	return &networkingv1.NetworkPolicy{ObjectMeta: meta(tenant, name), Spec: spec}
+// networkPolicy is nil for a namespace that can't be used, where nothing but denyAll is needed.
+func networkPolicy(in Inputs, place Place, name string, spec networkingv1.NetworkPolicySpec) Object {
+	if !place.Usable && name != naming.PolicyDenyAll {
+		return nil
+	}
+	return &networkingv1.NetworkPolicy{ObjectMeta: metaIn(place.Name, in.Tenant, name), Spec: spec}
 }
 
-func denyAll(tenant *v1alpha1.Tenant) Object {
-	return networkPolicy(tenant, naming.PolicyDenyAll, networkingv1.NetworkPolicySpec{
+func denyAll(in Inputs, place Place) Object {
+	return networkPolicy(in, place, naming.PolicyDenyAll, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 	})
 }
 
 // allowDNS opens the way to the pods that nearly every distribution labels k8s-app=kube-dns, be
 // they CoreDNS or kube-dns (https://kubernetes.io/docs/tasks/administer-cluster/coredns/).
-func allowDNS(tenant *v1alpha1.Tenant) Object {
-	return networkPolicy(tenant, naming.PolicyAllowDNS, networkingv1.NetworkPolicySpec{
+func allowDNS(in Inputs, place Place) Object {
+	return networkPolicy(in, place, naming.PolicyAllowDNS, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
 		Egress: []networkingv1.NetworkPolicyEgressRule{{
 			Ports: []networkingv1.NetworkPolicyPort{
@@ -42,9 +46,9 @@ func allowDNS(tenant *v1alpha1.Tenant) Object {
 	})
 }
 
-func allowTenant(tenant *v1alpha1.Tenant) Object {
-	peers := []networkingv1.NetworkPolicyPeer{{NamespaceSelector: labelSelector(naming.LabelTenant, tenant.Name)}}
-	return networkPolicy(tenant, naming.PolicyAllowTenant, networkingv1.NetworkPolicySpec{
+func allowTenant(in Inputs, place Place) Object {
+	peers := []networkingv1.NetworkPolicyPeer{{NamespaceSelector: labelSelector(naming.LabelTenant, in.Tenant.Name)}}
+	return networkPolicy(in, place, naming.PolicyAllowTenant, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 		Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: peers}},
 		Egress:      []networkingv1.NetworkPolicyEgressRule{{To: peers}},
@@ -53,12 +57,13 @@ func allowTenant(tenant *v1alpha1.Tenant) Object {
 
 // allowDatabase is nil while it isn't known where the server is: a rule without peers would open
 // the port to everywhere.
-func allowDatabase(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) Object {
+func allowDatabase(in Inputs, place Place) Object {
+	server := in.Server
 	peers := databasePeers(server)
 	if len(peers) == 0 {
 		return nil
 	}
-	return networkPolicy(tenant, naming.PolicyAllowDatabase, networkingv1.NetworkPolicySpec{
+	return networkPolicy(in, place, naming.PolicyAllowDatabase, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
 		Egress: []networkingv1.NetworkPolicyEgressRule{{
 			Ports: []networkingv1.NetworkPolicyPort{networkPort(corev1.ProtocolTCP, server.Spec.Port)},
@@ -86,8 +91,8 @@ func databasePeers(server *v1alpha1.DatabaseServer) []networkingv1.NetworkPolicy
 	return peers
 }
 
-func allowSpec(tenant *v1alpha1.Tenant) Object {
-	rules := tenant.Spec.Network
+func allowSpec(in Inputs, place Place) Object {
+	rules := in.Tenant.Spec.Network
 	var types []networkingv1.PolicyType
 	if len(rules.Ingress) > 0 {
 		types = append(types, networkingv1.PolicyTypeIngress)
@@ -98,7 +103,7 @@ func allowSpec(tenant *v1alpha1.Tenant) Object {
 	if len(types) == 0 {
 		return nil
 	}
-	return networkPolicy(tenant, naming.PolicyAllowSpec, networkingv1.NetworkPolicySpec{
+	return networkPolicy(in, place, naming.PolicyAllowSpec, networkingv1.NetworkPolicySpec{
 		PolicyTypes: types, Ingress: rules.Ingress, Egress: rules.Egress,
 	})
 }

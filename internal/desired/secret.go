@@ -1,19 +1,29 @@
 package desired
 
 import (
+	"maps"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// SecretKeyPassword is the key of the tenant's Secret with the password. It is the one value in the
-// Secret that isn't made from others.
-const SecretKeyPassword = "password"
+// Keys of the tenant's Secret whose values aren't made from others.
+const (
+	// SecretKeyUsername has the login role.
+	SecretKeyUsername = "username"
+	// SecretKeyPassword has its password.
+	SecretKeyPassword = "password"
+	// SecretKeyNextPassword has the password of the login role that is to follow, from before the
+	// server hears of it until the app does. Nothing restarts because of it.
+	SecretKeyNextPassword = "next-password"
+)
 
 const (
 	secretKeyCA = "ca.crt"
@@ -35,30 +45,46 @@ func secret(in Inputs) Object {
 	if in.Login == nil {
 		return nil
 	}
-	server, login := in.Server, in.Login
-	host, port, mode := server.Spec.Host, strconv.Itoa(int(server.Spec.Port)), string(server.Spec.SSLMode)
-	uri := databaseURI(server, login)
-	values := map[string]string{
-		"type": "postgresql", "provider": "tenantry",
-		"host": host, "port": port, "dbname": login.Database, "user": login.Username,
-		"username": login.Username, SecretKeyPassword: login.Password,
-		"uri": uri, "jdbc-uri": jdbcURI(server, login),
-		"pgpass": pgpass(host, port, login.Database, login.Username, login.Password),
-		"PGHOST": host, "PGPORT": port, "PGDATABASE": login.Database,
-		"PGUSER": login.Username, "PGPASSWORD": login.Password, "PGSSLMODE": mode,
-		"DATABASE_URL": uri,
+	values := connectionValues(in.Server, in.Login)
+	if in.Login.Password != "" {
+		maps.Copy(values, loginValues(in.Server, in.Login))
 	}
-	if server.Status.CABundle != "" {
-		values[secretKeyCA] = server.Status.CABundle
+	if in.Login.NextPassword != "" {
+		values[SecretKeyNextPassword] = in.Login.NextPassword
 	}
 	data := make(map[string][]byte, len(values))
 	for key, value := range values {
 		data[key] = []byte(value)
 	}
-	return &corev1.Secret{
-		ObjectMeta: meta(in.Tenant, in.Tenant.Spec.Database.Credentials.SecretName),
-		Type:       corev1.SecretTypeOpaque,
-		Data:       data,
+	metadata := meta(in.Tenant, in.Tenant.Spec.Database.Credentials.SecretName)
+	metadata.Annotations = map[string]string{naming.AnnotationRotatedAt: in.Login.RotatedAt.UTC().Format(time.RFC3339)}
+	if in.Login.RotationRequest != "" {
+		metadata.Annotations[v1alpha1.AnnotationRotateCredentials] = in.Login.RotationRequest
+	}
+	return &corev1.Secret{ObjectMeta: metadata, Type: corev1.SecretTypeOpaque, Data: data}
+}
+
+// connectionValues are those that the login has no part in.
+func connectionValues(server *v1alpha1.DatabaseServer, login *Login) map[string]string {
+	host, port := server.Spec.Host, strconv.Itoa(int(server.Spec.Port))
+	values := map[string]string{
+		"type": "postgresql", "provider": "tenantry",
+		"host": host, "port": port, "dbname": login.Database,
+		"PGHOST": host, "PGPORT": port, "PGDATABASE": login.Database, "PGSSLMODE": string(server.Spec.SSLMode),
+	}
+	if server.Status.CABundle != "" {
+		values[secretKeyCA] = server.Status.CABundle
+	}
+	return values
+}
+
+func loginValues(server *v1alpha1.DatabaseServer, login *Login) map[string]string {
+	uri := databaseURI(server, login)
+	return map[string]string{
+		"user": login.Username, SecretKeyUsername: login.Username, SecretKeyPassword: login.Password,
+		"uri": uri, "jdbc-uri": jdbcURI(server, login), "DATABASE_URL": uri,
+		"pgpass": pgpass(server.Spec.Host, strconv.Itoa(int(server.Spec.Port)), login.Database, login.Username, login.Password),
+		"PGUSER": login.Username, "PGPASSWORD": login.Password,
 	}
 }
 

@@ -19,6 +19,12 @@ var (
 		Help: "Changes of a tenant's database and roles, by server and result.",
 	}, []string{"server", "result"})
 
+	// Rotations counts how often the password of a tenant was replaced.
+	Rotations = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tenantry_credential_rotations_total",
+		Help: "Rotations of a tenant's login, by server.",
+	}, []string{"server"})
+
 	// ProvisioningSeconds is the time from a Tenant's creation to the first time that it is Ready.
 	ProvisioningSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "tenantry_tenant_provisioning_seconds",
@@ -34,7 +40,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, ProvisioningSeconds, ServerUp)
+	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, Rotations, ProvisioningSeconds, ServerUp)
 }
 
 // Result is the value of a label that says how something ended.

@@ -17,6 +17,18 @@ const (
 	// LabelTenant is on every object of a tenant, its namespace and pods included; its value is the
 	// tenant's name.
 	LabelTenant = "tenantry.dev/tenant"
+	// LabelEnforcement is on the namespaces of tenants whose policies warn and refuse nothing, with
+	// the value Audit.
+	LabelEnforcement = "tenantry.dev/enforcement"
+	// LabelCordoned is on the namespaces of cordoned tenants, with the value true.
+	LabelCordoned = "tenantry.dev/cordoned"
+	// LabelPodDefaults is on the namespaces of tenants whose policies have defaults for pods, with the
+	// value true, so that all others don't pay for them.
+	LabelPodDefaults = "tenantry.dev/pod-defaults"
+	// LabelIngressDefaults is the same for Ingresses.
+	LabelIngressDefaults = "tenantry.dev/ingress-defaults"
+	// LabelClaimDefaults is the same for PersistentVolumeClaims.
+	LabelClaimDefaults = "tenantry.dev/persistentvolumeclaim-defaults"
 	// LabelAppName tells the parts of a tenant's app from other pods of the tenant.
 	LabelAppName = "app.kubernetes.io/name"
 
@@ -26,8 +38,23 @@ const (
 	// app gets its environment from, and so restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
 
-	// FinalizerTenant stays on a Tenant as long as its namespace may exist.
+	// AnnotationRotatedAt is on the Secret with a tenant's login: when its password was made. Beside it
+	// stands AnnotationRotateCredentials of package v1alpha1, with the request that the password came
+	// after.
+	AnnotationRotatedAt = "tenantry.dev/rotated-at"
+
+	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one, so that an
+	// older one that comes in later doesn't push it over the limit.
+	AnnotationUsable = "tenantry.dev/usable"
+	// AnnotationSlice is on a ResourceQuota that is part of a budget over several namespaces, with
+	// what its next split depends on.
+	AnnotationSlice = "tenantry.dev/slice"
+
+	// FinalizerTenant stays on a Tenant as long as its namespaces may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
+
+	// FinalizerServer stays on a DatabaseServer as long as tenants may have something on it.
+	FinalizerServer = "tenantry.dev/tenants"
 
 	// finalizerDatabasePrefix and a server's name make the finalizer that stays on a Tenant as long
 	// as anything of it may be on that server. It is thus also the record of where the tenant's
@@ -35,7 +62,7 @@ const (
 	finalizerDatabasePrefix = "database.tenantry.dev/"
 )
 
-// Names of the objects in a tenant's namespace.
+// Names of the objects in a tenant's namespaces.
 const (
 	// App names the app's Deployment, Service, ServiceAccount, PodDisruptionBudget and container.
 	App = "app"
@@ -43,10 +70,20 @@ const (
 	AppConfig = "app-config"
 	// AppPort names the app's port.
 	AppPort = "http"
+	// Policy names the TenantPolicy.
+	Policy = "tenant"
 	// Quota names the ResourceQuota.
 	Quota = "tenant"
 	// ContainerLimits names the LimitRange.
 	ContainerLimits = "containers"
+	// NamespaceList names the ConfigMap in the primary namespace that lists the tenant's namespaces.
+	NamespaceList = "tenant-namespaces"
+	// TenantUser names the RoleBinding by which owners may create namespaces of the tenant.
+	TenantUser = "tenant-user"
+	// NamespaceOwner names the RoleBinding by which owners may change and delete a namespace.
+	NamespaceOwner = "tenant-namespace"
+	// ownerRolePrefix and a ClusterRole's name make the name of the RoleBinding for it.
+	ownerRolePrefix = "tenant-role-"
 	// PolicyDenyAll names the NetworkPolicy that forbids all that no other one allows.
 	PolicyDenyAll = "deny-all"
 	// PolicyAllowDNS names the NetworkPolicy that opens the way to the cluster's DNS.
@@ -58,6 +95,21 @@ const (
 	// PolicyAllowSpec names the NetworkPolicy with the rules of the tenant's spec.network.
 	PolicyAllowSpec = "allow-spec"
 )
+
+// ClusterRoles and the ServiceAccount that config/ installs.
+const (
+	// RoleTenantUser is the ClusterRole with the verb use on tenants. Whoever has it in the namespace
+	// that is named after a tenant may create namespaces of that tenant.
+	RoleTenantUser = "tenantry-tenant-user"
+	// RoleNamespaceOwner is the ClusterRole to change and delete namespaces.
+	RoleNamespaceOwner = "tenantry-namespace-owner"
+	// Manager is the operator's ServiceAccount, and ManagerNamespace the namespace it is in.
+	Manager          = "tenantry-manager"
+	ManagerNamespace = "tenantry-system"
+)
+
+// OwnerRole names the RoleBinding by which owners have a further ClusterRole.
+func OwnerRole(clusterRole string) string { return ownerRolePrefix + clusterRole }
 
 // DatabaseFinalizer is the finalizer of a tenant that has, or may have, something on a server.
 func DatabaseFinalizer(server string) string {

@@ -39,7 +39,7 @@ func TestATenantThatIsBeingDeletedSaysWhatItWaitsFor(t *testing.T) {
 			if result.ObservedGeneration != 2 {
 				t.Errorf("the status is about generation %d, not 2", result.ObservedGeneration)
 			}
-			if result.Database == nil || *result.Database != *o.Database {
+			if result.Database == nil || !equality.Semantic.DeepEqual(result.Database, o.Database) {
 				t.Errorf("it forgot where its database is: %v", result.Database)
 			}
 			o.Tenant.Status, o.Now = stored(t, result), later.Add(1e12)

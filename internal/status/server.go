@@ -1,8 +1,11 @@
 package status
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -15,12 +18,16 @@ type ServerObservation struct {
 	Server *v1alpha1.DatabaseServer
 	// Answer is what the server said about itself.
 	Answer database.ServerStatus
+	// Sharing is what the databases said that tenants share.
+	Sharing database.SharingStatus
 	// Problem says why the server can't be used; nil if it can.
 	Problem *Problem
 	// Addresses are the addresses of the server's host.
 	Addresses []string
 	// CABundle are the authorities that may have signed the server's certificate.
 	CABundle string
+	// Users is the number of tenants whose databases are, or may be, on a server that is being deleted.
+	Users int
 	// Now is the time of the observation.
 	Now time.Time
 }
@@ -31,10 +38,12 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result := *o.Server.Status.DeepCopy()
 	result.ObservedGeneration = o.Server.Generation
 	result.Addresses = o.Addresses
+	blockDeletion(&result.Conditions, o)
 	if o.Problem != nil {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, o.Problem.state())
 		return result
 	}
+	tellOfSuperusers(&result.Conditions, o)
 	result.CABundle = o.CABundle
 	result.Version = o.Answer.Version
 	result.Tenants = new(int32(o.Answer.Tenants))
@@ -45,6 +54,54 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 			Name: retained.Name, Tenant: retained.Tenant, Since: metav1.NewTime(retained.Since.Truncate(time.Second)),
 		})
 	}
-	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("The server answers and is prepared for tenants."))
+	result.UnprotectedTables, result.Unprotected = unprotected(o)
+	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("%s", answering(o)))
 	return result
+}
+
+// unprotected are the number of unprotected tables, and as many of them as the server has listed.
+func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
+	if !slices.Contains(o.Server.Spec.Isolations, v1alpha1.DatabaseIsolationRow) {
+		return nil, nil
+	}
+	var tables []v1alpha1.UnprotectedTable
+	for _, table := range o.Sharing.Unprotected {
+		tables = append(tables, v1alpha1.UnprotectedTable{Name: table.Name, Problem: table.Problem})
+	}
+	return new(int32(o.Sharing.UnprotectedTotal)), tables
+}
+
+// answering says how a server is that can be used.
+func answering(o ServerObservation) string {
+	message := standing(o)
+	if o.Sharing.UnprotectedTotal > 0 {
+		message += fmt.Sprintf(" Tables of the isolation Row that are not kept apart by tenant: %d; status.unprotected says what to do.", o.Sharing.UnprotectedTotal)
+	}
+	return message
+}
+
+func standing(o ServerObservation) string {
+	switch {
+	case o.Users > 0:
+		return "The server answers. " + waitsForUsers(o)
+	case o.Server.Spec.Unschedulable:
+		return "The server answers. It is unschedulable, so it takes no new tenants."
+	default:
+		return "The server answers and is prepared for tenants."
+	}
+}
+
+func waitsForUsers(o ServerObservation) string {
+	return fmt.Sprintf("It is deleted once no tenant has its database there any more, and %d have; delete them first.", o.Users)
+}
+
+// blockDeletion sets or removes the condition that says what the deletion of the server waits for.
+func blockDeletion(conditions *[]metav1.Condition, o ServerObservation) {
+	if o.Users == 0 {
+		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionDeletionBlocked)
+		return
+	}
+	set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionDeletionBlocked, state{
+		status: metav1.ConditionTrue, reason: v1alpha1.ReasonInUse, message: waitsForUsers(o),
+	})
 }

@@ -46,6 +46,32 @@ func TestAServerThatAnswers(t *testing.T) {
 	}
 }
 
+func TestAServerOfSharedTablesListsThoseThatAreNotProtected(t *testing.T) {
+	o := answering(t)
+	if result := status.OfServer(o); result.UnprotectedTables != nil || result.Unprotected != nil {
+		t.Errorf("a server without isolation Row has unprotected tables: %+v", result)
+	}
+	o.Server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationRow}
+	result := status.OfServer(o)
+	if result.UnprotectedTables == nil || *result.UnprotectedTables != 0 {
+		t.Errorf("it has %v unprotected tables, not 0", result.UnprotectedTables)
+	}
+	o.Sharing = database.SharingStatus{UnprotectedTotal: 40, Unprotected: []database.UnprotectedTable{{Name: "public.orders", Problem: "call tenantry.isolate"}}}
+	result = status.OfServer(o)
+	if *result.UnprotectedTables != 40 || len(result.Unprotected) != 1 ||
+		result.Unprotected[0] != (v1alpha1.UnprotectedTable{Name: "public.orders", Problem: "call tenantry.isolate"}) {
+		t.Errorf("its unprotected tables are %d, of them %v", *result.UnprotectedTables, result.Unprotected)
+	}
+	if got := conditions(result.Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
+		t.Errorf("its conditions are %v", got)
+	}
+	o.Problem = &status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."}
+	o.Server.Status = result
+	if kept := status.OfServer(o); *kept.UnprotectedTables != 40 || len(kept.Unprotected) != 1 {
+		t.Errorf("while it doesn't answer, its unprotected tables are %v", kept.Unprotected)
+	}
+}
+
 func TestAServerThatDoesNotAnswerKeepsWhatItSaid(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -4,6 +4,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/budget"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -24,7 +28,13 @@ type Observation struct {
 	Problems map[string]Problem
 	// Database is where the tenant's database is; nil while it has none.
 	Database *v1alpha1.TenantDatabaseStatus
-	// Quota is the tenant's ResourceQuota as the cluster has it; nil if it has none.
+	// Memberships are what the database server has of those that the operator has not made in or of the
+	// tenant's roles; nil if it was not asked.
+	Memberships *[]database.Membership
+	// Namespaces are the tenant's namespaces; left out, there is only the primary one.
+	Namespaces []v1alpha1.TenantNamespace
+	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
+	// together; nil if it has none.
 	Quota *corev1.ResourceQuota
 	// Deployment is the tenant's app as the cluster has it; nil if it has none.
 	Deployment *appsv1.Deployment
@@ -92,11 +102,15 @@ func Of(o Observation) v1alpha1.TenantStatus {
 		ObservedGeneration: o.Tenant.Generation,
 		Conditions:         o.Tenant.Status.DeepCopy().Conditions,
 		Namespaces:         namespaces(o),
+		UsableNamespaces:   new(usableNamespaces(o)),
 		Database:           o.Database,
 		App:                appStatus(o),
 		Usage:              usage(o),
 	}
 	summary := ready("Everything is in place.")
+	if o.Tenant.Spec.Cordoned {
+		summary = ready("Everything is in place, and the tenant is cordoned.")
+	}
 	for _, part := range parts {
 		if !part.applies(o.Tenant.Spec) {
 			meta.RemoveStatusCondition(&result.Conditions, part.condition)
@@ -108,6 +122,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 			summary = current
 		}
 	}
+	tellOfMembers(&result.Conditions, o)
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }
@@ -160,6 +175,9 @@ func summarize(conditions *[]metav1.Condition, generation int64, now time.Time, 
 	}
 }
 
+// maxNamespaces is how many namespaces a status takes.
+const maxNamespaces = 256
+
 // maxMessage is what the API server takes as the message of a condition.
 const maxMessage = 32768
 
@@ -170,8 +188,29 @@ func set(conditions *[]metav1.Condition, generation int64, now time.Time, condit
 	})
 }
 
-func namespaceInPlace(Observation) state { return ready("The namespace is in place.") }
-func networkInPlace(Observation) state   { return ready("The network policies are in place.") }
+func networkInPlace(Observation) state { return ready("The network policies are in place.") }
+
+func namespaceInPlace(o Observation) state {
+	usable, limit := usableNamespaces(o), max(1, o.Tenant.Spec.Namespaces.Limit)
+	for _, namespace := range o.Namespaces {
+		if namespace.State == v1alpha1.NamespaceConflict {
+			conflict := notReady(v1alpha1.ReasonConflict, fmt.Sprintf("The namespace %s can't be the tenant's. %s", namespace.Name, namespace.Message))
+			conflict.stalled = true
+			return conflict
+		}
+	}
+	if waiting := membership.Names(o.Namespaces, v1alpha1.NamespaceOverLimit); waiting != "" {
+		over := notReady(v1alpha1.ReasonNamespaceLimitExceeded, fmt.Sprintf(
+			"The tenant may use %d namespaces, so that nobody can use %s; delete namespaces until no more than %d are left, or raise spec.namespaces.limit.",
+			limit, waiting, limit))
+		over.stalled = true
+		return over
+	}
+	if usable > 1 {
+		return ready("%d namespaces are in place.", usable)
+	}
+	return ready("The namespace is in place.")
+}
 
 func accessInPlace(o Observation) state {
 	if len(o.Tenant.Spec.Owners) == 0 {
@@ -184,6 +223,14 @@ func quotaInPlace(o Observation) state {
 	if len(o.Tenant.Spec.Quota) == 0 {
 		return ready("The tenant has no quota.")
 	}
+	if o.Quota != nil {
+		if over := overuse(o.Tenant.Spec.Quota, o.Quota.Status.Used); over != "" {
+			tooLow := notReady(v1alpha1.ReasonQuotaBelowUse, fmt.Sprintf(
+				"More is in use than the quota allows: %s. What runs goes on, and nothing is added; raise spec.quota, or end something.", over))
+			tooLow.stalled = true
+			return tooLow
+		}
+	}
 	return ready("Quota and container limits are in force.")
 }
 
@@ -193,10 +240,33 @@ func databaseInPlace(o Observation) state {
 }
 
 func namespaces(o Observation) []v1alpha1.TenantNamespace {
-	if _, missing := o.Problems[v1alpha1.ConditionNamespaceReady]; missing {
+	if _, missing := o.Problems[v1alpha1.ConditionNamespaceReady]; missing && len(o.Namespaces) < 2 {
 		return nil
 	}
-	return []v1alpha1.TenantNamespace{{Name: o.Tenant.Name, Primary: true}}
+	if len(o.Namespaces) == 0 {
+		return []v1alpha1.TenantNamespace{{Name: o.Tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable}}
+	}
+	return o.Namespaces[:min(len(o.Namespaces), maxNamespaces)]
+}
+
+func usableNamespaces(o Observation) int32 {
+	usable := int32(0)
+	for _, namespace := range namespaces(o) {
+		if namespace.State == v1alpha1.NamespaceUsable {
+			usable++
+		}
+	}
+	return usable
+}
+
+// overuse is what is used beyond the quota, in words; empty if nothing is.
+func overuse(quota, used corev1.ResourceList) string {
+	var words []string
+	for _, name := range budget.Overused(quota, used) {
+		in, of := used[name], quota[name]
+		words = append(words, fmt.Sprintf("%s %s of %s", name, in.String(), of.String()))
+	}
+	return strings.Join(words, ", ")
 }
 
 func usage(o Observation) *v1alpha1.TenantUsage {

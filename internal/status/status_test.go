@@ -354,10 +354,10 @@ func TestWhatATenantHas(t *testing.T) {
 	if result.ObservedGeneration != 7 {
 		t.Errorf("it is about generation %d", result.ObservedGeneration)
 	}
-	if want := []v1alpha1.TenantNamespace{{Name: "acme", Primary: true}}; !slices.Equal(result.Namespaces, want) {
+	if want := []v1alpha1.TenantNamespace{{Name: "acme", Primary: true, State: v1alpha1.NamespaceUsable}}; !slices.Equal(result.Namespaces, want) {
 		t.Errorf("its namespaces are %v, want %v", result.Namespaces, want)
 	}
-	if result.Database == nil || *result.Database != *o.Database {
+	if result.Database == nil || !equality.Semantic.DeepEqual(result.Database, o.Database) {
 		t.Errorf("its database is %v, want %v", result.Database, o.Database)
 	}
 	app := result.App

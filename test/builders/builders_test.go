@@ -2,6 +2,7 @@ package builders_test
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -20,12 +21,19 @@ func TestBuildLeavesTheDefaultsToTheAPIServer(t *testing.T) {
 
 func TestStoredHasTheDefaultsThatTheAPIDocuments(t *testing.T) {
 	tenant := builders.Stored(t, builders.Tenant("acme").Database("shared").App("registry.example/shop:1").Build())
-	want := builders.Tenant("acme").Generation(1).PodSecurity(v1alpha1.PodSecurityRestricted).
+	want := builders.Tenant("acme").Generation(1).NamespaceLimit(1).PodSecurity(v1alpha1.PodSecurityRestricted).
 		ContainerDefault(corev1.ResourceCPU, "500m").ContainerDefault(corev1.ResourceMemory, "256Mi").
 		ContainerDefaultRequest(corev1.ResourceCPU, "100m").ContainerDefaultRequest(corev1.ResourceMemory, "128Mi").
 		Database("shared").ReclaimPolicy(v1alpha1.ReclaimPolicyRetain).ConnectionLimit(20).DatabaseSecret("database").
-		App("registry.example/shop:1").Replicas(1).Build()
+		Rotation(0, time.Hour).
+		App("registry.example/shop:1").Replicas(1).
+		Policy(func(rules *v1alpha1.PolicyRules) {
+			rules.Enforcement = v1alpha1.PolicyEnforce
+			rules.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
+		}).Build()
 	want.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase
+	want.Spec.Policy.Enforcement = v1alpha1.PolicyEnforce
+	want.Spec.Policy.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
 	if !equality.Semantic.DeepEqual(tenant.Spec, want.Spec) {
 		t.Error(diff.Diff(want.Spec, tenant.Spec))
 	}

@@ -55,6 +55,18 @@ func (b *DatabaseServerBuilder) CASecret(namespace, name, key string) *DatabaseS
 	return b
 }
 
+// Isolations are the kinds of isolation that tenants may ask for.
+func (b *DatabaseServerBuilder) Isolations(isolations ...v1alpha1.DatabaseIsolation) *DatabaseServerBuilder {
+	b.server.Spec.Isolations = isolations
+	return b
+}
+
+// Extensions are the extensions of PostgreSQL that tenants may use.
+func (b *DatabaseServerBuilder) Extensions(names ...string) *DatabaseServerBuilder {
+	b.server.Spec.Extensions = names
+	return b
+}
+
 // Capacity is the number of tenants that the server may have.
 func (b *DatabaseServerBuilder) Capacity(tenants int32) *DatabaseServerBuilder {
 	b.server.Spec.Capacity = &v1alpha1.DatabaseServerCapacity{Tenants: new(tenants)}

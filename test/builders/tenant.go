@@ -1,6 +1,8 @@
 package builders
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -55,6 +57,18 @@ func (b *TenantBuilder) ServiceAccountOwner(namespace, name string, role v1alpha
 	return b
 }
 
+// ClusterRoles are further ClusterRoles of the owner that was added last.
+func (b *TenantBuilder) ClusterRoles(names ...string) *TenantBuilder {
+	b.tenant.Spec.Owners[len(b.tenant.Spec.Owners)-1].ClusterRoles = names
+	return b
+}
+
+// NamespaceLimit is how many namespaces the tenant may use.
+func (b *TenantBuilder) NamespaceLimit(limit int32) *TenantBuilder {
+	b.tenant.Spec.Namespaces.Limit = limit
+	return b
+}
+
 // Quota limits a resource; the amount is a quantity.
 func (b *TenantBuilder) Quota(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.tenant.Spec.Quota, name, amount)
@@ -97,6 +111,24 @@ func (b *TenantBuilder) PodSecurity(standard v1alpha1.PodSecurityStandard) *Tena
 	return b
 }
 
+// Policy changes the rules of spec.policy.
+func (b *TenantBuilder) Policy(change func(*v1alpha1.PolicyRules)) *TenantBuilder {
+	change(&b.tenant.Spec.Policy)
+	return b
+}
+
+// Cordoned freezes the tenant.
+func (b *TenantBuilder) Cordoned() *TenantBuilder {
+	b.tenant.Spec.Cordoned = true
+	return b
+}
+
+// DeletionProtection keeps the tenant from being deleted.
+func (b *TenantBuilder) DeletionProtection() *TenantBuilder {
+	b.tenant.Spec.DeletionProtection = true
+	return b
+}
+
 // Config adds a plain setting.
 func (b *TenantBuilder) Config(key, value string) *TenantBuilder {
 	if b.tenant.Spec.Config == nil {
@@ -109,6 +141,52 @@ func (b *TenantBuilder) Config(key, value string) *TenantBuilder {
 // Database asks for a database on the DatabaseServer.
 func (b *TenantBuilder) Database(server string) *TenantBuilder {
 	b.database().ServerRef.Name = server
+	return b
+}
+
+// Isolation is how the tenant's data is kept apart from that of others.
+func (b *TenantBuilder) Isolation(isolation v1alpha1.DatabaseIsolation) *TenantBuilder {
+	b.database().Isolation = isolation
+	return b
+}
+
+// ManagesTables lets the tenant create and change the tables that all tenants share.
+func (b *TenantBuilder) ManagesTables() *TenantBuilder {
+	b.database().SharedTables = v1alpha1.SharedTablesManage
+	return b
+}
+
+// Extensions are the extensions of PostgreSQL that the tenant's database has.
+func (b *TenantBuilder) Extensions(names ...string) *TenantBuilder {
+	b.database().Extensions = names
+	return b
+}
+
+// TempFileLimit is how much disk space the temporary files of a session may take.
+func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
+	b.database().TempFileLimit = new(resource.MustParse(size))
+	return b
+}
+
+// StatementTimeoutSeconds is how long a statement may take.
+func (b *TenantBuilder) StatementTimeoutSeconds(seconds int32) *TenantBuilder {
+	b.database().StatementTimeoutSeconds = seconds
+	return b
+}
+
+// DatabaseSelector asks for a database on a DatabaseServer that has this label.
+func (b *TenantBuilder) DatabaseSelector(label, value string) *TenantBuilder {
+	b.database().ServerSelector = &metav1.LabelSelector{MatchLabels: map[string]string{label: value}}
+	return b
+}
+
+// Rotation is when the password changes; zero for no schedule, and how long the former login works on.
+func (b *TenantBuilder) Rotation(interval, gracePeriod time.Duration) *TenantBuilder {
+	rotation := &b.database().Credentials.Rotation
+	rotation.Interval, rotation.GracePeriod = nil, &metav1.Duration{Duration: gracePeriod}
+	if interval > 0 {
+		rotation.Interval = &metav1.Duration{Duration: interval}
+	}
 	return b
 }
 

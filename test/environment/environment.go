@@ -35,6 +35,8 @@ type Options struct {
 	Name string
 	// OperatorArgs are further arguments of the operator.
 	OperatorArgs []string
+	// APIServerArgs are further arguments of the API server.
+	APIServerArgs []string
 	// Progress is told in a line each what takes long; nil means nobody.
 	Progress io.Writer
 }
@@ -56,11 +58,12 @@ type Environment struct {
 	// Dir is the folder with the logs (logs/*.log, postgres/<name>/postgres.log).
 	Dir string
 
-	program  string
-	args     []string
-	progress io.Writer
-	servers  []*postgres.Server
-	keep     bool
+	apiServerArgs []string
+	program       string
+	args          []string
+	progress      io.Writer
+	servers       []*postgres.Server
+	keep          bool
 }
 
 // Start starts an environment and returns once all of it is ready. When a part doesn't come up,
@@ -74,7 +77,7 @@ func Start(ctx context.Context, options Options) (*Environment, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	env := &Environment{Dir: dir, args: options.OperatorArgs, progress: options.Progress}
+	env := &Environment{Dir: dir, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, progress: options.Progress}
 	if env.progress == nil {
 		env.progress = io.Discard
 	}
@@ -93,7 +96,9 @@ func (e *Environment) start(ctx context.Context) error {
 	if e.program, err = operator.Build(ctx); err != nil {
 		return err
 	}
-	e.Kubernetes, err = cluster.Start(ctx, cluster.Options{Bin: bin, Dir: e.Dir, AuditUsers: []string{operator.User}})
+	e.Kubernetes, err = cluster.Start(ctx, cluster.Options{
+		Bin: bin, Dir: e.Dir, AuditUsers: []string{operator.User}, APIServerArgs: e.apiServerArgs,
+	})
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ func (p *postgresProxy) serve(client net.Conn) error {
 	defer server.Close()
 	s := &session{
 		backend: pgproto3.NewBackend(client, client), frontend: pgproto3.NewFrontend(server, server), fault: &p.fault,
+		prepared: map[string]string{},
 	}
 	startup, err := s.backend.ReceiveStartupMessage()
 	if err != nil {
@@ -94,6 +95,8 @@ type session struct {
 	backend  *pgproto3.Backend
 	frontend *pgproto3.Frontend
 	fault    *atomic.Pointer[fault]
+	// prepared are the statements that the client has prepared, by name.
+	prepared map[string]string
 }
 
 // authenticate passes all on until the server takes queries.
@@ -167,8 +170,12 @@ func (s *session) collect() (content string, last bool, err error) {
 			return message.String, false, nil
 		case *pgproto3.Parse:
 			texts = append(texts, message.Query)
+			s.prepared[message.Name] = message.Query
 		case *pgproto3.Bind:
 			texts = append(texts, "bind "+message.PreparedStatement)
+			if strings.Contains(s.prepared[message.PreparedStatement], rounds) {
+				texts = append(texts, rounds)
+			}
 			for _, parameter := range message.Parameters {
 				texts = append(texts, string(parameter))
 			}

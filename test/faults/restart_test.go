@@ -21,7 +21,7 @@ var _ = Describe("The operator, killed", func() {
 		})
 	}
 
-	for _, w := range []work{provisioning, change, dropping, retention} {
+	for _, w := range []work{provisioning, change, rotation, dropping, retention} {
 		for _, when := range []moment{before, after} {
 			It(string(when)+" any write and any statement, "+w.name, func(ctx SpecContext) {
 				killed(ctx, w, when, &kubernetes.fault, &postgres.fault)
@@ -31,13 +31,18 @@ var _ = Describe("The operator, killed", func() {
 			killed(ctx, w, during, &postgres.fault)
 		}, SpecTimeout(sweepTimeout))
 	}
+	for _, w := range sharing() {
+		It("after any statement, "+w.name, func(ctx SpecContext) {
+			killed(ctx, w, after, &postgres.fault)
+		}, SpecTimeout(sweepTimeout))
+	}
 	It("after any write, "+deletion.name, func(ctx SpecContext) {
 		killed(ctx, deletion, after, &kubernetes.fault)
 	}, SpecTimeout(sweepTimeout))
 })
 
 var _ = Describe("The operator, when PostgreSQL is killed", func() {
-	for _, w := range []work{provisioning, change, dropping, retention} {
+	for _, w := range append(sharing(), provisioning, change, rotation, dropping, retention) {
 		It("after any statement, "+w.name, func(ctx SpecContext) {
 			sweep(ctx, w, interruption{
 				at: []*atomic.Pointer[fault]{&postgres.fault}, when: after, recovery: atOnce,

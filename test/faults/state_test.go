@@ -104,10 +104,10 @@ func objectsOf(ctx context.Context, tenant *v1alpha1.Tenant, neutral *strings.Re
 // themselves.
 var changing = [][]string{
 	{"metadata", "uid"}, {"metadata", "resourceVersion"}, {"metadata", "creationTimestamp"}, {"metadata", "managedFields"},
-	{"metadata", "annotations", "tenantry.dev/applied"},
+	{"metadata", "annotations", "tenantry.dev/applied"}, {"metadata", "annotations", naming.AnnotationRotatedAt},
 	{"spec", "template", "metadata", "annotations", naming.AnnotationSettings},
 	{"spec", "clusterIP"}, {"spec", "clusterIPs"},
-	{"status", "usage"}, {"status", "database", "credentialsRevision"},
+	{"status", "usage"}, {"status", "database", "credentialsRevision"}, {"status", "database", "rotatedAt"},
 }
 
 // describe is an object in neutral words. The generation and the Deployment's revision are among
@@ -161,7 +161,7 @@ func databaseOf(ctx context.Context, tenant *v1alpha1.Tenant) ([]string, error) 
 	name := databaseName(tenant)
 	lines, err := environment.Query[string](ctx, env.Postgres, "postgres", `
 		SELECT format('registry: %s is %s for %s %s by %s, secured %s', name, state, tenant, uid, isolation,
-			secured = (SELECT oid FROM pg_database WHERE datname = name))
+			secured IN (SELECT oid FROM pg_database WHERE datname::text IN (name, 'tenantry_schema')))
 		FROM tenantry.tenants WHERE uid = $2 OR name = $1
 		UNION ALL
 		SELECT format('role: %s limit %s, login %s, password %s, privileged %s, settings %s, in %s', rolname, rolconnlimit,
@@ -174,6 +174,11 @@ func databaseOf(ctx context.Context, tenant *v1alpha1.Tenant) ([]string, error) 
 			datallowconn, datistemplate, datacl)
 		FROM pg_database WHERE starts_with(datname, $1)
 		ORDER BY 1`, name, string(tenant.UID))
+	if err != nil {
+		return nil, err
+	}
+	shared, err := sharedOf(ctx, name)
+	lines = append(lines, shared...)
 	if err != nil || !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "database:") }) {
 		return lines, err
 	}
@@ -185,7 +190,22 @@ func databaseOf(ctx context.Context, tenant *v1alpha1.Tenant) ([]string, error) 
 	return append(lines, inside...), err
 }
 
-// orphans are databases, roles, entries of the registry and namespaces that belong to no tenant.
+// sharedOf is what the databases that tenants share have of one.
+func sharedOf(ctx context.Context, name string) ([]string, error) {
+	schema, err := environment.Query[string](ctx, env.Postgres, "tenantry_schema", `
+		SELECT format('schema: %s of %s, access %s', nspname, nspowner::regrole, nspacl) FROM pg_namespace WHERE nspname = $1
+		UNION ALL
+		SELECT format('table: %s of %s', relname, relowner::regrole) FROM pg_class WHERE relnamespace::regnamespace::text = $1
+		ORDER BY 1`, name)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := environment.Query[string](ctx, env.Postgres, "tenantry_row", `
+		SELECT format('row: %s of %s', number, tenant_id) FROM orders WHERE tenant_id = $1`, name)
+	return append(schema, rows...), err
+}
+
+// orphans are databases, schemas, rows, roles, entries of the registry and namespaces that belong to no tenant.
 // What is retained belongs to the registry.
 func orphans(ctx context.Context) ([]string, error) {
 	tenants, namespaces := &v1alpha1.TenantList{}, &corev1.NamespaceList{}
@@ -205,12 +225,29 @@ func orphans(ctx context.Context) ([]string, error) {
 		SELECT 'role ' || rolname FROM pg_authid WHERE starts_with(rolname, 't_') AND left(rolname, 22) NOT IN (SELECT name FROM tenantry.tenants)
 		UNION ALL
 		SELECT 'registry ' || name FROM tenantry.tenants WHERE state = 'Active' AND uid <> ALL ($1)`, uids)
+	if err != nil {
+		return nil, err
+	}
+	registered, err := environment.Query[string](ctx, env.Postgres, "postgres", "SELECT name FROM tenantry.tenants")
+	if err != nil {
+		return nil, err
+	}
+	for _, shared := range []struct{ database, query string }{
+		{"tenantry_schema", "SELECT 'schema ' || nspname FROM pg_namespace WHERE starts_with(nspname, 't_') AND nspname::text <> ALL ($1)"},
+		{"tenantry_row", "SELECT 'row of ' || tenant_id FROM orders WHERE tenant_id <> ALL ($1)"},
+	} {
+		left, err := environment.Query[string](ctx, env.Postgres, shared.database, shared.query, registered)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, left...)
+	}
 	for i := range namespaces.Items {
 		if !slices.Contains(names, namespaces.Items[i].Name) {
 			lines = append(lines, "namespace "+namespaces.Items[i].Name)
 		}
 	}
-	return lines, err
+	return lines, nil
 }
 
 // login opens a session as the tenant's app does.

@@ -18,9 +18,14 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/test/environment"
 )
 
@@ -38,7 +43,7 @@ func TestFaults(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
-	RunSpecs(t, "Faults")
+	environment.RunSpecs(t, "Faults")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
@@ -65,11 +70,43 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(postgres.stop)
 	proxied := *env.Postgres
 	proxied.Port = postgres.port()
-	_, err = env.ApplyDatabaseServer(ctx, databaseServer, &proxied)
+	server, err := env.ApplyDatabaseServer(ctx, databaseServer, &proxied)
 	Expect(err).NotTo(HaveOccurred())
+	shareDatabases(ctx, server)
+	awaitPolicies(ctx)
 	// It goes first: the proxies end when their connections do.
 	DeferCleanup(func() error { return env.Operator.Stop() })
 }, NodeTimeout(20*time.Minute))
+
+// shareDatabases has the server offer all isolations, and makes the table that those tenants share
+// that have rows of their own.
+func shareDatabases(ctx context.Context, server *v1alpha1.DatabaseServer) {
+	GinkgoHelper()
+	Eventually(ctx, komega.Update(server, func() {
+		server.Spec.Isolations = []v1alpha1.DatabaseIsolation{
+			v1alpha1.DatabaseIsolationDatabase, v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow,
+		}
+	})).Should(Succeed())
+	Eventually(ctx, komega.Object(server)).WithTimeout(time.Minute).Should(HaveField("Status.UnprotectedTables", Not(BeNil())))
+	Expect(environment.Exec(ctx, env.Postgres, "tenantry_row",
+		"SET ROLE tenantry_row_owner", "CREATE TABLE orders (number int)", "SELECT tenantry.isolate('orders')")).To(Succeed())
+}
+
+// awaitPolicies waits until the API server heeds the admission policies, since what it fills in is in
+// all tenants' namespaces or in none.
+func awaitPolicies(ctx context.Context) {
+	GinkgoHelper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: "heeded", Labels: map[string]string{naming.LabelTenant: "heeded"},
+	}}
+	Expect(env.Client.Create(ctx, namespace)).To(Succeed())
+	Eventually(ctx, func() (*bool, error) {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "heeded"}}
+		err := env.Client.Create(ctx, account, client.DryRunAll)
+		return account.AutomountServiceAccountToken, err
+	}).WithTimeout(time.Minute).Should(HaveValue(BeFalse()))
+	Expect(env.Client.Delete(ctx, namespace)).To(Succeed())
+}
 
 // startOperator starts the operator behind the proxy. Of two flags of one name the last one counts.
 func startOperator(ctx context.Context) error {

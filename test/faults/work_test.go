@@ -22,6 +22,8 @@ import (
 const (
 	// otherLimit differs from the default of spec.database.connectionLimit.
 	otherLimit = 7
+	// request asks for a new password.
+	request = "leaked"
 	// hold is a finalizer that keeps a namespace there until it is taken off.
 	hold = "faults.test/hold"
 )
@@ -56,6 +58,25 @@ var change = work{
 	},
 }
 
+// rotation ends with the second login, and nothing is left of the first one or of a third password.
+var rotation = work{
+	name: "rotates a password", tenant: func(name string) *builders.TenantBuilder { return whole(name).Rotation(0, 0) },
+	prepare: fill, start: requestRotation, replaces: true,
+	done: func(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
+		found := &v1alpha1.Tenant{}
+		err := env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), found)
+		at := found.Status.Database
+		return err == nil && at != nil && at.RotationRequest == request && at.FormerLoginUntil == nil &&
+			apimeta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReady), err
+	},
+	check: func(ctx context.Context, tenant *v1alpha1.Tenant, found state) {
+		GinkgoHelper()
+		Expect(found.Database).To(ContainElements(orders,
+			HavePrefix("role: DATABASE_0 limit 20, login f, password f"), HavePrefix("role: DATABASE_1 limit 20, login t, password t")))
+		expectLogin(ctx, tenant)
+	},
+}
+
 var deletion = work{
 	name: "deletes a tenant", tenant: deletable(v1alpha1.ReclaimPolicyDelete), prepare: fill, start: remove, done: gone,
 	check: expectNothing,
@@ -76,6 +97,31 @@ var retention = work{
 		Expect(found.Database).To(ContainElements(HavePrefix("registry: DATABASE is Retained for TENANT UID"), orders))
 		Expect(found.Database).NotTo(ContainElement(MatchRegexp("^role: .*(login t|password t)")))
 	},
+}
+
+// sharing are the works on tenants that share a database, which differ from the others in PostgreSQL
+// only.
+func sharing() []work {
+	var all []work
+	for _, isolation := range []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow} {
+		of := func(name string) *builders.TenantBuilder {
+			return builders.Tenant(name).Database(databaseServer).Isolation(isolation).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete)
+		}
+		all = append(all,
+			work{
+				name: "provisions a tenant of isolation " + string(isolation), tenant: of, start: create, done: ready,
+				check: func(ctx context.Context, tenant *v1alpha1.Tenant, found state) {
+					GinkgoHelper()
+					Expect(found.Database).To(ContainElement(HavePrefix("registry: DATABASE is Active for TENANT UID by " + string(isolation))))
+					expectLogin(ctx, tenant)
+				},
+			},
+			work{
+				name: "drops what a deleted tenant of isolation " + string(isolation) + " had", tenant: of,
+				prepare: removeAllButNamespace, start: releaseNamespace, done: gone, check: expectNothing,
+			})
+	}
+	return all
 }
 
 // whole begins a tenant that has every part.
@@ -113,6 +159,13 @@ func changeConnectionLimit(ctx context.Context, tenant *v1alpha1.Tenant) {
 	Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Database.ConnectionLimit = otherLimit })).Should(Succeed())
 }
 
+func requestRotation(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	Eventually(ctx, komega.Update(tenant, func() {
+		tenant.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: request}
+	})).Should(Succeed())
+}
+
 // fill creates tenants, waits until they are Ready, and puts data into their databases.
 func fill(ctx context.Context, tenants []*v1alpha1.Tenant) {
 	GinkgoHelper()
@@ -123,7 +176,11 @@ func fill(ctx context.Context, tenants []*v1alpha1.Tenant) {
 		Eventually(ctx, ready).WithArguments(ctx, tenant).Should(BeTrue(), tenant.Name)
 		session, err := login(ctx, tenant)
 		Expect(err).NotTo(HaveOccurred())
-		_, err = session.Exec(ctx, "CREATE TABLE orders AS SELECT 42 AS number")
+		statement := "CREATE TABLE orders AS SELECT 42 AS number"
+		if tenant.Spec.Database.Isolation == v1alpha1.DatabaseIsolationRow {
+			statement = "INSERT INTO orders VALUES (42)"
+		}
+		_, err = session.Exec(ctx, statement)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(session.Close(ctx)).To(Succeed())
 	}

@@ -35,7 +35,7 @@ var _ = Describe("An app", func() {
 			ails("ErrImagePull", "Pod app-", "missing.invalid/shop:1"), ails("ImagePullBackOff", "Pod app-", "missing.invalid/shop:1")))
 		Eventually(ctx, komega.Object(tenant)).Should(
 			ails("ImagePullBackOff", "Pod app-", ` does not run: Back-off pulling image "missing.invalid/shop:1"`))
-		Expect(kubectl(ctx, "get", "tenant", "no-image", "--no-headers")).To(MatchRegexp(`^no-image +False +Pod app-\S+ does not run: .* +ImagePullBackOff +\d+\w+\n$`))
+		Expect(kubectl(ctx, "get", "tenant", "no-image", "--no-headers")).To(MatchRegexp(`^no-image +False +Pod app-\S+ does not run: .* +1 +ImagePullBackOff +\d+\w+\n$`))
 		change(ctx, tenant, func() { tenant.Spec.App.Image = image })
 		waitReady(ctx, tenant)
 	}, SpecTimeout(specTimeout))

@@ -8,10 +8,10 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -50,14 +50,17 @@ var _ = Describe("What is in the way of a Tenant", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("as another tenant's Namespace is left alone and its owner named", func(ctx SpecContext) {
-		other := applyReady(ctx, bare("first-comer"))
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "late-comer"}}
-		Expect(controllerutil.SetControllerReference(other, namespace, env.Client.Scheme())).To(Succeed())
-		before := create(ctx, namespace)
+		other := applyReady(ctx, bare("first-comer").NamespaceLimit(2))
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: "late-comer", Labels: map[string]string{naming.LabelTenant: other.Name},
+		}}
+		create(ctx, namespace)
+		Eventually(ctx, komega.Object(other)).Should(HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(2)))))
 		tenant := apply(ctx, bare("late-comer"))
 		Eventually(ctx, komega.Object(tenant)).Should(
 			stalled(v1alpha1.ReasonConflict, `Namespace "late-comer" belongs to Tenant "first-comer" and is left as it is.`))
-		Expect(read(ctx, namespace)).To(Equal(before))
+		Expect(metav1.IsControlledBy(read(ctx, namespace), other)).To(BeTrue())
+		Expect(namespace.Labels).To(HaveKeyWithValue(naming.LabelTenant, other.Name))
 	}, SpecTimeout(specTimeout))
 
 	It("as a Secret in its namespace holds up the database only, until it goes", func(ctx SpecContext) {

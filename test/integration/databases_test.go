@@ -288,12 +288,12 @@ var _ = Describe("A database server", func() {
 			HaveField("Spec.Egress", ConsistOf(HaveField("To", Equal(peers)))))
 	}, SpecTimeout(specTimeout))
 
-	It("that is deleted leaves its tenants running, and is told apart from one that comes back", func(ctx SpecContext) {
+	It("that is deleted by force leaves its tenants running, and is told apart from one that comes back", func(ctx SpecContext) {
 		server := register(ctx, "vanishing", env.Postgres)
 		tenant := applyReady(ctx, whole("left-behind").Database("vanishing"))
 		store(ctx, tenant, "kept")
 		template := read(ctx, in(tenant, &appsv1.Deployment{}, "app")).Spec.Template
-		remove(ctx, server)
+		force(ctx, server)
 		Eventually(ctx, komega.Object(tenant)).Should(And(
 			waitsFor(v1alpha1.ReasonServerNotFound, `There is no DatabaseServer "vanishing"`),
 			haveCondition(v1alpha1.ConditionAppReady, "True", v1alpha1.ReasonReady)))

@@ -169,7 +169,7 @@ var _ = Describe("Deleting a tenant", func() {
 	It("whose DatabaseServer is gone says what to do, and finishes when the server is registered again", func(ctx SpecContext) {
 		server := register(ctx, "forgotten", env.Postgres)
 		tenant := applyReady(ctx, withDatabase("homesick", "forgotten").ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
-		remove(ctx, server)
+		force(ctx, server)
 		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(deleting(
 			`The tenant's database is on the DatabaseServer "forgotten", which no longer exists; create it again, or, if the data is gone or may stay as it is, remove the finalizer database.tenantry.dev/forgotten from the Tenant.`))
@@ -182,7 +182,7 @@ var _ = Describe("Deleting a tenant", func() {
 		// What is left there counts as a tenant for good.
 		postgres, server := ownServer(ctx, "written-off")
 		tenant := applyReady(ctx, withDatabase("let-go", "written-off").ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
-		remove(ctx, server)
+		force(ctx, server)
 		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(deleting("remove the finalizer database.tenantry.dev/written-off"))
 		change(ctx, tenant, func() { tenant.Finalizers = []string{naming.FinalizerTenant} })

@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/database"
 )
 
 // content is what a user has a say in of an object.
@@ -28,6 +27,8 @@ func content(object client.Object) any {
 	switch object := object.(type) {
 	case *corev1.Namespace:
 		return object.Labels
+	case *v1alpha1.TenantPolicy:
+		return object.Spec
 	case *corev1.ResourceQuota:
 		return object.Spec
 	case *corev1.LimitRange:
@@ -100,6 +101,7 @@ var _ = Describe("By hand", Ordered, func() {
 		}
 		Expect(content(object)).To(Equal(content(before)))
 	},
+		Entry("TenantPolicy", &v1alpha1.TenantPolicy{}, "tenant"),
 		Entry("ResourceQuota", &corev1.ResourceQuota{}, "tenant"),
 		Entry("LimitRange", &corev1.LimitRange{}, "containers"),
 		Entry("NetworkPolicy deny-all", &networkingv1.NetworkPolicy{}, "deny-all"),
@@ -244,16 +246,6 @@ var _ = Describe("By hand", Ordered, func() {
 			HaveLen(len(before.Data["password"])), Not(Equal(before.Data["password"]))))))
 		Eventually(ctx, func() error { return ping(ctx, tenant) }).Should(Succeed())
 		Eventually(ctx, func() []types.UID { return podUIDs(ctx, tenant) }).Should(And(HaveLen(2), Not(ContainElements(pods))))
-	}, SpecTimeout(specTimeout))
-
-	It("a Secret whose password is replaced by a strong one makes the server take it", func(ctx SpecContext) {
-		secret := read(ctx, in(tenant, &corev1.Secret{}, "database"))
-		chosen := database.GeneratePassword()
-		seen.add(chosen)
-		change(ctx, secret, func() { secret.Data["password"] = []byte(chosen) })
-		Eventually(ctx, komega.Object(secret), atOnce).Should(HaveField("Data", And(
-			HaveKeyWithValue("password", []byte(chosen)), HaveKeyWithValue("PGPASSWORD", []byte(chosen)))))
-		Eventually(ctx, func() error { return ping(ctx, tenant) }).Should(Succeed())
 	}, SpecTimeout(specTimeout))
 
 	It("a Secret that is deleted comes back with a password that works", func(ctx SpecContext) {

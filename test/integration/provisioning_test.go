@@ -76,7 +76,7 @@ spec:
 `
 
 // managedKinds are what kubectl calls the kinds of the objects in a tenant's namespace.
-const managedKinds = "resourcequota,limitrange,networkpolicy,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment"
+const managedKinds = "resourcequota,limitrange,networkpolicy,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
 
 // managedObjects are the names of the tenant's objects, as kubectl prints them.
 func managedObjects(ctx context.Context, tenant string) []string {
@@ -100,7 +100,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 
 	It("is summed up by kubectl get tenants", func(ctx SpecContext) {
 		Expect(kubectl(ctx, "get", "tenants", "acme")).To(MatchRegexp(
-			`^NAME +READY +STATUS +DATABASE +APP +AGE\nacme +True +Everything is in place\. +Ready +Ready +\d+\w+\n$`))
+			`^NAME +READY +STATUS +NAMESPACES +DATABASE +APP +AGE\nacme +True +Everything is in place\. +1 +Ready +Ready +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "tn", "acme", "-o", "wide")).To(MatchRegexp(
 			`^NAME .*DISPLAY NAME +SERVER +IMAGE +AGE\nacme .* +Acme Corp +shared +registry\.example/acme/shop:1\.4\.2 +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "dbs", shared)).To(MatchRegexp(
@@ -116,7 +116,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 			"rolebinding.rbac.authorization.k8s.io/tenant-admin", "rolebinding.rbac.authorization.k8s.io/tenant-editor",
 			"rolebinding.rbac.authorization.k8s.io/tenant-viewer",
 			"secret/database", "serviceaccount/app", "configmap/app-config", "service/app",
-			"poddisruptionbudget.policy/app", "deployment.apps/app",
+			"poddisruptionbudget.policy/app", "deployment.apps/app", "tenantpolicy.tenantry.dev/tenant",
 		))
 		owners := kubectl(ctx, "get", managedKinds, "--namespace", "acme", "--selector", "tenantry.dev/tenant=acme",
 			"--output", `jsonpath={range .items[*]}{.metadata.ownerReferences}{"\n"}{end}`)
@@ -254,7 +254,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 		Eventually(ctx, func() *v1alpha1.TenantUsage { return read(ctx, tenant).Status.Usage }).Should(And(
 			HaveField("Hard", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("50"))),
 			HaveField("Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2")))))
-		Expect(tenant.Status.Namespaces).To(ConsistOf(v1alpha1.TenantNamespace{Name: "acme", Primary: true}))
+		Expect(tenant.Status.Namespaces).To(ConsistOf(v1alpha1.TenantNamespace{Name: "acme", Primary: true, State: v1alpha1.NamespaceUsable}))
 		Expect(tenant.Status.App).To(HaveValue(Equal(v1alpha1.TenantAppStatus{
 			URL: "http://app.acme.svc:8080", Image: "registry.example/acme/shop:1.4.2",
 			Replicas: new(int32(2)), ReadyReplicas: new(int32(2)),
@@ -289,10 +289,10 @@ var _ = Describe("Applying a Tenant", func() {
 		tenant := applyReady(ctx, bare("bare"))
 		Expect(managedObjects(ctx, "bare")).To(ConsistOf("limitrange/containers",
 			"networkpolicy.networking.k8s.io/deny-all", "networkpolicy.networking.k8s.io/allow-dns",
-			"networkpolicy.networking.k8s.io/allow-tenant"))
+			"networkpolicy.networking.k8s.io/allow-tenant", "tenantpolicy.tenantry.dev/tenant"))
 		Expect(tenant).To(And(lack(v1alpha1.ConditionDatabaseReady), lack(v1alpha1.ConditionAppReady)))
 		Expect(read(ctx, namespaceOf(tenant)).Labels).To(HaveKeyWithValue("pod-security.kubernetes.io/enforce", "restricted"))
-		Expect(kubectl(ctx, "get", "tenant", "bare", "--no-headers")).To(MatchRegexp(`^bare +True +Everything is in place\. +\d+\w+\n$`))
+		Expect(kubectl(ctx, "get", "tenant", "bare", "--no-headers")).To(MatchRegexp(`^bare +True +Everything is in place\. +1 +\d+\w+\n$`))
 	}, SpecTimeout(specTimeout))
 
 	It("for a worker without a port gives no Service, and without a second replica no PodDisruptionBudget", func(ctx SpecContext) {
@@ -370,13 +370,13 @@ var _ = Describe("kubectl explain", func() {
 		Entry("what a database is", "tenant.spec.database",
 			"database gives the tenant a database. Left out, it has none.",
 			"connectionLimit is the number of connections that the tenant may have open at a time. Left out, it is 20.",
-			"Retain: database and roles stay, and the logins are disabled. Delete: both are dropped."),
+			"Retain: the data and the roles stay, and the logins are disabled."),
 		Entry("units and defaults", "tenant.spec.app.replicas", "replicas is the number of pods. Left out, it is 1."),
 		Entry("what a server is", "databaseserver.spec", "sslMode is how connections are protected"),
 	)
 
 	It("has a text for every field", func(ctx SpecContext) {
-		for _, crd := range []string{"tenants.tenantry.dev", "databaseservers.tenantry.dev"} {
+		for _, crd := range []string{"tenants.tenantry.dev", "databaseservers.tenantry.dev", "tenantpolicies.tenantry.dev"} {
 			Expect(undescribed(crdSchema(ctx, crd), "")).To(BeEmpty(), crd)
 		}
 	}, SpecTimeout(specTimeout))

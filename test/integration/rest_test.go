@@ -58,6 +58,9 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		}
 		Eventually(ctx, komega.Object(&v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: shared}})).Should(
 			HaveField("Status.Tenants", HaveValue(Equal(int32(count)))))
+		Eventually(ctx, func() ([]string, error) {
+			return environment.Query[string](ctx, env.Postgres, "postgres", "SELECT name FROM tenantry.tenants WHERE state = 'Active' AND digest IS NULL")
+		}).Should(BeEmpty(), "what the server has of a tenant is noted once")
 		// The servers of other specs may not have noted yet that their last tenant is gone. All of them are
 		// probed at the same interval, so after three times their number each has been.
 		servers := &v1alpha1.DatabaseServerList{}

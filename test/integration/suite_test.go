@@ -37,7 +37,7 @@ func TestIntegration(t *testing.T) {
 	SetDefaultEventuallyTimeout(time.Minute)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
-	RunSpecs(t, "Integration")
+	environment.RunSpecs(t, "Integration")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

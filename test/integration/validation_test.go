@@ -2,6 +2,7 @@ package integration
 
 import (
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -76,11 +77,15 @@ var _ = Describe("The API server", func() {
 		Entry("a negative number of replicas", tenant().App(image).Replicas(-1), "spec.app.replicas: Invalid value: -1: spec.app.replicas in body should be greater than or equal to 0"),
 		Entry("a port that can't be", tenant().App(image).Port(65536), "spec.app.port in body should be less than or equal to 65535"),
 
-		Entry("a database without a server", tenant().ConnectionLimit(5), "spec.database.serverRef: Required value"),
-		Entry("an isolation that isn't there", mutated(tenant().Database(shared), func(spec *v1alpha1.TenantSpec) { spec.Database.Isolation = "Row" }), `Unsupported value: "Row": supported values: "Database"`),
+		Entry("an isolation that isn't there", mutated(tenant().Database(shared), func(spec *v1alpha1.TenantSpec) { spec.Database.Isolation = "Planet" }), `Unsupported value: "Planet": supported values: "Database", "Schema", "Row"`),
 		Entry("an unknown reclaim policy", tenant().Database(shared).ReclaimPolicy("Recycle"), `Unsupported value: "Recycle": supported values: "Retain", "Delete"`),
 		Entry("a negative connection limit", tenant().Database(shared).ConnectionLimit(-1), "spec.database.connectionLimit in body should be greater than or equal to 1"),
 		Entry("an impossible name of the Secret", tenant().Database(shared).DatabaseSecret("My_Secret"), "secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"),
+		Entry("a database without a server", tenant().ConnectionLimit(5), "the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"),
+		Entry("a database with a server and a selector", tenant().Database(shared).DatabaseSelector("region", "eu"), "and leave the other one out"),
+		Entry("a rotation faster than its grace period", tenant().Database(shared).Rotation(time.Minute, time.Hour), "interval must be longer than gracePeriod, which is 1h if left out; write a longer interval or a shorter gracePeriod"),
+		Entry("a rotation all the time", tenant().Database(shared).Rotation(time.Second, 0), "interval must be a time from 10s to 87600h in hours, minutes and seconds, such as 720h or 1h30m"),
+		Entry("a grace period of years", tenant().Database(shared).Rotation(0, 100_000*time.Hour), "gracePeriod must be a time from 0s to 8760h in hours, minutes and seconds, such as 1h or 10m"),
 		Entry("an impossible database to adopt", tenant().Database(shared).Adopt("postgres"), "adopt must be the name of a retained database, t_ and 20 letters or digits, as in status.retained of the DatabaseServer"),
 	)
 

@@ -50,7 +50,7 @@ var (
 func TestNetwork(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(time.Minute)
-	RunSpecs(t, "Network")
+	environment.RunSpecs(t, "Network")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

@@ -22,36 +22,160 @@ const (
 	noSuchRelation        = "XX000" // could not open relation with this OID
 )
 
-var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func() {
+// attack is SQL that has to be refused with a code.
+type attack struct{ sql, code string }
+
+func entries(attacks []attack) []TableEntry {
+	result := make([]TableEntry, len(attacks))
+	for n, attack := range attacks {
+		result[n] = Entry(nil, attack.sql, attack.code)
+	}
+	return result
+}
+
+// serverAttacks are those on the server and on other tenants' roles, the same whatever keeps the
+// tenants' data apart. $DATABASE is the database that the attacker is in, $OTHER one that it isn't.
+var serverAttacks = []attack{
+	// Becoming somebody else.
+	{"SET ROLE $VICTIM", insufficientPrivilege},
+	{"SET ROLE $VICTIM_LOGIN", insufficientPrivilege},
+	{"SET ROLE tenantry_owner", insufficientPrivilege},
+	{"SET ROLE $ADMIN", insufficientPrivilege},
+	{"SET ROLE pg_read_server_files", insufficientPrivilege},
+	{"SET SESSION AUTHORIZATION $VICTIM_LOGIN", insufficientPrivilege},
+	{"SET SESSION AUTHORIZATION $ADMIN", insufficientPrivilege},
+	{"GRANT $VICTIM TO $OWN", insufficientPrivilege},
+	{"GRANT pg_execute_server_program TO $OWN", insufficientPrivilege},
+	{"GRANT tenantry_owner TO $OWN", insufficientPrivilege},
+
+	// Roles.
+	{"CREATE ROLE accomplice", insufficientPrivilege},
+	{"ALTER ROLE $OWN SUPERUSER", insufficientPrivilege},
+	{"ALTER ROLE $OWN LOGIN PASSWORD 'x'", insufficientPrivilege},
+	{"ALTER ROLE $LOGIN CONNECTION LIMIT 1000", insufficientPrivilege},
+	{"ALTER ROLE $LOGIN VALID UNTIL 'infinity'", insufficientPrivilege},
+	{"ALTER ROLE $VICTIM_LOGIN PASSWORD 'x'", insufficientPrivilege},
+	{"ALTER ROLE $VICTIM_LOGIN SET search_path TO evil", insufficientPrivilege},
+	{"ALTER ROLE $ADMIN SET search_path TO evil", insufficientPrivilege},
+	{"ALTER ROLE ALL SET search_path TO evil", insufficientPrivilege},
+	{"ALTER ROLE $VICTIM RENAME TO mine", insufficientPrivilege},
+	{"DROP ROLE $VICTIM_LOGIN", insufficientPrivilege},
+	{"REASSIGN OWNED BY $VICTIM TO $OWN", insufficientPrivilege},
+	{"DROP OWNED BY $VICTIM", insufficientPrivilege},
+	{"ALTER ROLE $LOGIN SET temp_file_limit TO -1", insufficientPrivilege},
+	{"SET ROLE NONE; ALTER ROLE $LOGIN RESET temp_file_limit", insufficientPrivilege},
+	{"COMMENT ON ROLE $VICTIM IS 'x'", insufficientPrivilege},
+	{"SELECT rolpassword FROM pg_authid", insufficientPrivilege},
+	{"SELECT passwd FROM pg_shadow", insufficientPrivilege},
+
+	// Databases, the own one included.
+	{"CREATE DATABASE another", insufficientPrivilege},
+	{"CREATE DATABASE copy TEMPLATE $OTHER", insufficientPrivilege},
+	{"ALTER DATABASE $DATABASE CONNECTION LIMIT -1", insufficientPrivilege},
+	{"ALTER DATABASE $DATABASE IS_TEMPLATE true", insufficientPrivilege},
+	{"ALTER DATABASE $DATABASE ALLOW_CONNECTIONS false", insufficientPrivilege},
+	{"ALTER DATABASE $DATABASE SET search_path TO evil", insufficientPrivilege},
+	{"ALTER DATABASE $DATABASE OWNER TO $OWN", insufficientPrivilege},
+	{"ALTER DATABASE $DATABASE RENAME TO mine", insufficientPrivilege},
+	{"ALTER DATABASE $DATABASE SET TABLESPACE pg_default", insufficientPrivilege},
+	{"DROP DATABASE $DATABASE", insufficientPrivilege},
+	{"COMMENT ON DATABASE $DATABASE IS 'x'", insufficientPrivilege},
+	{"ALTER DATABASE $OTHER CONNECTION LIMIT 0", insufficientPrivilege},
+	{"ALTER DATABASE $OTHER SET search_path TO evil", insufficientPrivilege},
+	{"DROP DATABASE $OTHER", insufficientPrivilege},
+	{"GRANT CONNECT ON DATABASE $OTHER TO $OWN", insufficientPrivilege},
+	{"REVOKE CONNECT ON DATABASE $OTHER FROM $VICTIM", insufficientPrivilege},
+
+	// The server's files and programs.
+	{"SELECT pg_read_file('/etc/passwd')", insufficientPrivilege},
+	{"SELECT pg_read_binary_file('pg_hba.conf')", insufficientPrivilege},
+	{"SELECT pg_ls_dir('.')", insufficientPrivilege},
+	{"SELECT pg_stat_file('pg_hba.conf')", insufficientPrivilege},
+	{"SELECT * FROM pg_hba_file_rules", insufficientPrivilege},
+	{"CREATE TEMP TABLE t (line text); COPY t FROM '/etc/passwd'", insufficientPrivilege},
+	{"CREATE TEMP TABLE t (line text); COPY t FROM PROGRAM 'id'", insufficientPrivilege},
+	{"COPY (SELECT 1) TO '/tmp/tenantry-attack'", insufficientPrivilege},
+	{"COPY (SELECT 1) TO PROGRAM 'cat'", insufficientPrivilege},
+	{"SELECT lo_import('/etc/passwd')", insufficientPrivilege},
+	{"SELECT lo_export(lo_from_bytea(0, 'x'), '/tmp/tenantry-attack')", insufficientPrivilege},
+	{"CREATE TABLESPACE mine LOCATION '/tmp'", insufficientPrivilege},
+
+	// Code of one's own in the server.
+	{"CREATE EXTENSION dblink", insufficientPrivilege},
+	{"CREATE EXTENSION postgres_fdw", insufficientPrivilege},
+	{"CREATE EXTENSION file_fdw", insufficientPrivilege},
+	{"CREATE EXTENSION pg_stat_statements", insufficientPrivilege},
+	{"LOAD 'dblink'", insufficientPrivilege},
+	{"CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'dblink', 'dblink_connect'", insufficientPrivilege},
+	{"CREATE FUNCTION f() RETURNS int LANGUAGE internal AS 'pg_backend_pid'", insufficientPrivilege},
+	{`CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+		CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f()`, insufficientPrivilege},
+	{"CREATE FOREIGN DATA WRAPPER w", insufficientPrivilege},
+
+	// Replication.
+	{"CREATE SUBSCRIPTION s CONNECTION 'dbname=$OTHER' PUBLICATION p", insufficientPrivilege},
+	{"CREATE PUBLICATION p FOR ALL TABLES", insufficientPrivilege},
+	{"SELECT pg_create_physical_replication_slot('s')", insufficientPrivilege},
+	{"SELECT pg_create_logical_replication_slot('s', 'test_decoding')", insufficientPrivilege},
+
+	// Other sessions and the server as a whole.
+	{"SELECT pg_terminate_backend($PID)", insufficientPrivilege},
+	{"SELECT pg_cancel_backend($PID)", insufficientPrivilege},
+	{"SELECT pg_reload_conf()", insufficientPrivilege},
+	{"SELECT pg_switch_wal()", insufficientPrivilege},
+	{"SELECT pg_stat_reset()", insufficientPrivilege},
+	{"ALTER SYSTEM SET max_connections = 1", insufficientPrivilege},
+	{"CHECKPOINT", insufficientPrivilege},
+	{"SET temp_file_limit = -1", insufficientPrivilege},
+	{"SET session_replication_role = replica", insufficientPrivilege},
+	{"SET log_statement = 'none'", insufficientPrivilege},
+	{"BEGIN; LOCK TABLE pg_catalog.pg_database IN ACCESS EXCLUSIVE MODE", insufficientPrivilege},
+	{"SELECT FROM pg_catalog.pg_database FOR UPDATE", insufficientPrivilege},
+	{"UPDATE pg_catalog.pg_database SET datconnlimit = -1", insufficientPrivilege},
+	{"CREATE FUNCTION pg_catalog.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", insufficientPrivilege},
+	{"BEGIN; PREPARE TRANSACTION 'x'", notAccepting},
+}
+
+var _ = Describe("A tenant with a database of its own, on PostgreSQL", func() {
+	for _, release := range releases {
+		Describe(release.name, Ordered, ContinueOnFailure, func() { attacksOnDatabases(release) })
+	}
+})
+
+func attacksOnDatabases(release release) {
 	var (
+		server           *instance
 		attacker, victim database.Desired
 		a, b             string
 		session          *pgx.Conn
 		victimSession    *pgx.Conn
 		names            *strings.Replacer
+		before           []string
 	)
 
 	BeforeAll(func(ctx SpecContext) {
-		attacker, victim = shared.provisioned(ctx), shared.provisioned(ctx)
+		server = release.start(ctx)
+		attacker, victim = server.provisioned(ctx), server.provisioned(ctx)
 		a, b = attacker.Name(), victim.Name()
-		victimSession = shared.session(ctx, victim, b)
+		victimSession = server.session(ctx, victim, b)
 		_, err := victimSession.Exec(ctx, `
 			CREATE TABLE secrets AS SELECT 'of the victim' AS word;
 			CREATE SEQUENCE invoice_number;
 			SELECT lo_from_bytea(424242, 'of the victim')`)
 		Expect(err).NotTo(HaveOccurred())
-		session = shared.session(ctx, attacker, a)
+		session = server.session(ctx, attacker, a)
+		before = append(server.state(ctx, attacker), server.state(ctx, victim)...)
 		names = strings.NewReplacer(
-			"$ADMIN", shared.address.Username, "$LOGIN", database.Logins(a)[0], "$OWN", a,
+			"$DATABASE", a, "$OTHER", b, "$ADMIN", server.address.Username, "$LOGIN", database.Logins(a)[0], "$OWN", a,
 			"$VICTIM_LOGIN", database.Logins(b)[0], "$VICTIM", b,
 			"$PID", fmt.Sprint(victimSession.PgConn().PID()),
-			"$SEQUENCE", shared.rows(ctx, b, "SELECT 'invoice_number'::regclass::oid::text FROM (SELECT set_config('search_path', 'public', false)) AS s")[0],
+			"$SEQUENCE", server.rows(ctx, b, "SELECT 'invoice_number'::regclass::oid::text FROM (SELECT set_config('search_path', 'public', false)) AS s")[0],
 		)
 	})
 
 	// attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
 	attempt := func(ctx context.Context, sql string) error {
-		conn, err := shared.loginAs(ctx, database.Logins(a)[0], string(attacker.Password), a)
+		conn, err := server.loginAs(ctx, database.Logins(a)[0], string(attacker.Password), a)
 		if err != nil {
 			return err
 		}
@@ -62,109 +186,12 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 
 	DescribeTable("is refused",
 		func(ctx SpecContext, sql, code string) {
-			before := append(shared.state(ctx, attacker), shared.state(ctx, victim)...)
 			Expect(attempt(ctx, sql)).To(haveSQLState(code))
-			Expect(append(shared.state(ctx, attacker), shared.state(ctx, victim)...)).To(Equal(before))
 			Expect(victimSession.Ping(ctx)).To(Succeed())
 		},
 		func(sql, code string) string { return sql + " (" + code + ")" },
 
-		// Becoming somebody else.
-		Entry(nil, "SET ROLE $VICTIM", insufficientPrivilege),
-		Entry(nil, "SET ROLE $VICTIM_LOGIN", insufficientPrivilege),
-		Entry(nil, "SET ROLE tenantry_owner", insufficientPrivilege),
-		Entry(nil, "SET ROLE $ADMIN", insufficientPrivilege),
-		Entry(nil, "SET ROLE pg_read_server_files", insufficientPrivilege),
-		Entry(nil, "SET SESSION AUTHORIZATION $VICTIM_LOGIN", insufficientPrivilege),
-		Entry(nil, "SET SESSION AUTHORIZATION $ADMIN", insufficientPrivilege),
-		Entry(nil, "GRANT $VICTIM TO $OWN", insufficientPrivilege),
-		Entry(nil, "GRANT pg_execute_server_program TO $OWN", insufficientPrivilege),
-		Entry(nil, "GRANT tenantry_owner TO $OWN", insufficientPrivilege),
-
-		// Roles.
-		Entry(nil, "CREATE ROLE accomplice", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $OWN SUPERUSER", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $OWN LOGIN PASSWORD 'x'", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $LOGIN CONNECTION LIMIT 1000", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $LOGIN VALID UNTIL 'infinity'", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $VICTIM_LOGIN PASSWORD 'x'", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $VICTIM_LOGIN SET search_path TO evil", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $ADMIN SET search_path TO evil", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE ALL SET search_path TO evil", insufficientPrivilege),
-		Entry(nil, "ALTER ROLE $VICTIM RENAME TO mine", insufficientPrivilege),
-		Entry(nil, "DROP ROLE $VICTIM_LOGIN", insufficientPrivilege),
-		Entry(nil, "REASSIGN OWNED BY $VICTIM TO $OWN", insufficientPrivilege),
-		Entry(nil, "DROP OWNED BY $VICTIM", insufficientPrivilege),
-		Entry(nil, "COMMENT ON ROLE $VICTIM IS 'x'", insufficientPrivilege),
-		Entry(nil, "SELECT rolpassword FROM pg_authid", insufficientPrivilege),
-		Entry(nil, "SELECT passwd FROM pg_shadow", insufficientPrivilege),
-
-		// Databases, the own one included.
-		Entry(nil, "CREATE DATABASE another", insufficientPrivilege),
-		Entry(nil, "CREATE DATABASE copy TEMPLATE $VICTIM", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $OWN CONNECTION LIMIT -1", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $OWN IS_TEMPLATE true", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $OWN ALLOW_CONNECTIONS false", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $OWN SET search_path TO evil", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $OWN OWNER TO $OWN", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $OWN RENAME TO mine", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $OWN SET TABLESPACE pg_default", insufficientPrivilege),
-		Entry(nil, "DROP DATABASE $OWN", insufficientPrivilege),
-		Entry(nil, "COMMENT ON DATABASE $OWN IS 'x'", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $VICTIM CONNECTION LIMIT 0", insufficientPrivilege),
-		Entry(nil, "ALTER DATABASE $VICTIM SET search_path TO evil", insufficientPrivilege),
-		Entry(nil, "DROP DATABASE $VICTIM", insufficientPrivilege),
-		Entry(nil, "GRANT CONNECT ON DATABASE $VICTIM TO $OWN", insufficientPrivilege),
-		Entry(nil, "REVOKE CONNECT ON DATABASE $VICTIM FROM $VICTIM", insufficientPrivilege),
-
-		// The server's files and programs.
-		Entry(nil, "SELECT pg_read_file('/etc/passwd')", insufficientPrivilege),
-		Entry(nil, "SELECT pg_read_binary_file('pg_hba.conf')", insufficientPrivilege),
-		Entry(nil, "SELECT pg_ls_dir('.')", insufficientPrivilege),
-		Entry(nil, "SELECT pg_stat_file('pg_hba.conf')", insufficientPrivilege),
-		Entry(nil, "SELECT * FROM pg_hba_file_rules", insufficientPrivilege),
-		Entry(nil, "CREATE TEMP TABLE t (line text); COPY t FROM '/etc/passwd'", insufficientPrivilege),
-		Entry(nil, "CREATE TEMP TABLE t (line text); COPY t FROM PROGRAM 'id'", insufficientPrivilege),
-		Entry(nil, "COPY (SELECT 1) TO '/tmp/tenantry-attack'", insufficientPrivilege),
-		Entry(nil, "COPY (SELECT 1) TO PROGRAM 'cat'", insufficientPrivilege),
-		Entry(nil, "SELECT lo_import('/etc/passwd')", insufficientPrivilege),
-		Entry(nil, "SELECT lo_export(lo_from_bytea(0, 'x'), '/tmp/tenantry-attack')", insufficientPrivilege),
-		Entry(nil, "CREATE TABLESPACE mine LOCATION '/tmp'", insufficientPrivilege),
-
-		// Code of one's own in the server.
-		Entry(nil, "CREATE EXTENSION dblink", insufficientPrivilege),
-		Entry(nil, "CREATE EXTENSION postgres_fdw", insufficientPrivilege),
-		Entry(nil, "CREATE EXTENSION file_fdw", insufficientPrivilege),
-		Entry(nil, "CREATE EXTENSION pg_stat_statements", insufficientPrivilege),
-		Entry(nil, "LOAD 'dblink'", insufficientPrivilege),
-		Entry(nil, "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'dblink', 'dblink_connect'", insufficientPrivilege),
-		Entry(nil, "CREATE FUNCTION f() RETURNS int LANGUAGE internal AS 'pg_backend_pid'", insufficientPrivilege),
-		Entry(nil, `CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
-			CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f()`, insufficientPrivilege),
-		Entry(nil, "CREATE FOREIGN DATA WRAPPER w", insufficientPrivilege),
-
-		// Replication.
-		Entry(nil, "CREATE SUBSCRIPTION s CONNECTION 'dbname=$VICTIM' PUBLICATION p", insufficientPrivilege),
-		Entry(nil, "CREATE PUBLICATION p FOR ALL TABLES", insufficientPrivilege),
-		Entry(nil, "SELECT pg_create_physical_replication_slot('s')", insufficientPrivilege),
-		Entry(nil, "SELECT pg_create_logical_replication_slot('s', 'test_decoding')", insufficientPrivilege),
-
-		// Other sessions and the server as a whole.
-		Entry(nil, "SELECT pg_terminate_backend($PID)", insufficientPrivilege),
-		Entry(nil, "SELECT pg_cancel_backend($PID)", insufficientPrivilege),
-		Entry(nil, "SELECT pg_reload_conf()", insufficientPrivilege),
-		Entry(nil, "SELECT pg_switch_wal()", insufficientPrivilege),
-		Entry(nil, "SELECT pg_stat_reset()", insufficientPrivilege),
-		Entry(nil, "ALTER SYSTEM SET max_connections = 1", insufficientPrivilege),
-		Entry(nil, "CHECKPOINT", insufficientPrivilege),
-		Entry(nil, "SET temp_file_limit = -1", insufficientPrivilege),
-		Entry(nil, "SET session_replication_role = replica", insufficientPrivilege),
-		Entry(nil, "SET log_statement = 'none'", insufficientPrivilege),
-		Entry(nil, "BEGIN; LOCK TABLE pg_catalog.pg_database IN ACCESS EXCLUSIVE MODE", insufficientPrivilege),
-		Entry(nil, "SELECT FROM pg_catalog.pg_database FOR UPDATE", insufficientPrivilege),
-		Entry(nil, "UPDATE pg_catalog.pg_database SET datconnlimit = -1", insufficientPrivilege),
-		Entry(nil, "CREATE FUNCTION pg_catalog.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", insufficientPrivilege),
-		Entry(nil, "BEGIN; PREPARE TRANSACTION 'x'", notAccepting),
+		entries(serverAttacks),
 
 		// What the victim has, by its number.
 		Entry(nil, "SELECT lo_get(424242)", undefinedObject),
@@ -195,42 +222,42 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 	It("connects to its own database and to no other", func(ctx SpecContext) {
 		login, password := database.Logins(a)[0], string(attacker.Password)
 		for _, other := range []string{b, "postgres", "template1"} {
-			_, err := shared.loginAs(ctx, login, password, other)
+			_, err := server.loginAs(ctx, login, password, other)
 			Expect(err).To(haveSQLState(insufficientPrivilege), other)
 		}
-		_, err := shared.loginAs(ctx, login, password, "template0")
+		_, err := server.loginAs(ctx, login, password, "template0")
 		Expect(err).To(haveSQLState(notAccepting))
-		_, err = shared.loginAs(ctx, database.Logins(b)[0], password, b)
+		_, err = server.loginAs(ctx, database.Logins(b)[0], password, b)
 		Expect(err).To(haveSQLState("28P01"))
 	}, SpecTimeout(time.Minute))
 
 	It("can't let another tenant into its database", func(ctx SpecContext) {
-		Expect(attempt(ctx, "GRANT ALL ON DATABASE $OWN TO $VICTIM, PUBLIC")).To(Succeed(), "PostgreSQL only warns that nothing was granted")
-		Expect(shared.state(ctx, attacker)).To(ConsistOf(complete(5)))
-		_, err := shared.loginAs(ctx, database.Logins(b)[0], string(victim.Password), a)
+		Expect(attempt(ctx, "GRANT ALL ON DATABASE $DATABASE TO $VICTIM, PUBLIC")).To(Succeed(), "PostgreSQL only warns that nothing was granted")
+		Expect(server.state(ctx, attacker)).To(ConsistOf(complete(5)))
+		_, err := server.loginAs(ctx, database.Logins(b)[0], string(victim.Password), a)
 		Expect(err).To(haveSQLState(insufficientPrivilege))
 	}, SpecTimeout(time.Minute))
 
 	It("has no more connections than it was given, and takes none from its neighbor", func(ctx SpecContext) {
-		greedy := shared.provisioned(ctx, func(d *database.Desired) { d.ConnectionLimit = 3 })
+		greedy := server.provisioned(ctx, func(d *database.Desired) { d.ConnectionLimit = 3 })
 		for range 3 {
-			shared.session(ctx, greedy, greedy.Name())
+			server.session(ctx, greedy, greedy.Name())
 		}
-		_, err := shared.loginAs(ctx, database.Logins(greedy.Name())[0], string(greedy.Password), greedy.Name())
+		_, err := server.loginAs(ctx, database.Logins(greedy.Name())[0], string(greedy.Password), greedy.Name())
 		Expect(err).To(haveSQLState(tooManyConnections))
-		shared.session(ctx, victim, b)
+		server.session(ctx, victim, b)
 	}, SpecTimeout(time.Minute))
 
 	It("can't hold up the operator with the operator's own lock", func(ctx SpecContext) {
 		_, err := session.Exec(ctx, "SELECT pg_advisory_lock(hashtext('tenantry')), pg_advisory_lock(x'74656e616e747279'::bigint)")
 		Expect(err).NotTo(HaveOccurred())
-		Expect(shared.rows(ctx, "postgres", "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND classid = x'74656e61'::int AND objid = x'6e747279'::int")).To(Equal([]string{"1"}))
-		shared.provisioned(ctx)
+		Expect(server.rows(ctx, "postgres", "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND classid = x'74656e61'::int AND objid = x'6e747279'::int")).To(Equal([]string{"1"}))
+		server.provisioned(ctx)
 	}, SpecTimeout(time.Minute))
 
 	It("can't have the operator run its code, nor weaken its sessions by settings", func(ctx SpecContext) {
 		// Even if somebody with the right to do so had made the settings that a tenant would need.
-		server := startInstance(ctx)
+		server := startInstanceOf(ctx, server.BinDir)
 		tenant := server.provisioned(ctx)
 		trap := `
 			CREATE SCHEMA evil;
@@ -269,13 +296,13 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 			d.Tenant = `\'; DROP TABLE tenantry.tenants; -- $$`
 			d.Capacity = new(int32(1 << 30))
 		})
-		Expect(shared.converge(ctx, evil)).To(Succeed())
-		Expect(shared.rows(ctx, "postgres", "SELECT tenant FROM tenantry.tenants WHERE uid = $1", evil.UID)).To(Equal([]string{evil.Tenant}))
-		Expect(shared.remove(ctx, evil, database.ReclaimRetain)).To(Succeed())
+		Expect(server.converge(ctx, evil)).To(Succeed())
+		Expect(server.rows(ctx, "postgres", "SELECT tenant FROM tenantry.tenants WHERE uid = $1", evil.UID)).To(Equal([]string{evil.Tenant}))
+		Expect(server.remove(ctx, evil, database.ReclaimRetain)).To(Succeed())
 		heir := adopting(evil)
 		heir.UID, heir.Tenant = evil.UID+"'", evil.Tenant+"'"
-		Expect(shared.converge(ctx, heir)).To(Succeed())
-		Expect(shared.remove(ctx, heir, database.ReclaimDelete)).To(Succeed())
+		Expect(server.converge(ctx, heir)).To(Succeed())
+		Expect(server.remove(ctx, heir, database.ReclaimDelete)).To(Succeed())
 	}, SpecTimeout(time.Minute))
 
 	// What follows can't be closed on a server that tenants share. It is here so that it is known,
@@ -300,4 +327,8 @@ var _ = Describe("A tenant of a shared server", Ordered, ContinueOnFailure, func
 		Expect(query).To(Equal("<insufficient privilege>"))
 		Expect(address).To(Equal("hidden"))
 	}, SpecTimeout(time.Minute))
-})
+
+	It("has changed nothing by all that", func(ctx SpecContext) {
+		Expect(append(server.state(ctx, attacker), server.state(ctx, victim)...)).To(Equal(before))
+	}, SpecTimeout(time.Minute))
+}

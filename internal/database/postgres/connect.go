@@ -57,6 +57,9 @@ type server struct {
 	address database.Server
 	pool    *pgxpool.Pool
 	breaker breaker
+	// shared are the connections to databases that tenants share, by name; mu guards them.
+	shared map[string]*pgxpool.Pool
+	mu     sync.Mutex
 	// users are the calls under way.
 	users sync.WaitGroup
 	// databaseChanges has a place for each CREATE or DROP DATABASE under way.
@@ -155,6 +158,15 @@ func majorVersion(conn *pgconn.PgConn) int {
 
 // conn is a session in the maintenance database.
 type conn = pgxpool.Conn
+
+// majorVersion is that of a session, for which no question has to be asked.
+func (s *server) majorVersion(ctx context.Context) (major int, err error) {
+	err = s.acquire(ctx, changeTimeout, func(_ context.Context, conn *conn) error {
+		major = majorVersion(conn.Conn().PgConn())
+		return nil
+	})
+	return major, s.classify(ctx, err)
+}
 
 // acquire runs a function on a session in the maintenance database, for at most the timeout.
 func (s *server) acquire(ctx context.Context, timeout time.Duration, fn func(context.Context, *conn) error) error {

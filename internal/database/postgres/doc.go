@@ -6,8 +6,19 @@
 // Every session pins its settings by startup parameters, which win over what anybody set on a
 // database or a role: above all search_path, without which whoever may create objects in a
 // database could shadow a function or an operator and have it run with our rights. Inside a
-// tenant's database a session only changes the schema public; it never touches a tenant's tables.
-// Passwords never reach a server, only verifiers computed here.
+// tenant's database a session only changes the schema public, and creates extensions in one that the
+// tenant can't change; it never touches a tenant's tables. Where a tenant's rows are to be deleted from
+// tables that tenants share, that is done in a session of the tenant's own login, since a trigger can
+// undo any SET ROLE of a superuser. Passwords never reach a server, only verifiers computed here.
+//
+// # Databases that tenants share
+//
+// Share makes them: who may connect is a role of the database's name, of which the tenants' owner
+// roles are members, so that its list of rights doesn't grow with them. Their search_path is set on
+// the database, where a tenant can't change it for others, and which costs no statement a tenant. The
+// schema of a tenant belongs to the platform's role, not to the tenant. Which tenant a row belongs to
+// is part of the name of the login, which nobody but the operator makes: there is no table of logins
+// that could differ from the roles, and nothing to be written for a tenant.
 //
 // # What the administrator must be
 //

@@ -17,6 +17,7 @@ import (
 
 // The codes of PostgreSQL that mean something here; see appendix A of its manual.
 const (
+	sqlstateNotSupported          = "0A000"
 	sqlstateInvalidAuthorization  = "28000"
 	sqlstateInvalidPassword       = "28P01"
 	sqlstateDependentObjects      = "2BP01"
@@ -24,6 +25,7 @@ const (
 	sqlstateUndefinedSchema       = "3F000"
 	sqlstateUniqueViolation       = "23505"
 	sqlstateInsufficientPrivilege = "42501"
+	sqlstateUndefinedColumn       = "42703"
 	sqlstateUndefinedObject       = "42704"
 	sqlstateDuplicateObject       = "42710"
 	sqlstateUndefinedTable        = "42P01"
@@ -36,6 +38,7 @@ const (
 	sqlstateCrashShutdown         = "57P02"
 	sqlstateCannotConnectNow      = "57P03"
 	sqlstateDatabaseDropped       = "57P04"
+	sqlstateUndefinedFile         = "58P01"
 	sqlstateInternal              = "XX000"
 )
 
@@ -43,6 +46,8 @@ const (
 const (
 	sqlstateFull    = "TN001"
 	sqlstateChanged = "TN002"
+	// sqlstateConflict : the detail says what is in the way and what to do about it.
+	sqlstateConflict = "TN003"
 )
 
 // classify turns what a call failed with into an error of package database, as far as one fits.
@@ -73,6 +78,8 @@ func (s *server) classifyAnswer(answer *pgconn.PgError) error {
 	switch answer.Code {
 	case sqlstateFull:
 		return full(answer)
+	case sqlstateConflict:
+		return &database.ConflictError{Problem: answer.Detail}
 	case sqlstateInvalidAuthorization, sqlstateInvalidPassword:
 		return &database.AuthenticationError{Server: s.address.Name, Username: s.address.Username, Err: answer}
 	case sqlstateTooManyConnections, sqlstateAdminShutdown, sqlstateCrashShutdown, sqlstateCannotConnectNow:
@@ -143,7 +150,7 @@ func (s *server) unsuitable(err error, format string, args ...any) error {
 	return &database.UnsuitableServerError{Server: s.address.Name, Problem: fmt.Sprintf(format, args...), Err: cause(err)}
 }
 
-// notHardened reports whether the registry is missing.
+// notHardened reports whether the registry, or a part of it, is missing.
 func notHardened(err error) bool {
-	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedSchema)
+	return hasCode(err, sqlstateUndefinedTable) || hasCode(err, sqlstateUndefinedColumn) || hasCode(err, sqlstateUndefinedSchema)
 }

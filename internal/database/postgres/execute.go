@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tenantry/tenantry/internal/database"
@@ -15,18 +14,17 @@ const (
 	// firstWithStrategy is the first major version whose CREATE DATABASE has STRATEGY; those
 	// before copy files in any case.
 	firstWithStrategy = 15
+	// firstWithGrantOptions is the first major version in which a membership can be for inheriting
+	// rights only.
+	firstWithGrantOptions = 16
 	// terminateTimeout is how long to wait for the end of a session.
 	terminateTimeout = 5 * time.Second
 )
 
 func (s *server) execute(ctx context.Context, actions []database.Action) error {
-	var major int
-	err := s.acquire(ctx, changeTimeout, func(_ context.Context, conn *conn) error {
-		major = majorVersion(conn.Conn().PgConn())
-		return nil
-	})
+	major, err := s.majorVersion(ctx)
 	if err != nil {
-		return s.classify(ctx, err)
+		return err
 	}
 	for _, batch := range Statements(actions, major) {
 		if err := s.classify(ctx, s.run(ctx, batch)); err != nil {
@@ -40,6 +38,10 @@ func (s *server) run(ctx context.Context, batch Batch) error {
 	switch batch.kind {
 	case inDatabase:
 		return s.runInside(ctx, batch)
+	case inShared:
+		return s.runShared(ctx, batch)
+	case asTenant:
+		return s.runAsTenant(ctx, batch)
 	case databaseChange:
 		select {
 		case s.databaseChanges <- struct{}{}:
@@ -55,25 +57,6 @@ func (s *server) run(ctx context.Context, batch Batch) error {
 
 func (b Batch) run(ctx context.Context, conn *conn) error {
 	return send(ctx, conn.Conn().PgConn(), b)
-}
-
-// runInside runs the batch in a tenant's database, on a connection that is only for it.
-func (s *server) runInside(ctx context.Context, batch Batch) error {
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
-	defer cancel()
-	config := s.pool.Config().ConnConfig
-	config.Database = batch.Database
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	err = send(ctx, conn.PgConn(), batch)
-	if hasCode(err, sqlstateUndefinedSchema) {
-		// The tenant, who is let in before, has dropped the schema: it was its own already.
-		return nil
-	}
-	return err
 }
 
 // send uses the simple protocol, in which any number of statements are one round trip and one

@@ -2,13 +2,14 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tenantry/tenantry/internal/database"
 )
 
 // observation is a database.Observed as JSON, for the UID $1 and the name $2. The objects are
 // named like its fields.
-const observation = `
+var observation = `
 WITH own AS (SELECT * FROM tenantry.tenants WHERE uid = $1),
 	target AS (SELECT coalesce((SELECT name FROM own), $2)::name AS name),
 	owner AS (SELECT * FROM pg_authid WHERE rolname = (SELECT name FROM target))
@@ -20,7 +21,9 @@ SELECT json_build_object(
 	'Logins', (SELECT json_agg(CASE WHEN oid IS NOT NULL THEN json_build_object(` + roleAttributes + `,
 			'MemberOfOwner', EXISTS (SELECT FROM pg_auth_members WHERE member = pg_authid.oid AND roleid = (SELECT oid FROM owner)),
 			'SetRole', (SELECT split_part(setting, '=', 2) FROM pg_db_role_setting, unnest(setconfig) AS setting
-				WHERE setrole = pg_authid.oid AND setdatabase = 0 AND setting LIKE 'role=%')) END ORDER BY suffix)
+				WHERE setrole = pg_authid.oid AND setdatabase = 0 AND setting LIKE 'role=%'),
+			'Settings', (SELECT json_object_agg(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1))
+				FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setrole = pg_authid.oid AND setdatabase = 0)) END ORDER BY suffix)
 		FROM (VALUES ('_0'), ('_1')) AS login(suffix) LEFT JOIN pg_authid ON rolname = (target.name || suffix)::name),
 	'Database', (SELECT json_build_object(
 			'Owner', pg_get_userbyid(datdba),
@@ -29,9 +32,30 @@ SELECT json_build_object(
 			'IsTemplate', datistemplate,
 			'PublicAccess', (SELECT count(*) > 0 FROM ` + databaseACL + ` WHERE grantee = 0),
 			'OwnerAccess', (SELECT count(DISTINCT privilege_type) = 3 FROM ` + databaseACL + ` WHERE grantee = (SELECT oid FROM owner)),
-			'Secured', EXISTS (SELECT FROM tenantry.tenants WHERE name = target.name::text AND secured = pg_database.oid))
-		FROM pg_database WHERE datname = target.name))
+			'Secured', EXISTS (SELECT FROM tenantry.tenants WHERE name = target.name::text AND secured = pg_database.oid),
+			'Extensions', (SELECT extensions FROM tenantry.tenants WHERE name = target.name::text))
+		FROM pg_database WHERE datname = target.name),
+	'Shared', (SELECT json_object_agg(isolation, json_build_object(
+			'Ready', datallowconn AND EXISTS (SELECT FROM ` + databaseACL + ` WHERE grantee = guests.oid AND privilege_type = 'CONNECT'),
+			'Member', EXISTS (SELECT FROM pg_auth_members WHERE roleid = guests.oid AND member = (SELECT oid FROM owner)),
+			'Manager', EXISTS (SELECT FROM pg_auth_members WHERE roleid = tables.oid AND member = (SELECT oid FROM owner)),
+			'Placed', EXISTS (SELECT FROM tenantry.tenants WHERE name = target.name::text AND secured = pg_database.oid)))
+		FROM (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner)
+			JOIN pg_database ON datname = shared.name AND pg_get_userbyid(datdba) = '` + database.PlatformOwner + `'
+			LEFT JOIN pg_roles AS guests ON guests.rolname = shared.name
+			LEFT JOIN pg_roles AS tables ON tables.rolname = shared.owner),
+	'Memberships', (SELECT json_agg(json_build_object('Role', role, 'Member', member) ORDER BY role, member)
+		FROM (SELECT DISTINCT pg_get_userbyid(roleid)::text AS role, pg_get_userbyid(member)::text AS member
+			FROM pg_auth_members JOIN pg_authid ON pg_authid.oid IN (roleid, member)
+			WHERE rolname IN (target.name, target.name || '_0', target.name || '_1')) AS membership
+		WHERE NOT (role = target.name::text AND member IN (target.name || '_0', target.name || '_1'))
+			AND NOT (member = target.name::text AND EXISTS (SELECT FROM tenantry.tenants JOIN (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner) USING (isolation)
+				WHERE tenants.name = target.name::text AND role IN (shared.name, shared.owner)))))
 FROM target`
+
+var sharedDatabases = fmt.Sprintf("('%s', '%s', ''), ('%s', '%s', '%s')",
+	database.IsolationSchema, database.SharedDatabase(database.IsolationSchema),
+	database.IsolationRow, database.SharedDatabase(database.IsolationRow), database.TablesOwner)
 
 const (
 	registration = `json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Isolation', isolation, 'State', state)`

@@ -17,7 +17,9 @@ var lockRegistry = "SELECT pg_advisory_xact_lock(" + strconv.Itoa(registryLock) 
 
 // hardening can be run any number of times, also by several at once. What the registry says of
 // a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
-// handed over, so that a database made anew under the same name doesn't count.
+// handed over, so that a database made anew under the same name doesn't count; in a shared database
+// it is that of the database in which the tenant has its place. digest stands for all that was
+// accepted of roles and database. tenantry.superusers are those that are no surprise.
 var hardening = lockRegistry + `;
 DO $$
 DECLARE
@@ -39,7 +41,17 @@ CREATE TABLE IF NOT EXISTS tenantry.tenants (
 	state     text NOT NULL CHECK (state IN ('Active', 'Retained')),
 	since     timestamptz NOT NULL DEFAULT now(),
 	secured   oid
-)`
+);
+ALTER TABLE tenantry.tenants
+	ADD COLUMN IF NOT EXISTS extensions text[] NOT NULL DEFAULT '{}',
+	ADD COLUMN IF NOT EXISTS digest text;
+DO $$
+BEGIN
+	IF to_regclass('tenantry.superusers') IS NULL THEN
+		CREATE TABLE tenantry.superusers (name text PRIMARY KEY);
+		INSERT INTO tenantry.superusers SELECT rolname FROM pg_roles WHERE rolsuper;
+	END IF;
+END $$`
 
 // openDatabases are those that every server has, and our own, as far as PUBLIC has any right.
 const openDatabases = `SELECT datname
@@ -49,12 +61,46 @@ const openDatabases = `SELECT datname
 
 const retainedListed = 100
 
+// drifted are the tenants that aren't as they were accepted. What is compared is a digest of a line
+// for each role, membership, setting and database, its own or a shared one; the names of the logins are two longer than that
+// of the owner, by which all of them are found in one pass.
+var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Digest', now))
+	FROM (
+		WITH role AS (
+			SELECT name, pg_authid.* FROM tenantry.tenants JOIN pg_authid ON left(rolname, length(name)) = name
+			WHERE rolname IN (name, name || '_0', name || '_1')
+		), line(name, text) AS (
+			SELECT name, format('role %s %s %s %s %s', rolname, rolconnlimit, rolpassword, rolvaliduntil,
+				(rolcanlogin, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM role
+			UNION ALL
+			SELECT name, format('member %s %s %s', roleid, member, admin_option) FROM role JOIN pg_auth_members ON role.oid IN (roleid, member)
+			UNION ALL
+			SELECT name, format('setting %s %s', rolname, setconfig) FROM role JOIN pg_db_role_setting ON setrole = role.oid
+			UNION ALL
+			SELECT name, format('database %s %s %s %s %s %s %s', pg_database.oid, datdba, datallowconn, datconnlimit, datistemplate, datacl,
+				(SELECT array_agg(setconfig) FROM pg_db_role_setting WHERE setdatabase = pg_database.oid AND setrole = 0))
+			FROM tenantry.tenants JOIN pg_database ON datname = name::name
+			UNION ALL
+			SELECT tenants.name, format('shared %s', pg_database.oid)
+			FROM tenantry.tenants JOIN (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner) USING (isolation) JOIN pg_database ON datname = shared.name
+		), current AS (
+			SELECT name, md5(string_agg(text, E'\n' ORDER BY text)) AS now FROM line GROUP BY name
+		)
+		SELECT uid, tenant, name, coalesce(now, '') AS now
+		FROM tenantry.tenants LEFT JOIN current USING (name)
+		WHERE state = 'Active' AND digest IS DISTINCT FROM coalesce(now, '')
+		ORDER BY name LIMIT ` + strconv.Itoa(database.MaxDrifted) + `
+	) AS drifted`
+
 var serverStatus = `
 SELECT count(*) FILTER (WHERE state = 'Active'),
 	count(*) FILTER (WHERE state = 'Retained'),
 	(SELECT json_agg(json_build_object('Name', name, 'Tenant', tenant, 'Since', since))
 		FROM (SELECT * FROM tenantry.tenants WHERE state = 'Retained' ORDER BY since DESC, name LIMIT ` + strconv.Itoa(retainedListed) + `) AS newest),
-	EXISTS (SELECT FROM pg_roles WHERE rolname = '` + database.PlatformOwner + `') AND NOT EXISTS (` + openDatabases + `)
+	EXISTS (SELECT FROM pg_roles WHERE rolname = '` + database.PlatformOwner + `') AND NOT EXISTS (` + openDatabases + `),
+	(` + drifted + `),
+	(SELECT json_agg(rolname ORDER BY rolname) FROM pg_roles
+		WHERE rolsuper AND rolname <> current_user AND rolname::text NOT IN (SELECT name FROM tenantry.superusers))
 FROM tenantry.tenants`
 
 func probe(ctx context.Context, conn *conn) (database.ServerStatus, error) {
@@ -70,11 +116,25 @@ func probe(ctx context.Context, conn *conn) (database.ServerStatus, error) {
 
 func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, hardened bool, err error) {
 	status.Version = version(conn.Conn().PgConn())
-	err = conn.QueryRow(ctx, serverStatus).Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened)
+	err = conn.QueryRow(ctx, serverStatus).Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened,
+		&status.Drifted, &status.Superusers)
 	return status, hardened, err
 }
 
 func harden(ctx context.Context, conn *conn) error {
 	_, err := conn.Exec(ctx, hardening, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// acceptance notes that what the digests $2 of the names $1 stand for is as it should be.
+const acceptance = `UPDATE tenantry.tenants SET digest = accepted.digest
+FROM unnest($1::text[], $2::text[]) AS accepted(name, digest) WHERE tenants.name = accepted.name`
+
+func accept(ctx context.Context, conn *conn, drifts []database.Drift) error {
+	names, digests := make([]string, len(drifts)), make([]string, len(drifts))
+	for i, drift := range drifts {
+		names[i], digests[i] = drift.Name, drift.Digest
+	}
+	_, err := conn.Exec(ctx, acceptance, names, digests)
 	return err
 }

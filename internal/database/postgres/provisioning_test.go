@@ -275,7 +275,9 @@ var _ = Describe("A crash while a tenant's database is made", func() {
 // its own: more partial states than an operator that dies could leave.
 func (i *instance) runStatements(ctx context.Context, tenant database.Desired, count int) {
 	GinkgoHelper()
-	actions, err := database.Plan(tenant, database.Observed{Name: tenant.Name()})
+	observed, err := i.servers.Observe(ctx, i.address, tenant.UID, tenant.Name())
+	Expect(err).NotTo(HaveOccurred())
+	actions, err := database.Plan(tenant, observed)
 	Expect(err).NotTo(HaveOccurred())
 	for _, batch := range postgres.Statements(actions, i.major) {
 		for _, statement := range batch.Statements {

@@ -69,7 +69,7 @@ func (s *Servers) retire(old *server) {
 	}
 	s.closing.Go(func() {
 		old.users.Wait()
-		old.pool.Close()
+		old.close()
 	})
 }
 
@@ -92,6 +92,34 @@ func (s *Servers) Probe(ctx context.Context, address database.Server) (database.
 	})
 	server.breaker.record(err)
 	return status, err
+}
+
+// Share prepares the databases in which the server offers isolations that share one, if that isn't
+// done, and returns what they say about themselves. Prepared ones are only read, in one round trip
+// each and one for all. The server must have been probed. Its errors are those of Probe.
+func (s *Servers) Share(ctx context.Context, address database.Server, sharing database.Sharing) (database.SharingStatus, error) {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return database.SharingStatus{}, err
+	}
+	defer server.users.Done()
+	status, err := server.share(ctx, sharing)
+	server.breaker.trip(err)
+	return status, err
+}
+
+// Accept notes that tenants are as they should be, by what Probe said about them. Probe tells of them
+// again when they have changed since.
+func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []database.Drift) error {
+	if len(drifts) == 0 {
+		return nil
+	}
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer server.users.Done()
+	return server.read(ctx, func(ctx context.Context, conn *conn) error { return accept(ctx, conn, drifts) })
 }
 
 // Observe returns what the server has for the tenant with the UID, under its registered name or

@@ -45,19 +45,68 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shared.exec(ctx, "postgres", "ALTER SYSTEM SET log_statement = 'all'")
 	shared.exec(ctx, "postgres", "SELECT pg_reload_conf()")
 	shared.exec(ctx, "postgres", "CREATE EXTENSION pg_stat_statements")
-	_, err := shared.servers.Probe(ctx, shared.address)
-	Expect(err).NotTo(HaveOccurred())
+	shared.prepare(ctx)
 }, NodeTimeout(2*time.Minute))
 
-// startInstance starts a server of its own for the running spec or suite. The operator's
+// allIsolations are what a server offers to tenants that share databases.
+var allIsolations = database.Sharing{Isolations: []database.Isolation{database.IsolationSchema, database.IsolationRow}}
+
+// prepare makes the server ready for tenants of all isolations.
+func (i *instance) prepare(ctx context.Context) {
+	GinkgoHelper()
+	_, err := i.servers.Probe(ctx, i.address)
+	Expect(err).NotTo(HaveOccurred())
+	_, err = i.servers.Share(ctx, i.address, allIsolations)
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// release is a release of PostgreSQL that the attacks are tried on.
+type release struct {
+	name string
+	// binDir returns the folder of its programs; empty means those that are installed.
+	binDir func(context.Context) (string, error)
+}
+
+var releases = []release{
+	{"as installed", func(context.Context) (string, error) { return "", nil }},
+	{"in its newest release", func(ctx context.Context) (string, error) {
+		return launcher.FetchNewest(ctx, filepath.Join("..", "..", "..", ".local", "postgres"), GinkgoWriter)
+	}},
+}
+
+// start starts a server of the release. Where that can't be had, the specs are skipped, but not on a
+// machine that checks changes.
+func (r release) start(ctx context.Context) *instance {
+	GinkgoHelper()
+	binDir, err := r.binDir(ctx)
+	if err != nil && os.Getenv("CI") == "" {
+		Skip("PostgreSQL " + r.name + " CAN'T BE HAD, its attacks are NOT tried: " + err.Error())
+	}
+	Expect(err).NotTo(HaveOccurred())
+	if binDir != "" {
+		binDir, err = filepath.Abs(binDir)
+		Expect(err).NotTo(HaveOccurred())
+	}
+	made := startInstanceOf(ctx, binDir)
+	made.prepare(ctx)
+	AddReportEntry("PostgreSQL", made.rows(ctx, "postgres", "SHOW server_version")[0])
+	return made
+}
+
+func startInstance(ctx context.Context) *instance {
+	GinkgoHelper()
+	return startInstanceOf(ctx, "")
+}
+
+// startInstanceOf starts a server of its own for the running spec or suite. The operator's
 // administrator is a superuser beside the launcher's, so that the statements of either can be told
 // apart.
-func startInstance(ctx context.Context) *instance {
+func startInstanceOf(ctx context.Context, binDir string) *instance {
 	GinkgoHelper()
 	dir, err := os.MkdirTemp("", "tenantry-database-")
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.Chmod(dir, 0o755)).To(Succeed())
-	server, err := launcher.Start(ctx, launcher.Options{Dir: filepath.Join(dir, "postgres"), EndWithStarter: true, Progress: GinkgoWriter})
+	server, err := launcher.Start(ctx, launcher.Options{Dir: filepath.Join(dir, "postgres"), BinDir: binDir, EndWithStarter: true, Progress: GinkgoWriter})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error { return errors.Join(server.Remove(), os.RemoveAll(dir)) })
 
@@ -105,7 +154,7 @@ func (i *instance) loginAs(ctx context.Context, login, password, databaseName st
 // session opens a session of a tenant that ends with the spec.
 func (i *instance) session(ctx context.Context, tenant database.Desired, name string) *pgx.Conn {
 	GinkgoHelper()
-	conn, err := i.loginAs(ctx, database.Logins(name)[0], string(tenant.Password), name)
+	conn, err := i.loginAs(ctx, database.Logins(name)[0], string(tenant.Password), database.ConnectTo(tenant.Isolation, name))
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { conn.Close(context.Background()) })
 	return conn
@@ -207,6 +256,10 @@ func (i *instance) state(ctx context.Context, tenant database.Desired) []string 
 	if len(i.rows(ctx, "postgres", "SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn AND datconnlimit <> -2", name)) > 0 {
 		lines = append(lines, i.rows(ctx, name, `
 			SELECT format('schema %s of %s acl %s', nspname, nspowner::regrole, nspacl) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'`)...)
+	}
+	if tenant.Isolation == database.IsolationSchema {
+		lines = append(lines, i.rows(ctx, database.SharedDatabase(tenant.Isolation), `
+			SELECT format('schema %s of %s acl %s', nspname, nspowner::regrole, nspacl) FROM pg_namespace WHERE nspname = $1`, name)...)
 	}
 	replacer := strings.NewReplacer(name, "NAME", tenant.UID, "UID", tenant.Tenant, "TENANT")
 	for n := range lines {

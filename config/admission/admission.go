@@ -1,0 +1,105 @@
+// Package admission holds the policies by which the API server itself keeps tenants apart, one file
+// for each kind of object. The operator installs them from here.
+package admission
+
+import (
+	"bufio"
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+//go:embed *.yaml
+var files embed.FS
+
+// Object is a policy or a binding of one.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// kinds are the kinds of the objects in the files.
+var kinds = map[string]func() Object{
+	"ValidatingAdmissionPolicy":        func() Object { return &admissionregistrationv1.ValidatingAdmissionPolicy{} },
+	"ValidatingAdmissionPolicyBinding": func() Object { return &admissionregistrationv1.ValidatingAdmissionPolicyBinding{} },
+	"MutatingAdmissionPolicy":          func() Object { return &admissionregistrationv1.MutatingAdmissionPolicy{} },
+	"MutatingAdmissionPolicyBinding":   func() Object { return &admissionregistrationv1.MutatingAdmissionPolicyBinding{} },
+}
+
+// Objects are all policies and their bindings, each policy before its bindings. With Audit, what
+// would be refused gets a warning instead; that doesn't go for the policies that protect what
+// Tenantry itself has put in place (they refuse with a note in the audit log), since nothing of a
+// cluster that is moved in step by step can depend on changing it.
+func Objects(enforcement v1alpha1.PolicyEnforcement) ([]Object, error) {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var objects []Object
+	for _, entry := range entries {
+		text, err := files.ReadFile(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		found, err := parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
+		}
+		objects = append(objects, found...)
+	}
+	if enforcement == v1alpha1.PolicyAudit {
+		for _, object := range objects {
+			warnOnly(object)
+		}
+	}
+	return objects, nil
+}
+
+func parse(text []byte) ([]Object, error) {
+	var objects []Object
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var head metav1.TypeMeta
+		if err := yaml.Unmarshal(document, &head); err != nil {
+			return nil, err
+		}
+		fresh, known := kinds[head.Kind]
+		if !known {
+			return nil, fmt.Errorf("it has an object of kind %q, which is neither a policy nor a binding of one", head.Kind)
+		}
+		object := fresh()
+		if err := yaml.UnmarshalStrict(document, object); err != nil {
+			return nil, err
+		}
+		object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // As in objects that are read.
+		objects = append(objects, object)
+	}
+}
+
+func warnOnly(object Object) {
+	binding, ok := object.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
+	if ok && slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		binding.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{
+			admissionregistrationv1.Warn, admissionregistrationv1.Audit,
+		}
+	}
+}

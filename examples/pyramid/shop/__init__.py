@@ -1,0 +1,24 @@
+import os
+
+from pyramid.config import Configurator
+
+from .models import Session
+
+
+def database(request):
+    """The request's session, closed with it."""
+    session = Session()
+    request.add_finished_callback(lambda request: session.close())
+    return session
+
+
+def main():
+    with Configurator(
+        settings={"shop.name": os.environ.get("SHOP_NAME", "Shop")}
+    ) as config:
+        config.add_request_method(database, "db", reify=True)
+        config.add_route("healthz", "/healthz")
+        config.add_route("orders", "/orders")
+        config.add_route("order", r"/orders/{id:\d+}")
+        config.scan(".views")
+        return config.make_wsgi_app()

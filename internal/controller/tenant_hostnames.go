@@ -1,0 +1,147 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+const (
+	// indexHostname finds the tenants that have a hostname or wildcard in their spec.
+	indexHostname = "hostname"
+	// indexHostnameBelow finds those that have one below a wildcard.
+	indexHostnameBelow = "hostnameBelow"
+)
+
+// hostnamesOf are the hostnames that a tenant claims.
+func hostnamesOf(tenant *v1alpha1.Tenant) []string {
+	hostnames := make([]string, len(tenant.Spec.Policy.Hostnames))
+	for i, hostname := range tenant.Spec.Policy.Hostnames {
+		hostnames[i] = string(hostname)
+	}
+	return hostnames
+}
+
+// wildcardsOver are the wildcards that a tenant's hostnames are below.
+func wildcardsOver(tenant *v1alpha1.Tenant) []string {
+	over := sets.New[string]()
+	for _, hostname := range hostnamesOf(tenant) {
+		over.Insert(above(hostname)...)
+	}
+	return sets.List(over)
+}
+
+// above are the wildcards that stand for all that a hostname stands for, and more: above
+// *.shop.acme.example are *.acme.example and *.example.
+func above(hostname string) []string {
+	var wildcards []string
+	_, rest, found := strings.Cut(strings.TrimPrefix(hostname, "*."), ".")
+	for found {
+		wildcards = append(wildcards, "*."+rest)
+		_, rest, found = strings.Cut(rest, ".")
+	}
+	return wildcards
+}
+
+// overlapping are the other tenants that claim a hostname, or part of what a wildcard stands for.
+func (r *TenantReconciler) overlapping(ctx context.Context, tenant *v1alpha1.Tenant, hostname string) ([]v1alpha1.Tenant, error) {
+	found := map[string]v1alpha1.Tenant{}
+	lookups := []client.MatchingFields{{indexHostname: hostname}, {indexHostnameBelow: hostname}}
+	for _, wildcard := range above(hostname) {
+		lookups = append(lookups, client.MatchingFields{indexHostname: wildcard})
+	}
+	for _, lookup := range lookups {
+		others := &v1alpha1.TenantList{}
+		if err := r.List(ctx, others, lookup, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+			return nil, err
+		}
+		for i := range others.Items {
+			if others.Items[i].UID != tenant.UID {
+				found[others.Items[i].Name] = others.Items[i]
+			}
+		}
+	}
+	var result []v1alpha1.Tenant
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		result = append(result, found[name])
+	}
+	return result, nil
+}
+
+// loadHostnames finds out which of the tenant's hostnames an older tenant claims.
+func (r *TenantReconciler) loadHostnames(ctx context.Context, run *reconciliation) error {
+	for _, hostname := range run.tenant().Spec.Policy.Hostnames {
+		others, err := r.overlapping(ctx, run.tenant(), string(hostname))
+		if err != nil {
+			return err
+		}
+		for i := range others {
+			if older(&others[i], run.tenant()) {
+				run.inputs.ForeignHostnames = append(run.inputs.ForeignHostnames, hostname)
+				run.foreignHostnames = append(run.foreignHostnames, fmt.Sprintf("%s (Tenant %q)", hostname, others[i].Name))
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// older says which of two tenants keeps a hostname that both claim.
+func older(a, b *v1alpha1.Tenant) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.UID < b.UID
+}
+
+// hostnameConflict is the problem of a tenant some of whose hostnames are another one's.
+func hostnameConflict(foreign []string) error {
+	if len(foreign) == 0 {
+		return nil
+	}
+	return &problemError{Problem: status.Problem{
+		Reason: v1alpha1.ReasonConflict,
+		Message: fmt.Sprintf("An older tenant has these hostnames, or some below them, already: %s; take them out of spec.policy.hostnames of either.",
+			strings.Join(foreign, ", ")),
+		Stalled: true,
+	}}
+}
+
+// neighborCreated, neighborUpdated and neighborDeleted look at the tenants that have to do with the
+// hostnames that a tenant has taken or let go.
+func (r *TenantReconciler) neighborCreated(ctx context.Context, e event.CreateEvent, q queue) {
+	r.enqueueNeighbors(ctx, q, e.Object.(*v1alpha1.Tenant), hostnamesOf(e.Object.(*v1alpha1.Tenant)))
+}
+
+func (r *TenantReconciler) neighborUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
+	was, is := sets.New(hostnamesOf(e.ObjectOld.(*v1alpha1.Tenant))...), sets.New(hostnamesOf(e.ObjectNew.(*v1alpha1.Tenant))...)
+	r.enqueueNeighbors(ctx, q, e.ObjectNew.(*v1alpha1.Tenant), sets.List(was.SymmetricDifference(is)))
+}
+
+func (r *TenantReconciler) neighborDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
+	r.enqueueNeighbors(ctx, q, e.Object.(*v1alpha1.Tenant), hostnamesOf(e.Object.(*v1alpha1.Tenant)))
+}
+
+func (r *TenantReconciler) enqueueNeighbors(ctx context.Context, q queue, tenant *v1alpha1.Tenant, hostnames []string) {
+	for _, hostname := range hostnames {
+		others, err := r.overlapping(ctx, tenant, hostname)
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Can't list the tenants of a hostname", "hostname", hostname)
+			return
+		}
+		for i := range others {
+			q.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&others[i])})
+		}
+	}
+}

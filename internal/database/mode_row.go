@@ -1,0 +1,72 @@
+package database
+
+// rowMode lets a tenant use its rows of tables that all tenants share. Which rows those are, the
+// tables' policies tell by the login; there is nothing to be made for a tenant but its roles.
+var rowMode = mode{
+	usable:      prepared(IsolationRow),
+	removable:   always,
+	hasData:     func(o Observed) bool { return o.Shared[IsolationRow].Member },
+	join:        planRowJoin,
+	sessionRole: rowSessionRole,
+	place:       planDemotion,
+	drop:        planDropRows,
+}
+
+// planRowJoin notes that a tenant manages the tables before it may. A crash behind the revocation
+// can't be told from its completion; by the note it is known that sessions are still to be ended.
+func planRowJoin(d Desired, o Observed) []Action {
+	current := o.Shared[IsolationRow]
+	var actions []Action
+	if d.ManagesTables && !current.Placed {
+		actions = append(actions, MarkSecured{Name: o.Name, Database: SharedDatabase(IsolationRow)})
+	}
+	actions = append(actions, planJoin(IsolationRow, o)...)
+	switch {
+	case d.ManagesTables && !current.Manager:
+		actions = append(actions, GrantTables{Owner: o.Name})
+	case !d.ManagesTables && current.Manager:
+		actions = append(actions, RevokeTables{Owner: o.Name})
+	}
+	return actions
+}
+
+// rowSessionRole is such that what is created by a tenant that manages the tables belongs to no
+// tenant.
+func rowSessionRole(d Desired, o Observed) string {
+	if d.ManagesTables {
+		return TablesOwner
+	}
+	return o.Name
+}
+
+// planDemotion ends sessions that still are what their tenant may no longer become.
+func planDemotion(d Desired, o Observed) []Action {
+	if d.ManagesTables || !o.Shared[IsolationRow].Placed {
+		return nil
+	}
+	return []Action{TerminateSessions{Logins: Logins(o.Name)}, UnmarkSecured{Name: o.Name}}
+}
+
+// planDropRows has the rows deleted in a session of the tenant itself: the triggers of the tables
+// must not run with more rights than the tenant has. For that it needs its login, also where
+// somebody dropped it.
+func planDropRows(o Observed) []Action {
+	actions := planLockout(o)
+	if _, exists := o.Shared[IsolationRow]; !exists {
+		return actions
+	}
+	if o.Owner == nil {
+		actions = append(actions, CreateOwner{Role: o.Name})
+	}
+	actions = append(actions, planJoin(IsolationRow, o)...)
+	login := Logins(o.Name)[0]
+	switch role := o.Logins[0]; {
+	case role == nil:
+		actions = append(actions, CreateLogin{Login: login, Owner: o.Name, ConnectionLimit: -1})
+	case !role.MemberOfOwner:
+		actions = append(actions, GrantOwner{Login: login, Owner: o.Name})
+	}
+	return append(actions,
+		DeleteRows{Login: login},
+		DropOwned{Owner: o.Name, Database: SharedDatabase(IsolationRow)})
+}

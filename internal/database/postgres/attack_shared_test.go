@@ -1,0 +1,421 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// siege is one tenant that attacks another in a database that both share.
+type siege struct {
+	server           *instance
+	attacker, victim database.Desired
+	victimSession    *pgx.Conn
+	names            *strings.Replacer
+	before           []string
+}
+
+// begin makes both tenants. prepare is what the victim runs; what it names with $ is replaced.
+func (s *siege) begin(ctx context.Context, release release, isolation database.Isolation, tables, prepare string) {
+	GinkgoHelper()
+	s.server = release.start(ctx)
+	if tables != "" {
+		s.server.tables(ctx, tables)
+	}
+	s.attacker, s.victim = s.server.provisioned(ctx, in(isolation)), s.server.provisioned(ctx, in(isolation))
+	s.victimSession = s.server.session(ctx, s.victim, s.victim.Name())
+	a, b := s.attacker.Name(), s.victim.Name()
+	s.names = strings.NewReplacer(
+		"$DATABASE", database.SharedDatabase(isolation), "$OTHER", "postgres", "$ADMIN", s.server.address.Username,
+		"$LOGIN", database.Logins(a)[0], "$OWN", a, "$VICTIM_LOGIN", database.Logins(b)[0], "$VICTIM", b,
+		"$PID", fmt.Sprint(s.victimSession.PgConn().PID()))
+	_, err := s.victimSession.Exec(ctx, s.names.Replace(prepare))
+	Expect(err).NotTo(HaveOccurred())
+	s.before = s.state(ctx, isolation)
+}
+
+// state is all of both tenants and of the shared database that an attack might change.
+func (s *siege) state(ctx context.Context, isolation database.Isolation) []string {
+	GinkgoHelper()
+	return slices.Concat(s.server.state(ctx, s.attacker), s.server.state(ctx, s.victim),
+		s.server.rows(ctx, database.SharedDatabase(isolation), `
+			SELECT format('%s %s %s', datname, datacl, datconnlimit) FROM pg_database
+			UNION ALL SELECT format('schema %s %s %s', nspname, nspowner::regrole, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_t'
+			UNION ALL SELECT format('role %s %s', rolname, (rolsuper, rolcanlogin, rolconfig)) FROM pg_roles
+			UNION ALL SELECT format('member %s of %s', member::regrole, roleid::regrole) FROM pg_auth_members
+			UNION ALL SELECT format('relation %s %s %s %s', oid::regclass, relowner::regrole, relacl, (relrowsecurity, relforcerowsecurity)) FROM pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace
+			UNION ALL SELECT format('function %s %s %s', oid::regprocedure, proowner::regrole, proacl) FROM pg_proc WHERE oid >= 16384
+			ORDER BY 1`))
+}
+
+// attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
+func (s *siege) attempt(ctx context.Context, sql string) error {
+	conn, err := s.server.loginAs(ctx, database.Logins(s.attacker.Name())[0], string(s.attacker.Password), database.SharedDatabase(s.attacker.Isolation))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, s.names.Replace(sql))
+	return err
+}
+
+func (s *siege) refused(ctx SpecContext, sql, code string) {
+	Expect(s.attempt(ctx, sql)).To(haveSQLState(code))
+	Expect(s.victimSession.Ping(ctx)).To(Succeed())
+}
+
+func (s *siege) allowed(ctx SpecContext, sql string) {
+	Expect(s.attempt(ctx, "BEGIN; "+sql+"; ROLLBACK")).To(Succeed())
+}
+
+// seen expects the attacker to see a boolean that is true.
+func (s *siege) seen(ctx SpecContext, query string) {
+	session := s.server.session(ctx, s.attacker, s.attacker.Name())
+	Eventually(func() (seen bool, err error) {
+		err = session.QueryRow(ctx, s.names.Replace(query)).Scan(&seen)
+		return seen, err
+	}).WithContext(ctx).Should(BeTrue())
+}
+
+func (s *siege) otherDatabases(ctx SpecContext) {
+	login, password := database.Logins(s.attacker.Name())[0], string(s.attacker.Password)
+	for _, other := range []string{"postgres", "template1", "tenantry_schema", "tenantry_row"} {
+		if other != database.SharedDatabase(s.attacker.Isolation) {
+			_, err := s.server.loginAs(ctx, login, password, other)
+			Expect(err).To(haveSQLState(insufficientPrivilege), other)
+		}
+	}
+}
+
+// described describes an attack by its SQL.
+func described(sql, code string) string { return sql + " (" + code + ")" }
+
+var _ = Describe("A tenant with a schema of its own, on PostgreSQL", func() {
+	for _, release := range releases {
+		Describe(release.name, Ordered, ContinueOnFailure, func() { attacksOnSchemas(release) })
+	}
+})
+
+// sharedAttacks are those that a database makes possible by being shared.
+var sharedAttacks = []attack{
+	{"CREATE TABLE public.mine (id int)", insufficientPrivilege},
+	{"CREATE FUNCTION public.now() RETURNS int LANGUAGE sql AS 'SELECT 1'", insufficientPrivilege},
+	{"CREATE FUNCTION extensions.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", insufficientPrivilege},
+	{"CREATE SCHEMA mine", insufficientPrivilege},
+	{"CREATE TEMP TABLE mine (id int)", insufficientPrivilege},
+	{"CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", insufficientPrivilege},
+	{"CREATE EXTENSION citext", insufficientPrivilege},
+	{"CREATE PUBLICATION p", insufficientPrivilege},
+	{"CREATE LANGUAGE mine HANDLER plpgsql_call_handler", insufficientPrivilege},
+	{"ALTER SCHEMA extensions RENAME TO mine", insufficientPrivilege},
+	{"SELECT digest FROM tenantry.preparation", insufficientPrivilege},
+	{"SELECT lo_get(424242)", insufficientPrivilege},
+	{"SELECT lo_put(424242, 0, 'x')", insufficientPrivilege},
+	{"SELECT lo_unlink(424242)", insufficientPrivilege},
+	{"SELECT data FROM pg_largeobject", insufficientPrivilege},
+	{"ALTER LARGE OBJECT 424242 OWNER TO $OWN", insufficientPrivilege},
+}
+
+var schemaAttacks = []attack{
+	{"SELECT * FROM $VICTIM.secrets", insufficientPrivilege},
+	{"INSERT INTO $VICTIM.secrets VALUES ('x')", insufficientPrivilege},
+	{"TRUNCATE $VICTIM.secrets", insufficientPrivilege},
+	{"BEGIN; LOCK TABLE $VICTIM.secrets IN ACCESS SHARE MODE", insufficientPrivilege},
+	{"SELECT $VICTIM.answer()", insufficientPrivilege},
+	{"CREATE TABLE $VICTIM.mine (id int)", insufficientPrivilege},
+	{"CREATE TABLE mine (word text REFERENCES $VICTIM.secrets)", insufficientPrivilege},
+	{"CREATE VIEW mine AS SELECT * FROM $VICTIM.secrets", insufficientPrivilege},
+	{"ALTER TABLE $VICTIM.secrets OWNER TO $OWN", insufficientPrivilege},
+	{"DROP SCHEMA $VICTIM CASCADE", insufficientPrivilege},
+	{"GRANT USAGE ON SCHEMA $VICTIM TO $OWN", insufficientPrivilege},
+	{"ALTER DEFAULT PRIVILEGES FOR ROLE $VICTIM GRANT ALL ON TABLES TO $OWN", insufficientPrivilege},
+	{"SET search_path TO $VICTIM; SELECT * FROM secrets", "42P01"},
+	{"SELECT nextval((SELECT oid FROM pg_class WHERE relname = 'invoice_number')::regclass)", insufficientPrivilege},
+	{"SELECT currval((SELECT oid FROM pg_class WHERE relname = 'invoice_number')::regclass)", insufficientPrivilege},
+	{"SELECT table_to_xml((SELECT oid FROM pg_class WHERE relname = 'secrets')::regclass, true, false, '')", insufficientPrivilege},
+	// Not even its own schema can be given away, lost, or put in the way of its removal.
+	{"DROP SCHEMA $OWN CASCADE", insufficientPrivilege},
+	{"ALTER SCHEMA $OWN RENAME TO mine", insufficientPrivilege},
+	{"ALTER SCHEMA $OWN OWNER TO $VICTIM", insufficientPrivilege},
+	{"CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO $VICTIM", insufficientPrivilege},
+}
+
+func attacksOnSchemas(release release) {
+	siege := &siege{}
+	BeforeAll(func(ctx SpecContext) {
+		siege.begin(ctx, release, database.IsolationSchema, "", `
+			CREATE TABLE secrets (word text PRIMARY KEY);
+			INSERT INTO secrets VALUES ('of the victim');
+			COMMENT ON TABLE secrets IS 'for a customer';
+			GRANT ALL ON secrets TO PUBLIC;
+			CREATE SEQUENCE invoice_number;
+			CREATE FUNCTION answer() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT word FROM secrets';
+			SELECT lo_from_bytea(424242, 'of the victim')`)
+	})
+
+	DescribeTable("is refused", siege.refused, described, entries(serverAttacks), entries(sharedAttacks), entries(schemaAttacks))
+
+	DescribeTable("may do next to that", siege.allowed, func(sql string) string { return sql },
+		Entry(nil, "SET ROLE $LOGIN"),
+		Entry(nil, "CREATE TABLE mine (id serial PRIMARY KEY); INSERT INTO mine DEFAULT VALUES; TABLE $OWN.mine"),
+		Entry(nil, "CREATE TYPE color AS ENUM ('red'); CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'"),
+		Entry(nil, "CREATE TABLE mine (id int); CREATE INDEX ON mine (id); CREATE VIEW v AS TABLE mine; CREATE MATERIALIZED VIEW m AS TABLE mine"),
+		Entry(nil, "SET search_path TO $OWN; SET work_mem TO '1MB'; SET statement_timeout TO '1s'"),
+		Entry(nil, "SELECT lo_from_bytea(424243, 'its own'); SELECT lo_get(424243)"),
+		Entry(nil, "ALTER DEFAULT PRIVILEGES IN SCHEMA $OWN GRANT SELECT ON TABLES TO $LOGIN"),
+	)
+
+	It("connects to the shared database and to no other", siege.otherDatabases, SpecTimeout(time.Minute))
+
+	It("can't let another tenant into its schema", func(ctx SpecContext) {
+		Expect(siege.attempt(ctx, "CREATE TABLE given (id int); GRANT ALL ON given TO PUBLIC; GRANT ALL ON SCHEMA $OWN TO $VICTIM")).To(Succeed(), "PostgreSQL only warns that nothing was granted")
+		_, err := siege.victimSession.Exec(ctx, siege.names.Replace("SELECT * FROM $OWN.given"))
+		Expect(err).To(haveSQLState(insufficientPrivilege))
+		Expect(siege.attempt(ctx, "DROP TABLE given")).To(Succeed())
+	}, SpecTimeout(time.Minute))
+
+	It("can't take the way in from all tenants", func(ctx SpecContext) {
+		for _, sql := range []string{"DROP OWNED BY tenantry_schema", "DROP OWNED BY $OWN", "REVOKE CONNECT ON DATABASE $DATABASE FROM tenantry_schema"} {
+			Expect(siege.attempt(ctx, sql)).To(Or(Succeed(), haveSQLState(insufficientPrivilege)), sql)
+		}
+		siege.server.session(ctx, siege.victim, siege.victim.Name())
+	}, SpecTimeout(time.Minute))
+
+	// What follows can't be closed in a database that tenants share; see docs/databases.md.
+	DescribeTable("is known to see", siege.seen,
+		Entry("the names of tables and columns", "SELECT EXISTS (SELECT FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relname = 'secrets' AND attname = 'word')"),
+		Entry("the source of functions", "SELECT EXISTS (SELECT FROM pg_proc WHERE prosrc = 'SELECT word FROM secrets')"),
+		Entry("comments", "SELECT EXISTS (SELECT FROM pg_description WHERE description = 'for a customer')"),
+		Entry("how many rows come and go", "SELECT EXISTS (SELECT FROM pg_stat_all_tables WHERE relname = 'secrets' AND n_tup_ins > 0)"),
+		Entry("the size of tables", "SELECT pg_relation_size(oid) > 0 FROM pg_class WHERE relname = 'secrets'"),
+		Entry("the names of databases", "SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'postgres')"),
+		Entry("the names of roles", "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '$VICTIM_LOGIN')"),
+		Entry("who is connected where", "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = '$VICTIM_LOGIN')"),
+	)
+	knownInShared(siege)
+
+	It("has changed nothing by all that", func(ctx SpecContext) {
+		Expect(siege.state(ctx, database.IsolationSchema)).To(Equal(siege.before))
+	}, SpecTimeout(time.Minute))
+}
+
+// knownInShared are the ways in which tenants of one database can get at each other that PostgreSQL
+// has no right for.
+func knownInShared(siege *siege) {
+	It("is known to receive what others NOTIFY", func(ctx SpecContext) {
+		session := siege.server.session(ctx, siege.attacker, siege.attacker.Name())
+		_, err := session.Exec(ctx, "LISTEN orders")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = siege.victimSession.Exec(ctx, "NOTIFY orders, 'of the victim'")
+		Expect(err).NotTo(HaveOccurred())
+		notification, err := session.WaitForNotification(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(notification.Payload).To(Equal("of the victim"))
+	}, SpecTimeout(time.Minute))
+
+	It("is known to hold up others by an advisory lock", func(ctx SpecContext) {
+		session := siege.server.session(ctx, siege.attacker, siege.attacker.Name())
+		_, err := session.Exec(ctx, "SELECT pg_advisory_lock(7)")
+		Expect(err).NotTo(HaveOccurred())
+		var got bool
+		Expect(siege.victimSession.QueryRow(ctx, "SELECT pg_try_advisory_lock(7)").Scan(&got)).To(Succeed())
+		Expect(got).To(BeFalse())
+	}, SpecTimeout(time.Minute))
+}
+
+var _ = Describe("A tenant with rows of its own, on PostgreSQL", func() {
+	for _, release := range releases {
+		Describe(release.name, Ordered, ContinueOnFailure, func() { attacksOnRows(release) })
+	}
+})
+
+// rowTables are what an app's migrations make: notes as an ORM does, ledger and entries strictly.
+const rowTables = `
+	CREATE TABLE notes (id int PRIMARY KEY, word text UNIQUE);
+	CREATE TABLE replies (id serial PRIMARY KEY, note int REFERENCES notes);
+	SELECT tenantry.isolate('notes'), tenantry.isolate('replies');
+	CREATE TABLE ledger (tenant_id text NOT NULL DEFAULT tenantry.tenant_id(), id int, word text, PRIMARY KEY (tenant_id, id));
+	CREATE TABLE entries (tenant_id text NOT NULL DEFAULT tenantry.tenant_id(), id int, ledger int, PRIMARY KEY (tenant_id, id),
+		FOREIGN KEY (tenant_id, ledger) REFERENCES ledger);
+	SELECT tenantry.isolate('ledger', strict => true), tenantry.isolate('entries', strict => true);
+	CREATE TABLE parts (id int) PARTITION BY LIST (id);
+	CREATE TABLE parts_rest PARTITION OF parts DEFAULT;
+	SELECT tenantry.isolate('parts');
+	CREATE TABLE countries (code text);
+	INSERT INTO countries VALUES ('at');
+	SELECT tenantry.share('countries');
+	CREATE TABLE forgotten (word text);
+	CREATE VIEW latest AS SELECT * FROM notes;
+	GRANT SELECT ON latest TO tenantry_row;
+	CREATE FUNCTION all_notes() RETURNS SETOF notes LANGUAGE sql SECURITY DEFINER AS 'SELECT * FROM notes'`
+
+var rowAttacks = []attack{
+	// Rows of the victim.
+	{"INSERT INTO notes (id, tenant_id) VALUES (100, '$VICTIM')", insufficientPrivilege},
+	{"INSERT INTO notes (id, tenant_id) VALUES (100, NULL)", insufficientPrivilege},
+	{"UPDATE notes SET tenant_id = '$VICTIM'", insufficientPrivilege},
+	{"UPDATE notes SET tenant_id = DEFAULT", insufficientPrivilege},
+	{"INSERT INTO notes VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET word = 'taken'", insufficientPrivilege},
+	{"INSERT INTO ledger (id, tenant_id) VALUES (424242, '$VICTIM') ON CONFLICT (tenant_id, id) DO UPDATE SET word = 'taken'", insufficientPrivilege},
+	{"INSERT INTO entries (id, ledger) VALUES (100, 424242)", "23503"},
+	{"INSERT INTO entries (id, ledger, tenant_id) VALUES (100, 424242, '$VICTIM')", insufficientPrivilege},
+	{"SET row_security TO off; SELECT * FROM notes", insufficientPrivilege},
+	{"TRUNCATE notes", insufficientPrivilege},
+	{"TRUNCATE ledger", insufficientPrivilege},
+	{"COPY notes (id, tenant_id) FROM STDIN", "0A000"},
+	// What the tables are.
+	{"ALTER TABLE notes DISABLE ROW LEVEL SECURITY", insufficientPrivilege},
+	{"ALTER TABLE notes NO FORCE ROW LEVEL SECURITY", insufficientPrivilege},
+	{"ALTER TABLE notes OWNER TO $OWN", insufficientPrivilege},
+	{"DROP POLICY tenantry ON notes", insufficientPrivilege},
+	{"CREATE POLICY mine ON notes USING (true)", insufficientPrivilege},
+	{"ALTER POLICY tenantry ON notes USING (true)", insufficientPrivilege},
+	{"CREATE TRIGGER t BEFORE INSERT ON notes EXECUTE FUNCTION suppress_redundant_updates_trigger()", insufficientPrivilege},
+	{"CREATE RULE r AS ON SELECT TO notes DO INSTEAD SELECT 1", insufficientPrivilege},
+	{"CREATE INDEX ON notes (word)", insufficientPrivilege},
+	{"CREATE STATISTICS mine ON id, word FROM notes", insufficientPrivilege},
+	{"CREATE TABLE mine (note int REFERENCES notes)", insufficientPrivilege},
+	{"DROP TABLE notes", insufficientPrivilege},
+	{"COMMENT ON TABLE notes IS 'x'", insufficientPrivilege},
+	{"SELECT * FROM parts_rest", insufficientPrivilege},
+	{"SELECT * FROM forgotten", insufficientPrivilege},
+	{"INSERT INTO countries VALUES ('xx')", insufficientPrivilege},
+	{"DELETE FROM countries", insufficientPrivilege},
+	{"SELECT setval('replies_id_seq', 1)", insufficientPrivilege},
+	{"ALTER SEQUENCE replies_id_seq RESTART", insufficientPrivilege},
+	// Locks: by the strict tables, and by the others as far as DELETE doesn't allow it.
+	{"BEGIN; LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE", insufficientPrivilege},
+	{"BEGIN; LOCK TABLE ledger IN SHARE MODE", insufficientPrivilege},
+	{"BEGIN; LOCK TABLE countries IN ROW EXCLUSIVE MODE", insufficientPrivilege},
+	{"BEGIN; LOCK TABLE forgotten IN ACCESS SHARE MODE", insufficientPrivilege},
+	// The interface.
+	{"DELETE FROM ledger", insufficientPrivilege},
+	{"SELECT tenantry.delete('countries', '{\"code\": \"at\"}')", insufficientPrivilege},
+	{"SELECT tenantry.delete('forgotten', '{\"word\": \"x\"}')", insufficientPrivilege},
+	{"SELECT tenantry.delete('ledger', '{}')", "22023"},
+	{"SELECT tenantry.delete('ledger', '{\"id = 1 OR true --\": 1}')", "42703"},
+	{"SELECT tenantry.isolate('forgotten')", insufficientPrivilege},
+	{"SELECT tenantry.share('notes')", insufficientPrivilege},
+	{"SELECT tenantry.grant_rows('ledger', false)", insufficientPrivilege},
+	{"SELECT * FROM tenantry.unprotected", insufficientPrivilege},
+	{"CREATE OR REPLACE FUNCTION tenantry.tenant_id() RETURNS text LANGUAGE sql AS 'SELECT 1::text'", insufficientPrivilege},
+	{"ALTER FUNCTION tenantry.tenant_id() OWNER TO $OWN", insufficientPrivilege},
+	{"SET ROLE tenantry_row_owner", insufficientPrivilege},
+	{"GRANT tenantry_row_owner TO $OWN", insufficientPrivilege},
+}
+
+// rowReads are ways to read, change or delete all rows, each of which must come to the attacker's one.
+var rowReads = []string{
+	"SELECT count(*) FROM notes",
+	"SELECT count(*) FROM ledger",
+	"SELECT count(*) FROM latest",
+	"SELECT count(*) FROM all_notes()",
+	"SELECT count(*) FROM notes WHERE tenant_id = '$OWN' OR tenant_id <> '$OWN'",
+	"SELECT count(*) FROM notes WHERE 1 / (CASE WHEN tenant_id = '$VICTIM' THEN 0 ELSE 1 END) = 1",
+	"SELECT count(*) FROM (SELECT FROM notes FOR UPDATE) AS locked",
+	"WITH changed AS (UPDATE notes SET word = 'x' || id RETURNING 1) SELECT count(*) FROM changed",
+	"WITH deleted AS (DELETE FROM notes RETURNING 1) SELECT count(*) FROM deleted",
+	"SELECT tenantry.delete('ledger', '{\"word\": \"of the ledger\"}')",
+}
+
+func attacksOnRows(release release) {
+	siege := &siege{}
+	BeforeAll(func(ctx SpecContext) {
+		const own = `
+			INSERT INTO notes VALUES (%[1]d, 'of %[2]s');
+			INSERT INTO ledger (id, word) VALUES (%[3]d, 'of the ledger');
+			INSERT INTO parts VALUES (1);
+			SELECT lo_from_bytea(%[3]d, 'large')`
+		siege.begin(ctx, release, database.IsolationRow, rowTables, fmt.Sprintf(own, 1, "the victim", 424242))
+		Expect(siege.attempt(ctx, fmt.Sprintf(own, 2, "the attacker", 424243))).To(Succeed())
+	})
+
+	DescribeTable("is refused", siege.refused, described, entries(serverAttacks), entries(sharedAttacks), entries(rowAttacks))
+
+	DescribeTable("finds its own row and no other",
+		func(ctx SpecContext, query string) {
+			for _, pretense := range []string{
+				"SELECT 1", "SET ROLE NONE", "SET tenantry.tenant_id TO '$VICTIM'", "SET app.tenant_id TO '$VICTIM'",
+				"SELECT set_config('session_authorization', '$OWN', true)", "SET search_path TO $VICTIM",
+			} {
+				conn := siege.server.session(ctx, siege.attacker, siege.attacker.Name())
+				_, err := conn.Exec(ctx, "BEGIN")
+				Expect(err).NotTo(HaveOccurred())
+				if _, err := conn.Exec(ctx, siege.names.Replace(pretense)); err != nil {
+					Expect(err).To(haveSQLState(insufficientPrivilege))
+					continue
+				}
+				_, err = conn.Exec(ctx, "SET search_path TO public")
+				Expect(err).NotTo(HaveOccurred())
+				var rows int
+				Expect(conn.QueryRow(ctx, siege.names.Replace(query)).Scan(&rows)).To(Succeed(), pretense)
+				Expect(rows).To(Equal(1), pretense)
+				Expect(conn.Close(ctx)).To(Succeed())
+			}
+		},
+		func(query string) string { return query },
+		func() (all []TableEntry) {
+			for _, query := range rowReads {
+				all = append(all, Entry(nil, query))
+			}
+			return all
+		}())
+
+	It("merges into no row of another", func(ctx SpecContext) {
+		if siege.server.major < 15 {
+			Skip("PostgreSQL has MERGE since 15")
+		}
+		Expect(siege.attempt(ctx, "MERGE INTO notes USING (VALUES (1)) AS v(id) ON notes.id = v.id WHEN MATCHED THEN UPDATE SET word = 'merged' WHEN NOT MATCHED THEN DO NOTHING")).To(Succeed())
+		Expect(siege.attempt(ctx, "MERGE INTO notes USING (VALUES (1)) AS v(id) ON notes.id = v.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id, tenant_id) VALUES (3, '$VICTIM')")).To(haveSQLState(insufficientPrivilege))
+		Expect(siege.server.rows(ctx, "tenantry_row", "SELECT word FROM notes WHERE id = 1")).To(Equal([]string{"of the victim"}))
+	}, SpecTimeout(time.Minute))
+
+	It("does not find out by strict tables what others have", func(ctx SpecContext) {
+		Expect(siege.victimSession.Exec(ctx, "INSERT INTO ledger (id) VALUES (50)")).Error().NotTo(HaveOccurred())
+		Expect(siege.attempt(ctx, "BEGIN; INSERT INTO ledger (id) VALUES (50); ROLLBACK")).To(Succeed())
+		Expect(siege.attempt(ctx, "INSERT INTO entries (id, ledger) VALUES (1, 50)")).To(haveSQLState("23503"))
+	}, SpecTimeout(time.Minute))
+
+	It("reads no statistics of the shared tables", func(ctx SpecContext) {
+		siege.server.exec(ctx, "tenantry_row", "ANALYZE")
+		var visible int
+		Expect(siege.server.session(ctx, siege.attacker, siege.attacker.Name()).QueryRow(ctx, "SELECT count(*) FROM pg_stats WHERE tablename IN ('notes', 'ledger', 'parts', 'parts_rest')").Scan(&visible)).To(Succeed())
+		Expect(visible).To(BeZero())
+	}, SpecTimeout(time.Minute))
+
+	It("connects to the shared database and to no other", siege.otherDatabases, SpecTimeout(time.Minute))
+
+	// What follows can't be closed in tables that tenants share, but for what says so by strict
+	// tables; see docs/databases.md.
+	DescribeTable("is known to see", siege.seen,
+		Entry("how many rows come and go", "SELECT sum(n_tup_ins) >= 2 FROM pg_stat_all_tables WHERE relname IN ('notes', 'ledger')"),
+		Entry("the size of tables", "SELECT pg_relation_size('notes') > 0"),
+		Entry("how far sequences are", "SELECT nextval('replies_id_seq') > 0"),
+		Entry("the names of roles", "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '$VICTIM_LOGIN')"),
+		Entry("who is connected where", "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = '$VICTIM_LOGIN')"),
+	)
+	DescribeTable("is known, where tables are not strict,",
+		func(ctx SpecContext, sql, code string) {
+			Expect(siege.attempt(ctx, sql)).To(haveSQLState(code))
+		},
+		Entry("to find out by a primary key that another has a value", "INSERT INTO notes VALUES (1)", "23505"),
+	)
+	DescribeTable("is known to be able to, where tables are not strict,", siege.allowed,
+		Entry("find out by a foreign key that another has a value", "INSERT INTO replies (note) VALUES (1)"),
+		Entry("lock a table for all", "LOCK TABLE notes IN ACCESS EXCLUSIVE MODE"),
+	)
+	knownInShared(siege)
+
+	It("has changed nothing by all that", func(ctx SpecContext) {
+		Expect(siege.state(ctx, database.IsolationRow)).To(Equal(siege.before))
+		Expect(siege.server.rows(ctx, "tenantry_row", "SELECT word FROM notes ORDER BY id")).To(Equal([]string{"of the victim", "of the attacker"}))
+	}, SpecTimeout(time.Minute))
+}

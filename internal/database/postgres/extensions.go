@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"fmt"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// createExtensions creates extensions in a database in which the user may create schemas, and lets
+// it use them.
+func createExtensions(user string, names []string) []string {
+	statements := []string{
+		"DO " + literal(fmt.Sprintf(`
+DECLARE
+	owner name := (SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'extensions');
+BEGIN
+	IF owner IS NULL THEN
+		CREATE SCHEMA extensions AUTHORIZATION %[1]s;
+	ELSIF owner <> '%[1]s' THEN
+		RAISE 'conflict' USING ERRCODE = '%[2]s',
+			DETAIL = format('database %%s already has a schema extensions, of role %%s; rename it, since the extensions that the spec asks for are created in one of that name', current_database(), owner);
+	END IF;
+END`, database.PlatformOwner, sqlstateConflict)),
+		"GRANT USAGE ON SCHEMA extensions TO " + identifier(user),
+	}
+	for _, name := range names {
+		statements = append(statements, createExtension(name))
+	}
+	return statements
+}
+
+// createExtension creates an extension, with those that it needs, in the schema extensions. The
+// script of an extension runs as superuser, and finds functions in the schemas of the extensions that
+// it needs as well; so none of them may be in a schema in which somebody else can create functions.
+func createExtension(name string) string {
+	return "DO " + literal(fmt.Sprintf(`
+DECLARE
+	needed record;
+BEGIN
+	FOR needed IN
+		WITH RECURSIVE needs(name) AS (
+			SELECT unnest(requires) FROM pg_available_extension_versions WHERE name = %[1]s
+			UNION
+			SELECT unnest(v.requires) FROM pg_available_extension_versions AS v JOIN needs ON v.name = needs.name
+		)
+		SELECT extname, extnamespace::regnamespace AS schema FROM pg_extension JOIN needs ON needs.name = extname
+		WHERE extnamespace::regnamespace::text NOT IN ('extensions', 'pg_catalog')
+	LOOP
+		RAISE 'conflict' USING ERRCODE = '%[2]s', DETAIL = format(
+			'extension %%s of database %%s needs %%s, which is in schema %%s; move that to the schema extensions, or drop it', %[1]s, current_database(), needed.extname, needed.schema);
+	END LOOP;
+	CREATE EXTENSION IF NOT EXISTS %[3]s SCHEMA extensions CASCADE;
+END`, literal(name), sqlstateConflict, identifier(name)))
+}

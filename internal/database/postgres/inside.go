@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// maxSharedConnections is how many sessions the operator has in a shared database.
+const maxSharedConnections = 4
+
+// runInside runs the batch in a tenant's database, on a connection that is only for it.
+func (s *server) runInside(ctx context.Context, batch Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+	defer cancel()
+	config := s.pool.Config().ConnConfig
+	config.Database = batch.Database
+	err := connectAndSend(ctx, config, batch)
+	if hasCode(err, sqlstateUndefinedSchema) {
+		// The tenant, who is let in before, has dropped the schema: it was its own already.
+		return nil
+	}
+	return err
+}
+
+func connectAndSend(ctx context.Context, config *pgx.ConnConfig, batch Batch) error {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	return send(ctx, conn.PgConn(), batch)
+}
+
+// runAsTenant runs the batch in a session of a tenant that has no other, by a password for this
+// once. Whatever happens, the password is known to nobody afterwards.
+func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
+	password := database.Sensitive(database.GeneratePassword())
+	if err := s.changeRole(ctx, database.EnableLogin{Login: batch.Login, ConnectionLimit: 1, Password: password}); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	config := s.pool.Config().ConnConfig
+	config.Database, config.User, config.Password = batch.Database, batch.Login, string(password)
+	if err := connectAndSend(ctx, config, batch); err != nil {
+		return err
+	}
+	return s.changeRole(ctx, database.DisableLogin{Login: batch.Login})
+}
+
+func (s *server) changeRole(ctx context.Context, action database.Action) error {
+	return s.run(ctx, Batch{kind: inRegistry, Statements: []string{lockRegistry, renderRole(action)}})
+}
+
+// runShared runs the batch in a database that tenants share.
+func (s *server) runShared(ctx context.Context, batch Batch) error {
+	return s.acquireShared(ctx, batch.Database, changeTimeout, batch.run)
+}
+
+// readShared does in a shared database what read does in the maintenance database.
+func (s *server) readShared(ctx context.Context, name string, fn func(context.Context, *conn) error) error {
+	err := s.acquireShared(ctx, name, readTimeout, fn)
+	if connectionLost(err) {
+		err = s.acquireShared(ctx, name, readTimeout, fn)
+	}
+	return s.classify(ctx, err)
+}
+
+func (s *server) acquireShared(ctx context.Context, name string, timeout time.Duration, fn func(context.Context, *conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	pool, err := s.sharedPool(ctx, name)
+	if err != nil {
+		return err
+	}
+	err = pool.AcquireFunc(ctx, func(conn *conn) error { return fn(ctx, conn) })
+	if connectionLost(err) {
+		pool.Reset()
+	}
+	return err
+}
+
+// sharedPool returns the connections to a shared database, which are opened when they are needed.
+func (s *server) sharedPool(ctx context.Context, name string) (*pgxpool.Pool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pool := s.shared[name]; pool != nil {
+		return pool, nil
+	}
+	config := s.pool.Config()
+	config.ConnConfig.Database = name
+	config.MaxConns = maxSharedConnections
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if s.shared == nil {
+		s.shared = map[string]*pgxpool.Pool{}
+	}
+	s.shared[name] = pool
+	return pool, nil
+}
+
+func (s *server) close() {
+	s.pool.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, pool := range s.shared {
+		pool.Close()
+	}
+}

@@ -1,0 +1,301 @@
+-- The interface by which an app's migrations hand its tables to the tenants; see docs/databases.md.
+-- It can be run any number of times. The functions that take a table run with the rights of whoever
+-- calls them, who must own the table.
+
+CREATE SCHEMA IF NOT EXISTS tenantry;
+REVOKE ALL ON SCHEMA tenantry FROM PUBLIC;
+GRANT USAGE ON SCHEMA tenantry TO tenantry_row, tenantry_row_owner;
+
+-- The tenant whose login the session was opened with; NULL for anybody else. Neither SET nor SET ROLE
+-- changes session_user, and roles of this form are made by the operator only.
+CREATE OR REPLACE FUNCTION tenantry.tenant_id() RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN session_user ~ '^t_[a-z2-7]{20}_[01]$' THEN left(session_user, -2) END;
+
+-- Whether rows of the table are kept apart by tenant.
+CREATE OR REPLACE FUNCTION tenantry.is_isolated(target regclass) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	RETURN EXISTS (
+		SELECT FROM pg_class AS c
+			JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND a.attnotnull AND NOT a.attisdropped
+			JOIN pg_policy AS p ON p.polrelid = c.oid AND p.polname = 'tenantry' AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
+				AND pg_get_expr(p.polqual, c.oid) = '(tenant_id = ( SELECT tenantry.tenant_id() AS tenant_id))'
+				AND pg_get_expr(p.polwithcheck, c.oid) = pg_get_expr(p.polqual, c.oid)
+		WHERE c.oid = target AND c.relrowsecurity AND c.relforcerowsecurity
+			AND NOT EXISTS (SELECT FROM pg_policy AS other WHERE other.polrelid = c.oid AND other.polname <> 'tenantry' AND other.polpermissive));
+
+-- Keys that tell a tenant which values other tenants have: those without tenant_id.
+CREATE OR REPLACE FUNCTION tenantry.open_keys(target regclass) RETURNS SETOF name
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT i.relname FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+		WHERE x.indrelid = target AND (x.indisunique OR x.indisexclusion)
+			AND NOT (SELECT attnum FROM pg_attribute WHERE attrelid = target AND attname = 'tenant_id') = ANY (x.indkey::int2[])
+		UNION ALL
+		SELECT c.conname FROM pg_constraint AS c
+		WHERE c.conrelid = target AND c.contype = 'f' AND tenantry.is_isolated(c.confrelid) AND NOT EXISTS (
+			SELECT FROM unnest(c.conkey, c.confkey) AS pair(own, other)
+				JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = own AND a.attname = 'tenant_id'
+				JOIN pg_attribute AS b ON b.attrelid = c.confrelid AND b.attnum = other AND b.attname = 'tenant_id')
+		ORDER BY 1;
+	END;
+
+-- Makes what is unique in the table unique for each tenant, but for the primary key and what foreign
+-- keys refer to. Names stay, so that later migrations find what they change.
+CREATE OR REPLACE FUNCTION tenantry.widen_keys(target regclass) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	key record;
+BEGIN
+	FOR key IN
+		SELECT i.oid AS index, i.relname AS name, c.oid AS of_constraint
+		FROM pg_index AS x
+			JOIN pg_class AS i ON i.oid = x.indexrelid
+			LEFT JOIN pg_constraint AS c ON c.conindid = i.oid AND c.contype = 'u'
+		WHERE x.indrelid = target AND x.indisunique AND NOT x.indisprimary
+			AND NOT (SELECT attnum FROM pg_attribute WHERE attrelid = target AND attname = 'tenant_id') = ANY (x.indkey::int2[])
+			AND NOT EXISTS (SELECT FROM pg_constraint AS f WHERE f.conindid = i.oid AND f.contype = 'f')
+	LOOP
+		IF key.of_constraint IS NOT NULL THEN
+			EXECUTE format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I %3$s', target, key.name,
+				regexp_replace(pg_get_constraintdef(key.of_constraint), '^(UNIQUE[^(]*\()', '\1tenant_id, '));
+		ELSE
+			DECLARE
+				definition text := regexp_replace(pg_get_indexdef(key.index), '( USING btree \()', '\1tenant_id, ');
+			BEGIN
+				EXECUTE format('DROP INDEX %s', key.index::regclass);
+				EXECUTE definition;
+			END;
+		END IF;
+	END LOOP;
+END $$;
+
+-- Lets the tenants use their rows. By a right on all of a table one could lock it for all others, so
+-- they are given by column, but for DELETE, which PostgreSQL has for tables only.
+CREATE OR REPLACE FUNCTION tenantry.grant_rows(target regclass, strict boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	changeable text := (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+		WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname <> 'tenant_id');
+	sequence regclass;
+BEGIN
+	EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC, tenantry_row', target);
+	EXECUTE format('GRANT SELECT, INSERT ON TABLE %s TO tenantry_row', target);
+	IF changeable IS NOT NULL THEN
+		EXECUTE format('GRANT UPDATE (%s) ON TABLE %s TO tenantry_row', changeable, target);
+	END IF;
+	IF NOT strict THEN
+		EXECUTE format('GRANT DELETE ON TABLE %s TO tenantry_row', target);
+	END IF;
+	FOR sequence IN
+		SELECT d.objid FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target AND d.deptype = 'a'
+	LOOP
+		EXECUTE format('GRANT USAGE ON SEQUENCE %s TO tenantry_row', sequence);
+	END LOOP;
+	EXECUTE format('GRANT USAGE ON SCHEMA %I TO tenantry_row', (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = target));
+END $$;
+
+-- Keeps the rows of a table apart by tenant, and lets each tenant use its own. To be called again
+-- after the table's columns or keys have changed.
+--
+-- strict refuses keys by which a tenant finds out which values others have, and leaves out DELETE,
+-- by which it could lock the table for all; tenantry.delete takes its place.
+CREATE OR REPLACE FUNCTION tenantry.isolate(target regclass, strict boolean DEFAULT false) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation pg_class := (SELECT c FROM pg_class AS c WHERE oid = target);
+	existing regtype := (SELECT atttypid FROM pg_attribute WHERE attrelid = target AND attname = 'tenant_id' AND NOT attisdropped);
+	keys text;
+BEGIN
+	IF relation.relkind NOT IN ('r', 'p') OR relation.relispartition THEN
+		RAISE EXCEPTION '% is not a table of its own', target USING ERRCODE = 'wrong_object_type',
+			HINT = 'Call tenantry.isolate for tables, and for the table that others are partitions of.';
+	ELSIF existing <> 'text'::regtype THEN
+		RAISE EXCEPTION '% already has a column tenant_id of type %', target, existing USING ERRCODE = 'datatype_mismatch',
+			HINT = 'Rename that column, or make it text NOT NULL DEFAULT tenantry.tenant_id().';
+	END IF;
+	IF relation.relowner <> 'tenantry_row_owner'::regrole THEN
+		EXECUTE format('ALTER TABLE %s OWNER TO tenantry_row_owner', target);
+	END IF;
+	IF existing IS NULL THEN
+		EXECUTE format('ALTER TABLE %s ADD COLUMN tenant_id text NOT NULL DEFAULT tenantry.tenant_id()', target);
+	ELSIF NOT EXISTS ( -- A table that is as it should be may be in use, and isn't locked.
+		SELECT FROM pg_attribute AS a JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		WHERE a.attrelid = target AND a.attname = 'tenant_id' AND a.attnotnull AND pg_get_expr(d.adbin, d.adrelid) = 'tenantry.tenant_id()'
+	) THEN
+		EXECUTE format('ALTER TABLE %s ALTER tenant_id SET DEFAULT tenantry.tenant_id(), ALTER tenant_id SET NOT NULL', target);
+	END IF;
+	IF strict THEN
+		keys := (SELECT string_agg(key, ', ') FROM tenantry.open_keys(target) AS key);
+		IF keys IS NOT NULL THEN
+			RAISE EXCEPTION '% has keys without tenant_id: %', target, keys USING ERRCODE = 'invalid_table_definition',
+				HINT = 'Add tenant_id to these keys, or leave strict out.';
+		END IF;
+	ELSE
+		PERFORM tenantry.widen_keys(target);
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target AND indisvalid AND indpred IS NULL
+			AND indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = target AND attname = 'tenant_id')) THEN
+		EXECUTE format('CREATE INDEX ON %s (tenant_id)', target);
+	END IF;
+	IF NOT tenantry.is_isolated(target) THEN
+		EXECUTE format('DROP POLICY IF EXISTS tenantry ON %s', target);
+		EXECUTE format('CREATE POLICY tenantry ON %s USING (tenant_id = (SELECT tenantry.tenant_id())) WITH CHECK (tenant_id = (SELECT tenantry.tenant_id()))', target);
+		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', target);
+	END IF;
+	PERFORM tenantry.grant_rows(target, strict);
+END $$;
+
+-- Lets the tenants read a table that is the same for all of them, and change nothing in it.
+CREATE OR REPLACE FUNCTION tenantry.share(target regclass) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation pg_class := (SELECT c FROM pg_class AS c WHERE oid = target);
+BEGIN
+	IF relation.relkind NOT IN ('r', 'p') OR relation.relispartition THEN
+		RAISE EXCEPTION '% is not a table of its own', target USING ERRCODE = 'wrong_object_type',
+			HINT = 'Call tenantry.share for tables, and for the table that others are partitions of.';
+	ELSIF relation.relrowsecurity THEN
+		RAISE EXCEPTION 'the rows of % are kept apart by tenant', target USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = 'Create another table for what all tenants may read.';
+	END IF;
+	IF relation.relowner <> 'tenantry_row_owner'::regrole THEN
+		EXECUTE format('ALTER TABLE %s OWNER TO tenantry_row_owner', target);
+	END IF;
+	EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC, tenantry_row', target);
+	EXECUTE format('GRANT SELECT ON TABLE %s TO tenantry_row', target);
+	EXECUTE format('GRANT USAGE ON SCHEMA %I TO tenantry_row', relation.relnamespace::regnamespace::text);
+END $$;
+
+-- Calls tenantry.share for the tables in which tools keep which migrations have been run, and
+-- tenantry.isolate for all others but those that are shared. Tables that are strict stay so.
+CREATE OR REPLACE FUNCTION tenantry.isolate_all(strict boolean DEFAULT false) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	target record;
+BEGIN
+	FOR target IN
+		SELECT c.oid::regclass AS relation, c.relname AS name, tenantry.is_isolated(c.oid) AS isolated,
+			has_table_privilege('tenantry_row', c.oid, 'SELECT') AS readable, has_table_privilege('tenantry_row', c.oid, 'DELETE') AS deletable
+		FROM pg_class AS c
+		WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+			AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$|tenantry$)'
+			AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+		ORDER BY c.oid
+	LOOP
+		IF target.name IN ('django_migrations', 'alembic_version', 'flyway_schema_history', 'databasechangelog', 'databasechangeloglock',
+				'schema_migrations', 'ar_internal_metadata', 'goose_db_version', 'knex_migrations', 'knex_migrations_lock',
+				'_prisma_migrations', '_sqlx_migrations', 'SequelizeMeta', '__EFMigrationsHistory') THEN
+			PERFORM tenantry.share(target.relation);
+		ELSIF target.isolated THEN
+			PERFORM tenantry.isolate(target.relation, strict OR NOT target.deletable);
+		ELSIF NOT target.readable THEN
+			PERFORM tenantry.isolate(target.relation, strict);
+		END IF;
+	END LOOP;
+END $$;
+
+-- Deletes those rows of the calling tenant whose columns have the values of the object, and returns
+-- their number: SELECT tenantry.delete('orders', '{"id": 7}').
+CREATE OR REPLACE FUNCTION tenantry.delete(target regclass, match jsonb) RETURNS bigint
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	condition text := (SELECT string_agg(format('d.%1$I = m.%1$I', key), ' AND ') FROM jsonb_object_keys(match) AS key);
+	deleted bigint;
+BEGIN
+	IF NOT tenantry.is_isolated(target) THEN
+		RAISE EXCEPTION 'the rows of % are not kept apart by tenant', target USING ERRCODE = 'insufficient_privilege',
+			HINT = 'Only rows of tables that tenantry.isolate was called for can be deleted.';
+	ELSIF condition IS NULL THEN
+		RAISE EXCEPTION 'nothing says which rows of % to delete', target USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'Name at least one column and its value, as in {"id": 7}.';
+	END IF;
+	EXECUTE format('DELETE FROM %1$s AS d USING jsonb_populate_record(NULL::%1$s, $1) AS m WHERE d.tenant_id = $2 AND %2$s', target, condition)
+		USING match, tenantry.tenant_id();
+	GET DIAGNOSTICS deleted = ROW_COUNT;
+	RETURN deleted;
+END $$;
+ALTER FUNCTION tenantry.delete(regclass, jsonb) OWNER TO tenantry_row_owner;
+
+-- Deletes all rows of the calling tenant, those first that others refer to by no foreign key. The
+-- operator calls it in a session of the tenant that is to go.
+CREATE OR REPLACE FUNCTION tenantry.delete_all() RETURNS void
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	target regclass;
+	deleted bigint;
+	progress boolean;
+	blocked text;
+BEGIN
+	SET CONSTRAINTS ALL DEFERRED;
+	LOOP
+		progress := false;
+		blocked := NULL;
+		FOR target IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition AND tenantry.is_isolated(oid) ORDER BY oid DESC LOOP
+			BEGIN
+				EXECUTE format('DELETE FROM %s WHERE tenant_id = $1', target) USING tenantry.tenant_id();
+				GET DIAGNOSTICS deleted = ROW_COUNT;
+				progress := progress OR deleted > 0;
+			EXCEPTION WHEN foreign_key_violation THEN
+				blocked := SQLERRM;
+			END;
+		END LOOP;
+		EXIT WHEN blocked IS NULL;
+		IF NOT progress THEN
+			RAISE EXCEPTION 'rows of tenant % are still referred to: %', tenantry.tenant_id(), blocked USING ERRCODE = 'foreign_key_violation';
+		END IF;
+	END LOOP;
+END $$;
+ALTER FUNCTION tenantry.delete_all() OWNER TO tenantry_row_owner;
+
+-- What tenants can use, or were meant to use, without its rows being kept apart by tenant. Tables
+-- that nobody was let into are listed as well: somebody forgot them.
+CREATE OR REPLACE VIEW tenantry.unprotected AS
+	SELECT relation, problem
+	FROM (
+		SELECT c.oid::regclass AS relation, CASE
+			WHEN c.relispartition THEN
+				'tenants can get around the rules of the table that it is a partition of; revoke it from tenantry_row and PUBLIC'
+			WHEN c.relkind IN ('r', 'p') AND c.relrowsecurity THEN
+				'its row-level security is not as tenantry.isolate makes it; call that again, and drop other permissive policies'
+			WHEN c.relkind IN ('r', 'p') AND NOT reach.readable THEN
+				'no tenant can use it; call tenantry.isolate, or tenantry.share if all tenants may read all of it'
+			WHEN c.relkind IN ('r', 'p') AND reach.writable THEN
+				'all tenants can change all of it; call tenantry.isolate, or tenantry.share if they may read it'
+			WHEN c.relkind = 'm' AND reach.readable THEN
+				'a materialized view has no row-level security; revoke it from tenantry_row and PUBLIC, or make it a view'
+			WHEN c.relkind = 'f' AND reach.readable THEN
+				'a foreign table has no row-level security; revoke it from tenantry_row and PUBLIC'
+			WHEN c.relkind = 'v' AND reach.readable AND (owner.rolsuper OR owner.rolbypassrls)
+				AND NOT coalesce(c.reloptions && '{security_invoker=true,security_invoker=on,security_invoker=1}', false) THEN
+				'row-level security does not hold for the owner of the view; give it to tenantry_row_owner'
+			END AS problem
+		FROM pg_class AS c
+			JOIN pg_roles AS owner ON owner.oid = c.relowner
+			JOIN pg_roles AS guests ON guests.rolname = 'tenantry_row',
+			LATERAL (SELECT
+				coalesce(bool_or(privilege_type = 'SELECT'), false) AS readable,
+				coalesce(bool_or(privilege_type <> 'SELECT'), false) AS writable
+				FROM (
+					SELECT grantee, privilege_type FROM aclexplode(c.relacl)
+					UNION ALL
+					SELECT x.grantee, x.privilege_type FROM pg_attribute AS a, aclexplode(a.attacl) AS x WHERE a.attrelid = c.oid AND NOT a.attisdropped
+				) AS acl
+				WHERE grantee = 0 OR grantee = guests.oid OR grantee IN (SELECT member FROM pg_auth_members WHERE roleid = guests.oid)
+			) AS reach
+		WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v') AND c.relpersistence <> 't'
+			AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$|tenantry$)'
+			AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+			AND NOT tenantry.is_isolated(c.oid)
+			AND (NOT c.relispartition OR reach.readable OR reach.writable)
+	) AS found
+	WHERE problem IS NOT NULL;
+GRANT SELECT ON tenantry.unprotected TO tenantry_row_owner;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tenantry FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenantry.tenant_id(), tenantry.is_isolated(regclass), tenantry.delete(regclass, jsonb), tenantry.delete_all()
+	TO tenantry_row, tenantry_row_owner;
+GRANT EXECUTE ON FUNCTION tenantry.open_keys(regclass), tenantry.widen_keys(regclass), tenantry.grant_rows(regclass, boolean),
+	tenantry.isolate(regclass, boolean), tenantry.share(regclass), tenantry.isolate_all(boolean)
+	TO tenantry_row_owner;

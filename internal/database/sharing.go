@@ -1,0 +1,25 @@
+package database
+
+// Sharing is what a server offers in databases that its tenants share.
+type Sharing struct {
+	// Isolations are those of [IsolationSchema] and [IsolationRow] that it offers.
+	Isolations []Isolation
+	// Extensions are the extensions of PostgreSQL that those databases have.
+	Extensions []string
+}
+
+// SharingStatus is what the databases say that tenants share.
+type SharingStatus struct {
+	// UnprotectedTotal is the number of tables of [IsolationRow] that aren't kept apart by tenant.
+	UnprotectedTotal int
+	// Unprotected are the first 20 of them by name.
+	Unprotected []UnprotectedTable
+}
+
+// UnprotectedTable is a table, or view, of [IsolationRow] that isn't kept apart by tenant.
+type UnprotectedTable struct {
+	// Name is its name with its schema.
+	Name string
+	// Problem says what is wrong with it and what to do.
+	Problem string
+}

@@ -1,0 +1,268 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+)
+
+func yamlInto(text string, into any) error { return yaml.UnmarshalStrict([]byte(text), into) }
+
+// gateway is an object of the Gateway API.
+func gateway(kind, namespace, spec string) client.Object {
+	return object(fmt.Sprintf(`{apiVersion: gateway.networking.k8s.io/v1, kind: %s, metadata: {namespace: %s, generateName: gateway-}, spec: {%s}}`,
+		kind, namespace, spec))
+}
+
+func listener(hostname string) string {
+	return fmt.Sprintf("listeners: [{name: web, port: 80, protocol: HTTP, hostname: %q}]", hostname)
+}
+
+const backend = "rules: [{backendRefs: [{name: app, port: 80}]}]"
+
+// resourceClaim is a ResourceClaim, or a template of one.
+func resourceClaim(kind, device string) client.Object {
+	spec := fmt.Sprintf("{devices: {requests: [%s]}}", device)
+	if kind == "ResourceClaimTemplate" {
+		spec = "{spec: " + spec + "}"
+	}
+	return object(fmt.Sprintf(`{apiVersion: resource.k8s.io/v1, kind: %s, metadata: {namespace: acme, generateName: claim-}, spec: %s}`, kind, spec))
+}
+
+func roleBinding(subject string) client.Object {
+	return object(fmt.Sprintf(`{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: acme, generateName: binding-},
+		roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, subjects: [%s]}`, subject))
+}
+
+func networkPolicy(rules string) client.Object {
+	return object(fmt.Sprintf(`{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: acme, generateName: policy-},
+		spec: {podSelector: {}, %s}}`, rules))
+}
+
+var _ = Describe("In a tenant's namespace", func() {
+	DescribeTable("is let through", func(ctx SpecContext, object client.Object) {
+		Expect(try(ctx, who(object), object)).To(Succeed())
+	},
+		Entry("a Service of type ClusterIP", service("plain", "ClusterIP")),
+		Entry("a Service of an allowed type", service("acme", "LoadBalancer")),
+		Entry("an Ingress for an exact hostname", ingress("acme", "shop.acme.test", "")),
+		Entry("an Ingress for a name below a wildcard", ingress("acme", "shop.acme.example", "")),
+		Entry("an Ingress for a name far below a wildcard", ingress("acme", "a.b.c.acme.example", "ingressClassName: public")),
+		Entry("an Ingress for the wildcard itself", ingress("acme", "*.acme.example", "")),
+		Entry("an Ingress for a wildcard below", ingress("acme", "*.shop.acme.example", "tls: [{hosts: ['*.shop.acme.example']}]")),
+		Entry("a Gateway", gateway("Gateway", "acme", "gatewayClassName: shared, "+listener("*.acme.example"))),
+		Entry("a Gateway for TCP", gateway("Gateway", "acme", "gatewayClassName: shared, listeners: [{name: tcp, port: 5432, protocol: TCP}]")),
+		Entry("an HTTPRoute", gateway("HTTPRoute", "acme", "hostnames: [shop.acme.example], "+backend)),
+		Entry("a GRPCRoute", gateway("GRPCRoute", "acme", "hostnames: [shop.acme.example], "+backend)),
+		Entry("a TLSRoute", gateway("TLSRoute", "acme", "hostnames: [shop.acme.example], "+backend)),
+		Entry("a ListenerSet", gateway("ListenerSet", "acme", "parentRef: {name: g}, "+listener("shop.acme.example"))),
+		Entry("a claim of an allowed StorageClass", claim("acme", "storageClassName: slow")),
+		Entry("a claim of any StorageClass, where none are said", claim("plain", "storageClassName: whatever")),
+		Entry("a ResourceClaim of an allowed DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}")),
+		Entry("a template of one", resourceClaim("ResourceClaimTemplate", "{name: d, firstAvailable: [{name: a, deviceClassName: gpu}]}")),
+		Entry("a Secret", object(`{apiVersion: v1, kind: Secret, metadata: {namespace: acme, generateName: secret-}, stringData: {a: b}}`)),
+		Entry("a RoleBinding to a person", roleBinding("{kind: User, name: carol, apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a RoleBinding to people", roleBinding("{kind: Group, name: friends, apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a RoleBinding to a ServiceAccount", roleBinding("{kind: ServiceAccount, name: app, namespace: acme}")),
+		Entry("a RoleBinding to all its ServiceAccounts", roleBinding("{kind: Group, name: 'system:serviceaccounts:acme', apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a NetworkPolicy that lets in", networkPolicy("ingress: [{}]")),
+		Entry("a NetworkPolicy to other pods", networkPolicy("egress: [{to: [{namespaceSelector: {}}]}]")),
+		Entry("a NetworkPolicy to some addresses", networkPolicy("egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}, {ipBlock: {cidr: '2001:db8::/32'}}]}]")),
+		Entry("a NetworkPolicy to all addresses but the cloud's own",
+			networkPolicy("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, 169.254.0.0/16]}}, {ipBlock: {cidr: '::/0', except: ['fd00::/8']}}]}]")),
+		Entry("an object that somebody else manages",
+			object(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: acme, generateName: config-, labels: {app.kubernetes.io/managed-by: Helm}}}`)),
+	)
+
+	DescribeTable("is refused", func(ctx SpecContext, object client.Object, reasons ...string) {
+		Expect(try(ctx, who(object), object)).To(refuse(reasons...))
+	},
+		Entry("a Service of type NodePort", service("acme", "NodePort"),
+			"spec.type is NodePort, which is none of the allowed serviceTypes: ClusterIP, LoadBalancer"),
+		Entry("a Service of type LoadBalancer, where none are said", service("plain", "LoadBalancer"), "serviceTypes: ClusterIP"),
+		Entry("a Service of type ExternalName", object(`{apiVersion: v1, kind: Service, metadata: {namespace: acme, generateName: s-},
+			spec: {type: ExternalName, externalName: kubernetes.default.svc}}`), "spec.type is ExternalName"),
+		Entry("a Service with externalIPs", object(`{apiVersion: v1, kind: Service, metadata: {namespace: acme, generateName: s-},
+			spec: {ports: [{port: 80}], externalIPs: [192.0.2.1]}}`), "spec.externalIPs"),
+		Entry("an Ingress for a foreign hostname", ingress("acme", "shop.globex.example", ""),
+			"the host shop.globex.example is not the tenant's; allowed are the hostnames: [shop.acme.test, *.acme.example]"),
+		Entry("an Ingress for any hostname, where none are said", ingress("plain", "shop.plain.example", ""), "[]"),
+		Entry("an Ingress for what a wildcard is below", ingress("acme", "acme.example", ""), "acme.example"),
+		Entry("an Ingress for a hostname that ends alike", ingress("acme", "evilacme.example", ""), "evilacme.example"),
+		Entry("an Ingress for a wildcard above", ingress("acme", "*.example", ""), "*.example"),
+		Entry("an Ingress for a wildcard over an exact hostname", ingress("acme", "*.acme.test", ""), "*.acme.test"),
+		Entry("an Ingress without a hostname", ingress("acme", "", ""), "a rule without a host answers for all of them"),
+		Entry("an Ingress with a foreign hostname for TLS", ingress("acme", "shop.acme.example", "tls: [{hosts: [globex.example]}]"), "globex.example"),
+		Entry("an Ingress with a default backend",
+			ingress("acme", "shop.acme.example", "defaultBackend: {service: {name: app, port: {number: 80}}}"), "spec.defaultBackend"),
+		Entry("an Ingress of a foreign class", ingress("acme", "shop.acme.example", "ingressClassName: internal"),
+			`spec.ingressClassName is "internal", which is none of the allowed ingressClasses: [public]`),
+		Entry("an Ingress of a foreign class by annotation", annotated(ingress("acme", "shop.acme.example", ""), "kubernetes.io/ingress.class", "internal"), "internal"),
+		Entry("a Gateway of a foreign class", gateway("Gateway", "acme", "gatewayClassName: other, "+listener("a.acme.example")),
+			"spec.gatewayClassName is other, which is none of the allowed gatewayClasses: [shared]"),
+		Entry("a Gateway for a foreign hostname", gateway("Gateway", "acme", "gatewayClassName: shared, "+listener("a.globex.example")), "a.globex.example"),
+		Entry("a Gateway without a hostname",
+			gateway("Gateway", "acme", "gatewayClassName: shared, listeners: [{name: web, port: 80, protocol: HTTP}]"), "without a hostname"),
+		Entry("a Gateway at an address of its choice",
+			gateway("Gateway", "acme", "gatewayClassName: shared, addresses: [{value: 192.0.2.1}], "+listener("a.acme.example")), "spec.addresses"),
+		Entry("an HTTPRoute for a foreign hostname", gateway("HTTPRoute", "acme", "hostnames: [a.acme.example, a.globex.example], "+backend), "a.globex.example"),
+		Entry("an HTTPRoute without a hostname", gateway("HTTPRoute", "acme", backend), "without a hostname"),
+		Entry("a GRPCRoute for a foreign hostname", gateway("GRPCRoute", "acme", "hostnames: [a.globex.example], "+backend), "a.globex.example"),
+		Entry("a TLSRoute for a foreign hostname", gateway("TLSRoute", "acme", "hostnames: [a.globex.example], "+backend), "a.globex.example"),
+		Entry("a ListenerSet for a foreign hostname", gateway("ListenerSet", "acme", "parentRef: {name: g}, "+listener("a.globex.example")), "a.globex.example"),
+		Entry("a claim of a foreign StorageClass", claim("acme", "storageClassName: standard"),
+			`spec.storageClassName is "standard", which is none of the allowed storageClasses: [fast, slow]`),
+		Entry("a claim of no StorageClass, which takes any volume", claim("acme", "storageClassName: ''")),
+		Entry("a claim of a foreign StorageClass by annotation",
+			annotated(claim("acme", "storageClassName: fast"), "volume.beta.kubernetes.io/storage-class", "standard"), "standard"),
+		Entry("a claim of a volume of its choice", claim("plain", "volumeName: theirs"), "spec.volumeName is theirs"),
+		Entry("a ResourceClaim of a foreign DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: fpga}}"),
+			"the deviceClassName fpga is none of the allowed deviceClasses: [gpu]"),
+		Entry("a template of one", resourceClaim("ResourceClaimTemplate",
+			"{name: d, firstAvailable: [{name: a, deviceClassName: gpu}, {name: b, deviceClassName: fpga}]}"), "fpga"),
+		Entry("a token that never expires", object(`{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token,
+			metadata: {namespace: acme, generateName: s-, annotations: {kubernetes.io/service-account.name: default}}}`), "never expires"),
+		Entry("a RoleBinding to everybody", roleBinding("{kind: Group, name: 'system:authenticated', apiGroup: rbac.authorization.k8s.io}"),
+			"the subject Group system:authenticated is not the tenant's"),
+		Entry("a RoleBinding to nobody in particular", roleBinding("{kind: User, name: 'system:anonymous', apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a RoleBinding to a foreign ServiceAccount", roleBinding("{kind: ServiceAccount, name: app, namespace: plain}"), "ServiceAccount plain/app"),
+		Entry("a RoleBinding to a foreign ServiceAccount as a user",
+			roleBinding("{kind: User, name: 'system:serviceaccount:plain:app', apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a RoleBinding to all ServiceAccounts", roleBinding("{kind: Group, name: 'system:serviceaccounts', apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a RoleBinding to the ServiceAccounts of a namespace that begins alike",
+			roleBinding("{kind: Group, name: 'system:serviceaccounts:acme2', apiGroup: rbac.authorization.k8s.io}")),
+		Entry("a NetworkPolicy to everywhere", networkPolicy("egress: [{ports: [{port: 80}]}]"), `a rule of spec.egress without "to" opens the way to everything`),
+		Entry("a NetworkPolicy to all addresses", networkPolicy("egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}, {to: [{ipBlock: {cidr: 0.0.0.0/0}}]}]"),
+			"the ipBlock 0.0.0.0/0 of spec.egress opens the way to the cloud's metadata address; except 169.254.0.0/16, or ask"),
+		Entry("a NetworkPolicy to all addresses of IPv6", networkPolicy("egress: [{to: [{ipBlock: {cidr: '::/0', except: ['fd00:ec2::/32']}}]}]"),
+			"the ipBlock ::/0", "except fd00:ec2::/32, fd20:ce::/32, or ask"),
+		Entry("a NetworkPolicy to all addresses but one of the cloud's own",
+			networkPolicy("egress: [{to: [{ipBlock: {cidr: 169.0.0.0/8, except: [169.254.170.0/24]}}]}]"), "169.254.0.0/16"),
+		Entry("a NetworkPolicy to the cloud's metadata address", networkPolicy("egress: [{to: [{ipBlock: {cidr: 169.254.169.254/32}}]}]"),
+			"the ipBlock 169.254.169.254/32 of spec.egress opens the way to the cloud's metadata address; leave it out, or ask"),
+		Entry("the label of what the operator manages", object(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: acme, generateName: config-,
+			labels: {app.kubernetes.io/managed-by: tenantry}}}`), "the operator's alone"),
+	)
+
+	It("an Ingress and a claim that name no class get the tenant's, not the cluster's", func(ctx SpecContext) {
+		ingress := ingress("acme", "shop.acme.example", "")
+		Expect(alice.Create(ctx, ingress, client.DryRunAll)).To(Succeed())
+		Expect(ingress.Object["spec"]).To(HaveKeyWithValue("ingressClassName", "public"))
+		claim := claim("acme", "")
+		Expect(alice.Create(ctx, claim, client.DryRunAll)).To(Succeed())
+		Expect(claim.Object["spec"]).To(HaveKeyWithValue("storageClassName", "fast"))
+	}, SpecTimeout(specTimeout))
+
+	It("a claim of a volume of its choice is refused to the controllers that make claims of templates, too", func(ctx SpecContext) {
+		for _, controller := range []string{"statefulset-controller", "ephemeral-volume-controller"} {
+			who := as("system:serviceaccount:kube-system:" + controller)
+			Expect(try(ctx, who, claim("plain", "volumeName: theirs"))).To(refuse("spec.volumeName is theirs"))
+			Expect(try(ctx, who, claim("plain", ""))).To(Succeed())
+		}
+		bound := claim("plain", "storageClassName: none")
+		Expect(alice.Create(ctx, bound)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, bound) })
+		Expect(unstructured.SetNestedField(bound.Object, "found", "spec", "volumeName")).To(Succeed())
+		Expect(as("system:serviceaccount:kube-system:persistent-volume-binder").Update(ctx, bound)).To(Succeed())
+	}, SpecTimeout(specTimeout))
+
+	It("a ServiceAccount gives its token to those who ask for it", func(ctx SpecContext) {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "plain", GenerateName: "account-"}}
+		Expect(alice.Create(ctx, account, client.DryRunAll)).To(Succeed())
+		Expect(account.AutomountServiceAccountToken).To(HaveValue(BeFalse()))
+		account = &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "plain", GenerateName: "account-"}, AutomountServiceAccountToken: new(true)}
+		Expect(alice.Create(ctx, account, client.DryRunAll)).To(Succeed())
+		Expect(account.AutomountServiceAccountToken).To(HaveValue(BeTrue()))
+	}, SpecTimeout(specTimeout))
+
+	It("what is let through can't be changed into what isn't", func(ctx SpecContext) {
+		created := func(object client.Object) client.Object {
+			GinkgoHelper()
+			Expect(alice.Create(ctx, object)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, object) })
+			return object
+		}
+		service := created(service("plain", "ClusterIP"))
+		Expect(patch(ctx, alice, service, `{"spec": {"type": "NodePort"}}`)).To(refuse("spec.type is NodePort"))
+		Expect(patch(ctx, alice, service, `{"spec": {"externalIPs": ["192.0.2.1"]}}`)).To(refuse("spec.externalIPs"))
+		Expect(patch(ctx, alice, service, `{"spec": {"sessionAffinity": "ClientIP"}}`)).To(Succeed())
+		status := client.RawPatch("application/merge-patch+json", []byte(`{"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}`))
+		Expect(env.Client.Status().Patch(ctx, service, status)).To(MatchError(ContainSubstring("status.loadBalancer.ingress")))
+
+		ingress := created(ingress("acme", "shop.acme.example", ""))
+		Expect(patch(ctx, alice, ingress, `{"spec": {"rules": [{"host": "shop.globex.example"}]}}`)).To(refuse("shop.globex.example"))
+		Expect(patch(ctx, alice, ingress, `{"metadata": {"annotations": {"kubernetes.io/ingress.class": "internal"}}}`)).To(refuse("internal"))
+		Expect(patch(ctx, alice, ingress, `{"spec": {"rules": [{"host": "www.acme.example"}]}}`)).To(Succeed())
+
+		claim := created(claim("plain", "storageClassName: none"))
+		Expect(patch(ctx, alice, claim, `{"spec": {"volumeName": "theirs"}}`)).To(refuse("spec.volumeName is theirs"))
+
+		binding := created(roleBinding("{kind: User, name: carol, apiGroup: rbac.authorization.k8s.io}"))
+		Expect(patch(ctx, alice, binding, `{"subjects": [{"kind": "ServiceAccount", "name": "app", "namespace": "plain"}]}`)).To(refuse("plain/app"))
+	}, SpecTimeout(specTimeout))
+})
+
+// who acts: alice, or where Kubernetes' role admin gives no rights on the kind, the cluster's admin.
+func who(object client.Object) client.Client {
+	switch object.GetObjectKind().GroupVersionKind().Group {
+	case "gateway.networking.k8s.io", "resource.k8s.io":
+		return env.Client
+	}
+	return alice
+}
+
+func annotated(object client.Object, key, value string) client.Object {
+	object.SetAnnotations(map[string]string{key: value})
+	return object
+}
+
+func patch(ctx context.Context, who client.Client, object client.Object, text string) error {
+	return who.Patch(ctx, object.DeepCopyObject().(client.Object), client.RawPatch("application/merge-patch+json", []byte(text)))
+}
+
+var _ = Describe("A Tenant", func() {
+	DescribeTable("whose policy can't be meant is refused, with what to write instead", func(ctx SpecContext, policy, sentence string) {
+		text := object(fmt.Sprintf("{apiVersion: tenantry.dev/v1alpha1, kind: Tenant, metadata: {name: wrong}, spec: {policy: {%s}}}", policy))
+		Expect(try(ctx, env.Client, text)).To(MatchError(ContainSubstring(sentence)))
+	},
+		Entry(nil, "hostnames: ['a.*.example']", "a wildcard is the whole first label and nothing else; write *.acme.example"),
+		Entry(nil, "hostnames: ['*']", "a wildcard is the whole first label and nothing else"),
+		Entry(nil, "hostnames: ['*shop.example']", "a wildcard is the whole first label and nothing else"),
+		Entry(nil, "hostnames: ['*.*.example']", "a wildcard is the whole first label and nothing else"),
+		Entry(nil, "hostnames: [Shop.example]", "hostnames are in lower case"),
+		Entry(nil, "hostnames: ['https://shop.example']", "neither scheme, port nor path"),
+		Entry(nil, "hostnames: ['shop.example:443']", "neither scheme, port nor path"),
+		Entry(nil, "hostnames: ['shop.example/']", "neither scheme, port nor path"),
+		Entry(nil, "hostnames: ['-shop.example']", "letters, digits and dashes"),
+		Entry(nil, "imageRegistries: []", "an empty list would refuse all images"),
+		Entry(nil, "imageRegistries: ['https://registry.example']", "an image has no scheme"),
+		Entry(nil, "imageRegistries: ['registry.example/*']", "it needs no wildcard"),
+		Entry(nil, "imageRegistries: ['Registry.example/acme']", "in lower case"),
+		Entry(nil, "imageRegistries: [acme/]", "write docker.io/acme/"),
+		Entry(nil, "imageRegistries: [nginx]", "this must begin with the registry's host"),
+		Entry(nil, "imageRegistries: ['registry.example:port/x']", "this can't be the beginning of an image's name"),
+		Entry(nil, "imagePullPolicies: []", "an empty list would refuse all containers"),
+		Entry(nil, "serviceTypes: []", "an empty list would refuse all Services"),
+		Entry(nil, "storageClasses: {allowed: [fast], default: slow}", "the default is not among those allowed"),
+		Entry(nil, "priorityClasses: {default: high}", "the default is not among those allowed"),
+		Entry(nil, "gatewayClasses: {allowed: [a], default: a}", "gatewayClasses has no default"),
+		Entry(nil, "nodeSelector: {allowed: [{key: pool, values: [shared]}], default: {pool: gold}}", "the default selects by a value that is not allowed"),
+		Entry(nil, "tolerations: {allowed: [{key: pool, value: spot}], default: [{key: pool, operator: Exists}]}", "a default toleration is not among those allowed"),
+	)
+
+	DescribeTable("may have a policy", func(ctx SpecContext, policy string) {
+		Expect(try(ctx, env.Client, object("{apiVersion: tenantry.dev/v1alpha1, kind: Tenant, metadata: {name: right}, spec: {policy: {"+policy+"}}}"))).To(Succeed())
+	},
+		Entry(nil, "hostnames: []"), Entry(nil, "hostnames: ['*.example', a.b-c.example, localhost]"),
+		Entry(nil, "imageRegistries: ['registry.example:5000', 'registry.example:5000/', localhost/x, 'registry.example/a_b/c.d:1', 'registry.example/a@sha256:0123']"),
+		Entry(nil, "storageClasses: {}"), Entry(nil, "nodeSelector: {default: {pool: shared}}"),
+		Entry(nil, "tolerations: {allowed: [{key: pool}], default: [{key: pool, operator: Exists}]}"),
+	)
+})

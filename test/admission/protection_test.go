@@ -1,0 +1,337 @@
+package admission
+
+import (
+	"context"
+	"os/exec"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/environment"
+)
+
+func named[T client.Object](object T, namespace, name string) T {
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	return object
+}
+
+// kubectlAs runs kubectl as a user, and returns all that the user sees.
+func kubectlAs(ctx context.Context, user string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, env.Kubernetes.KubectlPath(), append([]string{
+		"--kubeconfig", env.Kubernetes.KubeconfigPath(), "--as", user,
+	}, args...)...)
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+var _ = Describe("What the operator manages", func() {
+	DescribeTable("can't be changed or deleted by the tenant", func(ctx SpecContext, object client.Object, name string) {
+		for _, who := range []client.Client{alice, bob} {
+			err := patch(ctx, who, named(object, "acme", name), `{"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}}`)
+			Expect(err).To(WithTransform(apierrors.IsForbidden, BeTrue()))
+			err = who.Delete(ctx, named(object, "acme", name))
+			Expect(err).To(WithTransform(apierrors.IsForbidden, BeTrue()))
+		}
+		// The cluster's admin may, and sees it come back.
+		Expect(patch(ctx, env.Client, named(object, "acme", name), `{"metadata": {"annotations": {"example.com/note": "kept"}}}`)).To(Succeed())
+	},
+		Entry("TenantPolicy", &v1alpha1.TenantPolicy{}, "tenant"),
+		Entry("ResourceQuota", &corev1.ResourceQuota{}, "tenant"),
+		Entry("LimitRange", &corev1.LimitRange{}, "containers"),
+		Entry("NetworkPolicy", &networkingv1.NetworkPolicy{}, "deny-all"),
+		Entry("RoleBinding", &rbacv1.RoleBinding{}, "tenant-admin"),
+		Entry("ServiceAccount", &corev1.ServiceAccount{}, "app"),
+		Entry("ConfigMap", &corev1.ConfigMap{}, "app-config"),
+		Entry("Service", &corev1.Service{}, "app"),
+		Entry("Deployment", &appsv1.Deployment{}, "app"),
+	)
+
+	It("says what to do instead", func(ctx SpecContext) {
+		for _, args := range [][]string{
+			{"-n", "acme", "rollout", "restart", "deployment/app"},
+			{"-n", "acme", "set", "image", "deployment/app", "app=registry.example/acme/shop:2"},
+			{"-n", "acme", "delete", "networkpolicy", "deny-all"},
+			{"-n", "acme", "delete", "networkpolicies", "--all"},
+			{"-n", "acme", "label", "configmap", "app-config", "app.kubernetes.io/managed-by-"},
+		} {
+			output, err := kubectlAs(ctx, "alice", args...)
+			Expect(err).To(HaveOccurred(), "%v", args)
+			Expect(output).To(ContainSubstring("is managed by Tenantry; to change it, edit the Tenant acme"), "%v", args)
+		}
+		output, err := kubectlAs(ctx, "alice", "-n", "acme", "scale", "deployment/app", "--replicas=3")
+		Expect(err).To(HaveOccurred())
+		Expect(output).To(ContainSubstring("app is managed by Tenantry; to scale it, set spec.app.replicas of the Tenant acme"))
+	}, SpecTimeout(specTimeout))
+
+	It("can be restarted pod by pod, and scaled by the cluster's admin", func(ctx SpecContext) {
+		pods := &corev1.PodList{}
+		Eventually(ctx, func(g Gomega) {
+			g.Expect(env.Client.List(ctx, pods, client.InNamespace("acme"), client.MatchingLabels{"app.kubernetes.io/name": "app"})).To(Succeed())
+			g.Expect(pods.Items).NotTo(BeEmpty())
+		}).Should(Succeed())
+		Expect(alice.Delete(ctx, &pods.Items[0])).To(Succeed())
+		_, err := env.Kubernetes.Kubectl(ctx, "-n", "acme", "scale", "deployment/app", "--replicas=3")
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(ctx, komega.Object(named(&appsv1.Deployment{}, "acme", "app")), atOnce).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(1)))))
+	}, SpecTimeout(specTimeout))
+
+	It("is beside what the tenant's engineers manage freely", func(ctx SpecContext) {
+		own := object(`{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: plain, name: own}, spec: {replicas: 0,
+			selector: {matchLabels: {app: own}}, template: {metadata: {labels: {app: own}}, spec: {containers: [` + container("main", image) + `]}}}}`)
+		Expect(bob.Create(ctx, own)).To(Succeed())
+		for _, args := range [][]string{
+			{"-n", "plain", "scale", "deployment/own", "--replicas=1"},
+			{"-n", "plain", "rollout", "restart", "deployment/own"},
+			{"-n", "plain", "delete", "deployment/own"},
+		} {
+			output, err := kubectlAs(ctx, "bob", args...)
+			Expect(err).NotTo(HaveOccurred(), output)
+		}
+	}, SpecTimeout(specTimeout))
+
+	It("shows the tenant's engineers their limits", func(ctx SpecContext) {
+		output, err := kubectlAs(ctx, "bob", "-n", "acme", "get", "tnp", "tenant", "-o", "jsonpath={.spec.hostnames}")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(output).To(Equal(`["shop.acme.test","*.acme.example"]`))
+		output, err = kubectlAs(ctx, "alice", "-n", "acme", "auth", "can-i", "update", "tenantpolicies")
+		Expect(err).To(HaveOccurred())
+		Expect(output).To(Equal("no\n"))
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("A cordoned tenant", func() {
+	It("is read and not changed, until it is let go", func(ctx SpecContext) {
+		tenant := applyReady(ctx, tenant("frozen").App(image))
+		config := named(&corev1.ConfigMap{}, "frozen", "own")
+		Expect(alice.Create(ctx, config)).To(Succeed())
+		change(ctx, tenant, func() { tenant.Spec.Cordoned = true })
+		waitReady(ctx, tenant)
+		Expect(tenant).To(haveCondition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady, "cordoned"))
+		sentence := "the Tenant frozen is cordoned, so its namespaces may be read and not changed"
+		Eventually(ctx, func() error { return try(ctx, alice, named(&corev1.ConfigMap{}, "frozen", "new")) }).Should(refuse(sentence))
+		Expect(alice.Delete(ctx, config)).To(refuse(sentence))
+		Expect(patch(ctx, bob, config, `{"data": {"a": "b"}}`)).To(refuse(sentence))
+		pods := &corev1.PodList{}
+		Expect(bob.List(ctx, pods, client.InNamespace("frozen"))).To(Succeed())
+		Expect(pods.Items).To(HaveLen(1))
+		Expect(bob.Delete(ctx, &pods.Items[0])).To(refuse(sentence))
+		output, err := kubectlAs(ctx, "bob", "-n", "frozen", "exec", pods.Items[0].Name, "--", "true")
+		Expect(err).To(HaveOccurred())
+		Expect(output).To(ContainSubstring(sentence))
+		Expect(kubectlAs(ctx, "bob", "-n", "frozen", "auth", "can-i", "get", "pods")).To(ContainSubstring("yes"))
+		Expect(alice.Get(ctx, client.ObjectKeyFromObject(config), config)).To(Succeed())
+
+		By("leaving the cluster and its admin free to act")
+		Expect(env.Client.Delete(ctx, &pods.Items[0])).To(Succeed())
+		Eventually(ctx, komega.Object(named(&appsv1.Deployment{}, "frozen", "app"))).Should(HaveField("Status.ReadyReplicas", Equal(int32(1))))
+
+		change(ctx, tenant, func() { tenant.Spec.Cordoned = false })
+		Eventually(ctx, func() error { return alice.Delete(ctx, config) }).Should(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("A Tenant with deletionProtection", func() {
+	It("is deleted by nobody, until it is false", func(ctx SpecContext) {
+		tenant := applyReady(ctx, tenant("precious").DeletionProtection())
+		output, err := env.Kubernetes.Kubectl(ctx, "delete", "tenant", "precious")
+		Expect(output).To(BeEmpty())
+		Expect(err).To(MatchError(ContainSubstring("the Tenant precious is protected; to delete it, set its spec.deletionProtection to false first")))
+		Expect(env.Client.DeleteAllOf(ctx, &v1alpha1.Tenant{}, client.MatchingFields{"metadata.name": "precious"})).To(refuse("precious is protected"))
+		change(ctx, tenant, func() { tenant.Spec.DeletionProtection = false })
+		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("The admission policies", func() {
+	refusing := func(ctx context.Context) func() error {
+		return func() error { return try(ctx, alice, service("plain", "NodePort")) }
+	}
+
+	DescribeTable("come back when they are deleted", func(ctx SpecContext, object client.Object, name string) {
+		before := named(object.DeepCopyObject().(client.Object), "", name)
+		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(before), before)).To(Succeed())
+		Expect(env.Client.Delete(ctx, before.DeepCopyObject().(client.Object))).To(Succeed())
+		Eventually(ctx, komega.Object(named(object, "", name)), atOnce).Should(HaveField("ObjectMeta.UID", Not(Equal(before.GetUID()))))
+		Eventually(ctx, refusing(ctx)).Should(refuse())
+	},
+		Entry("a policy", &admissionregistrationv1.ValidatingAdmissionPolicy{}, "services.tenantry.dev"),
+		Entry("a binding", &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}, "services.tenantry.dev"),
+		Entry("a policy that gives defaults", &admissionregistrationv1.MutatingAdmissionPolicy{}, "pod-defaults.tenantry.dev"),
+		Entry("a binding of one", &admissionregistrationv1.MutatingAdmissionPolicyBinding{}, "pod-defaults.tenantry.dev"),
+	)
+
+	DescribeTable("come back when they are changed", func(ctx SpecContext, object client.Object, name, text string) {
+		Expect(env.Client.Get(ctx, types.NamespacedName{Name: name}, object)).To(Succeed())
+		before := object.DeepCopyObject().(client.Object)
+		Expect(patch(ctx, env.Client, object, text)).To(Succeed())
+		Eventually(ctx, komega.Object(object), atOnce).Should(And(
+			HaveField("Spec", Equal(specOf(before))), HaveField("ObjectMeta.Labels", Equal(before.GetLabels()))))
+		Eventually(ctx, refusing(ctx)).Should(refuse())
+	},
+		Entry("a policy", &admissionregistrationv1.ValidatingAdmissionPolicy{}, "services.tenantry.dev", `{"spec": {"failurePolicy": "Ignore", "validations": [{"expression": "true"}]}}`),
+		Entry("a binding that only warns", &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}, "services.tenantry.dev", `{"spec": {"validationActions": ["Warn"]}}`),
+		Entry("a binding that leaves out a namespace", &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}, "services.tenantry.dev",
+			`{"spec": {"matchResources": {"excludeResourceRules": [{"apiGroups": [""], "apiVersions": ["*"], "operations": ["*"], "resources": ["services"]}]}}}`),
+		Entry("the operator's label", &admissionregistrationv1.ValidatingAdmissionPolicy{}, "services.tenantry.dev", `{"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}}`),
+	)
+
+	It("cost nothing at rest", func(ctx SpecContext) {
+		mark, err := env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
+		policy := named(&admissionregistrationv1.ValidatingAdmissionPolicy{}, "", "pods.tenantry.dev")
+		Expect(patch(ctx, env.Client, policy, `{"metadata": {"annotations": {"example.com/note": "one"}}}`)).To(Succeed())
+		tenant := applyReady(ctx, tenant("witness"))
+		Expect(tenant.UID).NotTo(BeEmpty())
+		requests, err := env.Audit.Since(mark)
+		Expect(err).NotTo(HaveOccurred())
+		for _, request := range requests {
+			Expect(request.Resource).NotTo(HavePrefix("validatingadmission"), request.String())
+		}
+	}, SpecTimeout(specTimeout))
+
+	It("hold while the operator is down", Serial, func(ctx SpecContext) {
+		Expect(env.Operator.Stop()).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.StartOperator(ctx) })
+		Expect(refusing(ctx)()).To(refuse("NodePort"))
+		Expect(try(ctx, alice, pod("acme", images("containers", "evil.example/x")))).To(refuse("evil.example/x"))
+		Expect(try(ctx, alice, pod("acme", ""))).To(Succeed())
+		Expect(alice.Delete(ctx, named(&networkingv1.NetworkPolicy{}, "acme", "deny-all"))).To(refuse("is managed by Tenantry"))
+	}, SpecTimeout(specTimeout))
+
+	It("refuse nearly all where there is no TenantPolicy", func(ctx SpecContext) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "orphan", Labels: map[string]string{"tenantry.dev/tenant": "nobody"}}}
+		Expect(env.Client.Create(ctx, namespace)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, namespace) })
+		for _, object := range []client.Object{pod("orphan", ""), service("orphan", "ClusterIP"), ingress("orphan", "a.example", "")} {
+			Eventually(ctx, func() error { return try(ctx, env.Client, object) }).Should(MatchError(ContainSubstring("no params found")))
+		}
+	}, SpecTimeout(specTimeout))
+
+	It("leave alone what is no tenant's", func(ctx SpecContext) {
+		Expect(try(ctx, env.Client, service("default", "NodePort"))).To(Succeed())
+		Expect(try(ctx, env.Client, pod("default", images("containers", "evil.example/x")+", priorityClassName: system-node-critical"))).To(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
+func specOf(object client.Object) any {
+	switch object := object.(type) {
+	case *admissionregistrationv1.ValidatingAdmissionPolicy:
+		return object.Spec
+	case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
+		return object.Spec
+	}
+	return nil
+}
+
+var _ = Describe("Audit", func() {
+	manifest := func(namespace string) []string {
+		return []string{"-n", namespace, "create", "service", "nodeport", "web", "--tcp=80", "--dry-run=server"}
+	}
+
+	It("of one tenant warns of what is refused to others, Pod Security included", func(ctx SpecContext) {
+		tenant := applyReady(ctx, tenant("moving").Policy(func(rules *v1alpha1.PolicyRules) { rules.Enforcement = v1alpha1.PolicyAudit }))
+		Eventually(ctx, func() (string, error) { return kubectlAs(ctx, "alice", manifest("moving")...) }).Should(And(
+			ContainSubstring("Warning: Validation failed for ValidatingAdmissionPolicy 'services.tenantry.dev'"),
+			ContainSubstring("spec.type is NodePort, which is none of the allowed serviceTypes: ClusterIP"),
+			ContainSubstring("service/web created")))
+		Expect(try(ctx, alice, object(`{apiVersion: v1, kind: Pod, metadata: {namespace: moving, name: root}, spec: {containers: [{name: c, image: nginx}]}}`))).To(Succeed())
+		Expect(try(ctx, alice, service("plain", "NodePort"))).To(refuse())
+
+		By("refusing it once it is moved")
+		change(ctx, tenant, func() { tenant.Spec.Policy.Enforcement = v1alpha1.PolicyEnforce })
+		Eventually(ctx, func() error { return try(ctx, alice, service("moving", "NodePort")) }).Should(refuse("NodePort"))
+	}, SpecTimeout(specTimeout))
+
+	It("of the whole cluster warns of what is refused otherwise, and protects what is Tenantry's", Serial, func(ctx SpecContext) {
+		Expect(env.RestartOperator(ctx, "--policy-enforcement=Audit")).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(env.RestartOperator(ctx)).To(Succeed())
+			Eventually(ctx, func() error { return try(ctx, alice, service("plain", "NodePort")) }).Should(refuse())
+		}, NodeTimeout(specTimeout))
+		Eventually(ctx, func() (string, error) { return kubectlAs(ctx, "alice", manifest("plain")...) }).Should(And(
+			ContainSubstring("Warning: Validation failed"), ContainSubstring("spec.type is NodePort"), ContainSubstring("service/web created")))
+		Expect(alice.Delete(ctx, named(&networkingv1.NetworkPolicy{}, "acme", "deny-all"))).To(refuse("is managed by Tenantry"))
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("Two tenants that claim one hostname", func() {
+	hostnames := func(hostnames ...v1alpha1.HostnamePattern) func(*v1alpha1.PolicyRules) {
+		return func(rules *v1alpha1.PolicyRules) { rules.Hostnames = hostnames }
+	}
+	policy := func(tenant string) *v1alpha1.TenantPolicy { return named(&v1alpha1.TenantPolicy{}, tenant, "tenant") }
+	stalled := func(texts ...string) gomegatypes.GomegaMatcher {
+		return And(haveCondition(v1alpha1.ConditionStalled, "True", v1alpha1.ReasonConflict, texts...),
+			haveCondition(v1alpha1.ConditionNetworkReady, "False", v1alpha1.ReasonConflict, texts...))
+	}
+
+	It("keep it to the older one, and the younger is told and gets it when it is let go", func(ctx SpecContext) {
+		elder := applyReady(ctx, tenant("elder").Policy(hostnames("*.twice.example")))
+		// Kubernetes counts the age of objects in seconds.
+		Eventually(ctx, func() bool { return metav1.Now().After(elder.CreationTimestamp.Add(1100 * time.Millisecond)) }).Should(BeTrue())
+		younger := apply(ctx, tenant("younger").Policy(hostnames("shop.twice.example", "own.example")))
+		Eventually(ctx, komega.Object(younger)).Should(stalled(`shop.twice.example (Tenant "elder")`))
+		Eventually(ctx, komega.Object(policy("younger"))).Should(HaveField("Spec.Hostnames", HaveExactElements(BeEquivalentTo("own.example"))))
+		Expect(try(ctx, alice, ingress("younger", "shop.twice.example", ""))).To(refuse("shop.twice.example"))
+		Expect(try(ctx, alice, ingress("younger", "own.example", ""))).To(Succeed())
+		Expect(try(ctx, alice, ingress("elder", "shop.twice.example", ""))).To(Succeed())
+
+		By("letting it go")
+		change(ctx, elder, func() { elder.Spec.Policy.Hostnames = nil })
+		waitReady(ctx, younger)
+		Eventually(ctx, func() error { return try(ctx, alice, ingress("younger", "shop.twice.example", "")) }).Should(Succeed())
+
+		By("taking it again")
+		change(ctx, elder, func() { elder.Spec.Policy.Hostnames = []v1alpha1.HostnamePattern{"shop.twice.example"} })
+		Eventually(ctx, komega.Object(younger)).Should(stalled(`shop.twice.example (Tenant "elder")`))
+		Eventually(ctx, func() error { return try(ctx, alice, ingress("younger", "shop.twice.example", "")) }).Should(refuse())
+
+		By("deleting the older one")
+		Expect(env.Client.Delete(ctx, elder)).To(Succeed())
+		waitReady(ctx, younger)
+	}, SpecTimeout(specTimeout))
+
+	It("may have names beside each other", func(ctx SpecContext) {
+		applyReady(ctx, tenant("left").Policy(hostnames("left.beside.example", "*.left.beside.example")))
+		applyReady(ctx, tenant("right").Policy(hostnames("right.beside.example", "xleft.beside.example")))
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("An API server without MutatingAdmissionPolicy", func() {
+	It("enforces all the same, gives no defaults, and that is said once", func(ctx SpecContext) {
+		old, err := environment.Start(ctx, environment.Options{
+			Name: "admission-old", OperatorArgs: []string{"--leader-elect=false"}, Progress: GinkgoWriter,
+			APIServerArgs: []string{
+				"--disable-admission-plugins=MutatingAdmissionPolicy",
+				"--runtime-config=admissionregistration.k8s.io/v1/mutatingadmissionpolicies=false,admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings=false",
+			},
+		})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(old.Stop)
+		there := tenant("old").Build()
+		Expect(old.Client.Create(ctx, there)).To(Succeed())
+		Eventually(ctx, func() (*v1alpha1.Tenant, error) {
+			return there, old.Client.Get(ctx, client.ObjectKeyFromObject(there), there)
+		}).Should(haveCondition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady))
+		Eventually(ctx, func() error { return try(ctx, old.Client, service("old", "NodePort")) }).Should(refuse("NodePort"))
+		events := &corev1.EventList{}
+		Eventually(ctx, func() ([]corev1.Event, error) {
+			err := old.Client.List(ctx, events, client.MatchingFields{"reason": "NotServed"})
+			return events.Items, err
+		}).Should(HaveExactElements(HaveField("Message", ContainSubstring("MutatingAdmissionPolicy"))))
+		Expect(old.Operator.LogTail(500)).NotTo(ContainSubstring(`"level":"error"`))
+	}, SpecTimeout(10*specTimeout))
+})

@@ -1,0 +1,266 @@
+// Package admission shows what the API server lets through in the namespaces of tenants, and what it
+// refuses, rule by rule, to the tenants' own engineers. All specs share one control plane; most of
+// them share one tenant, too.
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os/exec"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/builders"
+	"github.com/tenantry/tenantry/test/environment"
+)
+
+const (
+	// specTimeout is for a machine that has other things to do.
+	specTimeout = 3 * time.Minute
+	// atOnce is well below the time after which the operator looks again by itself.
+	atOnce = 30 * time.Second
+
+	gatewayAPI = "sigs.k8s.io/gateway-api@v1.6.3"
+	// image is one that the tenant acme may run.
+	image = "registry.example/acme/shop:1"
+)
+
+var (
+	env *environment.Environment
+	// alice is an Admin of every tenant here, and bob an Editor.
+	alice, bob client.Client
+)
+
+func TestAdmission(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(time.Minute)
+	EnforceDefaultTimeoutsWhenUsingContexts()
+	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
+	environment.RunSpecs(t, "Admission")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	var err error
+	env, err = environment.Start(ctx, environment.Options{
+		Name: "admission", OperatorArgs: []string{"--leader-elect=false"}, Progress: GinkgoWriter,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return env.Stop() })
+	komega.SetClient(env.Client)
+	alice, bob = as("alice"), as("bob")
+	installGatewayAPI(ctx)
+	createClasses(ctx)
+	_, err = env.Kubernetes.Kubectl(ctx, "label", "nodes", "--all", "pool=shared", "example.com/zone=a")
+	Expect(err).NotTo(HaveOccurred())
+	applyReady(ctx, tenant("acme").Policy(acmeRules).App(image).Port(8080).Quota("pods", "50"))
+	applyReady(ctx, tenant("plain"))
+	Eventually(ctx, func() error { return try(ctx, alice, service("plain", "NodePort")) }).Should(refuse("spec.type is NodePort"))
+	awaitDefaults(ctx)
+}, NodeTimeout(20*time.Minute))
+
+var _ = AfterEach(func(SpecContext) {
+	if !CurrentSpecReport().Failed() {
+		return
+	}
+	env.Keep()
+	lines, err := env.Operator.LogTail(30)
+	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
+}, NodeTimeout(time.Minute))
+
+// acmeRules are rules of each kind.
+func acmeRules(rules *v1alpha1.PolicyRules) {
+	text := `{
+		imageRegistries: ["registry.example/acme", "registry.example:5000/", docker.io/library/],
+		hostnames: [shop.acme.test, "*.acme.example"],
+		storageClasses: {allowed: [fast, slow], default: fast},
+		priorityClasses: {allowed: [high, low], default: low},
+		runtimeClasses: {allowed: [sandbox]},
+		ingressClasses: {allowed: [public], default: public},
+		gatewayClasses: {allowed: [shared]},
+		deviceClasses: {allowed: [gpu]},
+		serviceTypes: [ClusterIP, LoadBalancer],
+		nodeSelector: {allowed: [{key: pool, values: [shared, spot]}], default: {pool: shared, example.com/zone: a}},
+		tolerations: {allowed: [{key: pool, value: spot, effect: NoSchedule}, {key: any}], default: [{key: any, operator: Exists}]},
+	}`
+	ExpectWithOffset(1, yaml.UnmarshalStrict([]byte(text), rules)).To(Succeed())
+}
+
+// createClasses makes the classes that pods name, which Kubernetes looks up; the cluster has defaults
+// of its own, which are not the tenant's.
+func createClasses(ctx context.Context) {
+	GinkgoHelper()
+	for _, text := range []string{
+		`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 1000}`,
+		`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: low}, value: 10}`,
+		`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: ordinary}, value: 100, globalDefault: true}`,
+		`{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: sandbox}, handler: sandbox,
+			scheduling: {tolerations: [{key: sandboxed, operator: Exists}]}}`,
+		`{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: bare-metal}, handler: bare}`,
+		`{apiVersion: storage.k8s.io/v1, kind: StorageClass, provisioner: none, metadata: {name: standard,
+			annotations: {storageclass.kubernetes.io/is-default-class: "true"}}}`,
+		`{apiVersion: networking.k8s.io/v1, kind: IngressClass, spec: {controller: example.com/none}, metadata: {name: internal,
+			annotations: {ingressclass.kubernetes.io/is-default-class: "true"}}}`,
+	} {
+		Expect(env.Client.Create(ctx, object(text))).To(Succeed())
+	}
+}
+
+// awaitDefaults waits until the API server fills in the classes that are the cluster's default.
+func awaitDefaults(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(ctx, func(g Gomega) {
+		claim := claim("plain", "")
+		g.Expect(env.Client.Create(ctx, claim, client.DryRunAll)).To(Succeed())
+		g.Expect(claim.Object["spec"]).To(HaveKeyWithValue("storageClassName", "standard"))
+		pod := pod("plain", "")
+		g.Expect(env.Client.Create(ctx, pod, client.DryRunAll)).To(Succeed())
+		g.Expect(pod.Object["spec"]).To(HaveKeyWithValue("priorityClassName", "ordinary"))
+	}).Should(Succeed())
+}
+
+func installGatewayAPI(ctx context.Context) {
+	GinkgoHelper()
+	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", gatewayAPI).Output()
+	Expect(err).NotTo(HaveOccurred())
+	var module struct{ Dir string }
+	Expect(json.Unmarshal(output, &module)).To(Succeed())
+	for _, kind := range []string{"gateways", "listenersets", "httproutes", "grpcroutes", "tlsroutes"} {
+		_, err := env.Kubernetes.Kubectl(ctx, "apply", "--server-side", "--filename",
+			module.Dir+"/config/crd/standard/gateway.networking.k8s.io_"+kind+".yaml")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = env.Kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "crd/"+kind+".gateway.networking.k8s.io")
+		Expect(err).NotTo(HaveOccurred())
+	}
+}
+
+// as is a client of a user without any rights but those that tenants give.
+func as(user string) client.Client {
+	GinkgoHelper()
+	config := env.Kubernetes.Config()
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
+	impersonating, err := client.New(config, client.Options{Scheme: env.Client.Scheme()})
+	Expect(err).NotTo(HaveOccurred())
+	return impersonating
+}
+
+// tenant begins a tenant of alice and bob.
+func tenant(name string) *builders.TenantBuilder {
+	return builders.Tenant(name).
+		Owner(v1alpha1.OwnerKindUser, "alice", v1alpha1.OwnerRoleAdmin).
+		Owner(v1alpha1.OwnerKindUser, "bob", v1alpha1.OwnerRoleEditor)
+}
+
+// apply creates a tenant, which is deleted when the container of the call has ended.
+func apply(ctx context.Context, builder *builders.TenantBuilder) *v1alpha1.Tenant {
+	GinkgoHelper()
+	created := builder.Build()
+	Expect(env.Client.Create(ctx, created)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) error { return client.IgnoreNotFound(env.Client.Delete(ctx, created)) }, NodeTimeout(time.Minute))
+	return created
+}
+
+// applyReady is apply, and waits until the tenant is Ready.
+func applyReady(ctx context.Context, builder *builders.TenantBuilder) *v1alpha1.Tenant {
+	GinkgoHelper()
+	created := apply(ctx, builder)
+	waitReady(ctx, created)
+	return created
+}
+
+func waitReady(ctx context.Context, tenant *v1alpha1.Tenant) {
+	GinkgoHelper()
+	Eventually(ctx, komega.Object(tenant)).Should(And(
+		WithTransform(func(tenant *v1alpha1.Tenant) int64 { return tenant.Generation - tenant.Status.ObservedGeneration }, BeZero()),
+		haveCondition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)))
+}
+
+func haveCondition(conditionType string, status metav1.ConditionStatus, reason string, texts ...string) gomegatypes.GomegaMatcher {
+	matchers := []gomegatypes.GomegaMatcher{HaveField("Type", conditionType), HaveField("Status", status), HaveField("Reason", reason)}
+	for _, text := range texts {
+		matchers = append(matchers, HaveField("Message", ContainSubstring(text)))
+	}
+	return HaveField("Status.Conditions", ContainElement(And(matchers...)))
+}
+
+// change updates an object, again when somebody else was faster.
+func change(ctx context.Context, object client.Object, mutate func()) {
+	GinkgoHelper()
+	Eventually(ctx, komega.Update(object, mutate)).Should(Succeed())
+}
+
+// try creates an object without a trace: all admission is passed, and nothing is stored.
+func try(ctx context.Context, who client.Client, object client.Object) error {
+	return who.Create(ctx, object.DeepCopyObject().(client.Object), client.DryRunAll)
+}
+
+// refuse matches the error by which the API server forbids something by a policy, for the reasons.
+func refuse(reasons ...string) gomegatypes.GomegaMatcher {
+	matchers := []gomegatypes.GomegaMatcher{
+		WithTransform(apierrors.IsForbidden, BeTrue()), MatchError(ContainSubstring("ValidatingAdmissionPolicy")),
+	}
+	for _, reason := range reasons {
+		matchers = append(matchers, MatchError(ContainSubstring(reason)))
+	}
+	return And(matchers...)
+}
+
+// object is the object that the YAML is about.
+func object(text string) *unstructured.Unstructured {
+	GinkgoHelper()
+	result := &unstructured.Unstructured{}
+	Expect(yaml.UnmarshalStrict([]byte(text), &result.Object)).To(Succeed())
+	return result
+}
+
+// pod is one that Pod Security takes; more is more of its spec, in YAML's flow style, and may replace
+// what is there.
+func pod(namespace, more string) *unstructured.Unstructured {
+	GinkgoHelper()
+	result := object(fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {namespace: %s, generateName: pod-}
+spec:
+  securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+  containers: [%s]`, namespace, container("main", image)))
+	extra := map[string]any{}
+	Expect(yaml.UnmarshalStrict([]byte("{"+more+"}"), &extra)).To(Succeed())
+	maps.Copy(result.Object["spec"].(map[string]any), extra)
+	return result
+}
+
+func container(name, image string) string {
+	return fmt.Sprintf(`{name: %s, image: %q, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}`, name, image)
+}
+
+func service(namespace, serviceType string) *unstructured.Unstructured {
+	return object(fmt.Sprintf(`{apiVersion: v1, kind: Service, metadata: {namespace: %s, generateName: service-},
+		spec: {type: %s, ports: [{port: 80}]}}`, namespace, serviceType))
+}
+
+// ingress is one for the host; more is more of its spec, in YAML's flow style.
+func ingress(namespace, host, more string) *unstructured.Unstructured {
+	return object(fmt.Sprintf(`{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {namespace: %s, generateName: ingress-},
+		spec: {rules: [{host: %q, http: {paths: [{pathType: Prefix, path: /, backend: {service: {name: app, port: {number: 80}}}}]}}], %s}}`,
+		namespace, host, more))
+}
+
+// claim is a PersistentVolumeClaim; more is more of its spec, in YAML's flow style.
+func claim(namespace, more string) *unstructured.Unstructured {
+	return object(fmt.Sprintf(`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {namespace: %s, generateName: claim-},
+		spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, %s}}`, namespace, more))
+}

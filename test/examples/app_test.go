@@ -1,0 +1,151 @@
+package examples
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/process"
+)
+
+const (
+	startTimeout = time.Minute
+	stopGrace    = 10 * time.Second
+)
+
+// order is what all the apps take and give.
+type order struct {
+	ID     int64  `json:"id,omitempty"`
+	Number string `json:"number"`
+	Paid   bool   `json:"paid"`
+	Lines  []line `json:"lines"`
+}
+
+type line struct {
+	Article  string `json:"article"`
+	Quantity int    `json:"quantity"`
+}
+
+// app is a tenant's app, a process that is what the kubelet would have started.
+type app struct {
+	*process.Process
+	container
+	url string
+}
+
+// start starts the app that the tenant's Deployment describes. It ends with the test program, or by
+// stop.
+func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app, error) {
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: "app"}}
+	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
+		return nil, err
+	}
+	container, err := resolve(ctx, tenant.Name, deployment.Spec.Template.Spec.Containers[0])
+	if err != nil {
+		return nil, err
+	}
+	started, err := process.Start(process.Command{
+		Name:              tenant.Name,
+		Path:              container.command[0],
+		Args:              container.command[1:],
+		Env:               container.variables(),
+		Dir:               filepath.Join(folder, framework),
+		LogPath:           filepath.Join(env.Dir, "logs", tenant.Name+".log"),
+		ParentDeathSignal: syscall.SIGKILL,
+	})
+	if err != nil {
+		return nil, err
+	}
+	url := fmt.Sprintf("http://%s:%s", container.environment["HOST"], container.environment["PORT"])
+	return &app{Process: started, container: container, url: url}, nil
+}
+
+// waitReady waits until the app answers; by then it has migrated its database.
+func (a *app) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return a.WaitReady(ctx, func(ctx context.Context) error {
+		_, err := a.name(ctx)
+		return err
+	})
+}
+
+func (a *app) stop() error { return a.Stop(stopGrace) }
+
+// name is what the app calls itself, by its config.
+func (a *app) name(ctx context.Context) (string, error) {
+	var answer struct {
+		Shop string `json:"shop"`
+	}
+	code, err := a.call(ctx, http.MethodGet, "/healthz", nil, &answer)
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("%s is not healthy: %d", a.Name(), code)
+	}
+	return answer.Shop, err
+}
+
+// orders are those that the app sees.
+func (a *app) orders(ctx context.Context) []order {
+	GinkgoHelper()
+	var orders []order
+	Expect(a.call(ctx, http.MethodGet, "/orders", nil, &orders)).To(Equal(http.StatusOK))
+	return orders
+}
+
+// create has the app store a new order, and returns it.
+func (a *app) create(ctx context.Context, wanted order) order {
+	GinkgoHelper()
+	var created order
+	Expect(a.call(ctx, http.MethodPost, "/orders", wanted, &created)).To(Equal(http.StatusCreated))
+	return created
+}
+
+// pay has the app change an order, if it finds it.
+func (a *app) pay(ctx context.Context, id int64) (code int, err error) {
+	return a.call(ctx, http.MethodPatch, fmt.Sprintf("/orders/%d", id), map[string]bool{"paid": true}, nil)
+}
+
+// remove has the app delete an order, if it finds it.
+func (a *app) remove(ctx context.Context, id int64) (code int, err error) {
+	return a.call(ctx, http.MethodDelete, fmt.Sprintf("/orders/%d", id), nil, nil)
+}
+
+// call sends a request with a body, unless that is nil, and stores a successful answer in result,
+// unless that is.
+func (a *app) call(ctx context.Context, method, path string, body, result any) (code int, err error) {
+	var content io.Reader = http.NoBody
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return 0, err
+		}
+		content = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, a.url+path, content)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= http.StatusMultipleChoices || result == nil {
+		return response.StatusCode, nil
+	}
+	return response.StatusCode, json.NewDecoder(response.Body).Decode(result)
+}

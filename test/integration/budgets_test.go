@@ -1,0 +1,294 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// ledger is the whole history of a tenant's ResourceQuotas and of the pods in its namespaces, as two
+// watches have seen it.
+type ledger struct {
+	mutex sync.Mutex
+	// granted and enforced are spec.hard and status.hard by namespace; pods are those that exist.
+	granted, enforced map[string]int64
+	pods              map[string]struct{}
+	// mostGranted, mostEnforced and mostPods are the greatest sums that there ever were.
+	mostGranted, mostEnforced int64
+	mostPods                  int
+	quotaEvents               int
+}
+
+// keepLedger watches the quotas and pods of a tenant from now on.
+func keepLedger(ctx context.Context, tenant string) *ledger {
+	GinkgoHelper()
+	l := &ledger{granted: map[string]int64{}, enforced: map[string]int64{}, pods: map[string]struct{}{}}
+	quotas, err := env.Client.Watch(ctx, &corev1.ResourceQuotaList{}, client.MatchingLabels(of(tenant)))
+	Expect(err).NotTo(HaveOccurred())
+	pods, err := env.Client.Watch(ctx, &corev1.PodList{}, client.MatchingLabels{"budget-of": tenant})
+	Expect(err).NotTo(HaveOccurred())
+	var group sync.WaitGroup
+	group.Go(func() {
+		for event := range quotas.ResultChan() {
+			l.quota(event)
+		}
+	})
+	group.Go(func() {
+		for event := range pods.ResultChan() {
+			l.pod(event)
+		}
+	})
+	DeferCleanup(func() {
+		quotas.Stop()
+		pods.Stop()
+		group.Wait()
+	})
+	return l
+}
+
+func sum(amounts map[string]int64) (total int64) {
+	for _, amount := range amounts {
+		total += amount
+	}
+	return total
+}
+
+func (l *ledger) quota(event watch.Event) {
+	quota, ok := event.Object.(*corev1.ResourceQuota)
+	if !ok {
+		return
+	}
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.quotaEvents++
+	l.granted[quota.Namespace] = quota.Spec.Hard.Pods().Value()
+	l.enforced[quota.Namespace] = quota.Status.Hard.Pods().Value()
+	if event.Type == watch.Deleted {
+		delete(l.granted, quota.Namespace)
+		delete(l.enforced, quota.Namespace)
+	}
+	l.mostGranted = max(l.mostGranted, sum(l.granted))
+	l.mostEnforced = max(l.mostEnforced, sum(l.enforced))
+}
+
+func (l *ledger) pod(event watch.Event) {
+	pod, ok := event.Object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.pods[pod.Namespace+"/"+pod.Name] = struct{}{}
+	if event.Type == watch.Deleted {
+		delete(l.pods, pod.Namespace+"/"+pod.Name)
+	}
+	l.mostPods = max(l.mostPods, len(l.pods))
+}
+
+// expectWithin checks that no sum was ever above the budget.
+func (l *ledger) expectWithin(budget int64) {
+	GinkgoHelper()
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	Expect(l.mostGranted).To(BeNumerically("<=", budget), "the sum of spec.hard")
+	Expect(l.mostEnforced).To(BeNumerically("<=", budget), "the sum of status.hard")
+	Expect(l.mostPods).To(BeNumerically("<=", budget), "pods")
+	Expect(l.quotaEvents).To(BeNumerically(">", 0))
+}
+
+func (l *ledger) slices() map[string]int64 {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return maps.Clone(l.enforced)
+}
+
+// spacious applies a tenant with a budget of pods, and lets its owner make further namespaces.
+func spacious(ctx context.Context, name, budget string, namespaces int) (tenant *v1alpha1.Tenant, names []string) {
+	GinkgoHelper()
+	tenant = applyReady(ctx, roomy(name, int32(namespaces)).Quota("pods", budget))
+	names = []string{name}
+	for number := 1; number < namespaces; number++ {
+		names = append(names, fmt.Sprint(name, "-", number))
+		Expect(as("admin@"+name).Create(ctx, named(names[number], of(name)))).To(Succeed())
+	}
+	Eventually(ctx, komega.Object(tenant)).Should(And(HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(namespaces)))), beReady()))
+	return tenant, names
+}
+
+// counted is a pod that the ledger of the tenant counts.
+func counted(tenant, namespace, name string) *corev1.Pod {
+	pod := pod(namespace, name)
+	pod.Labels = map[string]string{"budget-of": tenant}
+	return pod
+}
+
+// crowd tries to create pods in the namespaces, many at once and each again and again, until done,
+// and returns how many came to be.
+func crowd(ctx context.Context, tenant string, namespaces []string, count int, done func() bool) int {
+	GinkgoHelper()
+	editor := as("editor@" + tenant)
+	var created atomic.Int32
+	var group sync.WaitGroup
+	for number := range count {
+		group.Go(func() {
+			for !done() && ctx.Err() == nil {
+				namespace := namespaces[number%len(namespaces)]
+				err := editor.Create(ctx, counted(tenant, namespace, fmt.Sprint("crowd-", number)))
+				if err == nil {
+					created.Add(1)
+					return
+				}
+				if !strings.Contains(err.Error(), "exceeded quota") {
+					fmt.Fprintln(GinkgoWriter, "CREATE", time.Now().Format("05.000"), number, err)
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(retryPause):
+				}
+			}
+		})
+	}
+	group.Wait()
+	return int(created.Load())
+}
+
+// patience is for a machine that has other things to do; the report says how long it took.
+const patience = 100 * time.Second
+
+// retryPause is how long somebody waits before trying again what was refused.
+const retryPause = 250 * time.Millisecond
+
+// after is true from that time on.
+func after(duration time.Duration) func() bool {
+	deadline := time.Now().Add(duration)
+	return func() bool { return time.Now().After(deadline) }
+}
+
+var _ = Describe("A tenant's quota over five namespaces", func() {
+	It("is never exceeded by 200 pods at once, and all of it is used", func(ctx SpecContext) {
+		ledger := keepLedger(ctx, "thronged")
+		_, names := spacious(ctx, "thronged", "20", 5)
+		begun := time.Now()
+		Expect(crowd(ctx, "thronged", names, 200, func() bool {
+			return len(ledger.podsNow()) >= 20 || time.Since(begun) > patience
+		})).To(BeNumerically("<=", 20))
+		AddReportEntry("seconds until 20 of 20 pods in 5 namespaces", time.Since(begun).Seconds())
+		Eventually(ctx, ledger.podsNow).Should(HaveLen(20))
+		Expect(crowd(ctx, "thronged", names, 200, after(2*time.Second))).To(BeZero())
+		ledger.expectWithin(20)
+	}, SpecTimeout(specTimeout))
+
+	It("goes to the one that has all the demand, and flows back when that falls", func(ctx SpecContext) {
+		ledger := keepLedger(ctx, "lopsided")
+		tenant, names := spacious(ctx, "lopsided", "20", 5)
+		Eventually(ctx, ledger.slices).Should(HaveEach(Equal(int64(4))))
+		begun := time.Now()
+		Expect(crowd(ctx, "lopsided", names[2:3], 200, func() bool {
+			return len(ledger.podsNow()) >= 20 || time.Since(begun) > patience
+		})).To(Equal(20))
+		AddReportEntry("seconds until 20 of 20 pods are in one namespace of five", time.Since(begun).Seconds())
+		Eventually(ctx, ledger.slices).Should(HaveKeyWithValue(names[2], int64(20)))
+		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage", HaveValue(And(
+			HaveField("Hard", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("20"))),
+			HaveField("Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("20")))))))
+
+		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[2]), client.GracePeriodSeconds(0))).To(Succeed())
+		Eventually(ctx, ledger.slices).Should(HaveEach(BeNumerically(">=", 1)))
+		Expect(crowd(ctx, "lopsided", names[4:5], 20, after(patience))).To(Equal(20))
+		ledger.expectWithin(20)
+	}, SpecTimeout(specTimeout))
+
+	It("is never exceeded while the operator is killed again and again", func(ctx SpecContext) {
+		ledger := keepLedger(ctx, "haunted")
+		_, names := spacious(ctx, "haunted", "20", 5)
+		done := make(chan int)
+		begun := time.Now()
+		go func() {
+			defer GinkgoRecover()
+			done <- crowd(ctx, "haunted", names[1:2], 200, func() bool {
+				return len(ledger.podsNow()) >= 20 || time.Since(begun) > patience
+			})
+		}()
+		for range 3 {
+			events := ledger.events()
+			Eventually(ctx, ledger.events).WithPolling(5 * time.Millisecond).Should(Or(BeNumerically(">", events+3), BeNumerically(">", 60)))
+			Expect(env.Operator.Kill()).To(Succeed())
+			Expect(env.StartOperator(ctx)).To(Succeed())
+		}
+		Expect(<-done).To(Equal(20))
+		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[1]), client.GracePeriodSeconds(0))).To(Succeed())
+		Expect(crowd(ctx, "haunted", names, 200, after(3*time.Second))).To(BeNumerically("<=", 20))
+		ledger.expectWithin(20)
+	}, SpecTimeout(specTimeout))
+
+	It("costs no request at rest", func(ctx SpecContext) {
+		ledger := keepLedger(ctx, "resting")
+		_, names := spacious(ctx, "resting", "20", 3)
+		Expect(crowd(ctx, "resting", names[1:2], 9, after(10*time.Second))).To(Equal(9))
+		// The last that is written is the usage in the status, some seconds later.
+		tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "resting"}}
+		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("9"))))
+		mark, err := env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
+		kubectl(ctx, "annotate", "tenant", "resting", "look=again")
+		Expect(env.RestartOperator(ctx)).To(Succeed())
+		Consistently(ctx, func() ([]string, error) {
+			requests, err := env.Audit.Since(mark)
+			var writes []string
+			for _, request := range requests {
+				if request.Writes() && (slices.Contains(names, request.Namespace) || request.Name == "resting") {
+					writes = append(writes, request.String())
+				}
+			}
+			return writes, err
+		}).WithTimeout(5 * time.Second).Should(BeEmpty())
+		ledger.expectWithin(20)
+	}, SpecTimeout(specTimeout))
+
+	It("that is lowered below what is used stops nothing, lets nothing in, and says so", func(ctx SpecContext) {
+		ledger := keepLedger(ctx, "shrunken")
+		tenant, names := spacious(ctx, "shrunken", "20", 3)
+		Expect(crowd(ctx, "shrunken", names, 12, after(10*time.Second))).To(Equal(12))
+		change(ctx, tenant, func() { tenant.Spec.Quota["pods"] = resource.MustParse("6") })
+		Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonQuotaBelowUse,
+			"More is in use than the quota allows: pods 12 of 6. What runs goes on, and nothing is added; raise spec.quota, or end something."))
+		Eventually(ctx, func() int64 { return sum(ledger.slices()) }).Should(Equal(int64(6)))
+		Expect(crowd(ctx, "shrunken", names, 20, after(time.Second))).To(BeZero())
+		Expect(ledger.podsNow()).To(HaveLen(12))
+
+		By("until enough has ended")
+		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[0]), client.GracePeriodSeconds(0))).To(Succeed())
+		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[1]), client.GracePeriodSeconds(0))).To(Succeed())
+		waitReady(ctx, tenant)
+		Expect(crowd(ctx, "shrunken", names[:1], 20, after(5*time.Second))).To(Equal(2))
+		ledger.expectWithin(20)
+	}, SpecTimeout(specTimeout))
+})
+
+func (l *ledger) podsNow() []string {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return slices.Sorted(maps.Keys(l.pods))
+}
+
+func (l *ledger) events() int {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.quotaEvents
+}
