@@ -88,6 +88,9 @@ func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, e
 	if s.admin, err = client.NewWithWatch(kubernetes.Config(), client.Options{Scheme: scheme}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	if err := s.awaitGarbageCollector(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	return s, nil
 }
 

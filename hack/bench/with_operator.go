@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/procfs"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -23,7 +26,7 @@ func (b *bench) measureOperator(ctx context.Context, s *site) error {
 	if err != nil {
 		return err
 	}
-	if err := s.prepareServer(ctx); err != nil {
+	if err := errors.Join(s.awaitPolicies(ctx), s.prepareServer(ctx)); err != nil {
 		return err
 	}
 	empty, err := residentBytes(manager.PID())
@@ -41,7 +44,7 @@ func (b *bench) measureOperator(ctx context.Context, s *site) error {
 	if err := b.measureLatency(ctx, s); err != nil {
 		return err
 	}
-	if err := s.awaitCount(ctx, b.tenants+b.samples); err != nil {
+	if err := errors.Join(s.awaitCount(ctx, b.tenants+b.samples), s.awaitDigests(ctx)); err != nil {
 		return err
 	}
 	if err := manager.Stop(); err != nil {
@@ -70,6 +73,19 @@ func (s *site) awaitCount(ctx context.Context, tenants int) error {
 	return s.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "count of tenants", func(object client.Object) bool {
 		count := object.(*v1alpha1.DatabaseServer).Status.Tenants
 		return count != nil && int(*count) == tenants
+	})
+}
+
+// awaitDigests waits until it is noted in the registry what the server has of each tenant.
+func (s *site) awaitDigests(ctx context.Context) error {
+	connection, err := pgx.Connect(ctx, s.postgres.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer connection.Close(ctx)
+	return wait.PollUntilContextTimeout(ctx, metricsPollInterval, metricsTimeout, true, func(ctx context.Context) (noted bool, err error) {
+		err = connection.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM tenantry.tenants WHERE digest IS NULL)").Scan(&noted)
+		return noted, err
 	})
 }
 

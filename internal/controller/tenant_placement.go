@@ -32,7 +32,7 @@ func (r *TenantReconciler) findServer(ctx context.Context, run *reconciliation) 
 		if placed != nil || err != nil {
 			return placed, err
 		}
-		if name, run.unusable = r.chooseServer(ctx, run); run.unusable != nil {
+		if name, run.unusable = r.chooseServer(ctx, run); name == "" {
 			return nil, nil
 		}
 	}
