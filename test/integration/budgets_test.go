@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
@@ -39,10 +41,8 @@ type ledger struct {
 func keepLedger(ctx context.Context, tenant string) *ledger {
 	GinkgoHelper()
 	l := &ledger{granted: map[string]int64{}, enforced: map[string]int64{}, pods: map[string]struct{}{}}
-	quotas, err := env.Client.Watch(ctx, &corev1.ResourceQuotaList{}, client.MatchingLabels(of(tenant)))
-	Expect(err).NotTo(HaveOccurred())
-	pods, err := env.Client.Watch(ctx, &corev1.PodList{}, client.MatchingLabels{"budget-of": tenant})
-	Expect(err).NotTo(HaveOccurred())
+	quotas := watchOn(ctx, &corev1.ResourceQuotaList{}, client.MatchingLabels(of(tenant)))
+	pods := watchOn(ctx, &corev1.PodList{}, client.MatchingLabels{"budget-of": tenant})
 	var group sync.WaitGroup
 	group.Go(func() {
 		for event := range quotas.ResultChan() {
@@ -60,6 +60,20 @@ func keepLedger(ctx context.Context, tenant string) *ledger {
 		group.Wait()
 	})
 	return l
+}
+
+// watchOn watches objects from now on. The API server ends watches that can't keep up with a crowd; this
+// one goes on where it was, and leaves nothing out.
+func watchOn(ctx context.Context, list client.ObjectList, selector client.MatchingLabels) watch.Interface {
+	GinkgoHelper()
+	Expect(env.Client.List(ctx, list, selector)).To(Succeed())
+	watcher, err := watchtools.NewRetryWatcherWithContext(ctx, list.GetResourceVersion(), &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return env.Client.Watch(ctx, list, selector, &client.ListOptions{Raw: &options})
+		},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return watcher
 }
 
 func sum(amounts map[string]int64) (total int64) {
@@ -169,7 +183,7 @@ func crowd(ctx context.Context, tenant string, namespaces []string, count int, d
 }
 
 // patience is for a machine that has other things to do; the report says how long it took.
-const patience = 100 * time.Second
+const patience = 30 * time.Second
 
 // retryPause is how long somebody waits before trying again what was refused.
 const retryPause = 250 * time.Millisecond
