@@ -141,12 +141,20 @@ var _ = Describe("A pod", func() {
 		Expect(patch(alice, `{"spec": {"containers": [{"name": "main", "image": "evil.example/x"}]}}`)).To(refuse("evil.example/x"))
 		Expect(patch(alice, `{"spec": {"containers": [{"name": "main", "image": "registry.example/acme/shop:2"}]}}`)).To(Succeed())
 		// The API server takes further tolerations, and drops none.
-		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(running), running)).To(Succeed())
-		tolerant := running.DeepCopy()
-		tolerations, _, err := unstructured.NestedSlice(tolerant.Object, "spec", "tolerations")
-		Expect(err).NotTo(HaveOccurred())
-		Expect(unstructured.SetNestedSlice(tolerant.Object, append(tolerations, map[string]any{"operator": "Exists"}), "spec", "tolerations")).To(Succeed())
-		Expect(alice.Update(ctx, tolerant)).To(refuse("of any key"))
+		Eventually(ctx, func() error {
+			tolerant := running.DeepCopy()
+			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(running), tolerant); err != nil {
+				return err
+			}
+			tolerations, _, err := unstructured.NestedSlice(tolerant.Object, "spec", "tolerations")
+			if err != nil {
+				return err
+			}
+			if err := unstructured.SetNestedSlice(tolerant.Object, append(tolerations, map[string]any{"operator": "Exists"}), "spec", "tolerations"); err != nil {
+				return err
+			}
+			return alice.Update(ctx, tolerant)
+		}).Should(refuse("of any key"), "once nobody else changes the pod between the read and the write")
 		Expect(patch(alice, `{"metadata": {"labels": {"a": "b"}}}`)).To(Succeed())
 
 		debug := func(image string) error {
