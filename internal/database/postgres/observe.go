@@ -46,7 +46,8 @@ SELECT json_build_object(
 			LEFT JOIN pg_roles AS tables ON tables.rolname = shared.owner),
 	'Memberships', (SELECT json_agg(json_build_object('Role', role, 'Member', member) ORDER BY role, member)
 		FROM (SELECT DISTINCT pg_get_userbyid(roleid)::text AS role, pg_get_userbyid(member)::text AS member
-			FROM pg_auth_members JOIN pg_authid ON pg_authid.oid IN (roleid, member)
+			FROM pg_authid, LATERAL (SELECT roleid, member FROM pg_auth_members WHERE roleid = pg_authid.oid
+				UNION ALL SELECT roleid, member FROM pg_auth_members WHERE member = pg_authid.oid) AS either
 			WHERE rolname IN (target.name, target.name || '_0', target.name || '_1')) AS membership
 		WHERE NOT (role = target.name::text AND member IN (target.name || '_0', target.name || '_1'))
 			AND NOT (member = target.name::text AND EXISTS (SELECT FROM tenantry.tenants JOIN (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner) USING (isolation)
