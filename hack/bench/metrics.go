@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,8 +29,14 @@ const (
 
 // metricsReader reads a program's metrics as somebody who may.
 type metricsReader struct {
-	url, token string
-	client     *http.Client
+	url    string
+	client *http.Client
+}
+
+// newMetricsReader reads what is at the URL, as the config says who.
+func newMetricsReader(url string, config *rest.Config) (*metricsReader, error) {
+	reader, err := rest.HTTPClientFor(config)
+	return &metricsReader{url: url, client: reader}, err
 }
 
 func (s *site) metricsOf(ctx context.Context, manager *operator.Operator) (*metricsReader, error) {
@@ -48,11 +53,11 @@ func (s *site) metricsOf(ctx context.Context, manager *operator.Operator) (*metr
 	if err := s.admin.SubResource("token").Create(ctx, account, token); err != nil {
 		return nil, err
 	}
-	return &metricsReader{
-		url: manager.MetricsURL, token: token.Status.Token,
+	return newMetricsReader(manager.MetricsURL, &rest.Config{
+		BearerToken: token.Status.Token,
 		// The operator signs its certificate itself.
-		client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
-	}, nil
+		TLSClientConfig: rest.TLSClientConfig{Insecure: true},
+	})
 }
 
 // awaitGarbageCollector waits until the garbage collector watches Tenants, which is up to 30 seconds after
@@ -61,11 +66,10 @@ func (s *site) metricsOf(ctx context.Context, manager *operator.Operator) (*metr
 // See https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/garbagecollector/garbagecollector.go.
 func (s *site) awaitGarbageCollector(ctx context.Context) error {
 	config := s.kubernetes.Config()
-	anyone, err := rest.HTTPClientFor(config)
+	metrics, err := newMetricsReader(config.Host+"/metrics", config)
 	if err != nil {
 		return err
 	}
-	metrics := &metricsReader{url: config.Host + "/metrics", client: anyone}
 	return wait.PollUntilContextTimeout(ctx, metricsPollInterval, metricsTimeout, true, func(ctx context.Context) (bool, error) {
 		watches, err := metrics.sum(ctx, "apiserver_longrunning_requests", "resource", "tenants")
 		return watches > 0, err
@@ -106,9 +110,6 @@ func (m *metricsReader) sum(ctx context.Context, name, label, value string) (flo
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url, http.NoBody)
 	if err != nil {
 		return 0, err
-	}
-	if m.token != "" {
-		request.Header.Set("Authorization", "Bearer "+m.token)
 	}
 	response, err := m.client.Do(request)
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,7 +25,7 @@ func (b *bench) measureOperator(ctx context.Context, s *site) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.awaitPolicies(ctx), s.prepareServer(ctx)); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return err
 	}
 	empty, err := residentBytes(manager.PID())
@@ -44,7 +43,7 @@ func (b *bench) measureOperator(ctx context.Context, s *site) error {
 	if err := b.measureLatency(ctx, s); err != nil {
 		return err
 	}
-	if err := errors.Join(s.awaitCount(ctx, b.tenants+b.samples), s.awaitDigests(ctx)); err != nil {
+	if err := s.awaitRest(ctx, b.tenants+b.samples); err != nil {
 		return err
 	}
 	if err := manager.Stop(); err != nil {
@@ -57,8 +56,12 @@ func (b *bench) startOperator(ctx context.Context, s *site, args ...string) (*op
 	return operator.Start(ctx, operator.Options{Program: b.program, Kubernetes: s.kubernetes, Dir: s.dir, Args: args})
 }
 
-// prepareServer registers the database server and waits until the operator has prepared it.
-func (s *site) prepareServer(ctx context.Context) error {
+// prepare waits until the operator's policies are checked, registers the database server, and waits
+// until the operator has prepared that.
+func (s *site) prepare(ctx context.Context) error {
+	if err := s.awaitPolicies(ctx); err != nil {
+		return err
+	}
 	server := s.databaseServer()
 	if err := s.create(ctx, server); err != nil {
 		return err
@@ -68,12 +71,16 @@ func (s *site) prepareServer(ctx context.Context) error {
 	})
 }
 
-// awaitCount waits until the last that is to be written has been: the number of the server's tenants.
-func (s *site) awaitCount(ctx context.Context, tenants int) error {
-	return s.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "count of tenants", func(object client.Object) bool {
+// awaitRest waits until the last that is to be written has been: the number of the server's tenants,
+// and in its registry what it has of each of them.
+func (s *site) awaitRest(ctx context.Context, tenants int) error {
+	if err := s.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "count of tenants", func(object client.Object) bool {
 		count := object.(*v1alpha1.DatabaseServer).Status.Tenants
 		return count != nil && int(*count) == tenants
-	})
+	}); err != nil {
+		return err
+	}
+	return s.awaitDigests(ctx)
 }
 
 // awaitDigests waits until it is noted in the registry what the server has of each tenant.
