@@ -104,6 +104,21 @@ func (b *bench) verify(ctx context.Context, tenant database.Desired) error {
 	return err
 }
 
+// searchDrift accepts all tenants as they are, and then measures how long it takes to find that none
+// has changed.
+func (b *bench) searchDrift(ctx context.Context) (drift, error) {
+	for {
+		began := time.Now()
+		status, err := b.servers.Probe(ctx, b.address)
+		if err != nil || len(status.Drifted) == 0 {
+			return drift{Tenants: status.Tenants, Seconds: time.Since(began).Seconds()}, err
+		}
+		if err := b.servers.Accept(ctx, b.address, status.Drifted); err != nil {
+			return drift{}, err
+		}
+	}
+}
+
 func (b *bench) plan(ctx context.Context, tenant database.Desired) ([]database.Action, error) {
 	observed, err := b.servers.Observe(ctx, b.address, tenant.UID, tenant.Name())
 	if err != nil {

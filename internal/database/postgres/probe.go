@@ -114,10 +114,17 @@ func probe(ctx context.Context, conn *conn) (database.ServerStatus, error) {
 	return status, err
 }
 
+// scanAll, for one transaction, is for a query that reads all rows anyhow.
+const scanAll = "SELECT set_config('enable_seqscan', 'on', true)"
+
 func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, hardened bool, err error) {
 	status.Version = version(conn.Conn().PgConn())
-	err = conn.QueryRow(ctx, serverStatus).Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened,
-		&status.Drifted, &status.Superusers)
+	batch := &pgx.Batch{}
+	batch.Queue(scanAll)
+	batch.Queue(serverStatus).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened, &status.Drifted, &status.Superusers)
+	})
+	err = conn.SendBatch(ctx, batch).Close()
 	return status, hardened, err
 }
 
