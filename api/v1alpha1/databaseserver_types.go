@@ -1,7 +1,9 @@
 package v1alpha1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -13,12 +15,14 @@ type DatabaseEngine string
 const DatabaseEnginePostgreSQL DatabaseEngine = "PostgreSQL"
 
 // DatabaseIsolation is how a tenant's data is kept apart from other tenants' data.
-// +kubebuilder:validation:Enum=Database;Schema;Row
+// +kubebuilder:validation:Enum=Dedicated;Database;Schema;Row
 // +kubebuilder:validation:MaxLength=9
 type DatabaseIsolation string
 
-// The kinds of isolation on a shared server. In each of them a tenant has roles of its own.
+// The kinds of isolation. In each of them a tenant has roles of its own.
 const (
+	// DatabaseIsolationDedicated gives a tenant a server of its own, which the operator runs.
+	DatabaseIsolationDedicated DatabaseIsolation = "Dedicated"
 	// DatabaseIsolationDatabase gives a tenant a database of its own.
 	DatabaseIsolationDatabase DatabaseIsolation = "Database"
 	// DatabaseIsolationSchema gives a tenant a schema of its own in a database that tenants share.
@@ -80,8 +84,96 @@ type DatabaseServerCapacity struct {
 	Tenants *int32 `json:"tenants,omitempty"`
 }
 
+// DedicatedServer is a PostgreSQL server that the operator runs for one tenant.
+// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storageClassName is fixed once the server is made; put it back as it was",fieldPath=".storageClassName"
+type DedicatedServer struct {
+	// instances is the number of PostgreSQL instances: one primary, and the others are replicas that
+	// take over when it fails. More than one needs CloudNativePG in the cluster. Left out, it is 1.
+	// +optional
+	// +default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9
+	Instances int32 `json:"instances,omitempty"`
+
+	// storage is the size of the volume of each instance, at least 128Mi. It can grow, if the
+	// StorageClass allows volumes to be expanded, and not shrink.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('128Mi')) >= 0",message="storage must be at least 128Mi, which an empty database nearly fills; write for example 10Gi"
+	Storage *resource.Quantity `json:"storage,omitempty"`
+
+	// storageClassName is the StorageClass of the volumes. It can't be changed. Left out, it is the
+	// default one of the cluster.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName string `json:"storageClassName,omitempty"`
+
+	// version is the version of PostgreSQL, 14 or newer: a major one such as 18, which takes the
+	// minor version that the image has, or one with both such as 18.1. The major version can't be
+	// changed. Left out, it is 18.
+	// +optional
+	// +default="18"
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(1[4-9]|[2-9][0-9])([.][0-9]{1,3})?$')",message="version must be a version of PostgreSQL from 14 on, such as 18 or 18.1"
+	Version string `json:"version,omitempty"`
+
+	// resources are the compute resources of each instance. They don't count against the tenant's
+	// quota. Left out, there are no limits.
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
+
+	// image is the container image with the programs of PostgreSQL of that version in its PATH. Left
+	// out, it is docker.io/library/postgres, or ghcr.io/cloudnative-pg/postgresql where CloudNativePG
+	// runs the server, with the version as its tag.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+}
+
+// DatabaseServerDedication says whom a server is for, and what the operator runs for it.
+type DatabaseServerDedication struct {
+	DedicatedServer `json:",inline"`
+
+	// tenant is the name of the Tenant whose namespaces may reach the server.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Tenant string `json:"tenant,omitempty"`
+
+	// maxConnections is the server's max_connections: how many connections it takes at a time.
+	// +required
+	// +kubebuilder:validation:Minimum=20
+	// +kubebuilder:validation:Maximum=20000
+	MaxConnections int32 `json:"maxConnections,omitempty"`
+
+	// database is the name of the tenant's database. A volume that has another one is left alone.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Database string `json:"database,omitempty"`
+
+	// reclaimPolicy is what becomes of the server's volumes when the DatabaseServer is deleted.
+	// +required
+	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
+}
+
+// DatabaseServerProvisioner is what makes a server of the operator's run.
+// +kubebuilder:validation:Enum=CloudNativePG;StatefulSet
+type DatabaseServerProvisioner string
+
+// The provisioners.
+const (
+	// ProvisionerCloudNativePG is the operator of that name (https://cloudnative-pg.io).
+	ProvisionerCloudNativePG DatabaseServerProvisioner = "CloudNativePG"
+	// ProvisionerStatefulSet is Kubernetes alone.
+	ProvisionerStatefulSet DatabaseServerProvisioner = "StatefulSet"
+)
+
 // DatabaseServerSpec says how to reach a server and what it may be used for.
 // +kubebuilder:validation:XValidation:rule="!has(self.caSecretRef) || (has(self.sslMode) && self.sslMode.startsWith('verify'))",message="caSecretRef is used by the sslModes verify-ca and verify-full only; set one of them, or leave caSecretRef out",fieldPath=".caSecretRef"
+// +kubebuilder:validation:XValidation:rule="has(self.dedicated) == (has(self.isolations) && 'Dedicated' in self.isolations) && (!has(self.dedicated) || size(self.isolations) == 1)",message="Dedicated is the isolation of servers that the operator makes for one tenant, and their only one; write Database, Schema or Row",fieldPath=".isolations"
 type DatabaseServerSpec struct {
 	// engine is the kind of database the server runs. Left out, it is PostgreSQL.
 	// +optional
@@ -120,7 +212,7 @@ type DatabaseServerSpec struct {
 	AdminSecretRef SecretReference `json:"adminSecretRef,omitzero"`
 
 	// isolations are the kinds of isolation that tenants may ask for on this server: Database, Schema
-	// or Row. For Schema and Row the operator makes a database tenantry_schema and tenantry_row, which
+	// or Row; of a server that the operator has made for one tenant it is Dedicated. For Schema and Row the operator makes a database tenantry_schema and tenantry_row, which
 	// those tenants share; the tables of one app are in tenantry_row, so a second app of that
 	// isolation needs a second server. Left out, it is Database.
 	// +optional
@@ -161,6 +253,11 @@ type DatabaseServerSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	NetworkPeers []networkingv1.NetworkPolicyPeer `json:"networkPeers,omitempty"`
+
+	// dedicated says that the operator runs the server itself, in the namespace tenantry-databases, for
+	// one tenant. It writes this, from spec.database.dedicated of the Tenant; change it there.
+	// +optional
+	Dedicated *DatabaseServerDedication `json:"dedicated,omitempty"`
 }
 
 // RetainedDatabase is a database whose tenant was deleted and whose data was kept.
@@ -211,6 +308,16 @@ type DatabaseServerStatus struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// provisioner is what runs the server, of one that the operator has made: CloudNativePG where the
+	// cluster had that when the server was made, and otherwise a StatefulSet.
+	// +optional
+	Provisioner DatabaseServerProvisioner `json:"provisioner,omitempty"`
+
+	// storage is the size of each volume of a server that the operator runs. It is what was asked for, also
+	// where the volume is still to grow.
+	// +optional
+	Storage *resource.Quantity `json:"storage,omitempty"`
 
 	// version is the server's own version, for example 15.18.
 	// +optional

@@ -20,7 +20,8 @@ type ReclaimPolicy string
 
 // The reclaim policies.
 const (
-	// ReclaimPolicyRetain : database and roles stay, the logins are disabled.
+	// ReclaimPolicyRetain : database and roles stay, the logins are disabled. Of a server of the tenant's
+	// own the volume stays, and the server is taken down.
 	ReclaimPolicyRetain ReclaimPolicy = "Retain"
 	// ReclaimPolicyDelete : database and roles are dropped.
 	ReclaimPolicyDelete ReclaimPolicy = "Delete"
@@ -88,12 +89,14 @@ type DatabaseCredentials struct {
 
 // TenantDatabase is the database that a tenant gets.
 // +kubebuilder:validation:XValidation:rule="!has(self.sharedTables) || self.sharedTables == 'Use' || (has(self.isolation) && self.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".sharedTables"
-// +kubebuilder:validation:XValidation:rule="has(self.serverRef) != has(self.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"
+// +kubebuilder:validation:XValidation:rule="(has(self.isolation) && self.isolation == 'Dedicated') || has(self.serverRef) != has(self.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"
+// +kubebuilder:validation:XValidation:rule="!has(self.isolation) || self.isolation != 'Dedicated' || (!has(self.serverRef) && !has(self.serverSelector))",message="a tenant of the isolation Dedicated gets a server of its own; leave serverRef and serverSelector out"
+// +kubebuilder:validation:XValidation:rule="has(self.dedicated) == (has(self.isolation) && self.isolation == 'Dedicated')",message="dedicated says what server a tenant of the isolation Dedicated gets, and no other one has it; set isolation to Dedicated and dedicated.storage to a size such as 10Gi, or leave dedicated out",fieldPath=".dedicated"
 type TenantDatabase struct {
-	// isolation is how the tenant's data is kept apart from that of others. Database: a database of
-	// its own. Schema: a schema of its own in a database that tenants share. Row: its own rows of
-	// tables that all tenants share, kept apart by row-level security. In each of them it has roles
-	// of its own on a server that tenants share. It is fixed once the database is placed. Left out, it
+	// isolation is how the tenant's data is kept apart from that of others. Dedicated: a server of its
+	// own, which the operator runs. On a server that tenants share, Database: a database of its own;
+	// Schema: a schema of its own in a database that tenants share; Row: its own rows of tables that
+	// all tenants share, kept apart by row-level security. In each of them it has roles of its own. It is fixed once the database is placed. Left out, it
 	// is Database.
 	// +optional
 	// +default="Database"
@@ -106,8 +109,14 @@ type TenantDatabase struct {
 	// +optional
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
+	// dedicated is the server that a tenant of the isolation Dedicated gets. It is run in the namespace
+	// tenantry-databases, where the tenant has no rights, and stands beside the others as the
+	// DatabaseServer dedicated-<name of the tenant>.
+	// +optional
+	Dedicated *DedicatedServer `json:"dedicated,omitempty"`
+
 	// serverRef names the DatabaseServer. It is fixed once the database is placed. Either this or
-	// serverSelector is needed.
+	// serverSelector is needed, but for the isolation Dedicated.
 	// +optional
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
 
@@ -119,14 +128,16 @@ type TenantDatabase struct {
 	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
 
 	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: the data and
-	// the roles stay, and the logins are disabled. Delete: the tenant's database, or its schema, or its
-	// rows, and its roles are dropped. Left out, it is Retain.
+	// the roles stay, and the logins are disabled; a server of its own is taken down, and its volumes
+	// stay. Delete: the tenant's database, or its schema, or its rows, and its roles are dropped; a server
+	// of its own is deleted with its volumes. Left out, it is Retain.
 	// +optional
 	// +default="Retain"
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
 	// adopt is the name of a retained database that the tenant takes over instead of getting a new,
-	// empty one; the status of the DatabaseServer lists them.
+	// empty one; the status of the DatabaseServer lists them. A retained server of its own a tenant of the
+	// same name takes over; the annotation tenantry.dev/database of its volume says what to write.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -192,6 +203,16 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
+
+	// version is the version of PostgreSQL of a server that the tenant has to itself.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Version string `json:"version,omitempty"`
+
+	// storage is the size of each volume of a server that the tenant has to itself.
+	// +optional
+	Storage *resource.Quantity `json:"storage,omitempty"`
 
 	// host is where the server is reached.
 	// +optional

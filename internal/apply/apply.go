@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -74,9 +75,33 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 	if err != nil {
 		return Unchanged, err
 	}
+	return e.put(ctx, desired, hash, version, controlledBy(owner))
+}
+
+// Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
+// collector would take it along. It is the one that is meant when the annotation of that name has the
+// same value as in the desired state.
+func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object) (Outcome, error) {
+	desired = desired.DeepCopyObject().(client.Object)
+	hash, err := stamp(desired)
+	if err != nil {
+		return Unchanged, err
+	}
+	return e.put(ctx, desired, hash, "", func(live client.Object) bool {
+		value, found := live.GetAnnotations()[annotation]
+		return found && value == desired.GetAnnotations()[annotation]
+	})
+}
+
+func controlledBy(owner client.Object) func(client.Object) bool {
+	return func(live client.Object) bool { return metav1.IsControlledBy(live, owner) }
+}
+
+// put makes an object as desired, if a live one is ours, and has this version, where one is given.
+func (e *Engine) put(ctx context.Context, desired client.Object, hash, version string, ours func(client.Object) bool) (Outcome, error) {
 	live, err := e.get(ctx, e.client, desired)
 	if apierrors.IsNotFound(err) {
-		return e.create(ctx, owner, desired, hash)
+		return e.create(ctx, desired, hash, ours)
 	}
 	if err != nil {
 		return Unchanged, err
@@ -84,7 +109,7 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 	if version != "" && version != live.GetResourceVersion() {
 		return Unchanged, e.outdated(live)
 	}
-	return e.update(ctx, owner, desired, live, hash)
+	return e.update(ctx, desired, live, hash, ours)
 }
 
 // Adopt makes an object that exists as desired, and the owner its controller, also where it had
@@ -100,7 +125,7 @@ func (e *Engine) Adopt(ctx context.Context, owner, desired, live client.Object) 
 		live.SetOwnerReferences(overlayReferences(live.GetOwnerReferences(), desired.GetOwnerReferences()))
 		return e.write(ctx, desired, live, hash)
 	}
-	return e.update(ctx, owner, desired, live, hash)
+	return e.update(ctx, desired, live, hash, controlledBy(owner))
 }
 
 // Release takes what Apply and Adopt have put into an object's metadata out again, and leaves the
@@ -126,7 +151,7 @@ func (e *Engine) prepare(owner, desired client.Object) (prepared client.Object, 
 	return prepared, hash, err
 }
 
-func (e *Engine) create(ctx context.Context, owner, desired client.Object, hash string) (Outcome, error) {
+func (e *Engine) create(ctx context.Context, desired client.Object, hash string, ours func(client.Object) bool) (Outcome, error) {
 	created := desired.DeepCopyObject().(client.Object)
 	err := e.client.Create(ctx, created, client.FieldOwner(e.fieldOwner))
 	if err == nil {
@@ -141,11 +166,11 @@ func (e *Engine) create(ctx context.Context, owner, desired client.Object, hash 
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.update(ctx, owner, desired, live, hash)
+	return e.update(ctx, desired, live, hash, ours)
 }
 
-func (e *Engine) update(ctx context.Context, owner, desired, live client.Object, hash string) (Outcome, error) {
-	if !metav1.IsControlledBy(live, owner) {
+func (e *Engine) update(ctx context.Context, desired, live client.Object, hash string, ours func(client.Object) bool) (Outcome, error) {
+	if !ours(live) {
 		return Unchanged, e.conflict(live)
 	}
 	if !live.GetDeletionTimestamp().IsZero() {
@@ -216,12 +241,25 @@ func (e *Engine) get(ctx context.Context, reader client.Reader, like client.Obje
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := e.client.Scheme().New(gvk)
+	fresh, err := empty(like, gvk, e.client.Scheme())
 	if err != nil {
 		return nil, err
 	}
-	object := fresh.(client.Object)
-	return object, reader.Get(ctx, client.ObjectKeyFromObject(like), object)
+	return fresh, reader.Get(ctx, client.ObjectKeyFromObject(like), fresh)
+}
+
+// empty is an object of the kind, unstructured where the other one is.
+func empty(like client.Object, gvk schema.GroupVersionKind, scheme *runtime.Scheme) (client.Object, error) {
+	if _, isUnstructured := like.(*unstructured.Unstructured); isUnstructured {
+		fresh := &unstructured.Unstructured{}
+		fresh.SetGroupVersionKind(gvk)
+		return fresh, nil
+	}
+	fresh, err := scheme.New(gvk)
+	if err != nil {
+		return nil, err
+	}
+	return fresh.(client.Object), nil
 }
 
 func (e *Engine) isSettled(live client.Object, hash string) bool {

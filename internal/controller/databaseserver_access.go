@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -76,15 +77,20 @@ func serverProblem(err error) status.Problem {
 	var unreachable *database.UnreachableError
 	var authentication *database.AuthenticationError
 	var unsuitable *database.UnsuitableServerError
+	var terminating *apply.TerminatingError
 	switch {
 	case errors.As(err, &found):
 		return found.Problem
+	case errors.As(err, &terminating):
+		return status.Problem{Reason: v1alpha1.ReasonProgressing, Message: err.Error()}
 	case errors.As(err, &unreachable):
 		return status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: err.Error()}
 	case errors.As(err, &authentication):
 		return status.Problem{Reason: v1alpha1.ReasonAuthenticationFailed, Message: err.Error(), Stalled: true}
-	case errors.As(err, &unsuitable):
+	case errors.As(err, &unsuitable), apierrors.IsInvalid(err):
 		return status.Problem{Reason: v1alpha1.ReasonInvalid, Message: err.Error(), Stalled: true}
+	case isConflict(err):
+		return status.Problem{Reason: v1alpha1.ReasonConflict, Message: err.Error(), Stalled: true}
 	default:
 		return status.Problem{Reason: v1alpha1.ReasonFailed, Message: err.Error()}
 	}

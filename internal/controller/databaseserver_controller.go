@@ -14,12 +14,16 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -56,10 +60,18 @@ type DatabaseServerReconciler struct {
 	// had broken off, and of those that turn out to have more room.
 	Connected chan<- event.GenericEvent
 
+	// Engine applies what makes up the servers that the operator runs itself.
+	Engine *apply.Engine
+
 	access sync.Map // server name -> connection, also where the server has not answered yet
+
+	controller      controller.Controller
+	cache           cache.Cache
+	clusters        sync.Mutex // guards watchesClusters
+	watchesClusters bool
 }
 
-// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers/status,verbs=patch
 
 // Reconcile looks at a server and says how it is.
@@ -77,8 +89,12 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 	if err != nil || (users == 0 && !server.DeletionTimestamp.IsZero()) {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	observation, access := r.observe(ctx, server)
-	observation.Users = users
+	own, err := r.runDedicated(ctx, server)
+	if outdated(err) {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	observation, access := r.observe(ctx, server, err)
+	observation.Users, observation.Dedicated = users, own
 	next := status.OfServer(observation)
 	if err := r.writeStatus(ctx, server, next); err != nil {
 		return ctrl.Result{}, err
@@ -114,10 +130,16 @@ func (r *DatabaseServerReconciler) hold(ctx context.Context, server *v1alpha1.Da
 	if err := r.List(ctx, tenants, client.MatchingFields{indexPlaced: server.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return 0, err
 	}
-	if len(tenants.Items) == 0 && controllerutil.RemoveFinalizer(server, naming.FinalizerServer) {
+	if len(tenants.Items) > 0 {
+		return len(tenants.Items), nil
+	}
+	if err := r.releaseData(ctx, server); err != nil {
+		return 0, err
+	}
+	if controllerutil.RemoveFinalizer(server, naming.FinalizerServer) {
 		err = r.patchFinalizer(ctx, before, server)
 	}
-	return len(tenants.Items), err
+	return 0, err
 }
 
 func (r *DatabaseServerReconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {
@@ -125,12 +147,16 @@ func (r *DatabaseServerReconciler) patchFinalizer(ctx context.Context, before, a
 	return r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner))
 }
 
-func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer) (status.ServerObservation, database.Server) {
-	observation := status.ServerObservation{Server: server, Now: time.Now()}
+// observe asks a server how it is, unless it is known already what keeps it from running.
+func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (status.ServerObservation, database.Server) {
+	observation := status.ServerObservation{Server: server, Now: time.Now(), Addresses: server.Status.Addresses}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	observation.Addresses = resolve(ctx, server)
-	access, err := r.accessTo(ctx, server)
+	var access database.Server
+	if err == nil {
+		observation.Addresses = resolve(ctx, server)
+		access, err = r.accessTo(ctx, server)
+	}
 	if err == nil {
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
@@ -215,7 +241,13 @@ func (r *DatabaseServerReconciler) follow(ctx context.Context, access database.S
 
 // SetupWithManager registers the controller.
 func (r *DatabaseServerReconciler) SetupWithManager(manager ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(manager).
-		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Complete(r)
+	build := ctrl.NewControllerManagedBy(manager).
+		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	for _, kind := range serverKinds() {
+		build = build.Watches(kind, handler.EnqueueRequestsFromMapFunc(byServer), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
+	}
+	var err error
+	r.cache = manager.GetCache()
+	r.controller, err = build.Build(r)
+	return err
 }

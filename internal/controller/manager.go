@@ -1,6 +1,7 @@
 package controller
 
 import (
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -32,7 +33,7 @@ func CacheOptions() cache.Options {
 		&corev1.Pod{}:       managed,
 		&corev1.Namespace{}: {Transform: trim, UnsafeDisableDeepCopy: new(true)},
 	}}
-	for _, kind := range ownedKinds() {
+	for _, kind := range append(ownedKinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
 		options.ByObject[kind] = managed
 	}
 	return options
@@ -40,11 +41,12 @@ func CacheOptions() cache.Options {
 
 // ClientOptions make a client that reads from the cache and finds there what it has written itself.
 func ClientOptions() client.Options {
-	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: new(true)}}
+	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: new(true), Unstructured: true}}
 }
 
 // trim drops what nobody reads: of metadata.managedFields the entries of the operator itself and
-// those of controllers that report a status, and the specs of pods.
+// those of controllers that report a status, the specs of pods, and who has set what of a claim, of
+// which nothing is taken back that the cluster has added.
 func trim(object any) (any, error) {
 	if object, ok := object.(metav1.Object); ok {
 		var others []metav1.ManagedFieldsEntry
@@ -59,6 +61,9 @@ func trim(object any) (any, error) {
 		pod.Spec = corev1.PodSpec{}
 		pod.ManagedFields = nil
 	}
+	if claim, ok := object.(*corev1.PersistentVolumeClaim); ok {
+		claim.ManagedFields = nil
+	}
 	return object, nil
 }
 
@@ -69,15 +74,15 @@ func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.Polic
 	connected, drifted := make(chan event.GenericEvent, connectedBuffer), make(chan event.GenericEvent, connectedBuffer)
 	drift := &Drift{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
+	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
 	servers := &DatabaseServerReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Databases: databases, Connections: connections, Connected: connected, Occupancy: occupancy,
-		Drift: drift, Drifted: drifted,
+		Drift: drift, Drifted: drifted, Engine: engine,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
 	}
-	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
 	policies, err := admission.Objects(enforcement)
 	if err != nil {
 		return err

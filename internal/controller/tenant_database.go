@@ -28,6 +28,9 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	if run.tenant().Spec.Database == nil {
 		return nil
 	}
+	if err := r.applyServer(ctx, run.tenant(), run.database); err != nil {
+		return err
+	}
 	if run.inputs.Server == nil {
 		return run.unusable
 	}
@@ -94,6 +97,9 @@ func placement(run *reconciliation) *v1alpha1.TenantDatabaseStatus {
 		NextRotation:            timeOrNil(run.rotation.DueAt(credentials)),
 		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
 		RotationRequest:         credentials.Request,
+	}
+	if isDedicated(run.tenant()) {
+		placed.Version, placed.Storage = server.Status.Version, server.Status.Storage
 	}
 	if spec.SharedTables == v1alpha1.SharedTablesManage {
 		placed.SharedTables = spec.SharedTables
@@ -219,7 +225,7 @@ func (r *TenantReconciler) usable(run *reconciliation, server *v1alpha1.Database
 		}}
 	}
 	for _, extension := range wanted.Extensions {
-		if !slices.Contains(server.Spec.Extensions, extension) && (recorded == nil || !slices.Contains(recorded.Extensions, extension)) {
+		if wanted.Isolation != v1alpha1.DatabaseIsolationDedicated && !slices.Contains(server.Spec.Extensions, extension) && (recorded == nil || !slices.Contains(recorded.Extensions, extension)) {
 			return database.Server{}, &problemError{Problem: status.Problem{
 				Reason:  v1alpha1.ReasonExtensionNotOffered,
 				Message: fmt.Sprintf("DatabaseServer %q has the extensions %v and not %s; write some of them in spec.database.extensions, or add it to the server's spec.extensions if it is safe there.", server.Name, server.Spec.Extensions, extension),
@@ -238,6 +244,9 @@ func (r *TenantReconciler) reachable(server *v1alpha1.DatabaseServer) (database.
 	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status == "Unknown" {
 		return database.Server{}, errNotConnected
+	}
+	if ready.Reason == v1alpha1.ReasonProgressing {
+		return database.Server{}, &problemError{Problem: status.Problem{Reason: ready.Reason, Message: ready.Message}}
 	}
 	if ready.Status != "True" {
 		return database.Server{}, &problemError{Problem: status.Problem{

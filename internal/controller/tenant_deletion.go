@@ -35,6 +35,9 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 			return r.reportDeletion(ctx, tenant, "", err)
 		}
 	}
+	if err := r.removeServer(ctx, tenant); err != nil {
+		return r.reportDeletion(ctx, tenant, "", err)
+	}
 	return ctrl.Result{}, r.removeFinalizers(ctx, tenant, servers)
 }
 
@@ -63,10 +66,18 @@ func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *v1alpha
 }
 
 // removeDatabase drops or retains what the server's registry says was made for this tenant, and no
-// more.
+// more. What is on a server that goes, too, needs nothing.
 func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.Tenant, name string) error {
+	policy := reclaimPolicy(tenant)
+	own := isDedicated(tenant) && name == naming.DedicatedServer(tenant.Name)
+	if own && policy == database.ReclaimDelete {
+		return nil
+	}
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, types.NamespacedName{Name: name}, server)
+	if apierrors.IsNotFound(err) && own {
+		return nil
+	}
 	if apierrors.IsNotFound(err) {
 		return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonServerNotFound, Message: fmt.Sprintf(
 			"The tenant's database is on the DatabaseServer %q, which no longer exists; create it again, or, if the data is gone or may stay as it is, remove the finalizer %s from the Tenant.",
@@ -78,10 +89,6 @@ func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.
 	access, err := r.reachable(server)
 	if err != nil {
 		return err
-	}
-	policy := database.ReclaimRetain
-	if spec := tenant.Spec.Database; spec != nil && spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete {
-		policy = database.ReclaimDelete
 	}
 	kept := ""
 	err = r.execute(ctx, access, string(tenant.UID), database.Name(string(tenant.UID)), func(observed database.Observed) ([]database.Action, error) {

@@ -24,6 +24,8 @@ import (
 func (r *TenantReconciler) findServer(ctx context.Context, run *reconciliation) (*v1alpha1.DatabaseServer, error) {
 	name := run.tenant().Spec.Database.ServerRef.Name
 	switch {
+	case isDedicated(run.tenant()):
+		return r.dedicatedServer(ctx, run)
 	case name != "":
 	case run.database != nil:
 		name = run.database.Server
@@ -83,7 +85,9 @@ func (r *TenantReconciler) chooseServer(ctx context.Context, run *reconciliation
 	}
 	candidates := make([]database.Candidate, 0, len(servers.Items))
 	for i := range servers.Items {
-		candidates = append(candidates, candidate(&servers.Items[i]))
+		if servers.Items[i].Spec.Dedicated == nil {
+			candidates = append(candidates, candidate(&servers.Items[i]))
+		}
 	}
 	return r.Occupancy.choose(run.tenant().UID, candidates, database.Placement{
 		Isolation: database.Isolation(spec.Isolation), Extensions: spec.Extensions, Selector: selector.String(),

@@ -91,8 +91,15 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, dri
 // serversOf are the DatabaseServers that a tenant has, or is to have, something on.
 func serversOf(tenant *v1alpha1.Tenant) []string {
 	servers := naming.DatabaseServers(tenant.Finalizers)
-	if spec := tenant.Spec.Database; spec != nil && spec.ServerRef.Name != "" && !slices.Contains(servers, spec.ServerRef.Name) {
-		servers = append(servers, spec.ServerRef.Name)
+	name := ""
+	switch spec := tenant.Spec.Database; {
+	case isDedicated(tenant):
+		name = naming.DedicatedServer(tenant.Name)
+	case spec != nil:
+		name = spec.ServerRef.Name
+	}
+	if name != "" && !slices.Contains(servers, name) {
+		servers = append(servers, name)
 	}
 	return servers
 }

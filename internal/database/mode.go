@@ -20,9 +20,10 @@ type mode struct {
 }
 
 var modes = map[Isolation]mode{
-	IsolationDatabase: databaseMode,
-	IsolationSchema:   schemaMode,
-	IsolationRow:      rowMode,
+	IsolationDedicated: databaseMode,
+	IsolationDatabase:  databaseMode,
+	IsolationSchema:    schemaMode,
+	IsolationRow:       rowMode,
 }
 
 func ownerRole(_ Desired, o Observed) string { return o.Name }

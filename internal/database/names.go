@@ -21,7 +21,7 @@ func SharedDatabase(isolation Isolation) string {
 		return "tenantry_schema"
 	case IsolationRow:
 		return "tenantry_row"
-	case IsolationDatabase:
+	case IsolationDedicated, IsolationDatabase:
 	}
 	return ""
 }

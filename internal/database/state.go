@@ -8,8 +8,10 @@ import (
 // Isolation is how tenants are kept apart on a server.
 type Isolation string
 
-// The kinds of isolation on a shared server. Roles of its own a tenant has in each of them.
+// The kinds of isolation. Roles of its own a tenant has in each of them.
 const (
+	// IsolationDedicated gives a tenant its own server, and on it what IsolationDatabase gives.
+	IsolationDedicated Isolation = "Dedicated"
 	// IsolationDatabase gives a tenant its own database.
 	IsolationDatabase Isolation = "Database"
 	// IsolationSchema gives a tenant its own schema in a database that tenants share.

@@ -2,7 +2,11 @@
 // finalizers, and the names of a tenant's objects.
 package naming
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
 
 const (
 	// FieldOwner is the name under which the operator's writes stand in metadata.managedFields.
@@ -32,11 +36,27 @@ const (
 	// LabelAppName tells the parts of a tenant's app from other pods of the tenant.
 	LabelAppName = "app.kubernetes.io/name"
 
+	// LabelServer is on all that makes up a server that the operator runs, its pods included; its value
+	// is the name of the DatabaseServer.
+	LabelServer = "tenantry.dev/database-server"
+
+	// LabelAppComponent tells the parts of the operator from each other.
+	LabelAppComponent = "app.kubernetes.io/component"
+
 	// AnnotationDisplayName carries the tenant's display name on its namespace.
 	AnnotationDisplayName = "tenantry.dev/display-name"
 	// AnnotationSettings is on the app's pods; it changes with the ConfigMap and the Secret that the
 	// app gets its environment from, and so restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
+
+	// AnnotationDatabase is on what a tenant has to itself of a database and what outlives it: the
+	// DatabaseServer, and its volume or Cluster. Its value is the name of the tenant's database, which
+	// tells whose it is.
+	AnnotationDatabase = "tenantry.dev/database"
+
+	// AnnotationSecrets is on the pods of a server that the operator runs; it changes with the Secrets
+	// that the server has read at its start, and so restarts it.
+	AnnotationSecrets = "tenantry.dev/secrets"
 
 	// AnnotationRotatedAt is on the Secret with a tenant's login: when its password was made. Beside it
 	// stands AnnotationRotateCredentials of package v1alpha1, with the request that the password came
@@ -106,10 +126,52 @@ const (
 	// Manager is the operator's ServiceAccount, and ManagerNamespace the namespace it is in.
 	Manager          = "tenantry-manager"
 	ManagerNamespace = "tenantry-system"
+	// ManagerAppName and ManagerComponent are the labels app.kubernetes.io/name and
+	// app.kubernetes.io/component of the operator's pods.
+	ManagerAppName   = "tenantry"
+	ManagerComponent = "manager"
+	// DatabasesNamespace is where the servers are that the operator runs.
+	DatabasesNamespace = "tenantry-databases"
 )
 
 // OwnerRole names the RoleBinding by which owners have a further ClusterRole.
 func OwnerRole(clusterRole string) string { return ownerRolePrefix + clusterRole }
+
+// maxServer is how long the name of a server may be that the operator runs: CloudNativePG and
+// StatefulSets append to it what makes up the names of pods and the values of labels.
+const maxServer = 50
+
+// DedicatedServer names the DatabaseServer of a tenant that has one of its own, and what makes it up.
+func DedicatedServer(tenant string) string {
+	name := "dedicated-" + tenant
+	if len(name) <= maxServer {
+		return name
+	}
+	sum := sha256.Sum256([]byte(tenant))
+	hash := hex.EncodeToString(sum[:4])
+	return strings.TrimRight(name[:maxServer-len(hash)-1], "-") + "-" + hash
+}
+
+// Names of what makes up a server of the operator's run. They are those that CloudNativePG gives
+// (https://cloudnative-pg.io/documentation/current/applications/), whoever runs it.
+func ServerService(server string) string { return server + "-rw" }
+
+// ServerHost is the host name of the server inside the cluster.
+func ServerHost(server string) string {
+	return ServerService(server) + "." + DatabasesNamespace + ".svc"
+}
+
+// ServerSuperuser names the Secret with the login of the server's superuser.
+func ServerSuperuser(server string) string { return server + "-superuser" }
+
+// ServerAuthority names the Secret with the authority that has signed the server's certificate.
+func ServerAuthority(server string) string { return server + "-ca" }
+
+// ServerCertificate names the Secret with the server's certificate and key.
+func ServerCertificate(server string) string { return server + "-server" }
+
+// ServerVolume names the PersistentVolumeClaim of a server without CloudNativePG.
+func ServerVolume(server string) string { return server + "-data" }
 
 // DatabaseFinalizer is the finalizer of a tenant that has, or may have, something on a server.
 func DatabaseFinalizer(server string) string {

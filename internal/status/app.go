@@ -71,9 +71,11 @@ func refused(o Observation) (state, bool) {
 	return notReady(v1alpha1.ReasonForbidden, fmt.Sprintf("The API server refuses the app's pods: %s.", failure.Message)), true
 }
 
-// podTrouble lets the newest pod in trouble speak, since it has the newest settings.
-func podTrouble(o Observation) (state, bool) {
-	pods := slices.Clone(o.Pods)
+func podTrouble(o Observation) (state, bool) { return newestTrouble(o.Pods) }
+
+// newestTrouble lets the newest pod in trouble speak, since it has the newest settings.
+func newestTrouble(pods []corev1.Pod) (state, bool) {
+	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {
 		return cmp.Or(
 			b.CreationTimestamp.Compare(a.CreationTimestamp.Time),

@@ -20,6 +20,8 @@ type ServerObservation struct {
 	Answer database.ServerStatus
 	// Sharing is what the databases said that tenants share.
 	Sharing database.SharingStatus
+	// Dedicated is how it is if the operator runs it itself.
+	Dedicated Dedicated
 	// Problem says why the server can't be used; nil if it can.
 	Problem *Problem
 	// Addresses are the addresses of the server's host.
@@ -38,6 +40,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result := *o.Server.Status.DeepCopy()
 	result.ObservedGeneration = o.Server.Generation
 	result.Addresses = o.Addresses
+	result.Provisioner, result.Storage = o.Dedicated.Provisioner, o.Dedicated.Storage
 	blockDeletion(&result.Conditions, o)
 	if o.Problem != nil {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, o.Problem.state())

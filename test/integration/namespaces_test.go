@@ -160,7 +160,7 @@ var _ = Describe("An owner's own namespace", Ordered, func() {
 		generated := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-", Labels: of("selfmade")}}
 		for _, namespace := range []*corev1.Namespace{named("kube-mine", of("selfmade")), generated} {
 			Expect(owner.Create(ctx, namespace)).To(MatchError(And(
-				ContainSubstring("The name kube-"), ContainSubstring("is for namespaces of the cluster itself (default, kube-*, tenantry-system); choose another one."))))
+				ContainSubstring("The name kube-"), ContainSubstring("is for namespaces of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another one."))))
 		}
 		Expect(asUser(ctx, manager, "create", "namespace", "selfmade-no")).To(ContainSubstring("would belong to no tenant"))
 		Expect(asUser(ctx, manager, "apply", "--server-side", "-f",

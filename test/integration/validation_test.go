@@ -17,7 +17,7 @@ import (
 
 const (
 	notLabel     = "the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
-	reserved     = "this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system); choose another name for the Tenant"
+	reserved     = "this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name for the Tenant"
 	unknownQuota = "quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu"
 	twice        = "owners lists somebody more than once; give each owner one role"
 	ownerKind    = "an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"

@@ -1,0 +1,73 @@
+package dedicated
+
+import (
+	"cmp"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// ClusterKind is CloudNativePG's (https://cloudnative-pg.io/documentation/current/cloudnative-pg.v1/).
+var ClusterKind = schema.GroupVersionKind{Group: "postgresql.cnpg.io", Version: "v1", Kind: "Cluster"}
+
+// annotationHibernation takes a Cluster down, with its volumes kept
+// (https://cloudnative-pg.io/documentation/current/declarative_hibernation/).
+const annotationHibernation = "cnpg.io/hibernation"
+
+// NewCluster is a Cluster to read one into.
+func NewCluster() *unstructured.Unstructured {
+	cluster := &unstructured.Unstructured{}
+	cluster.SetGroupVersionKind(ClusterKind)
+	return cluster
+}
+
+// cluster has no database but the one that CloudNativePG makes in any case, which is closed.
+func cluster(in Inputs) *unstructured.Unstructured {
+	spec, result := in.Server.Spec.Dedicated, NewCluster()
+	storage := map[string]any{"size": spec.Storage.String()}
+	if spec.StorageClassName != "" {
+		storage["storageClass"] = spec.StorageClassName
+	}
+	inherited := map[string]any{}
+	for key, value := range podLabels(in.Server) {
+		inherited[key] = value
+	}
+	content := map[string]any{
+		"instances":             int64(spec.Instances),
+		"imageName":             cmp.Or(spec.Image, "ghcr.io/cloudnative-pg/postgresql:"+spec.Version),
+		"enableSuperuserAccess": true,
+		"superuserSecret":       map[string]any{"name": naming.ServerSuperuser(in.Server.Name)},
+		"inheritedMetadata":     map[string]any{"labels": inherited},
+		"bootstrap": map[string]any{"initdb": map[string]any{
+			"database": "app", "owner": "app",
+			"postInitApplicationSQL": []any{"REVOKE ALL ON DATABASE app FROM PUBLIC"},
+		}},
+		"postgresql": map[string]any{
+			"parameters": map[string]any{
+				"max_connections":     strconv.Itoa(int(spec.MaxConnections)),
+				"password_encryption": "scram-sha-256",
+			},
+			"pg_hba": []any{"hostnossl all all all reject"},
+		},
+		"storage": storage,
+	}
+	// The conversion fails for values that JSON does not know, of which this type has none.
+	if resources, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&spec.Resources); err == nil && len(resources) > 0 {
+		content["resources"] = resources
+	}
+	result.Object["spec"] = content
+	metadata := dataMeta(in.Server, in.Server.Name)
+	result.SetNamespace(metadata.Namespace)
+	result.SetName(metadata.Name)
+	result.SetLabels(metadata.Labels)
+	metadata.Annotations[annotationHibernation] = "off"
+	if in.Retired {
+		metadata.Annotations[annotationHibernation] = "on"
+	}
+	result.SetAnnotations(metadata.Annotations)
+	return result
+}

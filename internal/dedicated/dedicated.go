@@ -1,0 +1,68 @@
+// Package dedicated says what makes up a PostgreSQL server that the operator runs for one tenant. It
+// is pure: the same Inputs always give the same objects. Only [Secrets.Complete] makes something up.
+//
+// CloudNativePG runs the server where the cluster has that, and otherwise a StatefulSet does. Either
+// way there are a Service, an authority, and a superuser of the same names, so that nobody who
+// connects has to know which one it is.
+package dedicated
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// Inputs is all that a server's objects depend on.
+type Inputs struct {
+	// Server is the DatabaseServer, with spec.dedicated.
+	Server *v1alpha1.DatabaseServer
+	// Provisioner is what runs it.
+	Provisioner v1alpha1.DatabaseServerProvisioner
+	// Secrets are what it has to keep to itself.
+	Secrets Secrets
+	// Volume is the volume of a server that a StatefulSet runs, as the cluster has it; nil if there is
+	// none yet.
+	Volume *corev1.PersistentVolumeClaim
+	// Retired says that the server is taken down and its data stays.
+	Retired bool
+}
+
+// Data is what holds the server's data: its volume, or the Cluster that has the volumes. It outlives
+// the server unless that is to be deleted with its data.
+func Data(in Inputs) desired.Object {
+	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
+		return cluster(in)
+	}
+	return volume(in)
+}
+
+// Objects are what else makes up the server, in the order in which they are put in place.
+func Objects(in Inputs) []desired.Object {
+	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
+		return []desired.Object{superuser(in), networkPolicy(in)}
+	}
+	return []desired.Object{
+		superuser(in), certificate(in), authority(in), networkPolicy(in), configuration(in), service(in), statefulSet(in),
+	}
+}
+
+func meta(server *v1alpha1.DatabaseServer, name string) metav1.ObjectMeta {
+	labels := naming.ManagedLabels(server.Spec.Dedicated.Tenant)
+	labels[naming.LabelServer] = server.Name
+	return metav1.ObjectMeta{Namespace: naming.DatabasesNamespace, Name: name, Labels: labels}
+}
+
+// dataMeta is the metadata of what holds the data.
+func dataMeta(server *v1alpha1.DatabaseServer, name string) metav1.ObjectMeta {
+	metadata := meta(server, name)
+	metadata.Annotations = map[string]string{naming.AnnotationDatabase: server.Spec.Dedicated.Database}
+	return metadata
+}
+
+// podLabels are those by which the server's pods are found.
+func podLabels(server *v1alpha1.DatabaseServer) map[string]string {
+	return map[string]string{naming.LabelServer: server.Name}
+}

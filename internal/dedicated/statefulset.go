@@ -1,0 +1,197 @@
+package dedicated
+
+import (
+	"cmp"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+const (
+	container = "postgres"
+	// user is the one that the images of PostgreSQL have for it.
+	user = 999
+
+	volumeMount      = "/var/lib/postgresql/data"
+	dataDirectory    = volumeMount + "/pgdata"
+	superuserMount   = "/etc/tenantry/superuser"
+	certificateMount = "/etc/tenantry/certificate"
+	configMount      = "/etc/tenantry/config"
+	socketMount      = "/var/run/postgresql"
+
+	hbaFile = "pg_hba.conf"
+	// hba lets in whoever has a password, by TLS, and the system user postgres from inside the pod.
+	hba = `local   all all peer
+hostssl all all all scram-sha-256
+`
+	prepareFile = "prepare.sh"
+	// prepare makes the data directory as a whole or not at all, and gives the superuser the password
+	// that the Secret has now. No password stands in it.
+	prepare = `set -eu
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  rm -rf "$PGDATA.new"
+  initdb --pgdata="$PGDATA.new" --username=postgres --auth=reject --encoding=UTF8 --locale=C.UTF-8 --data-checksums
+  mv "$PGDATA.new" "$PGDATA"
+fi
+chmod 0700 "$PGDATA"
+postgres --single -D "$PGDATA" postgres <"` + superuserMount + "/" + keyLogin + `" >/dev/null
+`
+
+	// terminationSeconds is how long the server may take to write a checkpoint before it is killed.
+	terminationSeconds = 120
+)
+
+// configuration is what the server reads at its start and may be seen by everybody.
+func configuration(in Inputs) desired.Object {
+	return &corev1.ConfigMap{
+		ObjectMeta: meta(in.Server, in.Server.Name),
+		Data:       map[string]string{hbaFile: hba, prepareFile: prepare},
+	}
+}
+
+func service(in Inputs) desired.Object {
+	return &corev1.Service{
+		ObjectMeta: meta(in.Server, naming.ServerService(in.Server.Name)),
+		Spec: corev1.ServiceSpec{
+			Selector: podLabels(in.Server),
+			Ports: []corev1.ServicePort{{
+				Name: container, Protocol: corev1.ProtocolTCP, Port: in.Server.Spec.Port, TargetPort: intstr.FromString(container),
+			}},
+		},
+	}
+}
+
+// statefulSet runs one instance. Its claim is not made from a template: one that is could not grow.
+func statefulSet(in Inputs) desired.Object {
+	server := in.Server
+	metadata := meta(server, server.Name)
+	return &appsv1.StatefulSet{
+		ObjectMeta: metadata,
+		Spec: appsv1.StatefulSetSpec{
+			Replicas:    new(int32(1)),
+			ServiceName: naming.ServerService(server.Name),
+			Selector:    &metav1.LabelSelector{MatchLabels: podLabels(server)},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{
+					Labels: metadata.Labels, Annotations: map[string]string{naming.AnnotationSecrets: in.Secrets.revision()},
+				},
+				Spec: podSpec(in),
+			},
+		},
+	}
+}
+
+// podSpec meets the Pod Security Standard Restricted
+// (https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted).
+func podSpec(in Inputs) corev1.PodSpec {
+	return corev1.PodSpec{
+		AutomountServiceAccountToken:  new(false),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(int64(terminationSeconds)),
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot: new(true), RunAsUser: new(int64(user)), RunAsGroup: new(int64(user)), FSGroup: new(int64(user)),
+			FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
+			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		InitContainers: []corev1.Container{program(in, "prepare", "sh", configMount+"/"+prepareFile)},
+		Containers:     []corev1.Container{serving(program(in, container, "postgres", settings(in)...), in.Server.Spec.Port)},
+		Volumes:        volumes(in),
+	}
+}
+
+// program is a container with the image, and all that the server has to itself.
+func program(in Inputs, name, command string, args ...string) corev1.Container {
+	spec := in.Server.Spec.Dedicated
+	return corev1.Container{
+		Name:      name,
+		Image:     cmp.Or(spec.Image, "docker.io/library/postgres:"+spec.Version),
+		Command:   []string{command},
+		Args:      args,
+		Env:       []corev1.EnvVar{{Name: "PGDATA", Value: dataDirectory}},
+		Resources: spec.Resources,
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: new(false),
+			ReadOnlyRootFilesystem:   new(true),
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+		VolumeMounts: []corev1.VolumeMount{
+			{Name: "data", MountPath: volumeMount},
+			{Name: "superuser", MountPath: superuserMount, ReadOnly: true},
+			{Name: "certificate", MountPath: certificateMount, ReadOnly: true},
+			{Name: "config", MountPath: configMount, ReadOnly: true},
+			{Name: "socket", MountPath: socketMount},
+			{Name: "temporary", MountPath: "/tmp"},
+			{Name: "shared-memory", MountPath: "/dev/shm"},
+		},
+	}
+}
+
+func settings(in Inputs) []string {
+	var args []string
+	for _, setting := range []string{
+		"listen_addresses=*",
+		fmt.Sprintf("port=%d", in.Server.Spec.Port),
+		"unix_socket_directories=" + socketMount,
+		"hba_file=" + configMount + "/" + hbaFile,
+		"password_encryption=scram-sha-256",
+		fmt.Sprintf("max_connections=%d", in.Server.Spec.Dedicated.MaxConnections),
+		"ssl=on",
+		"ssl_cert_file=" + certificateMount + "/" + corev1.TLSCertKey,
+		"ssl_key_file=" + certificateMount + "/" + corev1.TLSPrivateKeyKey,
+	} {
+		args = append(args, "-c", setting)
+	}
+	return args
+}
+
+// serving adds what the container has that goes on running. A smart shutdown, which is what PostgreSQL
+// does when it is told to end, would wait for the tenant to disconnect.
+func serving(container corev1.Container, port int32) corev1.Container {
+	ready := func(period, failures int32) *corev1.Probe {
+		return &corev1.Probe{
+			ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{
+				Command: []string{"pg_isready", "--host=127.0.0.1", fmt.Sprintf("--port=%d", port), "--username=" + superuserRole},
+			}},
+			PeriodSeconds: period, FailureThreshold: failures, TimeoutSeconds: 5,
+		}
+	}
+	container.Ports = []corev1.ContainerPort{{Name: container.Name, ContainerPort: port, Protocol: corev1.ProtocolTCP}}
+	// The recovery after a crash may take its time.
+	container.StartupProbe = ready(5, 360)
+	container.ReadinessProbe = ready(5, 3)
+	container.LivenessProbe = ready(10, 12)
+	container.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{
+		Command: []string{"pg_ctl", "stop", "--mode=fast", fmt.Sprintf("--timeout=%d", terminationSeconds)},
+	}}}
+	return container
+}
+
+func volumes(in Inputs) []corev1.Volume {
+	name := in.Server.Name
+	secret := func(volume, name string) corev1.Volume {
+		return corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			// PostgreSQL takes a key of root's that its group may read, and no more.
+			SecretName: name, DefaultMode: new(int32(0o640)),
+		}}}
+	}
+	empty := func(volume string, source corev1.EmptyDirVolumeSource) corev1.Volume {
+		return corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{EmptyDir: &source}}
+	}
+	return []corev1.Volume{
+		{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: naming.ServerVolume(name)}}},
+		secret("superuser", naming.ServerSuperuser(name)),
+		secret("certificate", naming.ServerCertificate(name)),
+		{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}}}},
+		empty("socket", corev1.EmptyDirVolumeSource{}),
+		empty("temporary", corev1.EmptyDirVolumeSource{}),
+		// Parallel queries need more of it than the 64 MB that containers have.
+		empty("shared-memory", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("256Mi"))}),
+	}
+}

@@ -1,0 +1,53 @@
+package status
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// Dedicated is how a server is that the operator runs itself; empty for others.
+type Dedicated struct {
+	// Provisioner is what runs it.
+	Provisioner v1alpha1.DatabaseServerProvisioner
+	// Storage is the size of each of its volumes; nil as long as it has none.
+	Storage *resource.Quantity
+}
+
+// OfStatefulSet says what a server of one pod waits for; nil if it runs.
+func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *Problem {
+	if set.Status.ReadyReplicas > 0 {
+		return nil
+	}
+	if trouble, found := newestTrouble(pods); found {
+		return &Problem{Reason: trouble.reason, Message: trouble.message}
+	}
+	return starting("its pod is not ready yet")
+}
+
+// OfCluster says what a server waits for that CloudNativePG runs; nil if it runs.
+func OfCluster(cluster *unstructured.Unstructured) *Problem {
+	ready, _, _ := unstructured.NestedInt64(cluster.Object, "status", "readyInstances")
+	if ready > 0 {
+		return nil
+	}
+	phase, _, _ := unstructured.NestedString(cluster.Object, "status", "phase")
+	reason, _, _ := unstructured.NestedString(cluster.Object, "status", "phaseReason")
+	switch {
+	case phase == "":
+		return starting("CloudNativePG has not looked at it yet")
+	case reason == "":
+		return starting(fmt.Sprintf("CloudNativePG says %q", phase))
+	default:
+		return starting(fmt.Sprintf("CloudNativePG says %q: %s", phase, reason))
+	}
+}
+
+func starting(why string) *Problem {
+	return &Problem{Reason: v1alpha1.ReasonProgressing, Message: fmt.Sprintf("The server is starting; %s.", why)}
+}
