@@ -97,6 +97,9 @@ type Options struct {
 	Dir string
 	// Args are further arguments.
 	Args []string
+	// HostsPath, when set, is the file that the operator sees in place of /etc/hosts, as a stand-in for
+	// the cluster's DNS. Only root may set it.
+	HostsPath string
 	// Detached lets the operator outlive the program that starts it.
 	Detached bool
 }
@@ -133,6 +136,11 @@ func Start(ctx context.Context, options Options) (*Operator, error) {
 		}, options.Args...),
 		LogPath:    logPath(options.Dir),
 		RecordPath: recordPath(options.Dir),
+	}
+	if options.HostsPath != "" {
+		const mountAndRun = `mount --bind "$0" /etc/hosts && exec "$@"`
+		command.Args = append([]string{"--mount", "sh", "-c", mountAndRun, options.HostsPath, command.Path}, command.Args...)
+		command.Path = "unshare"
 	}
 	if !options.Detached {
 		command.ParentDeathSignal = syscall.SIGKILL

@@ -150,6 +150,17 @@ func (b *TenantBuilder) Isolation(isolation v1alpha1.DatabaseIsolation) *TenantB
 	return b
 }
 
+// Dedicated gives the tenant a server of its own, and changes what it is like.
+func (b *TenantBuilder) Dedicated(change func(*v1alpha1.DedicatedServer)) *TenantBuilder {
+	database := b.database()
+	database.Isolation = v1alpha1.DatabaseIsolationDedicated
+	if database.Dedicated == nil {
+		database.Dedicated = &v1alpha1.DedicatedServer{}
+	}
+	change(database.Dedicated)
+	return b
+}
+
 // ManagesTables lets the tenant create and change the tables that all tenants share.
 func (b *TenantBuilder) ManagesTables() *TenantBuilder {
 	b.database().SharedTables = v1alpha1.SharedTablesManage

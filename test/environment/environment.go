@@ -37,6 +37,8 @@ type Options struct {
 	OperatorArgs []string
 	// APIServerArgs are further arguments of the API server.
 	APIServerArgs []string
+	// HostsPath, when set, is the file that the operator sees in place of /etc/hosts.
+	HostsPath string
 	// Progress is told in a line each what takes long; nil means nobody.
 	Progress io.Writer
 }
@@ -59,6 +61,7 @@ type Environment struct {
 	Dir string
 
 	apiServerArgs []string
+	hostsPath     string
 	program       string
 	args          []string
 	progress      io.Writer
@@ -77,7 +80,7 @@ func Start(ctx context.Context, options Options) (*Environment, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	env := &Environment{Dir: dir, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, progress: options.Progress}
+	env := &Environment{Dir: dir, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, hostsPath: options.HostsPath, progress: options.Progress}
 	if env.progress == nil {
 		env.progress = io.Discard
 	}
@@ -127,7 +130,7 @@ func newClient(kubernetes *cluster.ControlPlane) (client.WithWatch, error) {
 // Operator. There must be none that runs: see RestartOperator.
 func (e *Environment) StartOperator(ctx context.Context, args ...string) error {
 	started, err := operator.Start(ctx, operator.Options{
-		Program: e.program, Kubernetes: e.Kubernetes, Dir: e.Dir, Args: slices.Concat(e.args, args),
+		Program: e.program, Kubernetes: e.Kubernetes, Dir: e.Dir, Args: slices.Concat(e.args, args), HostsPath: e.hostsPath,
 	})
 	if err != nil {
 		return err

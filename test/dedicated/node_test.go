@@ -1,0 +1,334 @@
+package dedicated
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/hack/process"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// images are what the containers' images would have in their PATH.
+const images = "PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin"
+
+// port is PostgreSQL's.
+const port = "5432"
+
+// fast is how PostgreSQL ends its sessions and itself, as pg_ctl stop --mode=fast, which the pods have
+// as their preStop hook, makes it do.
+const fast = syscall.SIGINT
+
+//go:embed container.sh
+var containerScript string
+
+// node runs the pods of database servers as processes: their commands, arguments, variables and
+// volumes, by the users and with the few rights that their specs say, each in a network of its own. What it can't show is what is in an image. The pods' status is kwok's.
+type node struct {
+	client client.WithWatch
+	dir    string
+	// hosts is the file with the addresses of the servers, in place of the cluster's DNS.
+	hosts string
+
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mutex   sync.Mutex
+	servers map[string]*network
+	pods    map[types.UID]*process.Process
+}
+
+// network is where a server is reached: an address of the loopback interface, since the network
+// namespace that its pod has is no part of this machine's network.
+type network struct {
+	listener net.Listener
+	mutex    sync.Mutex
+	pod      *process.Process
+}
+
+func (n *network) address() string {
+	host, _, _ := net.SplitHostPort(n.listener.Addr().String())
+	return host
+}
+
+func (n *network) set(pod *process.Process) {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	n.pod = pod
+}
+
+// serve connects who comes with the pod, until the listener is closed.
+func (n *network) serve() {
+	for {
+		client, err := n.listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer client.Close()
+			server, err := n.dial()
+			if err != nil {
+				return
+			}
+			defer server.Close()
+			go func() {
+				_, _ = io.Copy(server, client) // it ends when either side does
+				server.Close()
+			}()
+			_, _ = io.Copy(client, server)
+		}()
+	}
+}
+
+// dial connects to the pod from inside its network namespace.
+func (n *network) dial() (net.Conn, error) {
+	n.mutex.Lock()
+	pod := n.pod
+	n.mutex.Unlock()
+	if pod == nil || !pod.Alive() {
+		return nil, errors.New("no pod runs")
+	}
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	dialed := make(chan result, 1)
+	go func() {
+		// The thread is never unlocked, so that it ends with the goroutine and serves nobody else.
+		runtime.LockOSThread()
+		namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pod.PID()))
+		if err != nil {
+			dialed <- result{nil, err}
+			return
+		}
+		defer namespace.Close()
+		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+			dialed <- result{nil, err}
+			return
+		}
+		conn, err := net.Dial("tcp4", "127.0.0.1:"+port)
+		dialed <- result{conn, err}
+	}()
+	outcome := <-dialed
+	return outcome.conn, outcome.err
+}
+
+// startNode starts to run the pods that there are in the namespace of the servers, and those to come.
+func startNode(c client.WithWatch, dir, hosts string, log io.Writer) (*node, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &node{
+		client: c, dir: dir, hosts: hosts, cancel: cancel, done: make(chan struct{}),
+		servers: map[string]*network{}, pods: map[types.UID]*process.Process{},
+	}
+	pods, err := c.Watch(ctx, &corev1.PodList{}, client.InNamespace(naming.DatabasesNamespace), client.HasLabels{naming.LabelServer})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	go func() {
+		defer close(n.done)
+		defer pods.Stop()
+		for event := range pods.ResultChan() {
+			if pod, ok := event.Object.(*corev1.Pod); ok {
+				if err := n.follow(ctx, event.Type, pod); err != nil {
+					fmt.Fprintf(log, "pod %s: %v\n", pod.Name, err)
+				}
+			}
+		}
+	}()
+	return n, nil
+}
+
+// stop ends all pods.
+func (n *node) stop() error {
+	n.cancel()
+	<-n.done
+	var failures []error
+	for _, running := range n.pods {
+		failures = append(failures, running.Stop(time.Minute))
+	}
+	for _, network := range n.servers {
+		failures = append(failures, network.listener.Close())
+	}
+	return errors.Join(failures...)
+}
+
+func (n *node) follow(ctx context.Context, event watch.EventType, pod *corev1.Pod) error {
+	n.mutex.Lock()
+	running := n.pods[pod.UID]
+	n.mutex.Unlock()
+	switch {
+	case event == watch.Deleted && running != nil:
+		n.set(pod.UID, nil)
+		return running.Stop(time.Minute)
+	case event != watch.Deleted && running == nil && pod.Spec.NodeName != "" && pod.DeletionTimestamp.IsZero():
+		return n.start(ctx, pod)
+	}
+	return nil
+}
+
+func (n *node) set(pod types.UID, running *process.Process) {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	if running == nil {
+		delete(n.pods, pod)
+		return
+	}
+	n.pods[pod] = running
+}
+
+// start runs the init containers to their end, and then the container.
+func (n *node) start(ctx context.Context, pod *corev1.Pod) error {
+	network, err := n.networkOf(pod.Labels[naming.LabelServer])
+	if err != nil {
+		return err
+	}
+	volumes, err := n.mount(ctx, pod)
+	if err != nil {
+		return err
+	}
+	for i := range pod.Spec.InitContainers {
+		started, err := n.run(pod, &pod.Spec.InitContainers[i], volumes)
+		if err != nil {
+			return err
+		}
+		<-started.Exited()
+		if code := started.ExitCode(); code != 0 {
+			return fmt.Errorf("init container %s ended with %d; see %s", started.Name(), code, started.LogPath())
+		}
+	}
+	started, err := n.run(pod, &pod.Spec.Containers[0], volumes)
+	if err != nil {
+		return err
+	}
+	n.set(pod.UID, started)
+	network.set(started)
+	return nil
+}
+
+func (n *node) run(pod *corev1.Pod, container *corev1.Container, volumes map[string]string) (*process.Process, error) {
+	root := filepath.Join(n.dir, "pods", string(pod.UID), "root")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, err
+	}
+	args := []string{"--mount", "--net", "bash", "-c", containerScript, "container.sh",
+		root, strconv.FormatInt(*pod.Spec.SecurityContext.RunAsUser, 10), images}
+	for _, variable := range container.Env {
+		args = append(args, variable.Name+"="+variable.Value)
+	}
+	args = append(args, "--")
+	for _, mount := range container.VolumeMounts {
+		args = append(args, volumes[mount.Name]+":"+mount.MountPath)
+	}
+	args = append(append(append(args, "--"), container.Command...), container.Args...)
+	return process.Start(process.Command{
+		Name: pod.Name + "/" + container.Name, Path: "unshare", Args: args, StopSignal: fast, ParentDeathSignal: syscall.SIGKILL,
+		LogPath: filepath.Join(n.dir, "logs", pod.Name+"-"+container.Name+".log"),
+	})
+}
+
+// networkOf is that of a server; a new one the first time.
+func (n *node) networkOf(server string) (*network, error) {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	if found := n.servers[server]; found != nil {
+		return found, nil
+	}
+	listener, err := net.Listen("tcp4", fmt.Sprintf("127.77.0.%d:%s", len(n.servers)+1, port))
+	if err != nil {
+		return nil, err
+	}
+	added := &network{listener: listener}
+	go added.serve()
+	n.servers[server] = added
+	file, err := os.OpenFile(n.hosts, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintf(file, "%s %s\n", added.address(), naming.ServerHost(server))
+	return added, errors.Join(err, file.Close())
+}
+
+// addressOf is where a server is reached; empty as long as none of its pods has run.
+func (n *node) addressOf(server string) string {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	if found := n.servers[server]; found != nil {
+		return found.address()
+	}
+	return ""
+}
+
+// crash kills what runs of a pod, and runs it again, as a kubelet does.
+func (n *node) crash(ctx context.Context, pod *corev1.Pod) error {
+	n.mutex.Lock()
+	running := n.pods[pod.UID]
+	n.mutex.Unlock()
+	if err := running.Kill(); err != nil {
+		return err
+	}
+	return n.start(ctx, pod)
+}
+
+// mount makes a folder of each volume.
+func (n *node) mount(ctx context.Context, pod *corev1.Pod) (map[string]string, error) {
+	volumes := map[string]string{}
+	group := int(*pod.Spec.SecurityContext.FSGroup)
+	for _, volume := range pod.Spec.Volumes {
+		dir := filepath.Join(n.dir, "pods", string(pod.UID), volume.Name)
+		files := map[string][]byte{}
+		mode := os.FileMode(0o644)
+		switch {
+		case volume.PersistentVolumeClaim != nil:
+			dir = filepath.Join(n.dir, "volumes", volume.PersistentVolumeClaim.ClaimName)
+		case volume.Secret != nil:
+			secret := &corev1.Secret{}
+			if err := n.client.Get(ctx, types.NamespacedName{Namespace: pod.Namespace, Name: volume.Secret.SecretName}, secret); err != nil {
+				return nil, err
+			}
+			files, mode = secret.Data, os.FileMode(*volume.Secret.DefaultMode)
+		case volume.ConfigMap != nil:
+			config := &corev1.ConfigMap{}
+			if err := n.client.Get(ctx, types.NamespacedName{Namespace: pod.Namespace, Name: volume.ConfigMap.Name}, config); err != nil {
+				return nil, err
+			}
+			for name, content := range config.Data {
+				files[name] = []byte(content)
+			}
+		}
+		if err := write(dir, files, mode, group); err != nil {
+			return nil, err
+		}
+		volumes[volume.Name] = dir
+	}
+	return volumes, nil
+}
+
+// write makes a folder with files that belong to root and are for the group, as a kubelet does.
+func write(dir string, files map[string][]byte, mode os.FileMode, group int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	failures := []error{os.Chown(dir, 0, group), os.Chmod(dir, 0o2775)}
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		failures = append(failures, os.WriteFile(path, content, mode), os.Chown(path, 0, group))
+	}
+	return errors.Join(failures...)
+}
