@@ -11,7 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -221,7 +221,9 @@ func (r *DatabaseServerReconciler) watchClusters() error {
 		return nil
 	}
 	err := r.controller.Watch(source.Kind(r.cache, dedicated.NewCluster(), handler.TypedEnqueueRequestsFromMapFunc(
-		func(ctx context.Context, cluster *unstructured.Unstructured) []ctrl.Request { return byServer(ctx, cluster) })))
+		func(ctx context.Context, cluster *unstructured.Unstructured) []ctrl.Request {
+			return byServer(ctx, cluster)
+		})))
 	r.watchesClusters = err == nil
 	return err
 }

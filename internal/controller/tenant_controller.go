@@ -58,7 +58,7 @@ var phases = []phase{
 	{desired.Quota, applyPart(desired.Quota)},
 	{desired.Network, (*TenantReconciler).applyNetwork},
 	{desired.Access, (*TenantReconciler).applyAccess},
-	{desired.Database, (*TenantReconciler).provisionDatabase},
+	{desired.Database, (*TenantReconciler).placeDatabase},
 	{desired.App, applyPart(desired.App)},
 }
 

@@ -20,11 +20,8 @@ import (
 // maxAttempts is how often a plan is made anew when the server changed between looking and acting.
 const maxAttempts = 3
 
-// provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes
-// first, so that a crash in between leaves a password that is still to be set, never one that
-// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
-// server hears of it, and the app hears of it when the server takes it.
-func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconciliation) error {
+// placeDatabase sees to it that there is a server, and then to what the tenant has on it.
+func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliation) error {
 	if run.tenant().Spec.Database == nil {
 		return nil
 	}
@@ -34,6 +31,14 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	if run.inputs.Server == nil {
 		return run.unusable
 	}
+	return r.provisionDatabase(ctx, run)
+}
+
+// provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes
+// first, so that a crash in between leaves a password that is still to be set, never one that
+// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
+// server hears of it, and the app hears of it when the server takes it.
+func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconciliation) error {
 	if run.unverified == nil {
 		if err := r.applyLogin(ctx, run); err != nil {
 			return err

@@ -51,6 +51,19 @@ func (r *TenantReconciler) applyServer(ctx context.Context, tenant *v1alpha1.Ten
 	return err
 }
 
+// goesWithServer says whether nothing needs to be done about the tenant's database on a server, since
+// that is its own, and goes with all that is on it, or is gone.
+func (r *TenantReconciler) goesWithServer(ctx context.Context, tenant *v1alpha1.Tenant, name string) (bool, error) {
+	if !isDedicated(tenant) || name != naming.DedicatedServer(tenant.Name) {
+		return false, nil
+	}
+	if reclaimPolicy(tenant) == database.ReclaimDelete {
+		return true, nil
+	}
+	server, err := r.serverNamed(ctx, name)
+	return server == nil && err == nil, err
+}
+
 // removeServer has the tenant's own server deleted, if it has one. Its data stays or goes with it, as
 // the spec of the server says, which follows the tenant's to the end.
 func (r *TenantReconciler) removeServer(ctx context.Context, tenant *v1alpha1.Tenant) error {

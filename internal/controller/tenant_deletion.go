@@ -30,12 +30,7 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 	if err != nil || waiting != "" {
 		return r.reportDeletion(ctx, tenant, waiting, err)
 	}
-	for _, server := range servers {
-		if err := r.removeDatabase(ctx, tenant, server); err != nil {
-			return r.reportDeletion(ctx, tenant, "", err)
-		}
-	}
-	if err := r.removeServer(ctx, tenant); err != nil {
+	if err := r.removeDatabases(ctx, tenant, servers); err != nil {
 		return r.reportDeletion(ctx, tenant, "", err)
 	}
 	return ctrl.Result{}, r.removeFinalizers(ctx, tenant, servers)
@@ -65,19 +60,25 @@ func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *v1alpha
 	return waiting, nil
 }
 
-// removeDatabase drops or retains what the server's registry says was made for this tenant, and no
-// more. What is on a server that goes, too, needs nothing.
-func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.Tenant, name string) error {
-	policy := reclaimPolicy(tenant)
-	own := isDedicated(tenant) && name == naming.DedicatedServer(tenant.Name)
-	if own && policy == database.ReclaimDelete {
-		return nil
+// removeDatabases takes away what the tenant has on the servers, and then the server of its own.
+func (r *TenantReconciler) removeDatabases(ctx context.Context, tenant *v1alpha1.Tenant, servers []string) error {
+	for _, server := range servers {
+		goes, err := r.goesWithServer(ctx, tenant, server)
+		if err == nil && !goes {
+			err = r.removeDatabase(ctx, tenant, server)
+		}
+		if err != nil {
+			return err
+		}
 	}
+	return r.removeServer(ctx, tenant)
+}
+
+// removeDatabase drops or retains what the server's registry says was made for this tenant, and no
+// more.
+func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.Tenant, name string) error {
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, types.NamespacedName{Name: name}, server)
-	if apierrors.IsNotFound(err) && own {
-		return nil
-	}
 	if apierrors.IsNotFound(err) {
 		return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonServerNotFound, Message: fmt.Sprintf(
 			"The tenant's database is on the DatabaseServer %q, which no longer exists; create it again, or, if the data is gone or may stay as it is, remove the finalizer %s from the Tenant.",
@@ -90,7 +91,7 @@ func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.
 	if err != nil {
 		return err
 	}
-	kept := ""
+	policy, kept := reclaimPolicy(tenant), ""
 	err = r.execute(ctx, access, string(tenant.UID), database.Name(string(tenant.UID)), func(observed database.Observed) ([]database.Action, error) {
 		if observed.Registration != nil && policy == database.ReclaimRetain {
 			kept = observed.Registration.Name

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -47,11 +47,8 @@ func cluster(in Inputs) *unstructured.Unstructured {
 			"postInitApplicationSQL": []any{"REVOKE ALL ON DATABASE app FROM PUBLIC"},
 		}},
 		"postgresql": map[string]any{
-			"parameters": map[string]any{
-				"max_connections":     strconv.Itoa(int(spec.MaxConnections)),
-				"password_encryption": "scram-sha-256",
-			},
-			"pg_hba": []any{"hostnossl all all all reject"},
+			"parameters": map[string]any{"max_connections": strconv.Itoa(int(spec.MaxConnections))},
+			"pg_hba":     []any{"hostnossl all all all reject"}, //nolint:dupword // These are columns.
 		},
 		"storage": storage,
 	}

@@ -28,9 +28,7 @@ const (
 
 	hbaFile = "pg_hba.conf"
 	// hba lets in whoever has a password, by TLS, and the system user postgres from inside the pod.
-	hba = `local   all all peer
-hostssl all all all scram-sha-256
-`
+	hba         = "local all all peer\nhostssl all all all scram-sha-256\n" //nolint:dupword // These are columns.
 	prepareFile = "prepare.sh"
 	// prepare makes the data directory as a whole or not at all, and gives the superuser the password
 	// that the Secret has now. No password stands in it.

@@ -56,7 +56,7 @@ const (
 
 	// AnnotationSecrets is on the pods of a server that the operator runs; it changes with the Secrets
 	// that the server has read at its start, and so restarts it.
-	AnnotationSecrets = "tenantry.dev/secrets"
+	AnnotationSecrets = "tenantry.dev/secrets" //nolint:gosec // It is a name and no credential.
 
 	// AnnotationRotatedAt is on the Secret with a tenant's login: when its password was made. Beside it
 	// stands AnnotationRotateCredentials of package v1alpha1, with the request that the password came
@@ -152,8 +152,9 @@ func DedicatedServer(tenant string) string {
 	return strings.TrimRight(name[:maxServer-len(hash)-1], "-") + "-" + hash
 }
 
-// Names of what makes up a server of the operator's run. They are those that CloudNativePG gives
-// (https://cloudnative-pg.io/documentation/current/applications/), whoever runs it.
+// ServerService names the Service of a server that the operator runs. This and the names of its Secrets
+// are those that CloudNativePG gives (https://cloudnative-pg.io/documentation/current/applications/),
+// whoever runs it.
 func ServerService(server string) string { return server + "-rw" }
 
 // ServerHost is the host name of the server inside the cluster.

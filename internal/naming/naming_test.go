@@ -85,3 +85,18 @@ func TestOneTenantsAppLabelsDoNotSelectAnotherTenantsPods(t *testing.T) {
 		t.Error("the app's labels select what is managed for the tenant but is not its app")
 	}
 }
+
+func TestAServerOfATenantsOwnHasANameThatItsPartsCanBear(t *testing.T) {
+	for _, tenant := range []string{"a", "acme", strings.Repeat("a", 40), strings.Repeat("a", 41), longest, strings.Repeat("a-", 31) + "a"} {
+		server := naming.DedicatedServer(tenant)
+		if problems := validation.IsDNS1123Label(server); len(problems) > 0 || len(server) > 50 {
+			t.Errorf("DedicatedServer(%q) = %q: %v", tenant, server, problems)
+		}
+		if !strings.HasPrefix(naming.ServerHost(server), server+"-rw.tenantry-databases.svc") {
+			t.Errorf("the host of %q is %q", server, naming.ServerHost(server))
+		}
+	}
+	if naming.DedicatedServer(longest) == naming.DedicatedServer(longest[:62]) {
+		t.Error("names that are cut are told apart by nothing")
+	}
+}

@@ -76,22 +76,22 @@ func (n *network) set(pod *process.Process) {
 // serve connects who comes with the pod, until the listener is closed.
 func (n *network) serve() {
 	for {
-		client, err := n.listener.Accept()
+		caller, err := n.listener.Accept()
 		if err != nil {
 			return
 		}
 		go func() {
-			defer client.Close()
+			defer caller.Close()
 			server, err := n.dial()
 			if err != nil {
 				return
 			}
 			defer server.Close()
 			go func() {
-				_, _ = io.Copy(server, client) // it ends when either side does
+				_, _ = io.Copy(server, caller) // it ends when either side does
 				server.Close()
 			}()
-			_, _ = io.Copy(client, server)
+			_, _ = io.Copy(caller, server)
 		}()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -117,8 +118,8 @@ func ask(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (st
 	return answer, nil
 }
 
-func change[T client.Object](ctx context.Context, object T, how func()) error {
-	return komega.Update(object, how)()
+func change(ctx context.Context, object client.Object, how func()) error {
+	return komega.New(env.Client).WithContext(ctx).Update(object, how)()
 }
 
 // inDatabases is an object of the tenant's server.
@@ -166,7 +167,7 @@ var _ = Describe("A tenant with a server of its own", func() {
 		} {
 			_, err := ask(ctx, tenant, attack)
 			Expect(err).To(MatchError(func(err error) bool {
-				answer, ok := err.(*pgconn.PgError)
+				answer, ok := errors.AsType[*pgconn.PgError](err)
 				return ok && answer.Code == "42501"
 			}, "is refused"), attack)
 		}

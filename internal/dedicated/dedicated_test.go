@@ -1,0 +1,211 @@
+package dedicated_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/dedicated"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+const host = "dedicated-acme-rw.tenantry-databases.svc"
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// server is the one of a tenant that asks for 2Gi.
+func server(change func(*v1alpha1.DedicatedServer)) *v1alpha1.DatabaseServer {
+	tenant := builders.Tenant("acme").Dedicated(func(spec *v1alpha1.DedicatedServer) {
+		spec.Instances, spec.Storage, spec.Version = 1, new(resource.MustParse("2Gi")), "18"
+		change(spec)
+	}).Build()
+	return desired.DatabaseServer(tenant, "t_abcdefghij2345672345")
+}
+
+func asIs(*v1alpha1.DedicatedServer) {}
+
+func completed(t *testing.T, secrets dedicated.Secrets, at time.Time) dedicated.Secrets {
+	t.Helper()
+	completed, err := secrets.Complete(host, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return completed
+}
+
+func TestSecretsAreMadeOnceAndFitTogether(t *testing.T) {
+	fresh := completed(t, dedicated.Secrets{}, now)
+	if !database.IsGenerated(fresh.Password) || !database.Matches(fresh.Verifier, fresh.Password) {
+		t.Error("the verifier is not that of a new password")
+	}
+	again := completed(t, fresh, now)
+	if again.Password != fresh.Password || again.Verifier != fresh.Verifier || !bytes.Equal(again.Certificate, fresh.Certificate) {
+		t.Error("secrets that are complete were changed")
+	}
+}
+
+func TestSecretsThatAreLostOrDoNotFitAreReplaced(t *testing.T) {
+	fresh, other := completed(t, dedicated.Secrets{}, now), completed(t, dedicated.Secrets{}, now)
+	for _, test := range []struct {
+		name                      string
+		harm                      func(*dedicated.Secrets)
+		at                        time.Time
+		newPassword, newCertified bool
+	}{
+		{"the password is gone", func(s *dedicated.Secrets) { s.Password = "" }, now, true, false},
+		{"somebody has chosen a password", func(s *dedicated.Secrets) { s.Password = "secret" }, now, true, false},
+		{"the verifier is another password's", func(s *dedicated.Secrets) { s.Verifier = other.Verifier }, now, false, false},
+		{"the key is gone", func(s *dedicated.Secrets) { s.Key = nil }, now, false, true},
+		{"the authority is another one", func(s *dedicated.Secrets) { s.Authority = other.Authority }, now, false, true},
+		{"the authority is gone", func(s *dedicated.Secrets) { s.Authority = nil }, now, false, true},
+		{"the certificate is about to expire", func(*dedicated.Secrets) {}, time.Now().AddDate(10, 0, -20), false, true},
+		{"the certificate has a year left", func(*dedicated.Secrets) {}, time.Now().AddDate(9, 0, -20), false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			harmed := fresh
+			test.harm(&harmed)
+			got := completed(t, harmed, test.at)
+			if changed := got.Password != fresh.Password; changed != test.newPassword {
+				t.Errorf("new password: %t, want %t", changed, test.newPassword)
+			}
+			if changed := !bytes.Equal(got.Certificate, fresh.Certificate); changed != test.newCertified {
+				t.Errorf("new certificate: %t, want %t", changed, test.newCertified)
+			}
+			if !database.Matches(got.Verifier, got.Password) {
+				t.Error("the verifier is not that of the password")
+			}
+		})
+	}
+}
+
+func objects(t *testing.T, in dedicated.Inputs) []desired.Object {
+	t.Helper()
+	in.Secrets = completed(t, in.Secrets, now)
+	return append(dedicated.Objects(in), dedicated.Data(in))
+}
+
+func find[T desired.Object](t *testing.T, all []desired.Object) T {
+	t.Helper()
+	at := slices.IndexFunc(all, func(object desired.Object) bool { _, is := object.(T); return is })
+	if at < 0 {
+		t.Fatalf("there is no %T among the objects", *new(T))
+	}
+	return all[at].(T)
+}
+
+func TestNoPasswordStandsInWhatIsNoSecret(t *testing.T) {
+	in := dedicated.Inputs{Server: server(asIs), Provisioner: v1alpha1.ProvisionerStatefulSet}
+	in.Secrets = completed(t, in.Secrets, now)
+	for _, object := range append(dedicated.Objects(in), dedicated.Data(in)) {
+		secret, is := object.(*corev1.Secret)
+		if is {
+			if statement := string(secret.Data["login.sql"]); strings.Contains(statement, in.Secrets.Password) {
+				t.Error("the statement that the server runs has the password in clear")
+			}
+			continue
+		}
+		text, err := json.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), in.Secrets.Password) {
+			t.Errorf("%T has the password", object)
+		}
+	}
+}
+
+func TestTheServerRestartsWhenWhatItReadsAtItsStartHasChanged(t *testing.T) {
+	in := dedicated.Inputs{Server: server(asIs), Provisioner: v1alpha1.ProvisionerStatefulSet}
+	template := func(secrets dedicated.Secrets) string {
+		in.Secrets = secrets
+		return find[*appsv1.StatefulSet](t, dedicated.Objects(in)).Spec.Template.Annotations["tenantry.dev/secrets"]
+	}
+	fresh := completed(t, dedicated.Secrets{}, now)
+	otherPassword, otherCertificate := fresh, fresh
+	otherPassword.Password = ""
+	otherCertificate.Key = nil
+	for name, changed := range map[string]dedicated.Secrets{"password": otherPassword, "certificate": otherCertificate} {
+		if template(completed(t, changed, now)) == template(fresh) {
+			t.Errorf("another %s does not restart it", name)
+		}
+	}
+}
+
+func TestAVolumeGrowsAndNeverShrinks(t *testing.T) {
+	for _, test := range []struct{ name, has, wants, want string }{
+		{"a new one", "", "2Gi", "2Gi"},
+		{"a larger one is wanted", "2Gi", "3Gi", "3Gi"},
+		{"a smaller one is wanted", "3Gi", "2Gi", "3Gi"},
+		{"the same one", "2Gi", "2048Mi", "2Gi"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := dedicated.Inputs{
+				Server:      server(func(spec *v1alpha1.DedicatedServer) { spec.Storage = new(resource.MustParse(test.wants)) }),
+				Provisioner: v1alpha1.ProvisionerStatefulSet,
+			}
+			if test.has != "" {
+				in.Volume = &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{
+					VolumeName: "bound",
+					Resources:  corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(test.has)}},
+				}}
+			}
+			claim := dedicated.Data(in).(*corev1.PersistentVolumeClaim)
+			if got := claim.Spec.Resources.Requests.Storage(); got.Cmp(resource.MustParse(test.want)) != 0 {
+				t.Errorf("it asks for %s, want %s", got, test.want)
+			}
+			if in.Volume != nil && claim.Spec.VolumeName != "bound" {
+				t.Error("it lost the volume that it is bound to")
+			}
+		})
+	}
+}
+
+func TestNobodyButTheTenantAndTheOperatorReachesTheServer(t *testing.T) {
+	for provisioner, rules := range map[v1alpha1.DatabaseServerProvisioner]int{
+		v1alpha1.ProvisionerStatefulSet: 1, v1alpha1.ProvisionerCloudNativePG: 3,
+	} {
+		policy := find[*networkingv1.NetworkPolicy](t, objects(t, dedicated.Inputs{Server: server(asIs), Provisioner: provisioner}))
+		if got := len(policy.Spec.Ingress); got != rules {
+			t.Errorf("%s: %d rules, want %d", provisioner, got, rules)
+		}
+		for _, rule := range policy.Spec.Ingress {
+			if len(rule.From) == 0 {
+				t.Errorf("%s: a rule lets everybody in", provisioner)
+			}
+		}
+	}
+}
+
+func TestTheImageFollowsFromTheVersionUnlessItIsGiven(t *testing.T) {
+	for _, test := range []struct {
+		provisioner v1alpha1.DatabaseServerProvisioner
+		image, want string
+	}{
+		{v1alpha1.ProvisionerStatefulSet, "", "docker.io/library/postgres:18"},
+		{v1alpha1.ProvisionerStatefulSet, "registry.example/postgres:18", "registry.example/postgres:18"},
+		{v1alpha1.ProvisionerCloudNativePG, "", "ghcr.io/cloudnative-pg/postgresql:18"},
+		{v1alpha1.ProvisionerCloudNativePG, "registry.example/postgres:18", "registry.example/postgres:18"},
+	} {
+		in := dedicated.Inputs{
+			Server: server(func(spec *v1alpha1.DedicatedServer) { spec.Image = test.image }), Provisioner: test.provisioner,
+		}
+		text, err := json.Marshal(dedicated.Data(in))
+		if test.provisioner == v1alpha1.ProvisionerStatefulSet {
+			text, err = json.Marshal(find[*appsv1.StatefulSet](t, objects(t, in)))
+		}
+		if err != nil || !strings.Contains(string(text), `"`+test.want+`"`) {
+			t.Errorf("%s with image %q does not run %s (%v)", test.provisioner, test.image, test.want, err)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package dedicated
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/dedicated"
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// cloudNativePG is the newest version that the module proxy has; its CRDs are in config/crd/bases.
+const cloudNativePG = "github.com/cloudnative-pg/cloudnative-pg@v1.26.0"
+
+func installCloudNativePG(ctx context.Context) {
+	GinkgoHelper()
+	var module struct{ Dir string }
+	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", cloudNativePG).Output()
+	Expect(err).NotTo(HaveOccurred())
+	Expect(json.Unmarshal(output, &module)).To(Succeed())
+	_, err = env.Kubernetes.Kubectl(ctx, "apply", "--server-side", "--filename", module.Dir+"/config/crd/bases/postgresql.cnpg.io_clusters.yaml")
+	Expect(err).NotTo(HaveOccurred())
+	_, err = env.Kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "crd/clusters.postgresql.cnpg.io")
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// provision does what CloudNativePG does for a Cluster: by the names that it gives, an authority and a
+// PostgreSQL that has the superuser of the Cluster's Secret. Its own operator needs images, of which
+// there are none here.
+func provision(ctx context.Context, tenant *v1alpha1.Tenant, cluster *unstructured.Unstructured) {
+	GinkgoHelper()
+	server, superuser := serverOf(tenant), inDatabases(tenant, &corev1.Secret{}, "-superuser")
+	Expect(komega.Get(server)()).To(Succeed())
+	Expect(komega.Get(superuser)()).To(Succeed())
+	secrets, err := dedicated.SecretsIn(superuser, &corev1.Secret{}, &corev1.Secret{}).Complete(server.Spec.Host, time.Now())
+	Expect(err).NotTo(HaveOccurred())
+	in := dedicated.Inputs{Server: server, Provisioner: v1alpha1.ProvisionerStatefulSet, Secrets: secrets}
+	for _, object := range append(dedicated.Objects(in), dedicated.Data(in)) {
+		switch object.(type) {
+		case *networkingv1.NetworkPolicy:
+			continue // CloudNativePG makes none
+		case *appsv1.StatefulSet, *corev1.ConfigMap, *corev1.Secret, *corev1.PersistentVolumeClaim, *corev1.Service:
+		}
+		if object.GetName() == superuser.Name {
+			continue
+		}
+		object.SetLabels(map[string]string{"cnpg.io/cluster": cluster.GetName()})
+		Expect(env.Client.Create(ctx, object)).To(Succeed())
+	}
+	Expect(komega.UpdateStatus(cluster, func() {
+		cluster.Object["status"] = map[string]any{"readyInstances": int64(3), "phase": "Cluster in healthy state"}
+	})()).To(Succeed())
+}
+
+var _ = Describe("A tenant with a server of its own, where CloudNativePG is installed", Ordered, Serial, func() {
+	BeforeAll(func(ctx SpecContext) { installCloudNativePG(ctx) }, NodeTimeout(specTimeout))
+
+	AfterAll(func(ctx SpecContext) {
+		_, err := env.Kubernetes.Kubectl(ctx, "delete", "crd", "clusters.postgresql.cnpg.io")
+		Expect(err).NotTo(HaveOccurred())
+	}, NodeTimeout(specTimeout))
+
+	It("gets a Cluster, which is hibernated when the tenant is gone and its data is kept", func(ctx SpecContext) {
+		tenant := apply(ctx, isolated("replica").Dedicated(func(server *v1alpha1.DedicatedServer) {
+			server.Instances, server.StorageClassName = 3, expandable
+		}))
+		cluster := inDatabases(tenant, dedicated.NewCluster(), "")
+		Eventually(ctx, komega.Get(cluster)).Should(Succeed())
+		spec := cluster.Object["spec"].(map[string]any)
+		Expect(spec).To(And(HaveKeyWithValue("instances", int64(3)),
+			HaveKeyWithValue("imageName", "ghcr.io/cloudnative-pg/postgresql:15"),
+			HaveKeyWithValue("storage", And(HaveKeyWithValue("size", "1Gi"), HaveKeyWithValue("storageClass", expandable))),
+			HaveKeyWithValue("superuserSecret", HaveKeyWithValue("name", "dedicated-replica-superuser"))))
+		Eventually(ctx, komega.Object(tenant)).Should(says("False", ContainSubstring("CloudNativePG has not looked at it yet")))
+
+		By("it is used once an instance runs")
+		provision(ctx, tenant, cluster)
+		waitReady(ctx, tenant)
+		Expect(ask(ctx, tenant, "CREATE TABLE notes (text text)", "INSERT INTO notes VALUES ('kept')", "SELECT text FROM notes")).To(Equal("[kept]"))
+		server := serverOf(tenant)
+		Expect(komega.Get(server)()).To(Succeed())
+		Expect(server.Status.Provisioner).To(Equal(v1alpha1.ProvisionerCloudNativePG))
+
+		By("it follows the spec, and keeps what CloudNativePG has set")
+		Expect(change(ctx, cluster, func() { cluster.SetFinalizers([]string{"cnpg.io/example"}) })).To(Succeed())
+		Expect(change(ctx, tenant, func() { tenant.Spec.Database.Dedicated.Instances = 2 })).To(Succeed())
+		Eventually(ctx, komega.Object(cluster)).Should(HaveField("Object", HaveKeyWithValue("spec", HaveKeyWithValue("instances", int64(2)))))
+		Expect(cluster.GetFinalizers()).To(ConsistOf("cnpg.io/example"))
+		Expect(change(ctx, cluster, func() { cluster.SetFinalizers(nil) })).To(Succeed())
+
+		By("it outlives the tenant, asleep")
+		former := tenant.Status.Database.Name
+		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
+		waitGone(ctx, server)
+		Expect(komega.Get(cluster)()).To(Succeed())
+		Expect(cluster.GetAnnotations()).To(And(HaveKeyWithValue("cnpg.io/hibernation", "on"), HaveKeyWithValue(naming.AnnotationDatabase, former)))
+
+		By("a tenant of the same name wakes it up, and takes it along when it is to be deleted")
+		heir := apply(ctx, isolated("replica").Adopt(former).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete).
+			Dedicated(func(server *v1alpha1.DedicatedServer) { server.StorageClassName = expandable }))
+		Eventually(ctx, komega.Object(cluster)).Should(HaveField("GetAnnotations()", HaveKeyWithValue("cnpg.io/hibernation", "off")))
+		Expect(env.Client.Delete(ctx, heir)).To(Succeed())
+		waitGone(ctx, heir)
+		waitGone(ctx, cluster)
+		for _, object := range []client.Object{&appsv1.StatefulSet{}, &corev1.PersistentVolumeClaim{}} {
+			Expect(env.Client.DeleteAllOf(ctx, object, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{"cnpg.io/cluster": cluster.GetName()})).To(Succeed())
+		}
+	}, SpecTimeout(specTimeout))
+})
