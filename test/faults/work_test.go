@@ -119,6 +119,17 @@ func sharing() []work {
 			work{
 				name: "drops what a deleted tenant of isolation " + string(isolation) + " had", tenant: of,
 				prepare: removeAllButNamespace, start: releaseNamespace, done: gone, check: expectNothing,
+			},
+			work{
+				name:    "rotates a password of isolation " + string(isolation),
+				tenant:  func(name string) *builders.TenantBuilder { return of(name).Rotation(0, 0) },
+				prepare: fill, start: requestRotation, replaces: true, done: rotation.done,
+				check: func(ctx context.Context, tenant *v1alpha1.Tenant, found state) {
+					GinkgoHelper()
+					Expect(found.Database).To(ContainElements(
+						HavePrefix("role: DATABASE_0 limit 20, login f, password f"), HavePrefix("role: DATABASE_1 limit 20, login t, password t")))
+					expectLogin(ctx, tenant)
+				},
 			})
 	}
 	return all
