@@ -166,6 +166,13 @@ func (n *node) stop() error {
 	for _, network := range n.servers {
 		failures = append(failures, network.listener.Close())
 	}
+	mounted, err := filepath.Glob(n.volume("*"))
+	failures = append(failures, err)
+	for _, dir := range mounted {
+		if err := unix.Unmount(dir, 0); err != nil && !errors.Is(err, unix.EINVAL) { // that is no mount
+			failures = append(failures, err)
+		}
+	}
 	return errors.Join(failures...)
 }
 
@@ -286,6 +293,9 @@ func (n *node) crash(ctx context.Context, pod *corev1.Pod) error {
 	return n.start(ctx, pod)
 }
 
+// volume is the folder that has what a claim stands for.
+func (n *node) volume(claim string) string { return filepath.Join(n.dir, "volumes", claim) }
+
 // mount makes a folder of each volume.
 func (n *node) mount(ctx context.Context, pod *corev1.Pod) (map[string]string, error) {
 	volumes := map[string]string{}
@@ -296,7 +306,7 @@ func (n *node) mount(ctx context.Context, pod *corev1.Pod) (map[string]string, e
 		mode := os.FileMode(0o644)
 		switch {
 		case volume.PersistentVolumeClaim != nil:
-			dir = filepath.Join(n.dir, "volumes", volume.PersistentVolumeClaim.ClaimName)
+			dir = n.volume(volume.PersistentVolumeClaim.ClaimName)
 		case volume.Secret != nil:
 			secret := &corev1.Secret{}
 			if err := n.client.Get(ctx, types.NamespacedName{Namespace: pod.Namespace, Name: volume.Secret.SecretName}, secret); err != nil {

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -144,6 +146,15 @@ func remove(ctx context.Context, tenant *v1alpha1.Tenant) {
 func waitGone(ctx context.Context, object client.Object) {
 	GinkgoHelper()
 	Eventually(ctx, komega.Get(object)).Should(MatchError(apierrors.IsNotFound, "is not found"))
+}
+
+// limitVolume mounts a volume that has no more room than the options say.
+func limitVolume(ctx context.Context, claim, options string) {
+	GinkgoHelper()
+	dir := machine.volume(claim)
+	Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
+	output, err := exec.CommandContext(ctx, "mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(output))
 }
 
 var _ = Describe("A tenant with a server of its own", func() {
@@ -290,6 +301,17 @@ var _ = Describe("A tenant with a server of its own", func() {
 		waitGone(ctx, tenant)
 		waitGone(ctx, serverOf(tenant))
 		Expect(komega.Get(inDatabases(tenant, &corev1.PersistentVolumeClaim{}, "-data"))()).To(Succeed())
+	}, SpecTimeout(specTimeout))
+
+	It("says that its disk is full, and goes on once there is room", func(ctx SpecContext) {
+		By("an empty server takes 40 MB, and a database 7 MB more")
+		limitVolume(ctx, "dedicated-full-data", "size=45m")
+		tenant := apply(ctx, isolated("full"))
+		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, And(
+			ContainSubstring("its disk is full"), ContainSubstring("No space left on device"), ContainSubstring("make room"))))
+		limitVolume(ctx, "dedicated-full-data", "remount,size=128m")
+		waitReady(ctx, tenant)
+		Expect(ask(ctx, tenant, "SELECT 1")).To(Equal("[1]"))
 	}, SpecTimeout(specTimeout))
 
 	It("is told what is wrong with what it asks for", func(ctx SpecContext) {
