@@ -52,6 +52,9 @@ func newJudge(ctx context.Context, cluster client.Reader) (*judge, error) {
 	}
 	for i := range pods.Items {
 		pod := &pods.Items[i]
+		if pod.Spec.NodeName == "" {
+			continue // It runs nowhere.
+		}
 		home := slices.IndexFunc(namespaces.Items, func(namespace corev1.Namespace) bool { return namespace.Name == pod.Namespace })
 		if home < 0 || pod.Status.PodIP == "" {
 			return nil, fmt.Errorf("pod %s/%s has no namespace or no address", pod.Namespace, pod.Name)

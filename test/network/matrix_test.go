@@ -11,53 +11,59 @@ import (
 )
 
 // matrix says who can reach whom: a column for each source, and a row for each destination with
-// its port. acme has spec.network and its database in the cluster, globex has neither. The pods posing
+// its port. acme has spec.network and its database in the cluster, globex has neither, and initech has
+// own-server to itself. The pods posing
 // carry every label by which others are let in. PGPORT is the port of both DatabaseServers, and
 // APIPORT that of the API server.
 //
 //nolint:dupword // It is a table.
 const matrix = `
-to \ from                 acme/app  acme/own  globex/app  globex/own  globex/posing  dns      system   database  ingress  outsider  internet
+to \ from                 acme/app  acme/own  globex/app  globex/own  globex/posing  dns      system   database  ingress  outsider  internet  initech/own  operator  own-server
 
-acme/app:8080/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   allowed  refused   refused
-acme/app:9090/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused
-acme/app:8080/UDP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused
-acme/own:8080/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused
-globex/app:3000/TCP       refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
-globex/own:3000/TCP       refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
-globex/posing:8080/TCP    refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
-globex/posing:53/UDP      refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
-globex/posing:PGPORT/TCP  refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused
+acme/app:8080/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   allowed  refused   refused   refused      refused   refused
+acme/app:9090/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused   refused      refused   refused
+acme/app:8080/UDP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused   refused      refused   refused
+acme/own:8080/TCP         allowed   allowed   refused     refused     refused        refused  refused  refused   refused  refused   refused   refused      refused   refused
+globex/app:3000/TCP       refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused   refused      refused   refused
+globex/own:3000/TCP       refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused   refused      refused   refused
+globex/posing:8080/TCP    refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused   refused      refused   refused
+globex/posing:53/UDP      refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused   refused      refused   refused
+globex/posing:PGPORT/TCP  refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused   refused      refused   refused
 
-dns:53/UDP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed
-dns:53/TCP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed
-dns:9153/TCP              refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-system:53/UDP             refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-system:443/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-ingress:443/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-outsider:8080/TCP         refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-outsider:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-outsider:PGPORT/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+dns:53/UDP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
+dns:53/TCP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
+dns:9153/TCP              refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+system:53/UDP             refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+system:443/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+ingress:443/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+outsider:8080/TCP         refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+outsider:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+outsider:PGPORT/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
 
-database:PGPORT/TCP       allowed   allowed   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-database:PGPORT/UDP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-database:22/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-backup:PGPORT/TCP         refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-database-host:PGPORT/TCP  refused   refused   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed
-database-host:22/TCP      refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+database:PGPORT/TCP       allowed   allowed   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+database:PGPORT/UDP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+database:22/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+backup:PGPORT/TCP         refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+database-host:PGPORT/TCP  refused   refused   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+database-host:22/TCP      refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
 
-api-server:APIPORT/TCP    refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-api-service:443/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-node:10250/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-partner:443/TCP           allowed   allowed   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-partner:443/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-partner:80/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-internet:443/TCP          refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-internet:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-internet-v6:443/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-metadata:80/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-metadata:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
-metadata-v6:80/TCP        refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed
+api-server:APIPORT/TCP    refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+api-service:443/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+node:10250/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+partner:443/TCP           allowed   allowed   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+partner:443/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+partner:80/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+internet:443/TCP          refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+internet:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+internet-v6:443/TCP       refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+metadata:80/TCP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+metadata:53/UDP           refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+metadata-v6:80/TCP        refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+
+initech/own:8080/TCP      refused   refused   refused     refused     refused        refused  refused  refused   refused  refused   refused   allowed      refused   refused
+own-server:5432/TCP       refused   refused   refused     refused     refused        refused  refused  refused   refused  refused   refused   allowed      allowed   refused
+own-server:5432/UDP       refused   refused   refused     refused     refused        refused  refused  refused   refused  refused   refused   refused      refused   refused
+own-server:8000/TCP       refused   refused   refused     refused     refused        refused  refused  refused   refused  refused   refused   refused      refused   refused
 `
 
 // shorthand are the pods of matrix that belong to no tenant. Those of tenants are namespace/name,
@@ -69,6 +75,7 @@ var shorthand = map[string]string{
 	"backup":   "databases/backup",
 	"ingress":  "ingress-nginx/controller",
 	"outsider": "default/posing",
+	"operator": "tenantry-system/manager", "own-server": "tenantry-databases/postgresql",
 }
 
 // cell is one judgement that matrix expects.
@@ -109,7 +116,7 @@ func differences(j *judge, row []cell) (names []string) {
 	return names
 }
 
-var _ = Describe("The network policies of two tenants", func() {
+var _ = Describe("The network policies of three tenants", func() {
 	for _, row := range cells() {
 		It("let in to "+row[0].to+" whom they should, and nobody else", func() {
 			Expect(differences(cluster, row)).To(BeEmpty())

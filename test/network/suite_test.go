@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +29,7 @@ import (
 const (
 	ingressNamespace  = "ingress-nginx"
 	databaseNamespace = "databases"
+	ownServer         = "dedicated-initech"
 	partnerBlock      = "198.51.100.0/24"
 )
 
@@ -113,6 +115,21 @@ func applyTenants(ctx context.Context) {
 			return fmt.Sprintf("tenant %s has the conditions %+v", tenant.Name, tenant.Status.Conditions)
 		})
 	}
+	applyInitech(ctx)
+}
+
+// applyInitech applies a tenant with a server of its own, for whose pod there is no volume, so that it is
+// never reached.
+func applyInitech(ctx context.Context) {
+	GinkgoHelper()
+	Expect(env.Client.Create(ctx, builders.Tenant("initech").Dedicated(func(server *v1alpha1.DedicatedServer) {
+		server.Storage = new(resource.MustParse("1Gi"))
+	}).Build())).To(Succeed())
+	for _, key := range []client.ObjectKey{
+		{Namespace: "initech", Name: naming.PolicyAllowDatabase}, {Namespace: naming.DatabasesNamespace, Name: ownServer},
+	} {
+		Eventually(ctx, func() error { return env.Client.Get(ctx, key, &networkingv1.NetworkPolicy{}) }).Should(Succeed())
+	}
 }
 
 // createPods creates the pods beside those of the tenants' apps, and waits until all have addresses.
@@ -131,6 +148,11 @@ func createPods(ctx context.Context) {
 		newPod(databaseNamespace, "postgresql", databaseLabels),
 		newPod(databaseNamespace, "backup", map[string]string{"app": "backup"}),
 		newPod(ingressNamespace, "controller", nil),
+		newPod("initech", "own", nil),
+		newPod(naming.ManagerNamespace, "manager", map[string]string{
+			naming.LabelAppName: naming.ManagerAppName, naming.LabelAppComponent: naming.ManagerComponent,
+		}),
+		newPod(naming.DatabasesNamespace, "postgresql", map[string]string{naming.LabelServer: ownServer}),
 	} {
 		Expect(env.Client.Create(ctx, pod)).To(Succeed())
 	}
@@ -138,10 +160,13 @@ func createPods(ctx context.Context) {
 	Eventually(ctx, func() (addresses []string, err error) {
 		err = env.Client.List(ctx, pods)
 		for i := range pods.Items {
+			if pods.Items[i].Name == ownServer+"-0" {
+				continue // It waits for a volume.
+			}
 			addresses = append(addresses, pods.Items[i].Status.PodIP)
 		}
 		return addresses, err
-	}).Should(And(HaveLen(11), HaveEach(Not(BeEmpty()))))
+	}).Should(And(HaveLen(14), HaveEach(Not(BeEmpty()))))
 }
 
 // newPod is a pod that meets the Pod Security Standard Restricted.
