@@ -36,6 +36,9 @@ const (
 	probeInterval = 5 * time.Second
 	// probeTimeout is how long a server may take to answer.
 	probeTimeout = 10 * time.Second
+	// parallelServers is how many servers are looked at at a time, so that those that don't answer delay
+	// no others.
+	parallelServers = 16
 )
 
 // DatabaseServerReconciler keeps the status of DatabaseServers true and prepares servers for
@@ -242,7 +245,8 @@ func (r *DatabaseServerReconciler) follow(ctx context.Context, access database.S
 // SetupWithManager registers the controller.
 func (r *DatabaseServerReconciler) SetupWithManager(manager ctrl.Manager) error {
 	build := ctrl.NewControllerManagedBy(manager).
-		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: parallelServers})
 	for _, kind := range serverKinds() {
 		build = build.Watches(kind, handler.EnqueueRequestsFromMapFunc(byServer), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
 	}

@@ -53,7 +53,7 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 	if err := r.keepData(ctx, in); err != nil {
 		return result, err
 	}
-	result.Storage = server.Spec.Dedicated.Storage
+	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
 		if _, err := r.Engine.Apply(ctx, server, object); err != nil {
 			return result, err

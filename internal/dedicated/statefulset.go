@@ -66,16 +66,19 @@ func service(in Inputs) desired.Object {
 	}
 }
 
-// statefulSet runs one instance. Its claim is not made from a template: one that is could not grow.
+// statefulSet runs one instance. Its claim is not made from a template: one that is could not grow. One
+// pod has no order to keep, and with the policy for that, one that can't start is never replaced
+// (https://github.com/kubernetes/kubernetes/issues/67250).
 func statefulSet(in Inputs) desired.Object {
 	server := in.Server
 	metadata := meta(server, server.Name)
 	return &appsv1.StatefulSet{
 		ObjectMeta: metadata,
 		Spec: appsv1.StatefulSetSpec{
-			Replicas:    new(int32(1)),
-			ServiceName: naming.ServerService(server.Name),
-			Selector:    &metav1.LabelSelector{MatchLabels: podLabels(server)},
+			Replicas:            new(int32(1)),
+			ServiceName:         naming.ServerService(server.Name),
+			PodManagementPolicy: appsv1.ParallelPodManagement,
+			Selector:            &metav1.LabelSelector{MatchLabels: podLabels(server)},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
 					Labels: metadata.Labels, Annotations: map[string]string{naming.AnnotationSecrets: in.Secrets.revision()},

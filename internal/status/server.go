@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -87,11 +88,26 @@ func standing(o ServerObservation) string {
 	switch {
 	case o.Users > 0:
 		return "The server answers. " + waitsForUsers(o)
+	case otherVersion(o):
+		return fmt.Sprintf("The server answers. It runs PostgreSQL %s, which its image has, and not the version %s of its spec.",
+			o.Answer.Version, o.Server.Spec.Dedicated.Version)
 	case o.Server.Spec.Unschedulable:
 		return "The server answers. It is unschedulable, so it takes no new tenants."
 	default:
 		return "The server answers and is prepared for tenants."
 	}
+}
+
+// otherVersion says whether the image of a server that the operator runs has another major version than
+// its spec.
+func otherVersion(o ServerObservation) bool {
+	spec := o.Server.Spec.Dedicated
+	if spec == nil || spec.Version == "" {
+		return false
+	}
+	wanted, _, _ := strings.Cut(spec.Version, ".")
+	found, _, _ := strings.Cut(o.Answer.Version, ".")
+	return wanted != found
 }
 
 func waitsForUsers(o ServerObservation) string {

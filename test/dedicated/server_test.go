@@ -314,6 +314,15 @@ var _ = Describe("A tenant with a server of its own", func() {
 		Expect(ask(ctx, tenant, "SELECT 1")).To(Equal("[1]"))
 	}, SpecTimeout(specTimeout))
 
+	It("can be changed and deleted where its image has another version than its spec says", func(ctx SpecContext) {
+		tenant := apply(ctx, isolated("mixed").Dedicated(func(server *v1alpha1.DedicatedServer) { server.Version = "16" }))
+		waitReady(ctx, tenant)
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionTrue, MatchRegexp(`It runs PostgreSQL 15\.\d+, which its image has, and not the version 16 of its spec`)))
+		Expect(change(ctx, tenant, func() { tenant.Spec.DisplayName = "Mixed" })).To(Succeed())
+		waitReady(ctx, tenant)
+		remove(ctx, tenant)
+	}, SpecTimeout(specTimeout))
+
 	It("is told what is wrong with what it asks for", func(ctx SpecContext) {
 		for message, builder := range map[string]*builders.TenantBuilder{
 			"a tenant of the isolation Dedicated gets a server of its own; leave serverRef and serverSelector out": isolated("wrong").Database("shared"),

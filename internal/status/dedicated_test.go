@@ -1,0 +1,59 @@
+package status_test
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
+	waiting := func(reason, message string) []corev1.Pod {
+		pod := corev1.Pod{}
+		pod.Name = "dedicated-acme-0"
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message},
+		}}}
+		return []corev1.Pod{pod}
+	}
+	cluster := func(fields map[string]any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"status": fields}}
+	}
+	set := &appsv1.StatefulSet{}
+	running := &appsv1.StatefulSet{Status: appsv1.StatefulSetStatus{ReadyReplicas: 1}}
+	for _, test := range []struct {
+		name string
+		got  *status.Problem
+		want *status.Problem
+	}{
+		{"a pod that is ready", status.OfStatefulSet(running, nil), nil},
+		{"no pod yet", status.OfStatefulSet(set, nil), &status.Problem{
+			Reason: v1alpha1.ReasonProgressing, Message: "The server is starting; its pod is not ready yet.",
+		}},
+		{"no image", status.OfStatefulSet(set, waiting("ErrImagePull", "there is no postgres:99")), &status.Problem{
+			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99.",
+		}},
+		{"an instance that is ready", status.OfCluster(cluster(map[string]any{"readyInstances": int64(1)})), nil},
+		{"a Cluster that nobody has looked at", status.OfCluster(cluster(nil)), &status.Problem{
+			Reason: v1alpha1.ReasonProgressing, Message: "The server is starting; CloudNativePG has not looked at it yet.",
+		}},
+		{"a Cluster that is set up", status.OfCluster(cluster(map[string]any{"phase": "Setting up primary", "phaseReason": "Creating primary instance dedicated-acme-1"})), &status.Problem{
+			Reason: v1alpha1.ReasonProgressing, Message: `The server is starting; CloudNativePG says "Setting up primary": Creating primary instance dedicated-acme-1.`,
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			switch {
+			case test.got == nil || test.want == nil:
+				if test.got != test.want {
+					t.Errorf("it says %+v, want %+v", test.got, test.want)
+				}
+			case *test.got != *test.want:
+				t.Errorf("it says %+v, want %+v", *test.got, *test.want)
+			}
+		})
+	}
+}
