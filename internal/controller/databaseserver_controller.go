@@ -36,7 +36,7 @@ const (
 	probeInterval = 5 * time.Second
 	// probeTimeout is how long a server may take to answer.
 	probeTimeout = 10 * time.Second
-	// parallelServers is how many servers are looked at at a time, so that those that don't answer delay
+	// parallelServers is how many servers are probed in parallel, so that those that don't answer delay
 	// no others.
 	parallelServers = 16
 )

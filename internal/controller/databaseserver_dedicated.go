@@ -9,8 +9,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,6 +29,7 @@ import (
 
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=clusters.postgresql.cnpg.io,verbs=get
 // +kubebuilder:rbac:groups=postgresql.cnpg.io,resources=clusters,verbs=get;list;watch;create;update;delete
 
 // serverKinds are the kinds of what makes up a server that the operator runs, but for Clusters, which
@@ -73,7 +76,7 @@ func (r *DatabaseServerReconciler) loadDedicated(ctx context.Context, server *v1
 	if err == nil {
 		in.Volume = volume
 	}
-	if in.Provisioner, err = r.provisioner(in); err != nil {
+	if in.Provisioner, err = r.provisioner(ctx, in); err != nil {
 		return in, err
 	}
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
@@ -106,15 +109,15 @@ func (r *DatabaseServerReconciler) ownSecret(ctx context.Context, name string, i
 }
 
 // provisioner is what runs the server. That is decided once.
-func (r *DatabaseServerReconciler) provisioner(in dedicated.Inputs) (v1alpha1.DatabaseServerProvisioner, error) {
+func (r *DatabaseServerReconciler) provisioner(ctx context.Context, in dedicated.Inputs) (v1alpha1.DatabaseServerProvisioner, error) {
 	chosen := in.Server.Status.Provisioner
 	if chosen == "" && in.Volume == nil {
-		_, err := r.RESTMapper().RESTMapping(dedicated.ClusterKind.GroupKind(), dedicated.ClusterKind.Version)
-		switch {
-		case err == nil:
-			chosen = v1alpha1.ProvisionerCloudNativePG
-		case !apimeta.IsNoMatchError(err):
+		installed, err := r.hasCloudNativePG(ctx)
+		if err != nil {
 			return "", err
+		}
+		if installed {
+			chosen = v1alpha1.ProvisionerCloudNativePG
 		}
 	}
 	if chosen == v1alpha1.ProvisionerCloudNativePG {
@@ -124,6 +127,15 @@ func (r *DatabaseServerReconciler) provisioner(in dedicated.Inputs) (v1alpha1.Da
 		return chosen, invalid("To run %d instances takes CloudNativePG, which the cluster had not when the server was made; write 1 in spec.database.dedicated.instances of the Tenant, or, as long as it has no data, install CloudNativePG.", instances)
 	}
 	return v1alpha1.ProvisionerStatefulSet, nil
+}
+
+// hasCloudNativePG asks the API server, since what the client knows of the kinds that there are may be
+// outdated. It costs a request for each new server.
+func (r *DatabaseServerReconciler) hasCloudNativePG(ctx context.Context) (bool, error) {
+	definition := &metav1.PartialObjectMetadata{}
+	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	err := r.Live.Get(ctx, types.NamespacedName{Name: dedicated.ClusterDefinition}, definition)
+	return err == nil && definition.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
 }
 
 func invalid(format string, args ...any) error {
@@ -181,25 +193,22 @@ func (r *DatabaseServerReconciler) releaseData(ctx context.Context, server *v1al
 	if server.Spec.Dedicated == nil {
 		return nil
 	}
-	provisioners := []v1alpha1.DatabaseServerProvisioner{server.Status.Provisioner}
-	if server.Status.Provisioner == "" {
-		provisioners = []v1alpha1.DatabaseServerProvisioner{v1alpha1.ProvisionerStatefulSet, v1alpha1.ProvisionerCloudNativePG}
+	in := dedicated.Inputs{Server: server, Provisioner: server.Status.Provisioner, Retired: true}
+	if in.Provisioner == "" {
+		installed, err := r.hasCloudNativePG(ctx)
+		if err != nil {
+			return err
+		}
+		if installed {
+			in.Provisioner = v1alpha1.ProvisionerCloudNativePG
+		}
 	}
-	var failures []error
-	for _, provisioner := range provisioners {
-		failures = append(failures, r.releaseDataOf(ctx, dedicated.Inputs{Server: server, Provisioner: provisioner, Retired: true}))
-	}
-	return errors.Join(failures...)
-}
-
-func (r *DatabaseServerReconciler) releaseDataOf(ctx context.Context, in dedicated.Inputs) error {
-	data, spec := dedicated.Data(in), in.Server.Spec.Dedicated
+	data, spec := dedicated.Data(in), server.Spec.Dedicated
 	live := data.DeepCopyObject().(client.Object)
-	err := r.Get(ctx, client.ObjectKeyFromObject(data), live)
-	if apierrors.IsNotFound(err) || apimeta.IsNoMatchError(err) {
-		return nil
-	}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(data), live)
 	switch {
+	case apierrors.IsNotFound(err), apimeta.IsNoMatchError(err):
+		return nil
 	case err != nil:
 		return err
 	case live.GetAnnotations()[naming.AnnotationDatabase] != spec.Database:

@@ -14,6 +14,9 @@ import (
 // ClusterKind is CloudNativePG's (https://cloudnative-pg.io/documentation/current/cloudnative-pg.v1/).
 var ClusterKind = schema.GroupVersionKind{Group: "postgresql.cnpg.io", Version: "v1", Kind: "Cluster"}
 
+// ClusterDefinition names the CustomResourceDefinition of ClusterKind.
+const ClusterDefinition = "clusters.postgresql.cnpg.io"
+
 // annotationHibernation takes a Cluster down, with its volumes kept
 // (https://cloudnative-pg.io/documentation/current/declarative_hibernation/).
 const annotationHibernation = "cnpg.io/hibernation"

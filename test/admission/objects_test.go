@@ -258,7 +258,7 @@ var _ = Describe("A Tenant", func() {
 	)
 
 	DescribeTable("may have a policy", func(ctx SpecContext, policy string) {
-		Expect(try(ctx, env.Client, object("{apiVersion: tenantry.dev/v1alpha1, kind: Tenant, metadata: {name: right}, spec: {policy: {"+policy+"}}}"))).To(Succeed())
+		Expect(try(ctx, env.Client, object("{apiVersion: tenantry.dev/v1alpha1, kind: Tenant, metadata: {name: permitted}, spec: {policy: {"+policy+"}}}"))).To(Succeed())
 	},
 		Entry(nil, "hostnames: []"), Entry(nil, "hostnames: ['*.example', a.b-c.example, localhost]"),
 		Entry(nil, "imageRegistries: ['registry.example:5000', 'registry.example:5000/', localhost/x, 'registry.example/a_b/c.d:1', 'registry.example/a@sha256:0123']"),

@@ -66,11 +66,6 @@ func provision(ctx context.Context, tenant *v1alpha1.Tenant, cluster *unstructur
 var _ = Describe("A tenant with a server of its own, where CloudNativePG is installed", Ordered, Serial, func() {
 	BeforeAll(func(ctx SpecContext) { installCloudNativePG(ctx) }, NodeTimeout(specTimeout))
 
-	AfterAll(func(ctx SpecContext) {
-		_, err := env.Kubernetes.Kubectl(ctx, "delete", "crd", "clusters.postgresql.cnpg.io")
-		Expect(err).NotTo(HaveOccurred())
-	}, NodeTimeout(specTimeout))
-
 	It("gets a Cluster, which is hibernated when the tenant is gone and its data is kept", func(ctx SpecContext) {
 		tenant := apply(ctx, isolated("replica").Dedicated(func(server *v1alpha1.DedicatedServer) {
 			server.Instances, server.StorageClassName = 3, expandable
@@ -116,5 +111,13 @@ var _ = Describe("A tenant with a server of its own, where CloudNativePG is inst
 		for _, object := range []client.Object{&appsv1.StatefulSet{}, &corev1.PersistentVolumeClaim{}} {
 			Expect(env.Client.DeleteAllOf(ctx, object, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{"cnpg.io/cluster": cluster.GetName()})).To(Succeed())
 		}
+	}, SpecTimeout(specTimeout))
+
+	It("gets a StatefulSet once CloudNativePG has been uninstalled", func(ctx SpecContext) {
+		_, err := env.Kubernetes.Kubectl(ctx, "delete", "crd", "clusters.postgresql.cnpg.io")
+		Expect(err).NotTo(HaveOccurred())
+		tenant := apply(ctx, isolated("bereft"))
+		waitReady(ctx, tenant)
+		Expect(komega.Object(serverOf(tenant))()).To(HaveField("Status.Provisioner", v1alpha1.ProvisionerStatefulSet))
 	}, SpecTimeout(specTimeout))
 })

@@ -30,6 +30,8 @@ const (
 	expandable, fixed = "expandable", "fixed"
 	// volumeSize is that of all volumes that the cluster has to give away.
 	volumeSize = "10Gi"
+	// volumes is how many there are of each StorageClass, more than the specs use up.
+	volumes = 32
 )
 
 var (
@@ -94,7 +96,7 @@ func provideStorage(ctx context.Context) {
 			},
 			Provisioner: "kubernetes.io/no-provisioner", AllowVolumeExpansion: new(class == expandable),
 		})).To(Succeed())
-		for number := range 8 {
+		for number := range volumes {
 			Expect(env.Client.Create(ctx, &corev1.PersistentVolume{
 				ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", class, number)},
 				Spec: corev1.PersistentVolumeSpec{

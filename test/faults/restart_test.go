@@ -36,9 +36,11 @@ var _ = Describe("The operator, killed", func() {
 			killed(ctx, w, after, &postgres.fault)
 		}, SpecTimeout(sweepTimeout))
 	}
-	It("after any write, "+deletion.name, func(ctx SpecContext) {
-		killed(ctx, deletion, after, &kubernetes.fault)
-	}, SpecTimeout(sweepTimeout))
+	for _, w := range []work{deletion, serving} {
+		It("after any write, "+w.name, func(ctx SpecContext) {
+			killed(ctx, w, after, &kubernetes.fault)
+		}, SpecTimeout(sweepTimeout))
+	}
 })
 
 var _ = Describe("The operator, when PostgreSQL is killed", func() {
