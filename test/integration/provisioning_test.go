@@ -370,7 +370,7 @@ var _ = Describe("kubectl explain", func() {
 		Entry("what a database is", "tenant.spec.database",
 			"database gives the tenant a database. Left out, it has none.",
 			"connectionLimit is the number of connections that the tenant may have open at a time. Left out, it is 20.",
-			"Retain: the data and the roles stay, and the logins are disabled."),
+			"Retain: the data and the roles stay, and the logins are disabled;"),
 		Entry("units and defaults", "tenant.spec.app.replicas", "replicas is the number of pods. Left out, it is 1."),
 		Entry("what a server is", "databaseserver.spec", "sslMode is how connections are protected"),
 	)
