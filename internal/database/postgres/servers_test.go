@@ -179,6 +179,23 @@ var _ = Describe("A database server", func() {
 			"has no certificate in PEM form", SpecTimeout(time.Minute)),
 	)
 
+	It("that is older than supported is refused with what to do", func(ctx SpecContext) {
+		server := fetched("13", oldestSupported-1).startBare(ctx)
+		_, err := server.servers.Probe(ctx, server.address)
+		Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(MatchRegexp(`it runs PostgreSQL 13\.\d+; upgrade it to 14 or newer`))))
+	}, SpecTimeout(2*time.Minute))
+
+	It("that is a standby is refused with what to do", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		data := server.rows(ctx, "postgres", "SHOW data_directory")[0]
+		Expect(server.Stop()).To(Succeed())
+		Expect(os.WriteFile(filepath.Join(data, "standby.signal"), nil, 0o644)).To(Succeed())
+		Expect(server.Restart(ctx)).To(Succeed())
+		_, err := server.servers.Probe(ctx, server.address)
+		Expect(err).To(And(beError[*database.UnsuitableServerError](),
+			MatchError(ContainSubstring("it is a standby and takes no changes; set spec.host to the primary"))))
+	}, SpecTimeout(time.Minute))
+
 	It("keeps its registry in another database when told so", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		server.exec(ctx, "postgres", "CREATE DATABASE platform")

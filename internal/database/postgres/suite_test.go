@@ -69,14 +69,34 @@ type release struct {
 
 var releases = []release{
 	{"as installed", func(context.Context) (string, error) { return "", nil }},
-	{"in its newest release", func(ctx context.Context) (string, error) {
-		return launcher.FetchNewest(ctx, filepath.Join("..", "..", "..", ".local", "postgres"), GinkgoWriter)
-	}},
+	fetched("14, the oldest that is supported", oldestSupported),
+	fetched("16", 16),
+	fetched("17", 17),
+	fetched("in its newest release", launcher.AnyMajor),
+}
+
+// oldestSupported is the oldest major version of PostgreSQL that takes tenants.
+const oldestSupported = 14
+
+// fetched is the newest release of a major version that npm has.
+func fetched(name string, major int) release {
+	return release{name, func(ctx context.Context) (string, error) {
+		return launcher.Fetch(ctx, filepath.Join("..", "..", "..", ".local", "postgres"), major, GinkgoWriter)
+	}}
 }
 
 // start starts a server of the release. Where that can't be had, the specs are skipped, but not on a
 // machine that checks changes.
 func (r release) start(ctx context.Context) *instance {
+	GinkgoHelper()
+	made := r.startBare(ctx)
+	made.prepare(ctx)
+	AddReportEntry("PostgreSQL", made.rows(ctx, "postgres", "SHOW server_version")[0])
+	return made
+}
+
+// startBare is start, but for the preparation.
+func (r release) startBare(ctx context.Context) *instance {
 	GinkgoHelper()
 	binDir, err := r.binDir(ctx)
 	if err != nil && os.Getenv("CI") == "" {
@@ -87,10 +107,7 @@ func (r release) start(ctx context.Context) *instance {
 		binDir, err = filepath.Abs(binDir)
 		Expect(err).NotTo(HaveOccurred())
 	}
-	made := startInstanceOf(ctx, binDir)
-	made.prepare(ctx)
-	AddReportEntry("PostgreSQL", made.rows(ctx, "postgres", "SHOW server_version")[0])
-	return made
+	return startInstanceOf(ctx, binDir)
 }
 
 func startInstance(ctx context.Context) *instance {
