@@ -111,11 +111,17 @@ func (r *AdmissionReconciler) leaveOutUnserved(manager ctrl.Manager) (served []c
 	return served, nil
 }
 
+// definitionOf reads the metadata of a CustomResourceDefinition.
+func definitionOf(ctx context.Context, live client.Reader, name string) (*metav1.PartialObjectMetadata, error) {
+	definition := &metav1.PartialObjectMetadata{}
+	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	return definition, live.Get(ctx, types.NamespacedName{Name: name}, definition)
+}
+
 // Reconcile puts all policies in place, also those behind one that fails.
 func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	owner := &metav1.PartialObjectMetadata{}
-	owner.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
-	if err := r.Live.Get(ctx, types.NamespacedName{Name: policiesOwner}, owner); err != nil {
+	owner, err := definitionOf(ctx, r.Live, policiesOwner)
+	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("find the owner of the admission policies: %w", err)
 	}
 	r.tellMissing(ctx, owner)

@@ -9,10 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -132,9 +130,7 @@ func (r *DatabaseServerReconciler) provisioner(ctx context.Context, in dedicated
 // hasCloudNativePG asks the API server, since what the client knows of the kinds that there are may be
 // outdated. It costs a request for each new server.
 func (r *DatabaseServerReconciler) hasCloudNativePG(ctx context.Context) (bool, error) {
-	definition := &metav1.PartialObjectMetadata{}
-	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
-	err := r.Live.Get(ctx, types.NamespacedName{Name: dedicated.ClusterDefinition}, definition)
+	definition, err := definitionOf(ctx, r.Live, dedicated.ClusterDefinition)
 	return err == nil && definition.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
 }
 

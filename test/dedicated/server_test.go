@@ -294,6 +294,20 @@ var _ = Describe("A tenant with a server of its own", func() {
 		}).Should(BeZero())
 	}, SpecTimeout(specTimeout))
 
+	It("leaves somebody else's volume of that name alone, also when it is to be deleted with its data", func(ctx SpecContext) {
+		foreign := inDatabases(&v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "squatted"}}, &corev1.PersistentVolumeClaim{
+			Spec: corev1.PersistentVolumeClaimSpec{
+				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+				Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+			},
+		}, "-data")
+		Expect(env.Client.Create(ctx, foreign)).To(Succeed())
+		tenant := apply(ctx, isolated("squatted").ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
+		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, ContainSubstring("has the data of another database")))
+		remove(ctx, tenant)
+		Expect(komega.Object(foreign)()).To(HaveField("DeletionTimestamp", BeNil()))
+	}, SpecTimeout(specTimeout))
+
 	It("keeps the data of a tenant that is deleted with all that it owns first", func(ctx SpecContext) {
 		tenant := apply(ctx, isolated("foreground"))
 		waitReady(ctx, tenant)
