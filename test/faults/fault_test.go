@@ -21,44 +21,49 @@ const (
 // rounds is part of what the operator sends about all tenants together, now and then: no step of any.
 const rounds = "SET digest ="
 
-// fault kills a process at one of the steps that the operator takes for one tenant.
+// fault kills a process at one of the steps that the operator takes for one tenant: at the first that is
+// not known. Steps are told by what they do and not by their order, since the operator's controllers go
+// on side by side.
 type fault struct {
-	// step is the number of the step, from 1; 0 lets all steps pass.
-	step int
 	when moment
+	// kill ends the process; nil lets all steps pass.
 	kill func() error
+	// known are the steps, in neutral words, that pass, each as often as it is there.
+	known []string
 
 	mutex sync.Mutex
+	// marks are what tells the tenant's steps, each followed by its neutral word.
 	marks []string
 	taken []string
 	over  bool
+	hit   bool
 	// struck is closed once the process is dead; err says why it isn't.
 	struck chan struct{}
 	err    error
 }
 
-// newFault makes a fault that counts the steps in which the tenant's name stands.
-func newFault(step int, when moment, tenant string, kill func() error) *fault {
-	return &fault{step: step, when: when, kill: kill, marks: []string{tenant}, struck: make(chan struct{})}
+// newFault makes a fault that sees the steps in which the tenant's name stands.
+func newFault(known []string, when moment, tenant string, kill func() error) *fault {
+	return &fault{known: known, when: when, kill: kill, marks: []string{tenant, "TENANT"}, struck: make(chan struct{})}
 }
 
-// mark makes the fault also count the steps in which one of the texts stands.
-func (f *fault) mark(texts ...string) {
+// mark makes the fault also see the steps in which one of the texts stands, each of which is followed by
+// its neutral word.
+func (f *fault) mark(textsAndWords ...string) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	f.marks = append(f.marks, texts...)
+	f.marks = append(f.marks, textsAndWords...)
 }
 
 // disarm lets all further steps pass, and says whether the fault has struck.
 func (f *fault) disarm() bool {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	struck := f.step > 0 && len(f.taken) >= f.step
 	f.over = true
-	return struck
+	return f.hit
 }
 
-// steps are those that were counted.
+// steps are those that were seen, in neutral words. If the fault has struck, it was at the last one.
 func (f *fault) steps() []string {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
@@ -88,10 +93,31 @@ func (f *fault) pass(name, content string, send, receive func()) (struck bool) {
 func (f *fault) strikes(name, content string) bool {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	if f.over || strings.Contains(content, rounds) || !slices.ContainsFunc(f.marks, func(mark string) bool { return strings.Contains(content, mark) }) {
+	if f.over || strings.Contains(content, rounds) || !f.marked(content) {
 		return false
 	}
+	name = strings.NewReplacer(f.marks...).Replace(name)
 	f.taken = append(f.taken, name)
-	f.over = len(f.taken) == f.step
-	return f.over
+	f.hit = f.kill != nil && times(name, f.taken) > times(name, f.known)
+	f.over = f.hit
+	return f.hit
+}
+
+func (f *fault) marked(content string) bool {
+	for pair := range slices.Chunk(f.marks, 2) {
+		if strings.Contains(content, pair[0]) {
+			return true
+		}
+	}
+	return false
+}
+
+// times is how often a step is among others.
+func times(step string, among []string) (count int) {
+	for _, other := range among {
+		if other == step {
+			count++
+		}
+	}
+	return count
 }

@@ -11,6 +11,7 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"testing"
@@ -129,7 +130,7 @@ var _ = AfterEach(func(ctx SpecContext) {
 	}
 	env.Keep()
 	output, err := env.Kubernetes.Kubectl(ctx, "get", "tenants,databaseservers", "-o", "wide")
-	AddReportEntry("kubectl get tenants,databaseservers", output, err)
+	AddReportEntry("kubectl get tenants,databaseservers", fmt.Sprint(output, err))
 	lines, err := env.Operator.LogTail(30)
-	AddReportEntry("the operator's log in "+env.Dir, lines, err)
+	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
 }, NodeTimeout(time.Minute))
