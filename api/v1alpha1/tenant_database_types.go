@@ -279,7 +279,7 @@ type TenantDatabaseStatus struct {
 	FormerLoginUntil *metav1.Time `json:"formerLoginUntil,omitempty"`
 
 	// rotationRequest is the value that the annotation tenantry.dev/rotate-credentials had when the
-	// present password was made.
+	// present password was made; its SHA-256, in hex, if it had more than 253 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

@@ -169,11 +169,11 @@ func (b *bench) measureRest(ctx context.Context, s *site) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := s.metricsOf(ctx, manager)
+	metrics, err := manager.Metrics(ctx, s.admin)
 	if err != nil {
 		return err
 	}
-	if err := metrics.awaitReconciles(ctx, all); err != nil {
+	if err := awaitReconciles(ctx, metrics, all); err != nil {
 		return err
 	}
 	b.result.RestartSeconds = time.Since(start).Seconds()
@@ -185,7 +185,7 @@ func (b *bench) measureRest(ctx context.Context, s *site) error {
 	return err
 }
 
-func (b *bench) measureResync(ctx context.Context, s *site, metrics *metricsReader, all int) error {
+func (b *bench) measureResync(ctx context.Context, s *site, metrics *operator.Metrics, all int) error {
 	say("operator: waiting for a resync of all, every %s", resync)
 	requestsBefore, err := s.requests.requests(operator.User)
 	if err != nil {
@@ -195,11 +195,11 @@ func (b *bench) measureResync(ctx context.Context, s *site, metrics *metricsRead
 	if err != nil {
 		return err
 	}
-	reconciles, err := metrics.reconciles(ctx)
+	reconciles, err := metrics.Reconciles(ctx, tenantController)
 	if err != nil {
 		return err
 	}
-	if err := metrics.awaitReconciles(ctx, int(reconciles)+all); err != nil {
+	if err := awaitReconciles(ctx, metrics, reconciles+all); err != nil {
 		return err
 	}
 	requests, err := s.requests.requests(operator.User)

@@ -5,10 +5,8 @@ package admission
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -34,7 +32,8 @@ const (
 	// atOnce is well below the time after which the operator looks again by itself.
 	atOnce = 30 * time.Second
 
-	gatewayAPI = "sigs.k8s.io/gateway-api@v1.6.3"
+	gatewayAPI  = "sigs.k8s.io/gateway-api@v1.6.3"
+	gatewayCRDs = "config/crd/standard/gateway.networking.k8s.io_"
 	// image is one that the tenant acme may run.
 	image = "registry.example/acme/shop:1"
 )
@@ -46,10 +45,6 @@ var (
 )
 
 func TestAdmission(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute)
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	environment.RunSpecs(t, "Admission")
 }
 
@@ -62,7 +57,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(func() error { return env.Stop() })
 	komega.SetClient(env.Client)
 	alice, bob = as("alice"), as("bob")
-	installGatewayAPI(ctx)
+	Expect(env.ApplyDefinitions(ctx, gatewayAPI,
+		gatewayCRDs+"gateways.yaml", gatewayCRDs+"listenersets.yaml", gatewayCRDs+"httproutes.yaml",
+		gatewayCRDs+"grpcroutes.yaml", gatewayCRDs+"tlsroutes.yaml")).To(Succeed())
 	createClasses(ctx)
 	_, err = env.Kubernetes.Kubectl(ctx, "label", "nodes", "--all", "pool=shared", "example.com/zone=a")
 	Expect(err).NotTo(HaveOccurred())
@@ -72,14 +69,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	awaitDefaults(ctx)
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(SpecContext) {
-	if !CurrentSpecReport().Failed() {
-		return
-	}
-	env.Keep()
-	lines, err := env.Operator.LogTail(30)
-	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
-}, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx) }, NodeTimeout(time.Minute))
 
 // acmeRules are rules of each kind.
 func acmeRules(rules *v1alpha1.PolicyRules) {
@@ -130,21 +120,6 @@ func awaitDefaults(ctx context.Context) {
 		g.Expect(env.Client.Create(ctx, pod, client.DryRunAll)).To(Succeed())
 		g.Expect(pod.Object["spec"]).To(HaveKeyWithValue("priorityClassName", "ordinary"))
 	}).Should(Succeed())
-}
-
-func installGatewayAPI(ctx context.Context) {
-	GinkgoHelper()
-	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", gatewayAPI).Output()
-	Expect(err).NotTo(HaveOccurred())
-	var module struct{ Dir string }
-	Expect(json.Unmarshal(output, &module)).To(Succeed())
-	for _, kind := range []string{"gateways", "listenersets", "httproutes", "grpcroutes", "tlsroutes"} {
-		_, err := env.Kubernetes.Kubectl(ctx, "apply", "--server-side", "--filename",
-			module.Dir+"/config/crd/standard/gateway.networking.k8s.io_"+kind+".yaml")
-		Expect(err).NotTo(HaveOccurred())
-		_, err = env.Kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "crd/"+kind+".gateway.networking.k8s.io")
-		Expect(err).NotTo(HaveOccurred())
-	}
 }
 
 // as is a client of a user without any rights but those that tenants give.

@@ -2,8 +2,6 @@ package dedicated
 
 import (
 	"context"
-	"encoding/json"
-	"os/exec"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -20,19 +18,12 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// cloudNativePG is the newest version that the module proxy has; its CRDs are in config/crd/bases.
+// cloudNativePG is the newest version that the module proxy has.
 const cloudNativePG = "github.com/cloudnative-pg/cloudnative-pg@v1.26.0"
 
 func installCloudNativePG(ctx context.Context) {
 	GinkgoHelper()
-	var module struct{ Dir string }
-	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", cloudNativePG).Output()
-	Expect(err).NotTo(HaveOccurred())
-	Expect(json.Unmarshal(output, &module)).To(Succeed())
-	_, err = env.Kubernetes.Kubectl(ctx, "apply", "--server-side", "--filename", module.Dir+"/config/crd/bases/postgresql.cnpg.io_clusters.yaml")
-	Expect(err).NotTo(HaveOccurred())
-	_, err = env.Kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "crd/clusters.postgresql.cnpg.io")
-	Expect(err).NotTo(HaveOccurred())
+	Expect(env.ApplyDefinitions(ctx, cloudNativePG, "config/crd/bases/postgresql.cnpg.io_clusters.yaml")).To(Succeed())
 }
 
 // provision does what CloudNativePG does for a Cluster: by the names that it gives, an authority and a

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +29,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/test/builders"
+	"github.com/tenantry/tenantry/test/environment"
 )
 
 // isolated begins a tenant with a server of its own, of the version that this machine has.
@@ -141,6 +143,29 @@ func remove(ctx context.Context, tenant *v1alpha1.Tenant) {
 	waitGone(ctx, tenant)
 	waitGone(ctx, serverOf(tenant))
 	waitGone(ctx, inDatabases(tenant, &appsv1.StatefulSet{}, ""))
+}
+
+// atRest waits until the operator has looked at each tenant and each server so many times more on
+// average, and none is left to look at.
+func atRest(ctx context.Context, times int) {
+	GinkgoHelper()
+	reader, err := env.Operator.Metrics(ctx, env.Client)
+	Expect(err).NotTo(HaveOccurred())
+	for controller, list := range map[string]client.ObjectList{"tenant": &v1alpha1.TenantList{}, "databaseserver": &v1alpha1.DatabaseServerList{}} {
+		Expect(env.Client.List(ctx, list)).To(Succeed())
+		var before int
+		Eventually(ctx, func() (err error) {
+			before, err = reader.Reconciles(ctx, controller)
+			return err
+		}).Should(Succeed(), "the metrics may be there later than the operator")
+		Eventually(ctx, reader.Reconciles).WithArguments(ctx, controller).Should(BeNumerically(">=", before+times*apimeta.LenList(list)))
+		Eventually(ctx, reader.Busy).WithArguments(ctx, controller).Should(BeZero())
+	}
+}
+
+// ofTenant matches a request about an object of the tenant, or of its server.
+func ofTenant(name string) gomegatypes.GomegaMatcher {
+	return WithTransform(func(request environment.Request) string { return request.String() }, ContainSubstring(name))
 }
 
 func waitGone(ctx context.Context, object client.Object) {
@@ -335,6 +360,31 @@ var _ = Describe("A tenant with a server of its own", func() {
 		Expect(change(ctx, tenant, func() { tenant.Spec.DisplayName = "Mixed" })).To(Succeed())
 		waitReady(ctx, tenant)
 		remove(ctx, tenant)
+	}, SpecTimeout(specTimeout))
+
+	It("costs no request while nothing changes, and no write when the operator is started again", func(ctx SpecContext) {
+		tenant := apply(ctx, isolated("restful"))
+		waitReady(ctx, tenant)
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(HaveField("Status.Tenants", HaveValue(BeEquivalentTo(1))))
+		DeferCleanup(func(ctx SpecContext) error { return env.RestartOperator(ctx) }, NodeTimeout(time.Minute))
+		Expect(env.RestartOperator(ctx, "--sync-period=2s")).To(Succeed())
+		atRest(ctx, 2)
+
+		By("starting the operator again")
+		mark, err := env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(env.RestartOperator(ctx, "--sync-period=2s")).To(Succeed())
+		atRest(ctx, 1)
+		requests, err := env.Audit.Since(mark)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(requests).NotTo(BeEmpty(), "the caches are filled by requests")
+		Expect(requests).NotTo(ContainElement(And(ofTenant("restful"), HaveField("Writes()", true))))
+
+		By("looking at it time and again")
+		mark, err = env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
+		atRest(ctx, 3)
+		Expect(env.Audit.Since(mark)).NotTo(ContainElement(ofTenant("restful")))
 	}, SpecTimeout(specTimeout))
 
 	It("is told what is wrong with what it asks for", func(ctx SpecContext) {

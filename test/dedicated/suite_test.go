@@ -40,10 +40,6 @@ var (
 )
 
 func TestDedicated(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute)
-	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
-	EnforceDefaultTimeoutsWhenUsingContexts()
 	environment.RunSpecs(t, "Dedicated")
 }
 
@@ -71,20 +67,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	provideStorage(ctx)
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) {
-	if !CurrentSpecReport().Failed() {
-		return
-	}
-	env.Keep()
-	for _, args := range [][]string{
-		{"get", "tenants,databaseservers", "-o", "wide"}, {"get", "all,persistentvolumeclaims", "--namespace", "tenantry-databases"},
-	} {
-		output, err := env.Kubernetes.Kubectl(ctx, args...)
-		AddReportEntry("kubectl "+args[0]+" "+args[1], fmt.Sprint(output, err))
-	}
-	lines, err := env.Operator.LogTail(30)
-	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
-}, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,databaseservers -o wide", "get all,persistentvolumeclaims --namespace tenantry-databases") }, NodeTimeout(time.Minute))
 
 // provideStorage makes StorageClasses, and volumes for the controllers of the cluster to bind claims to.
 func provideStorage(ctx context.Context) {

@@ -3,7 +3,6 @@
 package examples
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,10 +27,6 @@ const (
 var env *environment.Environment
 
 func TestExamples(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute)
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	environment.RunSpecs(t, "Examples")
 }
 
@@ -53,13 +48,4 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	komega.SetClient(env.Client)
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) {
-	if !CurrentSpecReport().Failed() {
-		return
-	}
-	env.Keep()
-	output, err := env.Kubernetes.Kubectl(ctx, "get", "tenants,databaseservers", "-o", "wide")
-	AddReportEntry("kubectl get", fmt.Sprint(output, err))
-	lines, err := env.Operator.LogTail(30)
-	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
-}, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,databaseservers -o wide") }, NodeTimeout(time.Minute))

@@ -11,7 +11,6 @@ package faults
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strconv"
 	"testing"
@@ -23,7 +22,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -41,14 +39,11 @@ var (
 )
 
 func TestFaults(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute)
-	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	environment.RunSpecs(t, "Faults")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	log.SetLogger(GinkgoLogr)
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	var err error
 	// The lease of a killed leader would delay the next one.
 	env, err = environment.Start(ctx, environment.Options{
@@ -124,13 +119,4 @@ var _ = BeforeEach(func(ctx SpecContext) {
 	}
 }, NodeTimeout(time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) {
-	if !CurrentSpecReport().Failed() {
-		return
-	}
-	env.Keep()
-	output, err := env.Kubernetes.Kubectl(ctx, "get", "tenants,databaseservers", "-o", "wide")
-	AddReportEntry("kubectl get tenants,databaseservers", fmt.Sprint(output, err))
-	lines, err := env.Operator.LogTail(30)
-	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
-}, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,databaseservers -o wide") }, NodeTimeout(time.Minute))

@@ -3,10 +3,8 @@ package integration
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -15,10 +13,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 // tokenOf makes a ServiceAccount in the namespace default, with the ClusterRole if one is named,
@@ -58,37 +52,4 @@ func get(ctx context.Context, url, token string) (code int, body string, err err
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	return response.StatusCode, string(content), err
-}
-
-// metric is the sum of a metric's counters and gauges that have the labels.
-func metric(ctx context.Context, token, name string, labels map[string]string) (float64, error) {
-	code, body, err := get(ctx, env.Operator.MetricsURL, token)
-	if err != nil {
-		return 0, err
-	}
-	if code != http.StatusOK {
-		return 0, fmt.Errorf("%s answers %d: %s", env.Operator.MetricsURL, code, body)
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	total := 0.0
-	for _, one := range families[name].GetMetric() {
-		if hasLabels(one, labels) {
-			total += one.GetCounter().GetValue() + one.GetGauge().GetValue()
-		}
-	}
-	return total, nil
-}
-
-func hasLabels(one *dto.Metric, labels map[string]string) bool {
-	found := 0
-	for _, pair := range one.GetLabel() {
-		if value, asked := labels[pair.GetName()]; asked && value == pair.GetValue() {
-			found++
-		}
-	}
-	return found == len(labels)
 }

@@ -14,34 +14,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/metrics"
+	"github.com/tenantry/tenantry/hack/operator"
 	"github.com/tenantry/tenantry/test/environment"
 )
 
 var _ = Describe("When nothing changes", Ordered, func() {
 	const count = 5
-	var token string
+	var reader *operator.Metrics
 
 	// reconciles is how often the operator has looked at a tenant, or a databaseserver, since it was
 	// started.
-	reconciles := func(ctx context.Context, controller string) func() (float64, error) {
-		return func() (float64, error) {
-			return metric(ctx, token, "controller_runtime_reconcile_total", map[string]string{"controller": controller})
-		}
+	reconciles := func(ctx context.Context, controller string) func() (int, error) {
+		return func() (int, error) { return reader.Reconciles(ctx, controller) }
 	}
-	// busy is how many tenants are being looked at, or wait for it.
-	busy := func(ctx context.Context) func() (float64, error) {
-		return func() (float64, error) {
-			waiting, err := metric(ctx, token, "workqueue_depth", map[string]string{"name": "tenant"})
-			if err != nil {
-				return 0, err
-			}
-			working, err := metric(ctx, token, "controller_runtime_active_workers", map[string]string{"controller": "tenant"})
-			return waiting + working, err
-		}
+	readMetrics := func(ctx context.Context) {
+		GinkgoHelper()
+		var err error
+		reader, err = env.Operator.Metrics(ctx, env.Client)
+		Expect(err).NotTo(HaveOccurred())
 	}
 
 	BeforeAll(func(ctx SpecContext) {
-		token = tokenOf(ctx, "metrics-reader", "tenantry-metrics-reader")
+		readMetrics(ctx)
 		// Tenants of other specs may still be on their way out.
 		Eventually(ctx, func() ([]v1alpha1.Tenant, error) {
 			tenants := &v1alpha1.TenantList{}
@@ -68,15 +63,16 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		Expect(env.Client.List(ctx, servers)).To(Succeed())
 		probed, err := reconciles(ctx, "databaseserver")()
 		Expect(err).NotTo(HaveOccurred())
-		Eventually(ctx, reconciles(ctx, "databaseserver")).Should(BeNumerically(">=", probed+float64(3*len(servers.Items))))
+		Eventually(ctx, reconciles(ctx, "databaseserver")).Should(BeNumerically(">=", probed+3*len(servers.Items)))
 	}, NodeTimeout(specTimeout))
 
 	It("a restart of the operator writes nothing", func(ctx SpecContext) {
 		mark, err := env.Audit.Mark()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(env.RestartOperator(ctx, "--sync-period=2s")).To(Succeed())
+		readMetrics(ctx)
 		Eventually(ctx, reconciles(ctx, "tenant")).Should(BeNumerically(">=", count))
-		Eventually(ctx, busy(ctx)).Should(BeZero())
+		Eventually(ctx, reader.Busy).WithArguments(ctx, "tenant").Should(BeZero())
 		requests, err := env.Audit.Since(mark)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(requests).NotTo(BeEmpty(), "the caches are filled by requests")
@@ -85,7 +81,7 @@ var _ = Describe("When nothing changes", Ordered, func() {
 
 	It("a resync of all tenants makes no request and no SQL statement", func(ctx SpecContext) {
 		Eventually(ctx, func() (float64, error) {
-			return metric(ctx, token, "tenantry_database_server_up", map[string]string{"server": shared})
+			return reader.Sum(ctx, "tenantry_database_server_up", metrics.Labels{"server": shared})
 		}).Should(Equal(1.0))
 		mark, err := env.Audit.Mark()
 		Expect(err).NotTo(HaveOccurred())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -170,6 +171,9 @@ var _ = Describe("The password of a tenant", func() {
 		Expect(tenant.Status.Database.RotatedAt).To(Equal(second.RotatedAt))
 		requestRotation(ctx, tenant, "again")
 		rotated(ctx, tenant, second.Login)
+		third := tenant.Status.Database.Login
+		requestRotation(ctx, tenant, strings.Repeat("for a long reason ", 50))
+		rotated(ctx, tenant, third)
 	}, SpecTimeout(specTimeout))
 
 	It("is replaced when its Secret is deleted, by one for the other login, so that the app that runs goes on", func(ctx SpecContext) {

@@ -4,7 +4,6 @@ package integration
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,10 +32,6 @@ var (
 )
 
 func TestIntegration(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute)
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	environment.RunSpecs(t, "Integration")
 }
 
@@ -58,18 +53,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) {
-	if !CurrentSpecReport().Failed() {
-		return
-	}
-	env.Keep()
-	for _, args := range [][]string{{"get", "tenants,databaseservers", "-o", "wide"}, {"get", "events", "--namespace", "default"}} {
-		output, err := env.Kubernetes.Kubectl(ctx, args...)
-		AddReportEntry("kubectl "+args[0]+" "+args[1], fmt.Sprint(output, err))
-	}
-	lines, err := env.Operator.LogTail(30)
-	AddReportEntry("the operator's log in "+env.Dir, fmt.Sprint(lines, err))
-}, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,databaseservers -o wide", "get events --namespace default") }, NodeTimeout(time.Minute))
 
 // kubectl runs kubectl, which must succeed, and returns what it printed.
 func kubectl(ctx context.Context, args ...string) string {

@@ -5,8 +5,6 @@ package isolation
 
 import (
 	"context"
-	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +29,6 @@ import (
 const (
 	// specTimeout is for a machine that has other things to do.
 	specTimeout = 3 * time.Minute
-
-	gatewayAPI = "sigs.k8s.io/gateway-api@v1.6.3"
 )
 
 // actor is somebody of the tenant acme.
@@ -60,10 +56,6 @@ var (
 )
 
 func TestIsolation(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute)
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	environment.RunSpecs(t, "Isolation")
 }
 
@@ -82,27 +74,14 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	settle(ctx)
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) {
-	if !CurrentSpecReport().Failed() {
-		return
-	}
-	env.Keep()
-	output, err := env.Kubernetes.Kubectl(ctx, "get", "tenants,resourcequotas", "--all-namespaces")
-	AddReportEntry("what is there", fmt.Sprint(output, err))
-}, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,resourcequotas --all-namespaces") }, NodeTimeout(time.Minute))
 
 // prepareCluster makes the classes that are named, and lets tenants use what their roles leave out.
 func prepareCluster(ctx context.Context) {
 	GinkgoHelper()
-	directory, err := exec.CommandContext(ctx, "go", "mod", "download", gatewayAPI).CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), string(directory))
-	directory, err = exec.CommandContext(ctx, "go", "env", "GOMODCACHE").Output()
-	Expect(err).NotTo(HaveOccurred())
-	for _, kind := range []string{"gateways", "httproutes"} {
-		_, err = env.Kubernetes.Kubectl(ctx, "apply", "--server-side", "--filename",
-			strings.TrimSpace(string(directory))+"/"+gatewayAPI+"/config/crd/standard/gateway.networking.k8s.io_"+kind+".yaml")
-		Expect(err).NotTo(HaveOccurred())
-	}
+	Expect(env.ApplyDefinitions(ctx, "sigs.k8s.io/gateway-api@v1.6.3",
+		"config/crd/standard/gateway.networking.k8s.io_gateways.yaml",
+		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml")).To(Succeed())
 	for _, text := range []string{
 		`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 1000}`,
 		`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: higher}, value: 2000}`,
@@ -115,7 +94,7 @@ func prepareCluster(ctx context.Context) {
 	} {
 		Expect(env.Client.Create(ctx, object(text))).To(Succeed())
 	}
-	_, err = env.Kubernetes.Kubectl(ctx, "label", "nodes", "--all", "pool=shared")
+	_, err := env.Kubernetes.Kubectl(ctx, "label", "nodes", "--all", "pool=shared")
 	Expect(err).NotTo(HaveOccurred())
 }
 

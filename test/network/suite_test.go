@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -50,13 +49,10 @@ var (
 )
 
 func TestNetwork(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute)
 	environment.RunSpecs(t, "Network")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	log.SetLogger(GinkgoLogr)
 	var err error
 	env, err = environment.Start(ctx, environment.Options{Name: "network", Progress: GinkgoWriter})
 	Expect(err).NotTo(HaveOccurred())

@@ -1,0 +1,31 @@
+package environment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+)
+
+// ApplyDefinitions applies the CustomResourceDefinitions in files of a Go module, as in
+// "example.com/module@v1.2.3", and returns once the API server serves them.
+func (e *Environment) ApplyDefinitions(ctx context.Context, module string, paths ...string) error {
+	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module).Output()
+	if err != nil {
+		return fmt.Errorf("can't download the module %s: %w: %s", module, err, output)
+	}
+	var downloaded struct{ Dir string }
+	if err := json.Unmarshal(output, &downloaded); err != nil {
+		return err
+	}
+	var files []string
+	for _, path := range paths {
+		files = append(files, "--filename", filepath.Join(downloaded.Dir, path))
+	}
+	if _, err := e.Kubernetes.Kubectl(ctx, append([]string{"apply", "--server-side"}, files...)...); err != nil {
+		return err
+	}
+	_, err = e.Kubernetes.Kubectl(ctx, append([]string{"wait", "--for=condition=Established"}, files...)...)
+	return err
+}
