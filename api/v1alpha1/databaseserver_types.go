@@ -85,7 +85,6 @@ type DatabaseServerCapacity struct {
 }
 
 // DedicatedServer is a PostgreSQL server that the operator runs for one tenant.
-// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storageClassName is fixed once the server is made; put it back as it was",fieldPath=".storageClassName"
 type DedicatedServer struct {
 	// instances is the number of PostgreSQL instances: one primary, and the others are replicas that
 	// take over when it fails. More than one needs CloudNativePG in the cluster. Left out, it is 1.
@@ -101,8 +100,8 @@ type DedicatedServer struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('128Mi')) >= 0",message="storage must be at least 128Mi, which an empty database nearly fills; write for example 10Gi"
 	Storage *resource.Quantity `json:"storage,omitempty"`
 
-	// storageClassName is the StorageClass of the volumes. It can't be changed. Left out, it is the
-	// default one of the cluster.
+	// storageClassName is the StorageClass of the volumes. It can't be changed once there is a database.
+	// Left out, it is the default one of the cluster.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -123,8 +122,9 @@ type DedicatedServer struct {
 	// +optional
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 
-	// image is the container image with the programs of PostgreSQL of that version in its PATH. Left
-	// out, it is docker.io/library/postgres, or ghcr.io/cloudnative-pg/postgresql where CloudNativePG
+	// image is the container image with the programs of PostgreSQL of that version in its PATH. Where
+	// Kubernetes alone runs the server, it is run as the user 999, which must have a name in the image, as
+	// those of Debian have and those of Alpine have not. Left out, it is docker.io/library/postgres, or ghcr.io/cloudnative-pg/postgresql where CloudNativePG
 	// runs the server, with the version as its tag.
 	// +optional
 	// +kubebuilder:validation:MinLength=1

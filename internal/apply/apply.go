@@ -80,28 +80,38 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 
 // Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
 // collector would take it along. It is the one that is meant when the annotation of that name has the
-// same value as in the desired state.
+// same value as in the desired state. One that is being deleted is written all the same, since what is
+// done at its end may depend on that.
 func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object) (Outcome, error) {
 	desired = desired.DeepCopyObject().(client.Object)
 	hash, err := stamp(desired)
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.put(ctx, desired, hash, "", func(live client.Object) bool {
+	return e.put(ctx, desired, hash, "", claim{toTheEnd: true, ours: func(live client.Object) bool {
 		value, found := live.GetAnnotations()[annotation]
 		return found && value == desired.GetAnnotations()[annotation]
-	})
+	}})
 }
 
-func controlledBy(owner client.Object) func(client.Object) bool {
-	return func(live client.Object) bool { return metav1.IsControlledBy(live, owner) }
+// claim says which live objects may be written.
+type claim struct {
+	// ours says whether it is the one that is meant.
+	ours func(live client.Object) bool
+	// toTheEnd says that it is written while it is being deleted, too.
+	toTheEnd bool
 }
 
-// put makes an object as desired, if a live one is ours, and has this version, where one is given.
-func (e *Engine) put(ctx context.Context, desired client.Object, hash, version string, ours func(client.Object) bool) (Outcome, error) {
+func controlledBy(owner client.Object) claim {
+	return claim{ours: func(live client.Object) bool { return metav1.IsControlledBy(live, owner) }}
+}
+
+// put makes an object as desired, if a live one may be written, and has this version, where one is
+// given.
+func (e *Engine) put(ctx context.Context, desired client.Object, hash, version string, which claim) (Outcome, error) {
 	live, err := e.get(ctx, e.client, desired)
 	if apierrors.IsNotFound(err) {
-		return e.create(ctx, desired, hash, ours)
+		return e.create(ctx, desired, hash, which)
 	}
 	if err != nil {
 		return Unchanged, err
@@ -109,7 +119,7 @@ func (e *Engine) put(ctx context.Context, desired client.Object, hash, version s
 	if version != "" && version != live.GetResourceVersion() {
 		return Unchanged, e.outdated(live)
 	}
-	return e.update(ctx, desired, live, hash, ours)
+	return e.update(ctx, desired, live, hash, which)
 }
 
 // Adopt makes an object that exists as desired, and the owner its controller, also where it had
@@ -151,7 +161,7 @@ func (e *Engine) prepare(owner, desired client.Object) (prepared client.Object, 
 	return prepared, hash, err
 }
 
-func (e *Engine) create(ctx context.Context, desired client.Object, hash string, ours func(client.Object) bool) (Outcome, error) {
+func (e *Engine) create(ctx context.Context, desired client.Object, hash string, which claim) (Outcome, error) {
 	created := desired.DeepCopyObject().(client.Object)
 	err := e.client.Create(ctx, created, client.FieldOwner(e.fieldOwner))
 	if err == nil {
@@ -166,16 +176,26 @@ func (e *Engine) create(ctx context.Context, desired client.Object, hash string,
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.update(ctx, desired, live, hash, ours)
+	return e.update(ctx, desired, live, hash, which)
 }
 
-func (e *Engine) update(ctx context.Context, desired, live client.Object, hash string, ours func(client.Object) bool) (Outcome, error) {
-	if !ours(live) {
+func (e *Engine) update(ctx context.Context, desired, live client.Object, hash string, which claim) (Outcome, error) {
+	if !which.ours(live) {
 		return Unchanged, e.conflict(live)
 	}
-	if !live.GetDeletionTimestamp().IsZero() {
-		return Unchanged, &TerminatingError{Object: e.describe(live)}
+	if live.GetDeletionTimestamp().IsZero() {
+		return e.bring(ctx, desired, live, hash)
 	}
+	if which.toTheEnd {
+		if outcome, err := e.bring(ctx, desired, live, hash); err != nil {
+			return outcome, err
+		}
+	}
+	return Unchanged, &TerminatingError{Object: e.describe(live)}
+}
+
+// bring writes the desired state, unless the live one is known to come out of that.
+func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash string) (Outcome, error) {
 	if e.isSettled(live, hash) {
 		return Unchanged, nil
 	}

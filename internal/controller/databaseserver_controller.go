@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -90,7 +91,7 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 	}
 	users, err := r.hold(ctx, server)
 	if err != nil || (users == 0 && !server.DeletionTimestamp.IsZero()) {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, client.IgnoreNotFound(errors.Join(err, r.reportDeletion(ctx, server, err)))
 	}
 	own, err := r.runDedicated(ctx, server)
 	if outdated(err) {
@@ -136,13 +137,30 @@ func (r *DatabaseServerReconciler) hold(ctx context.Context, server *v1alpha1.Da
 	if len(tenants.Items) > 0 {
 		return len(tenants.Items), nil
 	}
-	if err := r.releaseData(ctx, server); err != nil {
+	// The last that the tenant has said about its data may have yet to reach the cache.
+	live := &v1alpha1.DatabaseServer{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(server), live); err != nil {
+		return 0, err
+	}
+	if err := r.releaseData(ctx, live); err != nil {
 		return 0, err
 	}
 	if controllerutil.RemoveFinalizer(server, naming.FinalizerServer) {
 		err = r.patchFinalizer(ctx, before, server)
 	}
 	return 0, err
+}
+
+// reportDeletion says in the status why a server can't be deleted.
+func (r *DatabaseServerReconciler) reportDeletion(ctx context.Context, server *v1alpha1.DatabaseServer, err error) error {
+	if err == nil || server.DeletionTimestamp.IsZero() || outdated(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	problem := serverProblem(err)
+	return r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
+		Server: server, Problem: &problem, Now: time.Now(), Addresses: server.Status.Addresses,
+		Dedicated: status.Dedicated{Provisioner: server.Status.Provisioner, Storage: server.Status.Storage},
+	}))
 }
 
 func (r *DatabaseServerReconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -51,9 +53,14 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 		return result, err
 	}
 	result.Provisioner = in.Provisioner
+	r.heedAuthority(server.Name, in.Secrets.Authority)
 	if err := r.keepData(ctx, in); err != nil {
-		return result, err
+		if in.Volume == nil || !apierrors.IsForbidden(err) {
+			return result, err
+		}
+		result.Unmet = cannotGrow(in, err)
 	}
+	result.Unmet = cmp.Or(result.Unmet, unmet(in))
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
 		if _, err := r.Engine.Apply(ctx, server, object); err != nil {
@@ -66,44 +73,74 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 // loadDedicated reads all that the server's objects depend on, and makes up the secrets that it lacks.
 func (r *DatabaseServerReconciler) loadDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (dedicated.Inputs, error) {
 	in := dedicated.Inputs{Server: server}
-	volume := &corev1.PersistentVolumeClaim{}
-	err := r.Get(ctx, inDatabases(naming.ServerVolume(server.Name)), volume)
-	if client.IgnoreNotFound(err) != nil {
+	if err := r.loadData(ctx, &in); err != nil {
 		return in, err
 	}
-	if err == nil {
-		in.Volume = volume
+	var superuser, authority, certificate corev1.Secret
+	secrets := map[string]*corev1.Secret{naming.ServerSuperuser(server.Name): &superuser, naming.ServerAuthority(server.Name): &authority}
+	if in.Provisioner == v1alpha1.ProvisionerStatefulSet {
+		secrets[naming.ServerCertificate(server.Name)] = &certificate
 	}
-	if in.Provisioner, err = r.provisioner(ctx, in); err != nil {
-		return in, err
+	for name, into := range secrets {
+		if _, err := r.own(ctx, name, into); err != nil {
+			return in, err
+		}
 	}
+	in.Secrets = dedicated.SecretsIn(&superuser, &authority, &certificate).CompletePassword()
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
-		if err := r.watchClusters(); err != nil {
-			return in, err
-		}
+		return in, nil
 	}
-	var secrets [3]corev1.Secret
-	for i, name := range []string{naming.ServerSuperuser(server.Name), naming.ServerAuthority(server.Name), naming.ServerCertificate(server.Name)} {
-		if err := r.ownSecret(ctx, name, &secrets[i]); err != nil {
-			return in, err
-		}
-	}
-	in.Secrets, err = dedicated.SecretsIn(&secrets[0], &secrets[1], &secrets[2]).Complete(server.Spec.Host, time.Now())
+	var err error
+	in.Secrets, err = in.Secrets.CompleteCertificate(server.Spec.Host, time.Now())
 	return in, err
+}
+
+// loadData reads what holds the server's data, and says what runs it.
+func (r *DatabaseServerReconciler) loadData(ctx context.Context, in *dedicated.Inputs) error {
+	if in.Server.Status.Provisioner != v1alpha1.ProvisionerCloudNativePG {
+		volume := &corev1.PersistentVolumeClaim{}
+		found, err := r.own(ctx, naming.ServerVolume(in.Server.Name), volume)
+		if err != nil {
+			return err
+		}
+		if found {
+			in.Volume = volume
+		}
+	}
+	var err error
+	if in.Provisioner, err = r.provisioner(ctx, *in); err != nil || in.Provisioner == v1alpha1.ProvisionerStatefulSet {
+		return err
+	}
+	if err := r.watchClusters(); err != nil {
+		return err
+	}
+	cluster := dedicated.NewCluster()
+	found, err := r.own(ctx, in.Server.Name, cluster)
+	if found {
+		in.Cluster = cluster
+	}
+	return err
 }
 
 func inDatabases(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: naming.DatabasesNamespace, Name: name}
 }
 
-// ownSecret reads a Secret of a server, and leaves it empty if there is none. The cache sees managed
-// objects only, and somebody may have taken the label off.
-func (r *DatabaseServerReconciler) ownSecret(ctx context.Context, name string, into *corev1.Secret) error {
-	err := r.Get(ctx, inDatabases(name), into)
+// own reads an object of a server, and says whether there is one. The cache sees managed objects only,
+// and somebody may have taken the label off, or restored a backup without it.
+func (r *DatabaseServerReconciler) own(ctx context.Context, name string, into client.Object) (found bool, err error) {
+	err = r.Get(ctx, inDatabases(name), into)
 	if apierrors.IsNotFound(err) {
 		err = r.Live.Get(ctx, inDatabases(name), into)
 	}
-	return client.IgnoreNotFound(err)
+	return err == nil, client.IgnoreNotFound(err)
+}
+
+// heedAuthority has the server's login made up anew if its authority is another one by now.
+func (r *DatabaseServerReconciler) heedAuthority(server string, authority []byte) {
+	if known, found := r.access.Load(server); found && known.(connection).server.CACert != string(authority) {
+		r.access.Delete(server)
+	}
 }
 
 // provisioner is what runs the server. That is decided once.
@@ -121,8 +158,8 @@ func (r *DatabaseServerReconciler) provisioner(ctx context.Context, in dedicated
 	if chosen == v1alpha1.ProvisionerCloudNativePG {
 		return chosen, nil
 	}
-	if instances := in.Server.Spec.Dedicated.Instances; instances > 1 {
-		return chosen, invalid("To run %d instances takes CloudNativePG, which the cluster had not when the server was made; write 1 in spec.database.dedicated.instances of the Tenant, or, as long as it has no data, install CloudNativePG.", instances)
+	if problem := tooMany(in); problem != nil && in.Volume == nil {
+		return chosen, &problemError{Problem: *problem}
 	}
 	return v1alpha1.ProvisionerStatefulSet, nil
 }
@@ -134,12 +171,46 @@ func (r *DatabaseServerReconciler) hasCloudNativePG(ctx context.Context) (bool, 
 	return err == nil && definition.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
 }
 
-func invalid(format string, args ...any) error {
-	return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonInvalid, Message: fmt.Sprintf(format, args...), Stalled: true}}
+// unmet is what the spec asks for of a server that has data, and can't have; nil if nothing.
+func unmet(in dedicated.Inputs) *status.Problem {
+	if in.Volume == nil {
+		return nil
+	}
+	if wanted, has := in.Server.Spec.Dedicated.StorageClassName, ptr.Deref(in.Volume.Spec.StorageClassName, ""); wanted != "" && wanted != has {
+		return invalid("The volume has the StorageClass %q and can't get another one; write that in spec.database.dedicated.storageClassName of the Tenant.", has)
+	}
+	return tooMany(in)
 }
 
-// keepData puts in place what holds the data, unless that is another database's.
+func tooMany(in dedicated.Inputs) *status.Problem {
+	if instances := in.Server.Spec.Dedicated.Instances; instances > 1 {
+		return invalid("To run %d instances takes CloudNativePG, which the cluster had not when the server was made; write 1 in spec.database.dedicated.instances of the Tenant, or, as long as it has no data, install CloudNativePG.", instances)
+	}
+	return nil
+}
+
+func cannotGrow(in dedicated.Inputs, err error) *status.Problem {
+	return invalid("The volume can't grow to %s: %v. Write its present size in spec.database.dedicated.storage of the Tenant, or let its StorageClass expand volumes.", in.Server.Spec.Dedicated.Storage, err)
+}
+
+func invalid(format string, args ...any) *status.Problem {
+	return &status.Problem{Reason: v1alpha1.ReasonInvalid, Message: fmt.Sprintf(format, args...), Stalled: true}
+}
+
+// keepData puts in place what holds the data, unless that is another database's. For a database that is
+// to be adopted it must be there.
 func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
+	if in.Adopts() && in.Volume == nil && in.Cluster == nil {
+		return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonConflict, Stalled: true, Message: fmt.Sprintf(
+			"There is nothing in namespace %s that has the database %s, neither a PersistentVolumeClaim %q nor a Cluster %q; correct spec.database.adopt of the Tenant, leave it out to start with an empty database, or restore the data there.",
+			naming.DatabasesNamespace, in.Server.Spec.Dedicated.Database, naming.ServerVolume(in.Server.Name), in.Server.Name)}}
+	}
+	if in.Replaceable() {
+		if err := r.Engine.Delete(ctx, in.Volume.DeepCopy()); err != nil {
+			return err
+		}
+		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q, which has no volume yet and is another one than the spec asks for,", in.Volume.Name)}
+	}
 	data := dedicated.Data(in)
 	_, err := r.Engine.Keep(ctx, naming.AnnotationDatabase, data)
 	if volume := in.Volume; err != nil && volume != nil && !volume.DeletionTimestamp.IsZero() {
@@ -151,9 +222,6 @@ func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.In
 			Message: fmt.Sprintf("%s has the data of another database; its annotation %s says which, to take it over by spec.database.adopt of the Tenant. Or delete it to start with an empty one.", conflict.Object, naming.AnnotationDatabase),
 			Stalled: true,
 		}}
-	}
-	if apierrors.IsForbidden(err) {
-		return invalid("The volume can't grow to %s: %v. Write its present size in spec.database.dedicated.storage of the Tenant, or let its StorageClass expand volumes.", in.Server.Spec.Dedicated.Storage, err)
 	}
 	return err
 }
@@ -212,7 +280,8 @@ func (r *DatabaseServerReconciler) releaseData(ctx context.Context, server *v1al
 	case spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete:
 		return r.Engine.Delete(ctx, live)
 	case in.Provisioner == v1alpha1.ProvisionerCloudNativePG:
-		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, data)
+		in.Cluster = live.(*unstructured.Unstructured)
+		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in))
 	}
 	return err
 }

@@ -23,7 +23,7 @@ const maxAttempts = 3
 // placeDatabase sees to it that there is a server, and then to what the tenant has on it.
 func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliation) error {
 	if run.tenant().Spec.Database == nil {
-		return nil
+		return r.leaveServer(ctx, run.tenant())
 	}
 	if err := r.applyServer(ctx, run.tenant(), run.database); err != nil {
 		return err
@@ -31,7 +31,10 @@ func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliatio
 	if run.inputs.Server == nil {
 		return run.unusable
 	}
-	return r.provisionDatabase(ctx, run)
+	if err := r.provisionDatabase(ctx, run); err != nil {
+		return err
+	}
+	return r.keptUp(ctx, run.tenant())
 }
 
 // provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes

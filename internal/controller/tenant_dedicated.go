@@ -2,7 +2,12 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
@@ -23,11 +28,20 @@ var errServerMissing = &problemError{Problem: status.Problem{
 	Reason: v1alpha1.ReasonProgressing, Message: "The tenant's own database server is being made.",
 }}
 
-// dedicatedServer reads the tenant's own server; nil if it is still to be made, or another one has its
-// name.
+// ownServer reads the server that was made for the tenant; nil if there is none.
+func (r *TenantReconciler) ownServer(ctx context.Context, tenant *v1alpha1.Tenant) (*v1alpha1.DatabaseServer, error) {
+	server, err := r.serverNamed(ctx, naming.DedicatedServer(tenant.Name))
+	if server == nil || server.Annotations[naming.AnnotationTenantUID] != string(tenant.UID) {
+		return nil, err
+	}
+	return server, err
+}
+
+// dedicatedServer reads the tenant's own server; nil if that is still to be made, or has yet to be told
+// which database it is for.
 func (r *TenantReconciler) dedicatedServer(ctx context.Context, run *reconciliation) (*v1alpha1.DatabaseServer, error) {
-	server, err := r.serverNamed(ctx, naming.DedicatedServer(run.tenant().Name))
-	if err != nil || server == nil || server.Annotations[naming.AnnotationDatabase] != databaseName(run.tenant(), run.database) {
+	server, err := r.ownServer(ctx, run.tenant())
+	if err != nil || server == nil || server.Spec.Dedicated.Database != databaseName(run.tenant(), run.database) {
 		run.unusable = errServerMissing
 		return nil, err
 	}
@@ -37,10 +51,10 @@ func (r *TenantReconciler) dedicatedServer(ctx context.Context, run *reconciliat
 // applyServer makes the tenant's own server, if it is to have one, or brings it in line with the spec.
 func (r *TenantReconciler) applyServer(ctx context.Context, tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
 	if !isDedicated(tenant) {
-		return nil
+		return r.leaveServer(ctx, tenant)
 	}
 	server := desired.DatabaseServer(tenant, databaseName(tenant, recorded))
-	outcome, err := r.Engine.Keep(ctx, naming.AnnotationDatabase, server)
+	outcome, err := r.Engine.Keep(ctx, naming.AnnotationTenantUID, server)
 	if err == nil {
 		r.noteChange(ctx, server, outcome)
 		return nil
@@ -49,6 +63,50 @@ func (r *TenantReconciler) applyServer(ctx context.Context, tenant *v1alpha1.Ten
 		return &apply.TerminatingError{Object: fmt.Sprintf("DatabaseServer %q", server.Name)}
 	}
 	return err
+}
+
+// errServerBehind is why a tenant isn't as its spec says whose server has yet to follow that.
+var errServerBehind = &problemError{Problem: status.Problem{
+	Reason: v1alpha1.ReasonProgressing, Message: "The tenant's own database server is being brought in line with the spec.",
+}}
+
+// keptUp says what keeps the tenant's own server from being as its spec wants it, while it can be used
+// all the same.
+func (r *TenantReconciler) keptUp(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	if !isDedicated(tenant) {
+		return nil
+	}
+	server, err := r.ownServer(ctx, tenant)
+	if err != nil || server == nil {
+		return err
+	}
+	if server.Status.ObservedGeneration != server.Generation {
+		return errServerBehind
+	}
+	if stalled := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
+		return &problemError{Problem: status.Problem{Reason: stalled.Reason, Message: stalled.Message, Stalled: true}}
+	}
+	return nil
+}
+
+// leaveServer has the server deleted that the tenant wanted to itself before its spec was changed. Where
+// it has a finalizer for that, leaveOtherServers looks first whether anything is there.
+func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	server, err := r.ownServer(ctx, tenant)
+	if err != nil || server == nil || !unused(tenant, server) {
+		return err
+	}
+	if err := r.updateServer(ctx, tenant); err != nil {
+		return err
+	}
+	return r.removeServer(ctx, tenant)
+}
+
+// unused says whether a server of the tenant's own has never been used for it, and has no data that it
+// is to adopt.
+func unused(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
+	return !controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) && tenant.Status.Database == nil &&
+		server.Spec.Dedicated.Database == database.Name(string(tenant.UID))
 }
 
 // goesWithServer says whether nothing needs to be done about the tenant's database on a server, since
@@ -64,22 +122,39 @@ func (r *TenantReconciler) goesWithServer(ctx context.Context, tenant *v1alpha1.
 	return server == nil && err == nil, err
 }
 
-// removeServer has the tenant's own server deleted, if it has one. Its data stays or goes with it, as
-// the spec of the server says, which follows the tenant's to the end.
+// removeServer has the tenant's own server deleted, if it has one. What becomes of its data says the
+// spec of the server.
 func (r *TenantReconciler) removeServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
-	if !isDedicated(tenant) {
-		return nil
-	}
-	recorded := r.placements.of(tenant)
-	server, err := r.serverNamed(ctx, naming.DedicatedServer(tenant.Name))
-	if err != nil || server == nil || !server.DeletionTimestamp.IsZero() ||
-		server.Annotations[naming.AnnotationDatabase] != databaseName(tenant, recorded) {
-		return err
-	}
-	if err := r.applyServer(ctx, tenant, recorded); err != nil {
+	server, err := r.ownServer(ctx, tenant)
+	if err != nil || server == nil || !server.DeletionTimestamp.IsZero() {
 		return err
 	}
 	return r.Engine.Delete(ctx, server.DeepCopy())
+}
+
+// updateServer has the tenant's own server follow the spec of the tenant to the end, also when it is
+// being deleted itself. What was never used is not kept.
+func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	server, err := r.ownServer(ctx, tenant)
+	if err != nil || server == nil {
+		return err
+	}
+	wanted := desired.DatabaseServer(tenant, server.Spec.Dedicated.Database)
+	if wanted == nil {
+		wanted = &v1alpha1.DatabaseServer{
+			ObjectMeta: metav1.ObjectMeta{Name: server.Name, Labels: naming.ManagedLabels(tenant.Name),
+				Annotations: map[string]string{naming.AnnotationTenantUID: string(tenant.UID)}},
+			Spec:       *server.Spec.DeepCopy(),
+		}
+	}
+	if unused(tenant, server) {
+		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
+	}
+	_, err = r.Engine.Keep(ctx, naming.AnnotationTenantUID, wanted)
+	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
+		return nil
+	}
+	return err
 }
 
 // reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.

@@ -62,6 +62,9 @@ func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *v1alpha
 
 // removeDatabases takes away what the tenant has on the servers, and then the server of its own.
 func (r *TenantReconciler) removeDatabases(ctx context.Context, tenant *v1alpha1.Tenant, servers []string) error {
+	if err := r.updateServer(ctx, tenant); err != nil {
+		return err
+	}
 	for _, server := range servers {
 		goes, err := r.goesWithServer(ctx, tenant, server)
 		if err == nil && !goes {

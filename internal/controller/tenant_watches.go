@@ -278,13 +278,17 @@ func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEven
 	was, is := e.ObjectOld.(*v1alpha1.DatabaseServer), e.ObjectNew.(*v1alpha1.DatabaseServer)
 	switch {
 	case was.ResourceVersion == is.ResourceVersion:
-	case was.Generation != is.Generation || readyStatus(was) != readyStatus(is) ||
+	case was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) ||
 		!slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle:
 		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
 		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 	default:
 		enqueue(ctx, q, r.waitingFor(ctx, is))
 	}
+}
+
+func isStalled(server *v1alpha1.DatabaseServer) bool {
+	return apimeta.IsStatusConditionTrue(server.Status.Conditions, v1alpha1.ConditionStalled)
 }
 
 func readyStatus(server *v1alpha1.DatabaseServer) metav1.ConditionStatus {

@@ -19,6 +19,8 @@ type Register struct {
 // Adopt moves the entry of a retained database to the tenant, unless the server is full.
 type Adopt struct {
 	UID, Tenant, Name string
+	// From is the UID of the Tenant that it was registered for.
+	From string
 	// Capacity is how many active tenants the server takes; nil means any number.
 	Capacity *int32
 }

@@ -26,7 +26,8 @@ func Plan(d Desired, o Observed) ([]Action, error) {
 }
 
 func planRegistration(d Desired, o Observed) ([]Action, error) {
-	own := o.Registration
+	own, capacity := o.Registration, d.Capacity
+	former := own
 	switch {
 	case own == nil && d.Adopt == "":
 		if err := inTheWay(o); err != nil {
@@ -37,6 +38,7 @@ func planRegistration(d Desired, o Observed) ([]Action, error) {
 		if err := adoptable(d, o); err != nil {
 			return nil, err
 		}
+		former = o.Holder
 	case d.Adopt != "" && own.Name != d.Adopt:
 		return nil, &ConflictError{fmt.Sprintf("the tenant already has database %s, so it can't adopt %s; leave spec.database.adopt out, or delete the tenant and create it anew with it", own.Name, d.Adopt)}
 	case own.Isolation != d.Isolation:
@@ -44,10 +46,13 @@ func planRegistration(d Desired, o Observed) ([]Action, error) {
 	case own.State == RegistrationActive:
 		return nil, nil
 	}
+	if former.State == RegistrationActive {
+		capacity = nil // It counts already.
+	}
 	// A session of the former tenant that outlived the disabling of its login must not stay.
 	return []Action{
 		TerminateSessions{Logins: Logins(o.Name)},
-		Adopt{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Capacity: d.Capacity},
+		Adopt{UID: d.UID, Tenant: d.Tenant, Name: o.Name, From: former.UID, Capacity: capacity},
 	}, nil
 }
 
@@ -76,11 +81,13 @@ func inTheWay(o Observed) error {
 	return &ConflictError{fmt.Sprintf("the server already has %s, not made for this tenant; rename or drop it", strings.Join(found, " and "))}
 }
 
+// adoptable returns why the tenant can't take the database over; nil if it can. A server of a tenant's own
+// has no other tenant: there, one that is in use is that of a backup, taken while its tenant was there.
 func adoptable(d Desired, o Observed) error {
 	switch {
 	case o.Holder == nil:
 		return &AdoptNotFoundError{Name: d.Adopt}
-	case o.Holder.State != RegistrationRetained:
+	case o.Holder.State != RegistrationRetained && d.Isolation != IsolationDedicated:
 		return &AdoptInUseError{Name: d.Adopt, Tenant: o.Holder.Tenant}
 	case o.Holder.Isolation != d.Isolation:
 		return &ConflictError{fmt.Sprintf("database %s was made with isolation %s; adopt it with that", d.Adopt, o.Holder.Isolation)}

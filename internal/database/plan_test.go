@@ -157,8 +157,20 @@ func TestPlan(t *testing.T) {
 			"a retained database is adopted under its own name", desired(adopting), retainedByAnother(),
 			[]database.Action{
 				database.TerminateSessions{Logins: logins},
-				database.Adopt{UID: uid, Tenant: "acme", Name: name},
+				database.Adopt{UID: uid, Tenant: "acme", Name: name, From: otherUID},
 				enable,
+			},
+		},
+		{
+			"the backup of a tenant's own server is adopted, which was in use when it was taken",
+			desired(adopting, func(d *database.Desired) { d.Isolation, d.Capacity = database.IsolationDedicated, new(int32(1)) }),
+			retainedByAnother(func(o *database.Observed) {
+				o.Holder.Isolation, o.Holder.State = database.IsolationDedicated, database.RegistrationActive
+				o.Logins[0] = provisioned().Logins[0]
+			}),
+			[]database.Action{
+				database.TerminateSessions{Logins: logins},
+				database.Adopt{UID: uid, Tenant: "acme", Name: name, From: otherUID},
 			},
 		},
 		{"adopted already: nothing", desired(adopting), provisioned(), nil},
@@ -171,7 +183,7 @@ func TestPlan(t *testing.T) {
 			provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }),
 			[]database.Action{
 				database.TerminateSessions{Logins: logins},
-				database.Adopt{UID: uid, Tenant: "acme", Name: name},
+				database.Adopt{UID: uid, Tenant: "acme", Name: name, From: uid},
 			},
 		},
 	} {

@@ -2,6 +2,7 @@ package dedicated
 
 import (
 	"cmp"
+	"maps"
 	"strconv"
 
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -58,6 +59,12 @@ func cluster(in Inputs) *unstructured.Unstructured {
 	// The conversion fails for values that JSON does not know, of which this type has none.
 	if resources, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&spec.Resources); err == nil && len(resources) > 0 {
 		content["resources"] = resources
+	}
+	if in.Cluster != nil {
+		// What the operator has no say in is the admin's, such as backups and plugins.
+		others, _, _ := unstructured.NestedMap(in.Cluster.Object, "spec")
+		maps.Copy(others, content)
+		content = others
 	}
 	result.Object["spec"] = content
 	metadata := dataMeta(in.Server, in.Server.Name)

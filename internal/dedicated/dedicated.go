@@ -1,5 +1,5 @@
 // Package dedicated says what makes up a PostgreSQL server that the operator runs for one tenant. It
-// is pure: the same Inputs always give the same objects. Only [Secrets.Complete] makes something up.
+// is pure: the same Inputs always give the same objects. Only [Secrets] makes something up.
 //
 // CloudNativePG runs the server where the cluster has that, and otherwise a StatefulSet does. Either
 // way there are a Service, an authority, and a superuser of the same names, so that nobody who
@@ -9,8 +9,10 @@ package dedicated
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -26,8 +28,16 @@ type Inputs struct {
 	// Volume is the volume of a server that a StatefulSet runs, as the cluster has it; nil if there is
 	// none yet.
 	Volume *corev1.PersistentVolumeClaim
+	// Cluster is that of a server that CloudNativePG runs, as the cluster has it; nil if there is none
+	// yet.
+	Cluster *unstructured.Unstructured
 	// Retired says that the server is taken down and its data stays.
 	Retired bool
+}
+
+// Adopts says whether the server is for a database that another tenant of the name has left behind.
+func (in Inputs) Adopts() bool {
+	return in.Server.Spec.Dedicated.Database != database.Name(in.Server.Annotations[naming.AnnotationTenantUID])
 }
 
 // Data is what holds the server's data: its volume, or the Cluster that has the volumes. It outlives

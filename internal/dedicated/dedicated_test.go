@@ -37,7 +37,7 @@ func asIs(*v1alpha1.DedicatedServer) {}
 
 func completed(t *testing.T, secrets dedicated.Secrets, at time.Time) dedicated.Secrets {
 	t.Helper()
-	completed, err := secrets.Complete(host, at)
+	completed, err := secrets.CompletePassword().CompleteCertificate(host, at)
 	if err != nil {
 		t.Fatal(err)
 	}

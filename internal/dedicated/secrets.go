@@ -56,15 +56,21 @@ func SecretsIn(superuser, authority, certificate *corev1.Secret) Secrets {
 	return secrets
 }
 
-// Complete returns the secrets of the server of that host name, with new ones for those that are
-// missing, don't fit together, or are about to expire.
-func (s Secrets) Complete(host string, now time.Time) (Secrets, error) {
+// CompletePassword returns the secrets with a new password and verifier for those that are missing or
+// don't fit together.
+func (s Secrets) CompletePassword() Secrets {
 	if !database.IsGenerated(s.Password) {
 		s.Password = database.GeneratePassword()
 	}
 	if !database.Matches(s.Verifier, s.Password) {
 		s.Verifier = database.Verifier(s.Password)
 	}
+	return s
+}
+
+// CompleteCertificate returns the secrets with a new authority and certificate of the server of that host
+// name, where they are missing, don't fit together, or are about to expire.
+func (s Secrets) CompleteCertificate(host string, now time.Time) (Secrets, error) {
 	if s.trusted(host, now.Add(certificateLeft)) {
 		return s, nil
 	}

@@ -3,16 +3,29 @@ package dedicated
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
 // Storage is the size of each volume of the server, as it is asked for.
 func Storage(in Inputs) *resource.Quantity {
-	if claim, ok := Data(in).(*corev1.PersistentVolumeClaim); ok {
-		return claim.Spec.Resources.Requests.Storage()
+	if in.Volume != nil {
+		return in.Volume.Spec.Resources.Requests.Storage()
 	}
 	return in.Server.Spec.Dedicated.Storage
+}
+
+// Replaceable says whether the claim asks for another volume than the spec does, and has none yet, so that
+// nothing is lost with it.
+func (in Inputs) Replaceable() bool {
+	claim, spec := in.Volume, in.Server.Spec.Dedicated
+	if claim == nil || claim.Spec.VolumeName != "" || claim.Status.Phase != corev1.ClaimPending ||
+		claim.Annotations[naming.AnnotationDatabase] != spec.Database {
+		return false
+	}
+	otherClass := spec.StorageClassName != "" && spec.StorageClassName != ptr.Deref(claim.Spec.StorageClassName, "")
+	return otherClass || claim.Spec.Resources.Requests.Storage().Cmp(*spec.Storage) != 0
 }
 
 // volume asks for more than there is and never for less, and leaves what the cluster has made of it.

@@ -31,7 +31,7 @@ func DatabaseServer(tenant *v1alpha1.Tenant, database string) *v1alpha1.Database
 	return &v1alpha1.DatabaseServer{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: naming.ManagedLabels(tenant.Name),
-			Annotations: map[string]string{naming.AnnotationDatabase: database},
+			Annotations: map[string]string{naming.AnnotationTenantUID: string(tenant.UID)},
 		},
 		Spec: v1alpha1.DatabaseServerSpec{
 			Engine:         v1alpha1.DatabaseEnginePostgreSQL,

@@ -49,9 +49,11 @@ const (
 	// app gets its environment from, and so restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
 
-	// AnnotationDatabase is on what a tenant has to itself of a database and what outlives it: the
-	// DatabaseServer, and its volume or Cluster. Its value is the name of the tenant's database, which
-	// tells whose it is.
+	// AnnotationTenantUID is on the DatabaseServer that a tenant has to itself, and tells which tenant
+	// that is, of those that have had the name.
+	AnnotationTenantUID = "tenantry.dev/tenant-uid"
+	// AnnotationDatabase is on what holds the data of such a server and outlives it: its volume or
+	// Cluster. Its value is the name of the tenant's database, which tells whose the data is.
 	AnnotationDatabase = "tenantry.dev/database"
 
 	// AnnotationSecrets is on the pods of a server that the operator runs; it changes with the Secrets

@@ -17,6 +17,8 @@ type Dedicated struct {
 	Provisioner v1alpha1.DatabaseServerProvisioner
 	// Storage is the size of each of its volumes; nil as long as it has none.
 	Storage *resource.Quantity
+	// Unmet is what its spec asks for and it can't have, while it runs all the same; nil if nothing.
+	Unmet *Problem
 }
 
 // OfStatefulSet says what a server of one pod waits for; nil if it runs.
@@ -26,6 +28,9 @@ func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *Problem {
 	}
 	if trouble, found := newestTrouble(pods); found {
 		return &Problem{Reason: trouble.reason, Message: trouble.message}
+	}
+	if len(pods) == 0 {
+		return starting(fmt.Sprintf("it has no pod yet; \"kubectl describe statefulset --namespace %s %s\" says why if that lasts", set.Namespace, set.Name))
 	}
 	return starting("its pod is not ready yet")
 }

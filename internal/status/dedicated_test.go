@@ -24,6 +24,7 @@ func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
 		return &unstructured.Unstructured{Object: map[string]any{"status": fields}}
 	}
 	set := &appsv1.StatefulSet{}
+	set.Namespace, set.Name = "tenantry-databases", "dedicated-acme"
 	running := &appsv1.StatefulSet{Status: appsv1.StatefulSetStatus{ReadyReplicas: 1}}
 	for _, test := range []struct {
 		name string
@@ -32,7 +33,7 @@ func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
 	}{
 		{"a pod that is ready", status.OfStatefulSet(running, nil), nil},
 		{"no pod yet", status.OfStatefulSet(set, nil), &status.Problem{
-			Reason: v1alpha1.ReasonProgressing, Message: "The server is starting; its pod is not ready yet.",
+			Reason: v1alpha1.ReasonProgressing, Message: `The server is starting; it has no pod yet; "kubectl describe statefulset --namespace tenantry-databases dedicated-acme" says why if that lasts.`,
 		}},
 		{"no image", status.OfStatefulSet(set, waiting("ErrImagePull", "there is no postgres:99")), &status.Problem{
 			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99.",

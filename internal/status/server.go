@@ -60,6 +60,10 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	}
 	result.UnprotectedTables, result.Unprotected = unprotected(o)
 	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("%s", answering(o)))
+	if unmet := o.Dedicated.Unmet; unmet != nil {
+		set(&result.Conditions, o.Server.Generation, o.Now, v1alpha1.ConditionStalled,
+			state{status: metav1.ConditionTrue, reason: unmet.Reason, message: unmet.Message})
+	}
 	return result
 }
 
@@ -88,6 +92,8 @@ func standing(o ServerObservation) string {
 	switch {
 	case o.Users > 0:
 		return "The server answers. " + waitsForUsers(o)
+	case o.Dedicated.Unmet != nil:
+		return "The server answers, as it is. " + o.Dedicated.Unmet.Message
 	case otherVersion(o):
 		return fmt.Sprintf("The server answers. It runs PostgreSQL %s, which its image has, and not the version %s of its spec.",
 			o.Answer.Version, o.Server.Spec.Dedicated.Version)

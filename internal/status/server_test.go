@@ -72,6 +72,22 @@ func TestAServerOfSharedTablesListsThoseThatAreNotProtected(t *testing.T) {
 	}
 }
 
+func TestAServerThatCanNotHaveAllItAsksForIsUsedAsItIs(t *testing.T) {
+	o := answering(t)
+	o.Dedicated.Unmet = &status.Problem{Reason: v1alpha1.ReasonInvalid, Message: "The volume can't grow.", Stalled: true}
+	result := status.OfServer(o)
+	if got := conditions(result.Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready", "Stalled": "True Invalid"}) {
+		t.Errorf("its conditions are %v", got)
+	}
+	if message := condition(t, result.Conditions, "Ready").Message; message != "The server answers, as it is. The volume can't grow." {
+		t.Errorf("Ready says %q", message)
+	}
+	o.Server.Status, o.Dedicated.Unmet = result, nil
+	if got := conditions(status.OfServer(o).Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
+		t.Errorf("once it has all, its conditions are %v", got)
+	}
+}
+
 func TestAServerThatDoesNotAnswerKeepsWhatItSaid(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -34,14 +34,20 @@ func provision(ctx context.Context, tenant *v1alpha1.Tenant, cluster *unstructur
 	server, superuser := serverOf(tenant), inDatabases(tenant, &corev1.Secret{}, "-superuser")
 	Expect(komega.Get(server)()).To(Succeed())
 	Expect(komega.Get(superuser)()).To(Succeed())
-	secrets, err := dedicated.SecretsIn(superuser, &corev1.Secret{}, &corev1.Secret{}).Complete(server.Spec.Host, time.Now())
+	secrets, err := dedicated.SecretsIn(superuser, &corev1.Secret{}, &corev1.Secret{}).CompleteCertificate(server.Spec.Host, time.Now())
 	Expect(err).NotTo(HaveOccurred())
 	in := dedicated.Inputs{Server: server, Provisioner: v1alpha1.ProvisionerStatefulSet, Secrets: secrets}
+	volume := cluster.GetName() + "-1"
 	for _, object := range append(dedicated.Objects(in), dedicated.Data(in)) {
-		switch object.(type) {
+		switch object := object.(type) {
 		case *networkingv1.NetworkPolicy:
 			continue // CloudNativePG makes none
-		case *appsv1.StatefulSet, *corev1.ConfigMap, *corev1.Secret, *corev1.PersistentVolumeClaim, *corev1.Service:
+		case *corev1.PersistentVolumeClaim:
+			object.SetName(volume)
+			object.SetAnnotations(nil)
+		case *appsv1.StatefulSet:
+			object.Spec.Template.Spec.Volumes[0].PersistentVolumeClaim.ClaimName = volume
+		case *corev1.ConfigMap, *corev1.Secret, *corev1.Service:
 		}
 		if object.GetName() == superuser.Name {
 			continue
@@ -79,10 +85,15 @@ var _ = Describe("A tenant with a server of its own, where CloudNativePG is inst
 		Expect(server.Status.Provisioner).To(Equal(v1alpha1.ProvisionerCloudNativePG))
 
 		By("it follows the spec, and keeps what CloudNativePG has set")
-		Expect(change(ctx, cluster, func() { cluster.SetFinalizers([]string{"cnpg.io/example"}) })).To(Succeed())
+		backup := map[string]any{"barmanObjectStore": map[string]any{"destinationPath": "s3://backups"}}
+		Expect(change(ctx, cluster, func() {
+			cluster.SetFinalizers([]string{"cnpg.io/example"})
+			cluster.Object["spec"].(map[string]any)["backup"] = backup
+		})).To(Succeed())
 		Expect(change(ctx, tenant, func() { tenant.Spec.Database.Dedicated.Instances = 2 })).To(Succeed())
 		Eventually(ctx, komega.Object(cluster)).Should(HaveField("Object", HaveKeyWithValue("spec", HaveKeyWithValue("instances", int64(2)))))
 		Expect(cluster.GetFinalizers()).To(ConsistOf("cnpg.io/example"))
+		Expect(cluster.Object["spec"]).To(HaveKeyWithValue("backup", HaveKeyWithValue("barmanObjectStore", HaveKeyWithValue("destinationPath", "s3://backups"))))
 		Expect(change(ctx, cluster, func() { cluster.SetFinalizers(nil) })).To(Succeed())
 
 		By("it outlives the tenant, asleep")
@@ -91,6 +102,7 @@ var _ = Describe("A tenant with a server of its own, where CloudNativePG is inst
 		waitGone(ctx, server)
 		Expect(komega.Get(cluster)()).To(Succeed())
 		Expect(cluster.GetAnnotations()).To(And(HaveKeyWithValue("cnpg.io/hibernation", "on"), HaveKeyWithValue(naming.AnnotationDatabase, former)))
+		Expect(cluster.Object["spec"]).To(HaveKey("backup"))
 
 		By("a tenant of the same name wakes it up, and takes it along when it is to be deleted")
 		heir := apply(ctx, isolated("replica").Adopt(former).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete).

@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
@@ -123,7 +124,7 @@ func ask(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (st
 }
 
 func change(ctx context.Context, object client.Object, how func()) error {
-	return komega.New(env.Client).WithContext(ctx).Update(object, how)()
+	return retry.RetryOnConflict(retry.DefaultBackoff, komega.New(env.Client).WithContext(ctx).Update(object, how))
 }
 
 // inDatabases is an object of the tenant's server.
@@ -284,6 +285,13 @@ var _ = Describe("A tenant with a server of its own", func() {
 		Eventually(ctx, komega.Object(stuck)).Should(says(metav1.ConditionFalse, And(
 			ContainSubstring("The volume can't grow to 2Gi"), ContainSubstring("must support resize"),
 			ContainSubstring("Write its present size in spec.database.dedicated.storage of the Tenant"))))
+		Eventually(ctx, komega.Object(serverOf(stuck))).Should(says(metav1.ConditionTrue, ContainSubstring("The server answers, as it is. The volume can't grow to 2Gi")))
+
+		By("the server goes on meanwhile, and so does what the operator does on it")
+		login := stuck.Status.Database.Login
+		Expect(change(ctx, stuck, func() { stuck.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: "now"} })).To(Succeed())
+		Eventually(ctx, komega.Object(stuck)).Should(HaveField("Status.Database.Login", Not(Equal(login))))
+		Expect(ask(ctx, stuck, "SELECT 1")).To(Equal("[1]"))
 		Expect(change(ctx, stuck, func() { stuck.Spec.Database.Dedicated.Storage = new(resource.MustParse("1Gi")) })).To(Succeed())
 		waitReady(ctx, stuck)
 	}, SpecTimeout(specTimeout))
@@ -303,9 +311,12 @@ var _ = Describe("A tenant with a server of its own", func() {
 		Eventually(ctx, komega.Object(stranger)).Should(says(metav1.ConditionFalse,
 			ContainSubstring("has the data of another database; its annotation tenantry.dev/database says which, to take it over by spec.database.adopt")))
 		remove(ctx, stranger)
+		Expect(komega.Get(claim)()).To(Succeed())
 
-		By("one that does has it all")
-		heir := apply(ctx, isolated("phoenix").Adopt(former).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
+		By("one that does has it all, also when it asks for that later")
+		heir := apply(ctx, isolated("phoenix").ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
+		Eventually(ctx, komega.Object(heir)).Should(says(metav1.ConditionFalse, ContainSubstring("has the data of another database")))
+		Expect(change(ctx, heir, func() { heir.Spec.Database.Adopt = former })).To(Succeed())
 		waitReady(ctx, heir)
 		Expect(ask(ctx, heir, "SELECT text FROM notes")).To(Equal("[kept]"))
 
@@ -317,6 +328,50 @@ var _ = Describe("A tenant with a server of its own", func() {
 			err := env.Client.List(ctx, secrets, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelTenant: "phoenix"})
 			return len(secrets.Items), err
 		}).Should(BeZero())
+	}, SpecTimeout(specTimeout))
+
+	It("is not made for a database to adopt that is not there, and can have an empty one instead", func(ctx SpecContext) {
+		tenant := apply(ctx, isolated("mistaken").Adopt("t_abcdefghij2345672345"))
+		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, And(
+			ContainSubstring(`that has the database t_abcdefghij2345672345, neither a PersistentVolumeClaim "dedicated-mistaken-data" nor a Cluster "dedicated-mistaken"`),
+			ContainSubstring("leave it out to start with an empty database"))))
+		Expect(komega.Get(inDatabases(tenant, &corev1.PersistentVolumeClaim{}, "-data"))()).To(MatchError(apierrors.IsNotFound, "is not found"))
+		Expect(change(ctx, tenant, func() { tenant.Spec.Database.Adopt = "" })).To(Succeed())
+		waitReady(ctx, tenant)
+	}, SpecTimeout(specTimeout))
+
+	It("does with its data what its tenant said last, also when somebody wants the server deleted", func(ctx SpecContext) {
+		tenant := apply(ctx, isolated("hesitant").ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
+		waitReady(ctx, tenant)
+		Expect(env.Client.Delete(ctx, serverOf(tenant))).To(Succeed())
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionTrue, ContainSubstring("It is deleted once no tenant has its database there any more, and 1 have")))
+		Expect(change(ctx, tenant, func() { tenant.Spec.Database.ReclaimPolicy = v1alpha1.ReclaimPolicyRetain })).To(Succeed())
+		remove(ctx, tenant)
+		Expect(komega.Object(inDatabases(tenant, &corev1.PersistentVolumeClaim{}, "-data"))()).To(HaveField("DeletionTimestamp", BeNil()))
+	}, SpecTimeout(specTimeout))
+
+	It("can have another volume as long as it has none, and goes without a trace when it is not wanted any more", func(ctx SpecContext) {
+		tenant := apply(ctx, isolated("undecided").Dedicated(func(server *v1alpha1.DedicatedServer) {
+			server.Storage, server.StorageClassName = new(resource.MustParse("100Ti")), "nowhere"
+		}))
+		claim := inDatabases(tenant, &corev1.PersistentVolumeClaim{}, "-data")
+		Eventually(ctx, komega.Get(claim)).Should(Succeed())
+		Expect(change(ctx, tenant, func() {
+			tenant.Spec.Database.Dedicated.Storage = new(resource.MustParse("2Gi"))
+			tenant.Spec.Database.Dedicated.StorageClassName = "nowhere-either"
+		})).To(Succeed())
+		Eventually(ctx, komega.Object(claim)).Should(And(HaveField("Spec.StorageClassName", HaveValue(Equal("nowhere-either"))),
+			HaveField("Spec.Resources.Requests", HaveKeyWithValue(corev1.ResourceStorage, resource.MustParse("2Gi")))))
+
+		_, err := env.ApplyDatabaseServer(ctx, "shared", env.Postgres)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(change(ctx, tenant, func() {
+			tenant.Spec.Database.Dedicated, tenant.Spec.Database.Isolation = nil, v1alpha1.DatabaseIsolationDatabase
+			tenant.Spec.Database.ServerRef.Name = "shared"
+		})).To(Succeed())
+		waitReady(ctx, tenant)
+		waitGone(ctx, serverOf(tenant))
+		waitGone(ctx, claim)
 	}, SpecTimeout(specTimeout))
 
 	It("leaves somebody else's volume of that name alone, also when it is to be deleted with its data", func(ctx SpecContext) {
@@ -383,7 +438,7 @@ var _ = Describe("A tenant with a server of its own", func() {
 		By("looking at it time and again")
 		mark, err = env.Audit.Mark()
 		Expect(err).NotTo(HaveOccurred())
-		atRest(ctx, 3)
+		atRest(ctx, 1)
 		Expect(env.Audit.Since(mark)).NotTo(ContainElement(ofTenant("restful")))
 	}, SpecTimeout(specTimeout))
 

@@ -45,7 +45,7 @@ var serving = work{
 			Expect(env.Client.Get(ctx, client.ObjectKey{Namespace: naming.DatabasesNamespace, Name: name}, &secrets[i])).To(Succeed())
 		}
 		there := dedicated.SecretsIn(&secrets[0], &secrets[1], &secrets[2])
-		Expect(there.Complete(naming.ServerHost(server), time.Now())).To(Equal(there), "they fit together")
+		Expect(there.CompletePassword().CompleteCertificate(naming.ServerHost(server), time.Now())).To(Equal(there), "they fit together")
 	},
 }
 

@@ -89,6 +89,17 @@ var _ = Describe("A deleted tenant", func() {
 			Expect(winners).To(Equal(1))
 		}, SpecTimeout(time.Minute))
 
+		It("is taken over from the backup of a server of a tenant's own, in which it is still in use", func(ctx SpecContext) {
+			ofItsOwn := func(d *database.Desired) { d.Isolation = database.IsolationDedicated }
+			former := shared.provisioned(ctx, ofItsOwn)
+			heir := adopting(former)
+			ofItsOwn(&heir)
+			Expect(shared.converge(ctx, heir)).To(Succeed())
+			shared.session(ctx, heir, former.Name())
+			_, err := shared.loginAs(ctx, database.Logins(former.Name())[0], string(former.Password), former.Name())
+			Expect(err).To(haveSQLState("28P01"), "the former tenant's password is void")
+		}, SpecTimeout(time.Minute))
+
 		It("is not taken over by a plan that another was faster than", func(ctx SpecContext) {
 			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
 			first, second := adopting(tenant), adopting(tenant)

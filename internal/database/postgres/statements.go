@@ -130,11 +130,11 @@ END`, *capacity, sqlstateFull, *capacity))}
 func takeOver(a database.Adopt) string {
 	return "DO " + literal(fmt.Sprintf(`
 BEGIN
-	UPDATE tenantry.tenants SET uid = %s, tenant = %s, state = 'Active', since = now() WHERE name = %s AND state = 'Retained';
+	UPDATE tenantry.tenants SET uid = %s, tenant = %s, state = 'Active', since = now() WHERE name = %s AND uid = %s;
 	IF NOT FOUND THEN
-		RAISE 'the database is not retained any more' USING ERRCODE = '%s';
+		RAISE 'another tenant has the database' USING ERRCODE = '%s';
 	END IF;
-END`, literal(a.UID), literal(a.Tenant), literal(a.Name), sqlstateChanged))
+END`, literal(a.UID), literal(a.Tenant), literal(a.Name), literal(a.From), sqlstateChanged))
 }
 
 func renderRole(action database.Action) string {
