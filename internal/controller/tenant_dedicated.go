@@ -144,7 +144,7 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Te
 		wanted = &v1alpha1.DatabaseServer{
 			ObjectMeta: metav1.ObjectMeta{Name: server.Name, Labels: naming.ManagedLabels(tenant.Name),
 				Annotations: map[string]string{naming.AnnotationTenantUID: string(tenant.UID)}},
-			Spec:       *server.Spec.DeepCopy(),
+			Spec: *server.Spec.DeepCopy(),
 		}
 	}
 	if unused(tenant, server) {

@@ -67,7 +67,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	provideStorage(ctx)
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,databaseservers -o wide", "get all,persistentvolumeclaims --namespace tenantry-databases") }, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) {
+	env.Explain(ctx, "get tenants,databaseservers -o wide", "get all,persistentvolumeclaims --namespace tenantry-databases")
+}, NodeTimeout(time.Minute))
 
 // provideStorage makes StorageClasses, and volumes for the controllers of the cluster to bind claims to.
 func provideStorage(ctx context.Context) {

@@ -53,7 +53,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(20*time.Minute))
 
-var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,databaseservers -o wide", "get events --namespace default") }, NodeTimeout(time.Minute))
+var _ = AfterEach(func(ctx SpecContext) {
+	env.Explain(ctx, "get tenants,databaseservers -o wide", "get events --namespace default")
+}, NodeTimeout(time.Minute))
 
 // kubectl runs kubectl, which must succeed, and returns what it printed.
 func kubectl(ctx context.Context, args ...string) string {
