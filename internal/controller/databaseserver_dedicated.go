@@ -200,7 +200,7 @@ func invalid(format string, args ...any) *status.Problem {
 // keepData puts in place what holds the data, unless that is another database's. For a database that is
 // to be adopted it must be there.
 func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
-	if in.Adopts() && in.Volume == nil && in.Cluster == nil {
+	if dedicated.Adopts(in.Server) && in.Volume == nil && in.Cluster == nil {
 		return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonConflict, Stalled: true, Message: fmt.Sprintf(
 			"There is nothing in namespace %s that has the database %s, neither a PersistentVolumeClaim %q nor a Cluster %q; correct spec.database.adopt of the Tenant, leave it out to start with an empty database, or restore the data there.",
 			naming.DatabasesNamespace, in.Server.Spec.Dedicated.Database, naming.ServerVolume(in.Server.Name), in.Server.Name)}}

@@ -12,6 +12,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
@@ -93,7 +94,7 @@ func (r *TenantReconciler) keptUp(ctx context.Context, tenant *v1alpha1.Tenant) 
 // it has a finalizer for that, leaveOtherServers looks first whether anything is there.
 func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	server, err := r.ownServer(ctx, tenant)
-	if err != nil || server == nil || !unused(tenant, server) {
+	if err != nil || server == nil || used(tenant, server) {
 		return err
 	}
 	if err := r.updateServer(ctx, tenant); err != nil {
@@ -102,11 +103,9 @@ func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Ten
 	return r.removeServer(ctx, tenant)
 }
 
-// unused says whether a server of the tenant's own has never been used for it, and has no data that it
-// is to adopt.
-func unused(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
-	return !controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) && tenant.Status.Database == nil &&
-		server.Spec.Dedicated.Database == database.Name(string(tenant.UID))
+// used says whether a server of the tenant's own has, or may have, something of the tenant.
+func used(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
+	return controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) || tenant.Status.Database != nil
 }
 
 // goesWithServer says whether nothing needs to be done about the tenant's database on a server, since
@@ -133,7 +132,8 @@ func (r *TenantReconciler) removeServer(ctx context.Context, tenant *v1alpha1.Te
 }
 
 // updateServer has the tenant's own server follow the spec of the tenant to the end, also when it is
-// being deleted itself. What was never used is not kept.
+// being deleted itself. If it was never used, nothing of it is kept but what the tenant was to adopt, which
+// is not its own yet.
 func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	server, err := r.ownServer(ctx, tenant)
 	if err != nil || server == nil {
@@ -147,8 +147,11 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Te
 			Spec: *server.Spec.DeepCopy(),
 		}
 	}
-	if unused(tenant, server) {
+	if !used(tenant, server) {
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
+		if dedicated.Adopts(server) {
+			wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyRetain
+		}
 	}
 	_, err = r.Engine.Keep(ctx, naming.AnnotationTenantUID, wanted)
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {

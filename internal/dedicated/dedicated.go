@@ -35,9 +35,9 @@ type Inputs struct {
 	Retired bool
 }
 
-// Adopts says whether the server is for a database that another tenant of the name has left behind.
-func (in Inputs) Adopts() bool {
-	return in.Server.Spec.Dedicated.Database != database.Name(in.Server.Annotations[naming.AnnotationTenantUID])
+// Adopts says whether a server is for a database that another tenant of the name has left behind.
+func Adopts(server *v1alpha1.DatabaseServer) bool {
+	return server.Spec.Dedicated.Database != database.Name(server.Annotations[naming.AnnotationTenantUID])
 }
 
 // Data is what holds the server's data: its volume, or the Cluster that has the volumes. It outlives

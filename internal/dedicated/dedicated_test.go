@@ -17,12 +17,16 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
 const host = "dedicated-acme-rw.tenantry-databases.svc"
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// ownDatabase is the database that a tenant has that adopts none.
+var ownDatabase = database.Name(string(builders.Tenant("acme").Build().UID))
 
 // server is the one of a tenant that asks for 2Gi.
 func server(change func(*v1alpha1.DedicatedServer)) *v1alpha1.DatabaseServer {
@@ -142,6 +146,56 @@ func TestTheServerRestartsWhenWhatItReadsAtItsStartHasChanged(t *testing.T) {
 	}
 }
 
+// claimed is a claim that has got its volume.
+func claimed(size string) *corev1.PersistentVolumeClaim {
+	claim := &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{
+		VolumeName: "bound", StorageClassName: new("fast"),
+		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}},
+	}}
+	claim.Annotations = map[string]string{naming.AnnotationDatabase: ownDatabase}
+	claim.Status.Phase = corev1.ClaimBound
+	return claim
+}
+
+func TestAClaimIsReplacedWhereNothingIsLostWithIt(t *testing.T) {
+	pending := func(claim *corev1.PersistentVolumeClaim) {
+		claim.Spec.VolumeName, claim.Status.Phase = "", corev1.ClaimPending
+	}
+	for _, test := range []struct {
+		name   string
+		spec   func(*v1alpha1.DedicatedServer)
+		change func(*corev1.PersistentVolumeClaim)
+		want   bool
+	}{
+		{"it waits for a volume that is too large", asIs, pending, true},
+		{"it waits for a volume of another class", func(spec *v1alpha1.DedicatedServer) {
+			spec.Storage, spec.StorageClassName = new(resource.MustParse("100Ti")), "slow"
+		}, pending, true},
+		{"it waits for what the spec asks for", func(spec *v1alpha1.DedicatedServer) {
+			spec.Storage, spec.StorageClassName = new(resource.MustParse("100Ti")), "fast"
+		}, pending, false},
+		{"it has its volume", asIs, func(*corev1.PersistentVolumeClaim) {}, false},
+		{"it has lost its volume", asIs, func(claim *corev1.PersistentVolumeClaim) { claim.Status.Phase = corev1.ClaimLost }, false},
+		{"it is restored from a snapshot", asIs, func(claim *corev1.PersistentVolumeClaim) {
+			pending(claim)
+			claim.Spec.DataSourceRef = &corev1.TypedObjectReference{Kind: "VolumeSnapshot", Name: "nightly"}
+		}, false},
+		{"it is for data to adopt", asIs, func(claim *corev1.PersistentVolumeClaim) {
+			pending(claim)
+			claim.Annotations[naming.AnnotationDatabase] = "t_abcdefghij2345672345"
+		}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := dedicated.Inputs{Server: server(test.spec), Volume: claimed("100Ti")}
+			test.change(in.Volume)
+			in.Server.Spec.Dedicated.Database = in.Volume.Annotations[naming.AnnotationDatabase]
+			if got := in.Replaceable(); got != test.want {
+				t.Errorf("it is replaceable: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
 func TestAVolumeGrowsAndNeverShrinks(t *testing.T) {
 	for _, test := range []struct{ name, has, wants, want string }{
 		{"a new one", "", "2Gi", "2Gi"},
@@ -155,10 +209,7 @@ func TestAVolumeGrowsAndNeverShrinks(t *testing.T) {
 				Provisioner: v1alpha1.ProvisionerStatefulSet,
 			}
 			if test.has != "" {
-				in.Volume = &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{
-					VolumeName: "bound",
-					Resources:  corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(test.has)}},
-				}}
+				in.Volume = claimed(test.has)
 			}
 			claim := dedicated.Data(in).(*corev1.PersistentVolumeClaim)
 			if got := claim.Spec.Resources.Requests.Storage(); got.Cmp(resource.MustParse(test.want)) != 0 {

@@ -16,19 +16,20 @@ func Storage(in Inputs) *resource.Quantity {
 	return in.Server.Spec.Dedicated.Storage
 }
 
-// Replaceable says whether the claim asks for another volume than the spec does, and has none yet, so that
-// nothing is lost with it.
+// Replaceable says whether the claim asks for another volume than the spec does, and is for an empty one
+// that it has yet to get, so that nothing is lost with it.
 func (in Inputs) Replaceable() bool {
 	claim, spec := in.Volume, in.Server.Spec.Dedicated
-	if claim == nil || claim.Spec.VolumeName != "" || claim.Status.Phase != corev1.ClaimPending ||
-		claim.Annotations[naming.AnnotationDatabase] != spec.Database {
+	if claim == nil || claim.Spec.VolumeName != "" || claim.Spec.DataSourceRef != nil || claim.Status.Phase != corev1.ClaimPending ||
+		claim.Annotations[naming.AnnotationDatabase] != spec.Database || Adopts(in.Server) {
 		return false
 	}
 	otherClass := spec.StorageClassName != "" && spec.StorageClassName != ptr.Deref(claim.Spec.StorageClassName, "")
 	return otherClass || claim.Spec.Resources.Requests.Storage().Cmp(*spec.Storage) != 0
 }
 
-// volume asks for more than there is and never for less, and leaves what the cluster has made of it.
+// volume asks for more than there is and never for less, and leaves what the cluster has made of it. The
+// API server takes no other size of a claim that has no volume yet.
 func volume(in Inputs) *corev1.PersistentVolumeClaim {
 	spec := in.Server.Spec.Dedicated
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: dataMeta(in.Server, naming.ServerVolume(in.Server.Name))}
@@ -40,7 +41,8 @@ func volume(in Inputs) *corev1.PersistentVolumeClaim {
 			claim.Spec.StorageClassName = &spec.StorageClassName
 		}
 	}
-	if claim.Spec.Resources.Requests.Storage().Cmp(*spec.Storage) < 0 {
+	grows := in.Volume == nil || in.Volume.Status.Phase == corev1.ClaimBound
+	if grows && claim.Spec.Resources.Requests.Storage().Cmp(*spec.Storage) < 0 {
 		claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: *spec.Storage}
 	}
 	return claim

@@ -104,16 +104,27 @@ var _ = Describe("A tenant with a server of its own, where CloudNativePG is inst
 		Expect(cluster.GetAnnotations()).To(And(HaveKeyWithValue("cnpg.io/hibernation", "on"), HaveKeyWithValue(naming.AnnotationDatabase, former)))
 		Expect(cluster.Object["spec"]).To(HaveKey("backup"))
 
-		By("a tenant of the same name wakes it up, and takes it along when it is to be deleted")
+		By("a tenant of the same name wakes it up, and leaves it behind if it has not come to adopt it")
 		heir := apply(ctx, isolated("replica").Adopt(former).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete).
 			Dedicated(func(server *v1alpha1.DedicatedServer) { server.StorageClassName = expandable }))
 		Eventually(ctx, komega.Object(cluster)).Should(HaveField("GetAnnotations()", HaveKeyWithValue("cnpg.io/hibernation", "off")))
 		Expect(env.Client.Delete(ctx, heir)).To(Succeed())
 		waitGone(ctx, heir)
-		waitGone(ctx, cluster)
+		waitGone(ctx, serverOf(heir))
+		Expect(komega.Object(cluster)()).To(HaveField("GetAnnotations()", HaveKeyWithValue("cnpg.io/hibernation", "on")))
+		Expect(env.Client.Delete(ctx, cluster)).To(Succeed())
 		for _, object := range []client.Object{&appsv1.StatefulSet{}, &corev1.PersistentVolumeClaim{}} {
 			Expect(env.Client.DeleteAllOf(ctx, object, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{"cnpg.io/cluster": cluster.GetName()})).To(Succeed())
 		}
+	}, SpecTimeout(specTimeout))
+
+	It("gets a Cluster, which goes with a tenant that never came to use it", func(ctx SpecContext) {
+		tenant := apply(ctx, isolated("fleeting"))
+		cluster := inDatabases(tenant, dedicated.NewCluster(), "")
+		Eventually(ctx, komega.Get(cluster)).Should(Succeed())
+		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
+		waitGone(ctx, tenant)
+		waitGone(ctx, cluster)
 	}, SpecTimeout(specTimeout))
 
 	It("gets a StatefulSet once CloudNativePG has been uninstalled", func(ctx SpecContext) {
