@@ -170,10 +170,10 @@ undeploy: bin/kustomize ## Remove the operator and its API from the current clus
 		printf 'These are still there, and only the operator can clean up after them; delete them first:\n%s\n' "$$left" >&2; \
 		exit 1; \
 	fi
-	@left=$$(for kind in persistentvolumeclaims clusters.postgresql.cnpg.io; do \
-		$(KUBECTL) get "$$kind" --namespace tenantry-databases --output=name 2>/dev/null || true; done); \
-	if [ -n "$$left" ]; then \
-		printf 'The namespace tenantry-databases would go with the data that deleted tenants have left behind; delete these, or save what they have, first:\n%s\n' "$$left" >&2; \
+	@claims=$$($(KUBECTL) get persistentvolumeclaims --namespace tenantry-databases --output=name); \
+	clusters=$$($(KUBECTL) get clusters.postgresql.cnpg.io --namespace tenantry-databases --output=name 2>/dev/null || true); \
+	if [ -n "$$claims$$clusters" ]; then \
+		printf 'The namespace tenantry-databases would go with the data that deleted tenants have left behind; delete these, or save what they have, first:\n%s\n' "$$claims" "$$clusters" >&2; \
 		exit 1; \
 	fi
 	bin/kustomize build config/default | $(KUBECTL) delete --ignore-not-found -f -

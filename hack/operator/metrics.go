@@ -14,7 +14,7 @@ import (
 )
 
 // metricsAccount is a ServiceAccount that may read the operator's metrics, and no more.
-const metricsAccount = "metrics-reader"
+const metricsAccount = "tenantry-tools-metrics"
 
 // Metrics reads the metrics of an operator.
 type Metrics struct {

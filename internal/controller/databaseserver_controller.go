@@ -69,6 +69,8 @@ type DatabaseServerReconciler struct {
 
 	access sync.Map // server name -> connection, also where the server has not answered yet
 
+	authorities sync.Map // server name -> authorityAt, of servers that CloudNativePG runs
+
 	controller      controller.Controller
 	cache           cache.Cache
 	clusters        sync.Mutex // guards watchesClusters
@@ -114,6 +116,7 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 
 func (r *DatabaseServerReconciler) forget(name string) {
 	r.access.Delete(name)
+	r.authorities.Delete(name)
 	r.Connections.drop(name)
 	r.Databases.Forget(name)
 	r.Occupancy.drop(name)

@@ -76,23 +76,48 @@ func (r *DatabaseServerReconciler) loadDedicated(ctx context.Context, server *v1
 	if err := r.loadData(ctx, &in); err != nil {
 		return in, err
 	}
-	var superuser, authority, certificate corev1.Secret
-	secrets := map[string]*corev1.Secret{naming.ServerSuperuser(server.Name): &superuser, naming.ServerAuthority(server.Name): &authority}
-	if in.Provisioner == v1alpha1.ProvisionerStatefulSet {
-		secrets[naming.ServerCertificate(server.Name)] = &certificate
+	superuser, authority, certificate := &corev1.Secret{}, &corev1.Secret{}, &corev1.Secret{}
+	_, err := r.own(ctx, naming.ServerSuperuser(server.Name), superuser)
+	if err != nil {
+		return in, err
 	}
-	for name, into := range secrets {
-		if _, err := r.own(ctx, name, into); err != nil {
-			return in, err
-		}
-	}
-	in.Secrets = dedicated.SecretsIn(&superuser, &authority, &certificate).CompletePassword()
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
-		return in, nil
+		authority, err = r.authorityOf(ctx, in)
+		in.Secrets = dedicated.SecretsIn(superuser, authority, certificate).CompletePassword()
+		return in, err
 	}
-	var err error
-	in.Secrets, err = in.Secrets.CompleteCertificate(server.Spec.Host, time.Now())
+	if _, err := r.own(ctx, naming.ServerAuthority(server.Name), authority); err != nil {
+		return in, err
+	}
+	if _, err := r.own(ctx, naming.ServerCertificate(server.Name), certificate); err != nil {
+		return in, err
+	}
+	in.Secrets, err = dedicated.SecretsIn(superuser, authority, certificate).CompletePassword().CompleteCertificate(server.Spec.Host, time.Now())
 	return in, err
+}
+
+// authorityAt is the authority of a server by a version of its Cluster.
+type authorityAt struct {
+	version string
+	secret  *corev1.Secret
+}
+
+// authorityOf reads the authority of a server that CloudNativePG runs. It isn't in the cache, and read
+// again when the Cluster has changed, which says in its status until when its certificates are valid.
+func (r *DatabaseServerReconciler) authorityOf(ctx context.Context, in dedicated.Inputs) (*corev1.Secret, error) {
+	name, version := in.Server.Name, ""
+	if in.Cluster != nil {
+		version = in.Cluster.GetResourceVersion()
+	}
+	if known, found := r.authorities.Load(name); found && known.(authorityAt).version == version {
+		return known.(authorityAt).secret, nil
+	}
+	secret := &corev1.Secret{}
+	found, err := r.own(ctx, naming.ServerAuthority(name), secret)
+	if found {
+		r.authorities.Store(name, authorityAt{version, secret})
+	}
+	return secret, err
 }
 
 // loadData reads what holds the server's data, and says what runs it.

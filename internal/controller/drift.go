@@ -14,10 +14,13 @@ import (
 type Drift struct {
 	mutex   sync.Mutex
 	tenants map[types.UID]drift
+	news    int
 }
 
 // drift is what a server has for a tenant.
 type drift struct {
+	// number tells the news of a server about a tenant from earlier and later ones.
+	number int
 	server string
 	found  database.Drift
 	// sound says that it was found to be as it should be.
@@ -45,7 +48,9 @@ func (d *Drift) sort(server string, drifts []database.Drift) (accepted, suspicio
 			accepted = append(accepted, found)
 			continue
 		}
-		d.tenants[uid] = drift{server: server, found: found}
+		if known, again := d.tenants[uid]; !again || known.sound || known.found != found {
+			d.note(uid, drift{server: server, found: found})
+		}
 		suspicious = append(suspicious, found)
 	}
 	if len(drifts) < database.MaxDrifted {
@@ -63,35 +68,47 @@ func (d *Drift) returned(server string, told sets.Set[types.UID]) (suspicious []
 		case known.back:
 			delete(d.tenants, uid)
 		default:
-			d.tenants[uid] = drift{server: server, found: known.found, back: true}
+			d.note(uid, drift{server: server, found: known.found, back: true})
 			suspicious = append(suspicious, known.found)
 		}
 	}
 	return suspicious
 }
 
-// wants says whether a tenant wants a closer look.
-func (d *Drift) wants(tenant types.UID) bool {
+func (d *Drift) note(tenant types.UID, news drift) {
+	d.news++
+	news.number = d.news
+	d.tenants[tenant] = news
+}
+
+// wants says whether a tenant wants a closer look, and which news of it such a look is about.
+func (d *Drift) wants(tenant types.UID) (news int, look bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	found, ok := d.tenants[tenant]
-	return ok && !found.sound
+	return found.number, ok && !found.sound
 }
 
 // looked notes how a tenant was found: as it should be, or not until something was done about it,
-// which the server will tell of in its turn.
-func (d *Drift) looked(tenant types.UID, sound bool) {
+// which the server will tell of in its turn. What the server has told since the look began, it wasn't
+// about.
+func (d *Drift) looked(tenant types.UID, news int, sound bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	found, ok := d.tenants[tenant]
 	switch {
-	case ok && sound:
+	case !ok || found.number != news:
+	case sound:
 		found.sound = true
 		d.tenants[tenant] = found
-	case ok:
+	default:
 		delete(d.tenants, tenant)
 	}
 }
 
 // drop forgets a tenant.
-func (d *Drift) drop(tenant types.UID) { d.looked(tenant, false) }
+func (d *Drift) drop(tenant types.UID) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	delete(d.tenants, tenant)
+}

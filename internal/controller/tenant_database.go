@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ const maxAttempts = 3
 // placeDatabase sees to it that there is a server, and then to what the tenant has on it.
 func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliation) error {
 	if run.tenant().Spec.Database == nil {
-		return r.leaveServer(ctx, run.tenant())
+		return cmp.Or(run.unusable, r.leaveServer(ctx, run.tenant()))
 	}
 	if err := r.applyServer(ctx, run.tenant(), run.database); err != nil {
 		return err
@@ -31,10 +32,11 @@ func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliatio
 	if run.inputs.Server == nil {
 		return run.unusable
 	}
-	if err := r.provisionDatabase(ctx, run); err != nil {
-		return err
+	behind := r.keptUp(ctx, run.tenant())
+	if behind != nil && run.database == nil {
+		return behind // What is wrong with the server can be corrected as long as there is no database.
 	}
-	return r.keptUp(ctx, run.tenant())
+	return cmp.Or(r.provisionDatabase(ctx, run), behind)
 }
 
 // provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes
@@ -47,7 +49,8 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 			return err
 		}
 	}
-	if run.settled() && !r.Drift.wants(run.tenant().UID) {
+	news, drifted := r.Drift.wants(run.tenant().UID)
+	if run.settled() && !drifted {
 		run.database = placement(run)
 		r.placements.put(run.tenant(), run.database)
 		return ignoreMissingConnection(run.unusable)
@@ -70,7 +73,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	}
 	run.database = placement(run)
 	r.placements.put(run.tenant(), run.database)
-	r.Drift.looked(run.tenant().UID, !run.acted)
+	r.Drift.looked(run.tenant().UID, news, !run.acted)
 	return nil
 }
 

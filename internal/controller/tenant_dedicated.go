@@ -42,7 +42,7 @@ func (r *TenantReconciler) ownServer(ctx context.Context, tenant *v1alpha1.Tenan
 // which database it is for.
 func (r *TenantReconciler) dedicatedServer(ctx context.Context, run *reconciliation) (*v1alpha1.DatabaseServer, error) {
 	server, err := r.ownServer(ctx, run.tenant())
-	if err != nil || server == nil || server.Spec.Dedicated.Database != databaseName(run.tenant(), run.database) {
+	if err != nil || server == nil || server.Spec.Dedicated == nil || server.Spec.Dedicated.Database != databaseName(run.tenant(), run.database) {
 		run.unusable = errServerMissing
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (r *TenantReconciler) keptUp(ctx context.Context, tenant *v1alpha1.Tenant) 
 // it has a finalizer for that, leaveOtherServers looks first whether anything is there.
 func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	server, err := r.ownServer(ctx, tenant)
-	if err != nil || server == nil || used(tenant, server) {
+	if err != nil || server == nil || r.used(tenant, server) {
 		return err
 	}
 	if err := r.updateServer(ctx, tenant); err != nil {
@@ -104,8 +104,8 @@ func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Ten
 }
 
 // used says whether a server of the tenant's own has, or may have, something of the tenant.
-func used(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
-	return controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) || tenant.Status.Database != nil
+func (r *TenantReconciler) used(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
+	return controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) || r.placements.of(tenant) != nil
 }
 
 // goesWithServer says whether nothing needs to be done about the tenant's database on a server, since
@@ -132,11 +132,11 @@ func (r *TenantReconciler) removeServer(ctx context.Context, tenant *v1alpha1.Te
 }
 
 // updateServer has the tenant's own server follow the spec of the tenant to the end, also when it is
-// being deleted itself. If it was never used, nothing of it is kept but what the tenant was to adopt, which
-// is not its own yet.
+// being deleted itself. What the tenant was to adopt and has not is kept; all else of a server that was
+// never used is not.
 func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	server, err := r.ownServer(ctx, tenant)
-	if err != nil || server == nil {
+	if err != nil || server == nil || server.Spec.Dedicated == nil {
 		return err
 	}
 	wanted := desired.DatabaseServer(tenant, server.Spec.Dedicated.Database)
@@ -147,11 +147,11 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Te
 			Spec: *server.Spec.DeepCopy(),
 		}
 	}
-	if !used(tenant, server) {
+	switch {
+	case dedicated.Adopts(server) && r.placements.of(tenant) == nil:
+		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyRetain
+	case !r.used(tenant, server):
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
-		if dedicated.Adopts(server) {
-			wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyRetain
-		}
 	}
 	_, err = r.Engine.Keep(ctx, naming.AnnotationTenantUID, wanted)
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {

@@ -20,13 +20,12 @@ func (r *TenantReconciler) ensureFinalizers(ctx context.Context, run *reconcilia
 	tenant := run.tenant()
 	before := tenant.DeepCopy()
 	changed := controllerutil.AddFinalizer(tenant, naming.FinalizerTenant)
-	if run.inputs.Server != nil && run.unusable == nil {
+	if leaves := tenant.Spec.Database == nil || run.inputs.Server != nil; leaves && run.unusable == nil {
 		left, err := r.leaveOtherServers(ctx, run)
-		if err != nil {
-			run.unusable = err
-		} else {
-			changed = controllerutil.AddFinalizer(tenant, naming.DatabaseFinalizer(run.inputs.Server.Name)) || left || changed
+		if err == nil && run.inputs.Server != nil {
+			changed = controllerutil.AddFinalizer(tenant, naming.DatabaseFinalizer(run.inputs.Server.Name)) || changed
 		}
+		changed, run.unusable = left || changed, err
 	}
 	if !changed {
 		return nil
@@ -34,13 +33,13 @@ func (r *TenantReconciler) ensureFinalizers(ctx context.Context, run *reconcilia
 	return r.patchFinalizers(ctx, before, tenant)
 }
 
-// leaveOtherServers takes the finalizers off of servers that the spec named before, and on which
+// leaveOtherServers takes the finalizers off of servers that the spec asked for before, and on which
 // nothing was made for the tenant, as when the server was full. A server that has something for the
 // tenant can't be left: that is a problem.
 func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconciliation) (left bool, err error) {
 	tenant := run.tenant()
 	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
-		if name == run.inputs.Server.Name {
+		if run.inputs.Server != nil && name == run.inputs.Server.Name {
 			continue
 		}
 		server := &v1alpha1.DatabaseServer{}
@@ -50,7 +49,7 @@ func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconcili
 		}
 		access, found := r.Connections.to(server)
 		if !found {
-			return left, placedOn(name, "and the operator can't reach it now to see whether anything is on it")
+			return left, placedOn(tenant, name, "and the operator can't reach it now to see whether anything is on it")
 		}
 		uid := string(tenant.UID)
 		observed, err := r.Databases.Observe(ctx, access, uid, database.Name(uid))
@@ -58,17 +57,21 @@ func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconcili
 			return left, err
 		}
 		if observed.Registration != nil {
-			return left, placedOn(name, "and can't move")
+			return left, placedOn(tenant, name, "and can't move")
 		}
 		left = controllerutil.RemoveFinalizer(tenant, naming.DatabaseFinalizer(name)) || left
 	}
 	return left, nil
 }
 
-func placedOn(server, obstacle string) error {
+func placedOn(tenant *v1alpha1.Tenant, server, obstacle string) error {
+	advice := "write that name in spec.database.serverRef"
+	if server == naming.DedicatedServer(tenant.Name) {
+		advice = "write Dedicated in spec.database.isolation"
+	}
 	return &problemError{Problem: status.Problem{
 		Reason:  v1alpha1.ReasonConflict,
-		Message: fmt.Sprintf("The database is placed on the server %s, %s; write that name in spec.database.serverRef.", server, obstacle),
+		Message: fmt.Sprintf("The database is placed on the server %s, %s; %s.", server, obstacle, advice),
 		Stalled: true,
 	}, retry: later}
 }

@@ -63,6 +63,7 @@ func cluster(in Inputs) *unstructured.Unstructured {
 	if in.Cluster != nil {
 		// What the operator has no say in is the admin's, such as backups and plugins.
 		others, _, _ := unstructured.NestedMap(in.Cluster.Object, "spec")
+		delete(others, "resources")
 		maps.Copy(others, content)
 		content = others
 	}

@@ -152,7 +152,7 @@ func claimed(size string) *corev1.PersistentVolumeClaim {
 		VolumeName: "bound", StorageClassName: new("fast"),
 		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}},
 	}}
-	claim.Annotations = map[string]string{naming.AnnotationDatabase: ownDatabase}
+	claim.Annotations = map[string]string{naming.AnnotationDatabase: ownDatabase, naming.AnnotationStorageClass: "fast"}
 	claim.Status.Phase = corev1.ClaimBound
 	return claim
 }
@@ -167,7 +167,10 @@ func TestAClaimIsReplacedWhereNothingIsLostWithIt(t *testing.T) {
 		change func(*corev1.PersistentVolumeClaim)
 		want   bool
 	}{
-		{"it waits for a volume that is too large", asIs, pending, true},
+		{"it waits for a volume that is too large", func(spec *v1alpha1.DedicatedServer) { spec.StorageClassName = "fast" }, pending, true},
+		{"it waits for a volume of a class, and the default one is wanted", func(spec *v1alpha1.DedicatedServer) {
+			spec.Storage = new(resource.MustParse("100Ti"))
+		}, pending, true},
 		{"it waits for a volume of another class", func(spec *v1alpha1.DedicatedServer) {
 			spec.Storage, spec.StorageClassName = new(resource.MustParse("100Ti")), "slow"
 		}, pending, true},

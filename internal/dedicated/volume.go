@@ -3,7 +3,6 @@ package dedicated
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -24,8 +23,7 @@ func (in Inputs) Replaceable() bool {
 		claim.Annotations[naming.AnnotationDatabase] != spec.Database || Adopts(in.Server) {
 		return false
 	}
-	otherClass := spec.StorageClassName != "" && spec.StorageClassName != ptr.Deref(claim.Spec.StorageClassName, "")
-	return otherClass || claim.Spec.Resources.Requests.Storage().Cmp(*spec.Storage) != 0
+	return spec.StorageClassName != claim.Annotations[naming.AnnotationStorageClass] || claim.Spec.Resources.Requests.Storage().Cmp(*spec.Storage) != 0
 }
 
 // volume asks for more than there is and never for less, and leaves what the cluster has made of it. The
@@ -33,6 +31,9 @@ func (in Inputs) Replaceable() bool {
 func volume(in Inputs) *corev1.PersistentVolumeClaim {
 	spec := in.Server.Spec.Dedicated
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: dataMeta(in.Server, naming.ServerVolume(in.Server.Name))}
+	if spec.StorageClassName != "" {
+		claim.Annotations[naming.AnnotationStorageClass] = spec.StorageClassName
+	}
 	if in.Volume != nil {
 		claim.Spec = *in.Volume.Spec.DeepCopy()
 	} else {

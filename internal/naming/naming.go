@@ -55,6 +55,9 @@ const (
 	// AnnotationDatabase is on what holds the data of such a server and outlives it: its volume or
 	// Cluster. Its value is the name of the tenant's database, which tells whose the data is.
 	AnnotationDatabase = "tenantry.dev/database"
+	// AnnotationStorageClass is on such a volume, with the name of the StorageClass that was asked for;
+	// it is missing where that was to be the cluster's default one.
+	AnnotationStorageClass = "tenantry.dev/storage-class"
 
 	// AnnotationSecrets is on the pods of a server that the operator runs; it changes with the Secrets
 	// that the server has read at its start, and so restarts it.

@@ -59,7 +59,9 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 		})
 	}
 	result.UnprotectedTables, result.Unprotected = unprotected(o)
-	summarize(&result.Conditions, o.Server.Generation, o.Now, ready("%s", answering(o)))
+	summary := ready("%s", answering(o))
+	summary.stalled = o.Dedicated.Unmet != nil
+	summarize(&result.Conditions, o.Server.Generation, o.Now, summary)
 	if unmet := o.Dedicated.Unmet; unmet != nil {
 		set(&result.Conditions, o.Server.Generation, o.Now, v1alpha1.ConditionStalled,
 			state{status: metav1.ConditionTrue, reason: unmet.Reason, message: unmet.Message})

@@ -82,7 +82,11 @@ func TestAServerThatCanNotHaveAllItAsksForIsUsedAsItIs(t *testing.T) {
 	if message := condition(t, result.Conditions, "Ready").Message; message != "The server answers, as it is. The volume can't grow." {
 		t.Errorf("Ready says %q", message)
 	}
-	o.Server.Status, o.Dedicated.Unmet = result, nil
+	o.Server.Status, o.Now = stored(t, result), later
+	if again := status.OfServer(o); !equality.Semantic.DeepEqual(again, o.Server.Status) {
+		t.Errorf("while nothing changes, its status does: %s", diff.Diff(o.Server.Status, again))
+	}
+	o.Dedicated.Unmet = nil
 	if got := conditions(status.OfServer(o).Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
 		t.Errorf("once it has all, its conditions are %v", got)
 	}

@@ -84,6 +84,13 @@ var _ = Describe("A tenant with a server of its own, where CloudNativePG is inst
 		Expect(komega.Get(server)()).To(Succeed())
 		Expect(server.Status.Provisioner).To(Equal(v1alpha1.ProvisionerCloudNativePG))
 
+		By("its authority is not asked for time and again")
+		lookedAt(ctx, "databaseserver", &v1alpha1.DatabaseServerList{}, 1)
+		mark, err := env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
+		lookedAt(ctx, "databaseserver", &v1alpha1.DatabaseServerList{}, 2)
+		Expect(env.Audit.Since(mark)).NotTo(ContainElement(HaveField("Name", naming.ServerAuthority(server.Name))))
+
 		By("it follows the spec, and keeps what CloudNativePG has set")
 		backup := map[string]any{"barmanObjectStore": map[string]any{"destinationPath": "s3://backups"}}
 		Expect(change(ctx, cluster, func() {

@@ -150,18 +150,24 @@ func remove(ctx context.Context, tenant *v1alpha1.Tenant) {
 // average, and none is left to look at.
 func atRest(ctx context.Context, times int) {
 	GinkgoHelper()
+	lookedAt(ctx, "tenant", &v1alpha1.TenantList{}, times)
+	lookedAt(ctx, "databaseserver", &v1alpha1.DatabaseServerList{}, times)
+}
+
+// lookedAt waits until a controller has looked at all of its objects so many times more on average, and
+// none is left to look at.
+func lookedAt(ctx context.Context, controller string, objects client.ObjectList, times int) {
+	GinkgoHelper()
 	reader, err := env.Operator.Metrics(ctx, env.Client)
 	Expect(err).NotTo(HaveOccurred())
-	for controller, list := range map[string]client.ObjectList{"tenant": &v1alpha1.TenantList{}, "databaseserver": &v1alpha1.DatabaseServerList{}} {
-		Expect(env.Client.List(ctx, list)).To(Succeed())
-		var before int
-		Eventually(ctx, func() (err error) {
-			before, err = reader.Reconciles(ctx, controller)
-			return err
-		}).Should(Succeed(), "the metrics may be there later than the operator")
-		Eventually(ctx, reader.Reconciles).WithArguments(ctx, controller).Should(BeNumerically(">=", before+times*apimeta.LenList(list)))
-		Eventually(ctx, reader.Busy).WithArguments(ctx, controller).Should(BeZero())
-	}
+	Expect(env.Client.List(ctx, objects)).To(Succeed())
+	var before int
+	Eventually(ctx, func() (err error) {
+		before, err = reader.Reconciles(ctx, controller)
+		return err
+	}).Should(Succeed(), "the metrics may be there later than the operator")
+	Eventually(ctx, reader.Reconciles).WithArguments(ctx, controller).Should(BeNumerically(">=", before+times*apimeta.LenList(objects)))
+	Eventually(ctx, reader.Busy).WithArguments(ctx, controller).Should(BeZero())
 }
 
 // ofTenant matches a request about an object of the tenant, or of its server.
@@ -372,6 +378,12 @@ var _ = Describe("A tenant with a server of its own", func() {
 		waitReady(ctx, tenant)
 		waitGone(ctx, serverOf(tenant))
 		waitGone(ctx, claim)
+
+		By("what was written by mistake can be left out")
+		corrected := apply(ctx, isolated("corrected").Dedicated(func(server *v1alpha1.DedicatedServer) { server.StorageClassName = "nowhere" }))
+		Eventually(ctx, komega.Object(corrected)).Should(says(metav1.ConditionFalse, ContainSubstring("dedicated-corrected")))
+		Expect(change(ctx, corrected, func() { corrected.Spec.Database.Dedicated.StorageClassName = "" })).To(Succeed())
+		waitReady(ctx, corrected)
 	}, SpecTimeout(specTimeout))
 
 	It("leaves somebody else's volume of that name alone, also when it is to be deleted with its data", func(ctx SpecContext) {

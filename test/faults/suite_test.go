@@ -4,9 +4,8 @@
 // A step is one write to the API server, or what is sent to PostgreSQL up to the next answer. The
 // operator reaches both through proxies of the suite, which kill it, by SIGKILL, before a step
 // reaches the server, while the server is at it, or after the server has done it but before the
-// operator hears of it. The same work is done for one tenant after the other, and interrupted at the
-// first step, the second, and so on, until it is through before its turn comes. PostgreSQL is killed
-// in the same way.
+// operator hears of it. The same work is done for one tenant after the other, and interrupted at another
+// step each time, until there is none left. PostgreSQL is killed in the same way.
 package faults
 
 import (
