@@ -1,0 +1,164 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/dedicated"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+// loadData reads what holds the server's data, and says what runs it.
+func (r *DatabaseServerReconciler) loadData(ctx context.Context, in *dedicated.Inputs) error {
+	if in.Server.Status.Provisioner != v1alpha1.ProvisionerCloudNativePG {
+		volume := &corev1.PersistentVolumeClaim{}
+		found, err := r.own(ctx, naming.ServerVolume(in.Server.Name), volume)
+		if err != nil {
+			return err
+		}
+		if found {
+			in.Volume = volume
+		}
+	}
+	var err error
+	if in.Provisioner, err = r.provisioner(ctx, *in); err != nil || in.Provisioner == v1alpha1.ProvisionerStatefulSet {
+		return err
+	}
+	if err := r.watchClusters(); err != nil {
+		return err
+	}
+	cluster := dedicated.NewCluster()
+	found, err := r.own(ctx, in.Server.Name, cluster)
+	if found {
+		in.Cluster = cluster
+	}
+	return err
+}
+
+// provisioner is what runs the server. That is decided once.
+func (r *DatabaseServerReconciler) provisioner(ctx context.Context, in dedicated.Inputs) (v1alpha1.DatabaseServerProvisioner, error) {
+	chosen := in.Server.Status.Provisioner
+	if chosen == "" && in.Volume == nil {
+		installed, err := r.hasCloudNativePG(ctx)
+		if err != nil {
+			return "", err
+		}
+		if installed {
+			chosen = v1alpha1.ProvisionerCloudNativePG
+		}
+	}
+	if chosen == v1alpha1.ProvisionerCloudNativePG {
+		return chosen, nil
+	}
+	if problem := tooMany(in); problem != nil && in.Volume == nil {
+		return chosen, &problemError{Problem: *problem}
+	}
+	return v1alpha1.ProvisionerStatefulSet, nil
+}
+
+// hasCloudNativePG asks the API server, since what the client knows of the kinds that there are may be
+// outdated. It costs a request for each new server.
+func (r *DatabaseServerReconciler) hasCloudNativePG(ctx context.Context) (bool, error) {
+	definition, err := definitionOf(ctx, r.Live, dedicated.ClusterDefinition)
+	return err == nil && definition.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
+}
+
+// unmet is what the spec asks for of a server that has data, and can't have; nil if nothing.
+func unmet(in dedicated.Inputs) *status.Problem {
+	if in.Volume == nil {
+		return nil
+	}
+	if wanted, has := in.Server.Spec.Dedicated.StorageClassName, ptr.Deref(in.Volume.Spec.StorageClassName, ""); wanted != "" && wanted != has {
+		return invalid("The volume has the StorageClass %q and can't get another one; write that in spec.database.dedicated.storageClassName of the Tenant.", has)
+	}
+	return tooMany(in)
+}
+
+func tooMany(in dedicated.Inputs) *status.Problem {
+	if instances := in.Server.Spec.Dedicated.Instances; instances > 1 {
+		return invalid("To run %d instances takes CloudNativePG, which the cluster had not when the server was made; write 1 in spec.database.dedicated.instances of the Tenant, or, as long as it has no data, install CloudNativePG.", instances)
+	}
+	return nil
+}
+
+func cannotGrow(in dedicated.Inputs, err error) *status.Problem {
+	return invalid("The volume can't grow to %s: %v. Write its present size in spec.database.dedicated.storage of the Tenant, or let its StorageClass expand volumes.", in.Server.Spec.Dedicated.Storage, err)
+}
+
+func invalid(format string, args ...any) *status.Problem {
+	return &status.Problem{Reason: v1alpha1.ReasonInvalid, Message: fmt.Sprintf(format, args...), Stalled: true}
+}
+
+// keepData puts in place what holds the data, unless that is another database's. For a database that is
+// to be adopted it must be there.
+func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
+	if dedicated.Adopts(in.Server) && in.Volume == nil && in.Cluster == nil {
+		return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonConflict, Stalled: true, Message: fmt.Sprintf(
+			"There is nothing in namespace %s that has the database %s, neither a PersistentVolumeClaim %q nor a Cluster %q; correct spec.database.adopt of the Tenant, leave it out to start with an empty database, or restore the data there.",
+			naming.DatabasesNamespace, in.Server.Spec.Dedicated.Database, naming.ServerVolume(in.Server.Name), in.Server.Name)}}
+	}
+	if in.Replaceable() {
+		if err := r.Engine.Delete(ctx, in.Volume.DeepCopy()); err != nil {
+			return err
+		}
+		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q, which has no volume yet and is another one than the spec asks for,", in.Volume.Name)}
+	}
+	data := dedicated.Data(in)
+	_, err := r.Engine.Keep(ctx, naming.AnnotationDatabase, data)
+	if volume := in.Volume; err != nil && volume != nil && !volume.DeletionTimestamp.IsZero() {
+		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q", volume.Name)}
+	}
+	if conflict, ok := errors.AsType[*apply.ConflictError](err); ok {
+		return &problemError{Problem: status.Problem{
+			Reason:  v1alpha1.ReasonConflict,
+			Message: fmt.Sprintf("%s has the data of another database; its annotation %s says which, to take it over by spec.database.adopt of the Tenant. Or delete it to start with an empty one.", conflict.Object, naming.AnnotationDatabase),
+			Stalled: true,
+		}}
+	}
+	return err
+}
+
+// releaseData lets go of the data of a server that nobody uses any more, as its reclaim policy says.
+func (r *DatabaseServerReconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseServer) error {
+	if server.Spec.Dedicated == nil {
+		return nil
+	}
+	in := dedicated.Inputs{Server: server, Provisioner: server.Status.Provisioner, Retired: true}
+	if in.Provisioner == "" {
+		installed, err := r.hasCloudNativePG(ctx)
+		if err != nil {
+			return err
+		}
+		if installed {
+			in.Provisioner = v1alpha1.ProvisionerCloudNativePG
+		}
+	}
+	data, spec := dedicated.Data(in), server.Spec.Dedicated
+	live := data.DeepCopyObject().(client.Object)
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(data), live)
+	switch {
+	case apierrors.IsNotFound(err), apimeta.IsNoMatchError(err):
+		return nil
+	case err != nil:
+		return err
+	case live.GetAnnotations()[naming.AnnotationDatabase] != spec.Database:
+		return nil
+	case spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete:
+		return r.Engine.Delete(ctx, live)
+	case in.Provisioner == v1alpha1.ProvisionerCloudNativePG:
+		in.Cluster = live.(*unstructured.Unstructured)
+		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in))
+	}
+	return err
+}
