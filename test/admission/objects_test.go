@@ -41,6 +41,11 @@ func roleBinding(subject string) client.Object {
 		roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, subjects: [%s]}`, subject))
 }
 
+func everlastingToken() client.Object {
+	return object(`{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token,
+		metadata: {namespace: acme, generateName: s-, annotations: {kubernetes.io/service-account.name: default}}}`)
+}
+
 func networkPolicy(rules string) client.Object {
 	return object(fmt.Sprintf(`{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: acme, generateName: policy-},
 		spec: {podSelector: {}, %s}}`, rules))
@@ -127,8 +132,7 @@ var _ = Describe("In a tenant's namespace", func() {
 			"the deviceClassName fpga is none of the allowed deviceClasses: [gpu]"),
 		Entry("a template of one", resourceClaim("ResourceClaimTemplate",
 			"{name: d, firstAvailable: [{name: a, deviceClassName: gpu}, {name: b, deviceClassName: fpga}]}"), "fpga"),
-		Entry("a token that never expires", object(`{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token,
-			metadata: {namespace: acme, generateName: s-, annotations: {kubernetes.io/service-account.name: default}}}`), "never expires"),
+		Entry("a token that never expires", everlastingToken(), "never expires"),
 		Entry("a RoleBinding to everybody", roleBinding("{kind: Group, name: 'system:authenticated', apiGroup: rbac.authorization.k8s.io}"),
 			"the subject Group system:authenticated is not the tenant's"),
 		Entry("a RoleBinding to nobody in particular", roleBinding("{kind: User, name: 'system:anonymous', apiGroup: rbac.authorization.k8s.io}")),

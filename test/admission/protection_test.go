@@ -260,7 +260,7 @@ var _ = Describe("Audit", func() {
 		Expect(env.RestartOperator(ctx, "--policy-enforcement=Audit")).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) {
 			Expect(env.RestartOperator(ctx)).To(Succeed())
-			Eventually(ctx, func() error { return try(ctx, alice, service("plain", "NodePort")) }).Should(refuse())
+			awaitPolicies(ctx)
 		}, NodeTimeout(specTimeout))
 		Eventually(ctx, func() (string, error) { return kubectlAs(ctx, "alice", manifest("plain")...) }).Should(And(
 			ContainSubstring("Warning: Validation failed"), ContainSubstring("spec.type is NodePort"), ContainSubstring("service/web created")))

@@ -65,7 +65,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	applyReady(ctx, tenant("acme").Policy(acmeRules).App(image).Port(8080).Quota("pods", "50"))
 	applyReady(ctx, tenant("plain"))
-	Eventually(ctx, func() error { return try(ctx, alice, service("plain", "NodePort")) }).Should(refuse("spec.type is NodePort"))
+	awaitPolicies(ctx)
 	awaitDefaults(ctx)
 }, NodeTimeout(20*time.Minute))
 
@@ -106,6 +106,21 @@ func createClasses(ctx context.Context) {
 			annotations: {ingressclass.kubernetes.io/is-default-class: "true"}}}`,
 	} {
 		Expect(env.Client.Create(ctx, object(text))).To(Succeed())
+	}
+}
+
+// awaitPolicies waits until the API server refuses something by each of the policies that may also warn
+// only. It learns of them one after the other.
+func awaitPolicies(ctx context.Context) {
+	GinkgoHelper()
+	for _, refused := range []client.Object{
+		service("plain", "NodePort"), ingress("plain", "shop.plain.example", ""), claim("plain", "volumeName: theirs"),
+		pod("acme", images("containers", "evil.example/x")), networkPolicy("egress: [{ports: [{port: 80}]}]"),
+		gateway("Gateway", "acme", "gatewayClassName: shared, "+listener("shop.globex.example")),
+		resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: fpga}}"),
+		roleBinding("{kind: Group, name: 'system:authenticated', apiGroup: rbac.authorization.k8s.io}"), everlastingToken(),
+	} {
+		Eventually(ctx, func() error { return try(ctx, who(refused), refused) }).Should(refuse())
 	}
 }
 
