@@ -137,6 +137,11 @@ func settle(ctx context.Context) {
 	}
 	Eventually(ctx, komega.Object(tenants[1])).Should(HaveField("Status.Namespaces", ContainElement(And(
 		HaveField("Name", "acme-over"), HaveField("State", Not(Equal(v1alpha1.NamespaceUsable)))))))
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "acme-dev", Name: "tenant"}}
+	Eventually(ctx, func() (int64, error) {
+		err := env.Client.Get(ctx, client.ObjectKeyFromObject(quota), quota)
+		return quantity(quota.Spec.Hard, corev1.ResourceServices), err
+	}).Should(BeNumerically(">", 0), "a part of the budget")
 	for _, who := range everyone {
 		for _, text := range []string{pod("acme", ""), httpRoute("acme", "shop.acme.example")} {
 			Eventually(ctx, func() error { return create(text)(ctx, clients[who]) }).Should(Succeed())
