@@ -173,7 +173,7 @@ undeploy: bin/kustomize ## Remove the operator and its API from the current clus
 	@claims=$$($(KUBECTL) get persistentvolumeclaims --namespace tenantry-databases --output=name); \
 	clusters=$$($(KUBECTL) get clusters.postgresql.cnpg.io --namespace tenantry-databases --output=name 2>/dev/null || true); \
 	if [ -n "$$claims$$clusters" ]; then \
-		printf 'The namespace tenantry-databases would go with the data that deleted tenants have left behind; delete these, or save what they have, first:\n%s\n' "$$claims" "$$clusters" >&2; \
+		printf 'The namespace tenantry-databases would go with the data that deleted tenants have left behind; delete these, or save what they have, first:\n%s\n' "$$claims $$clusters" >&2; \
 		exit 1; \
 	fi
 	bin/kustomize build config/default | $(KUBECTL) delete --ignore-not-found -f -
