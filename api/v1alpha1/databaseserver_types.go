@@ -124,8 +124,8 @@ type DedicatedServer struct {
 
 	// image is the container image with the programs of PostgreSQL of that version in its PATH. Where
 	// Kubernetes alone runs the server, it is run as the user 999, which must have a name in the image, as
-	// those of Debian have and those of Alpine have not. Left out, it is docker.io/library/postgres, or ghcr.io/cloudnative-pg/postgresql where CloudNativePG
-	// runs the server, with the version as its tag.
+	// those of Debian have and those of Alpine have not. Left out, it is docker.io/library/postgres, or
+	// ghcr.io/cloudnative-pg/postgresql where CloudNativePG runs the server, with the version as its tag.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512

@@ -162,7 +162,7 @@ func (r *DatabaseServerReconciler) reportDeletion(ctx context.Context, server *v
 	problem := serverProblem(err)
 	return r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
 		Server: server, Problem: &problem, Now: time.Now(), Addresses: server.Status.Addresses,
-		Dedicated: status.Dedicated{Provisioner: server.Status.Provisioner, Storage: server.Status.Storage},
+		Dedicated: recordedDedicated(server),
 	}))
 }
 

@@ -39,7 +39,7 @@ func serverKinds() []client.Object {
 // runDedicated keeps a server running that the operator runs itself, and says what runs it. One that
 // doesn't run yet is a problem.
 func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (status.Dedicated, error) {
-	result := status.Dedicated{Provisioner: server.Status.Provisioner, Storage: server.Status.Storage}
+	result := recordedDedicated(server)
 	if server.Spec.Dedicated == nil {
 		return result, nil
 	}
@@ -63,6 +63,11 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 		}
 	}
 	return result, r.running(ctx, in)
+}
+
+// recordedDedicated is how a server was when it was last looked at.
+func recordedDedicated(server *v1alpha1.DatabaseServer) status.Dedicated {
+	return status.Dedicated{Provisioner: server.Status.Provisioner, Storage: server.Status.Storage}
 }
 
 // loadDedicated reads all that the server's objects depend on, and makes up the secrets that it lacks.

@@ -43,12 +43,13 @@ func (d *Drift) sort(server string, drifts []database.Drift) (accepted, suspicio
 		uid := types.UID(found.UID)
 		told.Insert(uid)
 		// Where two DatabaseServers are one server, either may tell.
-		if known := d.tenants[uid]; known.sound && !known.back && known.found == found {
+		known := d.tenants[uid]
+		if known.sound && !known.back && known.found == found {
 			delete(d.tenants, uid)
 			accepted = append(accepted, found)
 			continue
 		}
-		if known, again := d.tenants[uid]; !again || known.sound || known.found != found {
+		if known.sound || known.found != found {
 			d.note(uid, drift{server: server, found: found})
 		}
 		suspicious = append(suspicious, found)

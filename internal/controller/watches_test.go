@@ -173,7 +173,7 @@ func TestWhichChangesOfATenantsObjectsAreLookedAt(t *testing.T) {
 	}
 }
 
-func TestWhichServersATenantHasToDoWith(t *testing.T) {
+func TestWhichServersATenantIsLookedAtFor(t *testing.T) {
 	onShared := naming.DatabaseFinalizer("shared")
 	placed := func(tenant *v1alpha1.Tenant) *v1alpha1.Tenant {
 		tenant.Status.Conditions = []metav1.Condition{{

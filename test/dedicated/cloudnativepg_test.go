@@ -21,11 +21,6 @@ import (
 // cloudNativePG is the newest version that the module proxy has.
 const cloudNativePG = "github.com/cloudnative-pg/cloudnative-pg@v1.26.0"
 
-func installCloudNativePG(ctx context.Context) {
-	GinkgoHelper()
-	Expect(env.ApplyDefinitions(ctx, cloudNativePG, "config/crd/bases/postgresql.cnpg.io_clusters.yaml")).To(Succeed())
-}
-
 // provision does what CloudNativePG does for a Cluster: by the names that it gives, an authority and a
 // PostgreSQL that has the superuser of the Cluster's Secret. Its own operator needs images, of which
 // there are none here.
@@ -61,7 +56,9 @@ func provision(ctx context.Context, tenant *v1alpha1.Tenant, cluster *unstructur
 }
 
 var _ = Describe("A tenant with a server of its own, where CloudNativePG is installed", Ordered, Serial, func() {
-	BeforeAll(func(ctx SpecContext) { installCloudNativePG(ctx) }, NodeTimeout(specTimeout))
+	BeforeAll(func(ctx SpecContext) {
+		Expect(env.ApplyDefinitions(ctx, cloudNativePG, "config/crd/bases/postgresql.cnpg.io_clusters.yaml")).To(Succeed())
+	}, NodeTimeout(specTimeout))
 
 	It("gets a Cluster, which is hibernated when the tenant is gone and its data is kept", func(ctx SpecContext) {
 		tenant := apply(ctx, isolated("replica").Dedicated(func(server *v1alpha1.DedicatedServer) {

@@ -23,11 +23,6 @@ var _ = Describe("When nothing changes", Ordered, func() {
 	const count = 5
 	var reader *operator.Metrics
 
-	// reconciles is how often the operator has looked at a tenant, or a databaseserver, since it was
-	// started.
-	reconciles := func(ctx context.Context, controller string) func() (int, error) {
-		return func() (int, error) { return reader.Reconciles(ctx, controller) }
-	}
 	readMetrics := func(ctx context.Context) {
 		GinkgoHelper()
 		var err error
@@ -61,9 +56,9 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		// probed at the same interval, so after three times their number each has been.
 		servers := &v1alpha1.DatabaseServerList{}
 		Expect(env.Client.List(ctx, servers)).To(Succeed())
-		probed, err := reconciles(ctx, "databaseserver")()
+		probed, err := reader.Reconciles(ctx, "databaseserver")
 		Expect(err).NotTo(HaveOccurred())
-		Eventually(ctx, reconciles(ctx, "databaseserver")).Should(BeNumerically(">=", probed+3*len(servers.Items)))
+		Eventually(ctx, reader.Reconciles).WithArguments(ctx, "databaseserver").Should(BeNumerically(">=", probed+3*len(servers.Items)))
 	}, NodeTimeout(specTimeout))
 
 	It("a restart of the operator writes nothing", func(ctx SpecContext) {
@@ -71,7 +66,7 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(env.RestartOperator(ctx, "--sync-period=2s")).To(Succeed())
 		readMetrics(ctx)
-		Eventually(ctx, reconciles(ctx, "tenant")).Should(BeNumerically(">=", count))
+		Eventually(ctx, reader.Reconciles).WithArguments(ctx, "tenant").Should(BeNumerically(">=", count))
 		Eventually(ctx, reader.Busy).WithArguments(ctx, "tenant").Should(BeZero())
 		requests, err := env.Audit.Since(mark)
 		Expect(err).NotTo(HaveOccurred())
@@ -87,11 +82,11 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		statements, err := environment.Statements(ctx, env.Postgres)
 		Expect(err).NotTo(HaveOccurred())
-		before, err := reconciles(ctx, "tenant")()
+		before, err := reader.Reconciles(ctx, "tenant")
 		Expect(err).NotTo(HaveOccurred())
 
 		// Each resync looks at each tenant once.
-		Eventually(ctx, reconciles(ctx, "tenant")).Should(BeNumerically(">=", before+3*count))
+		Eventually(ctx, reader.Reconciles).WithArguments(ctx, "tenant").Should(BeNumerically(">=", before+3*count))
 		sent := func() (map[string]int64, error) {
 			after, err := environment.Statements(ctx, env.Postgres)
 			maps.DeleteFunc(after, func(statement string, calls int64) bool { return calls == statements[statement] })
