@@ -25,6 +25,26 @@ func isBytes(name corev1.ResourceName) bool {
 	return strings.HasSuffix(text, "memory") || strings.HasSuffix(text, "storage") || strings.Contains(text, corev1.ResourceHugePagesPrefix)
 }
 
+// ofStorageClass is between the name of a StorageClass and that of the resource of it.
+const ofStorageClass = ".storageclass.storage.k8s.io/"
+
+// requestedBy is the resource that counts the objects that ask for another one: pods ask for CPU,
+// memory and devices, claims for storage. It is empty for a resource that counts objects itself, one
+// by one.
+func requestedBy(name corev1.ResourceName) corev1.ResourceName {
+	class, ofClass := strings.CutSuffix(string(name), ofStorageClass+string(corev1.ResourceRequestsStorage))
+	switch {
+	case ofClass:
+		return corev1.ResourceName(class + ofStorageClass + string(corev1.ResourcePersistentVolumeClaims))
+	case name == corev1.ResourceRequestsStorage:
+		return corev1.ResourcePersistentVolumeClaims
+	case isCPU(name), isBytes(name), strings.HasPrefix(string(name), corev1.DefaultResourceRequestsPrefix):
+		return corev1.ResourcePods
+	default:
+		return ""
+	}
+}
+
 // grain is the finest step in which a resource is given away.
 func grain(name corev1.ResourceName) int64 {
 	switch {

@@ -254,17 +254,21 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 // of the requests.
 const portions = 8
 
-// measure takes what a pod uses on average for a typical request, where that is known.
+// measure takes for a typical request what those in use have asked for on average, where that is known.
 func (p *plan) measure(name corev1.ResourceName, total int64, usable []int) measure {
 	step := grain(name)
+	requests := requestedBy(name)
+	if requests == "" {
+		return measure{unit: step, grain: step}
+	}
 	most := total / int64(len(usable)) / step * step
 	unit := step
 	if isCPU(name) || isBytes(name) {
 		unit = most / portions
 	}
 	for _, i := range usable {
-		if pods := amount(corev1.ResourcePods, p.slices[i].Used); pods > 0 {
-			unit = max(unit, amount(name, p.slices[i].Used)/pods)
+		if number := amount(requests, p.slices[i].Used); number > 0 {
+			unit = max(unit, amount(name, p.slices[i].Used)/number)
 		}
 	}
 	unit = (unit + step - 1) / step * step

@@ -290,6 +290,53 @@ func TestWhatIsBusyStays(t *testing.T) {
 	}
 }
 
+// A Service isn't requested by a pod: that five Services stand beside one pod says nothing about how many
+// the next request will ask for.
+func TestObjectsAreGivenAwayOneByOne(t *testing.T) {
+	list := func(services, pods int64) corev1.ResourceList {
+		return corev1.ResourceList{
+			corev1.ResourceServices: *resource.NewQuantity(services, resource.DecimalSI),
+			corev1.ResourcePods:     *resource.NewQuantity(pods, resource.DecimalSI),
+		}
+	}
+	growing := budget.Slice{
+		Exists: true, Granted: list(5, 10), Enforced: list(5, 10), Used: list(5, 1), Usable: true,
+		Note: budget.Note{Holder: "one", Used: list(1, 1)},
+	}
+	empty := budget.Slice{
+		Exists: true, Granted: list(5, 10), Enforced: list(5, 10), Used: list(0, 0), Usable: true,
+		Note: budget.Note{Holder: "one", Used: list(0, 0)},
+	}
+	grants := budget.Plan(list(10, 20), []budget.Slice{growing, empty}, "one")
+	left := grants[1].Hard[corev1.ResourceServices]
+	if left.Value() < 1 || left.Value() >= 5 {
+		t.Errorf("the other namespace is left %s of 5 Services that are free", left.String())
+	}
+}
+
+func TestStorageIsGivenAwayByTheClaim(t *testing.T) {
+	list := func(storage string, claims, pods int64) corev1.ResourceList {
+		return corev1.ResourceList{
+			corev1.ResourceRequestsStorage:        resource.MustParse(storage),
+			corev1.ResourcePersistentVolumeClaims: *resource.NewQuantity(claims, resource.DecimalSI),
+			corev1.ResourcePods:                   *resource.NewQuantity(pods, resource.DecimalSI),
+		}
+	}
+	growing := budget.Slice{
+		Exists: true, Granted: list("50Gi", 10, 10), Enforced: list("50Gi", 10, 10), Used: list("50Gi", 10, 1), Usable: true,
+		Note: budget.Note{Holder: "one", Used: list("10Gi", 2, 1)},
+	}
+	empty := budget.Slice{
+		Exists: true, Granted: list("50Gi", 10, 10), Enforced: list("50Gi", 10, 10), Used: list("0", 0, 0), Usable: true,
+		Note: budget.Note{Holder: "one", Used: list("0", 0, 0)},
+	}
+	grants := budget.Plan(list("100Gi", 20, 20), []budget.Slice{growing, empty}, "one")
+	left := grants[1].Hard[corev1.ResourceRequestsStorage]
+	if left.Cmp(resource.MustParse("5Gi")) < 0 {
+		t.Errorf("the other namespace is left %s, less than one claim of 5Gi", left.String())
+	}
+}
+
 func TestWhatIsOverused(t *testing.T) {
 	total := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("3"), corev1.ResourceRequestsCPU: resource.MustParse("2")}
 	use := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("4"), corev1.ResourceRequestsCPU: resource.MustParse("2")}
