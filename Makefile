@@ -3,7 +3,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-MODULE := github.com/tenantry/tenantry
 # The version that the manager calls itself.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # The image that docker-build makes and deploy uses.
@@ -79,32 +78,21 @@ lint-fix: bin/golangci-lint ## Fix what the linters can fix by themselves.
 
 ##@ Tests
 
-TEST_TIMEOUT ?= 60m
-# Packages whose tests start Kubernetes or PostgreSQL reach one of these, directly or not.
-LAUNCHERS := ^$(MODULE)/hack/(cluster|postgres)$$
-
-# $(call tested,MODULE_DIR,STARTS) lists the packages of a module that have tests: with STARTS=1
-# those that start Kubernetes or PostgreSQL, with STARTS=0 the others.
-tested = cd $(1) && go list -test -f '{{.ImportPath}}{{range .Deps}} {{.}}{{end}}' ./... | \
-	awk -v launchers='$(LAUNCHERS)' '$$1 ~ /[.]test$$/ { starts = 0; \
-		for (i = 2; i <= NF; i++) if ($$i ~ launchers) starts = 1; \
-		if (starts == $(2)) print substr($$1, 1, length($$1) - 5) }'
-
 .PHONY: test
-test: test-unit ## Run every test; the first run also builds Kubernetes, which takes minutes.
-	@for module in hack/tools hack/kubernetes; do \
-		packages=$$($(call tested,$$module,0)); \
-		if [ -n "$$packages" ]; then (cd "$$module" && go test $$packages); fi; \
-	done
-	@go run ./hack/cluster/build
-	@echo "== Tests on a real Kubernetes control plane and a real PostgreSQL, one package after the other =="
-	@packages=$$($(call tested,.,1)); go build ./... && \
-		go test -v -count=1 -p=1 -timeout=$(TEST_TIMEOUT) $$packages
-	@cd test/network && go test -v -count=1 -timeout=$(TEST_TIMEOUT) ./...
+test: ## Run every test; the first run also builds Kubernetes, which takes minutes.
+	@go run ./hack/suites
 
 .PHONY: test-unit
 test-unit: ## Run the tests that start neither Kubernetes nor PostgreSQL.
-	@packages=$$($(call tested,.,0)); go test $$packages
+	@go run ./hack/suites -unit
+
+# What test-repeat runs, and how often.
+SUITES ?=
+N ?= 5
+
+.PHONY: test-repeat
+test-repeat: ## Run SUITES (all of them if left out) N times with one core kept busy; says which tests failed how often.
+	@go run ./hack/suites -repeat $(N) -busy $(SUITES)
 
 .PHONY: bench
 bench: ## Measure the operator against a bare client; see .local/bench.json.

@@ -1,0 +1,89 @@
+// Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL, one
+// after the other, and says at the end how long each took and what failed. A suite that fails doesn't
+// keep the others from running.
+//
+//	go run ./hack/suites                                      every suite, once
+//	go run ./hack/suites ./test/isolation                     one of them
+//	go run ./hack/suites -unit                                those that start nothing
+//	go run ./hack/suites -repeat 5 -busy ./test/isolation     five times, beside a process that keeps one core busy
+//
+// Run more than once, a suite begins with another random seed each time, and the end says which of
+// its tests failed how often.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	repeat := flag.Int("repeat", 1, "how often each suite is run")
+	unit := flag.Bool("unit", false, "leave out the suites that start Kubernetes or PostgreSQL")
+	busy := flag.Bool("busy", false, "keep one core busy meanwhile")
+	timeout := flag.Duration("timeout", time.Hour, "how long one run of one suite may take")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	all, err := find(ctx, flag.Args())
+	if err != nil {
+		return err
+	}
+	if *unit {
+		all = slices.DeleteFunc(all, func(s suite) bool { return s.starts })
+	}
+	if *busy {
+		go spin(ctx)
+	}
+	return report(os.Stdout, runAll(ctx, all, *repeat, *timeout))
+}
+
+// runAll runs suites, all of them once before the first one comes again.
+func runAll(ctx context.Context, all []suite, repeat int, timeout time.Duration) (results []result) {
+	ready := sync.OnceValue(func() error { return buildKubernetes(ctx) })
+	for range repeat {
+		for _, suite := range all {
+			outcome := result{suite: suite, skipped: ctx.Err()}
+			if suite.starts && outcome.skipped == nil {
+				outcome.skipped = ready()
+			}
+			if outcome.skipped == nil {
+				fmt.Printf("== %s ==\n", suite)
+				outcome = suite.run(ctx, timeout)
+			}
+			results = append(results, outcome)
+		}
+	}
+	return results
+}
+
+// buildKubernetes builds what the suites start, where its progress can be seen.
+func buildKubernetes(ctx context.Context) error {
+	command := exec.CommandContext(ctx, "go", "run", "./hack/cluster/build")
+	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("Kubernetes could not be built: %w", err)
+	}
+	return nil
+}
+
+// spin keeps a core busy.
+func spin(ctx context.Context) {
+	for ctx.Err() == nil { //nolint:revive // To do nothing, without a pause, is the purpose.
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// report says how long each run took and what failed, and which tests failed how often. It returns
+// an error if anything failed or was not run.
+func report(to io.Writer, results []result) error {
+	fmt.Fprintln(to, "== How long the suites took ==")
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	var total time.Duration
+	var bad []string
+	for _, r := range results {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", r.suite, r.took.Round(time.Second), r.verdict())
+		total += r.took
+		if r.skipped != nil || r.err != nil {
+			bad = append(bad, r.String())
+		}
+	}
+	fmt.Fprintf(table, "in all\t%s\n", total.Round(time.Second))
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, line := range failures(results) {
+		fmt.Fprintln(to, line)
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("failed or not run: %s", strings.Join(slices.Compact(slices.Sorted(slices.Values(bad))), ", "))
+	}
+	return nil
+}
+
+func (r result) verdict() string {
+	switch {
+	case r.skipped != nil:
+		return fmt.Sprintf("not run (%v)", r.skipped)
+	case r.err == nil:
+		return "passed"
+	case r.specs:
+		return fmt.Sprintf("FAILED (%v), seed %d", r.err, r.seed)
+	default:
+		return fmt.Sprintf("FAILED (%v)", r.err)
+	}
+}
+
+// failures says which tests failed how often, the most frequent ones first.
+func failures(results []result) []string {
+	runs := map[string]int{}
+	times := map[[2]string]int{}
+	for _, r := range results {
+		if r.skipped != nil {
+			continue
+		}
+		runs[r.String()]++
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(r.failures))) {
+			times[[2]string{r.String(), name}]++
+		}
+	}
+	failed := slices.SortedFunc(maps.Keys(times), func(a, b [2]string) int {
+		return cmp.Or(times[b]-times[a], cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
+	})
+	var lines []string
+	for _, test := range failed {
+		lines = append(lines, fmt.Sprintf("FAILED %d of %d times in %s: %s", times[test], runs[test[0]], test[0], test[1]))
+	}
+	return lines
+}

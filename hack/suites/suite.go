@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/onsi/ginkgo/v2/types"
+)
+
+const (
+	module = "github.com/tenantry/tenantry"
+	ginkgo = "github.com/onsi/ginkgo/v2"
+)
+
+// launchers are the packages that start Kubernetes or PostgreSQL.
+var launchers = []string{module + "/hack/cluster", module + "/hack/postgres"}
+
+// modules are the folders of the modules that have tests, the main one first.
+var modules = []string{".", "hack/tools", "hack/kubernetes", "test/network"}
+
+// suite is tests that run together: those of one package that starts Kubernetes or PostgreSQL, or the
+// unit tests of a module.
+type suite struct {
+	name string
+	// module is the folder of its module, and packages are their import paths.
+	module   string
+	packages []string
+	// starts says that it starts Kubernetes or PostgreSQL, and specs that it consists of Ginkgo specs.
+	starts, specs bool
+}
+
+func (s suite) String() string { return s.name }
+
+// find lists the suites, the unit tests first, or those that are named, which must be some.
+func find(ctx context.Context, names []string) ([]suite, error) {
+	var units, starting []suite
+	for _, folder := range modules {
+		unit := suite{name: "unit tests of " + folder, module: folder}
+		suites, err := list(ctx, folder)
+		if err != nil {
+			return nil, err
+		}
+		for _, listed := range suites {
+			if listed.starts {
+				starting = append(starting, listed)
+			} else {
+				unit.packages = append(unit.packages, listed.packages...)
+			}
+		}
+		if len(unit.packages) > 0 {
+			units = append(units, unit)
+		}
+	}
+	found := slices.Concat(units, starting)
+	if len(names) == 0 {
+		return found, nil
+	}
+	var chosen []suite
+	for _, name := range names {
+		at := slices.IndexFunc(found, func(s suite) bool { return s.name == name || s.name == "./"+filepath.Clean(name) })
+		if at < 0 {
+			return nil, fmt.Errorf("there is no suite %q; write some of %q, or nothing for all of them", name, found)
+		}
+		chosen = append(chosen, found[at])
+	}
+	return chosen, nil
+}
+
+// list lists the packages of a module that have tests, each as a suite of its own.
+func list(ctx context.Context, folder string) ([]suite, error) {
+	command := exec.CommandContext(ctx, "go", "list", "-test", "-json=ImportPath,ForTest,Deps", "./...")
+	command.Dir, command.Stderr = folder, os.Stderr
+	output, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("can't list the packages of the module in %s: %w", folder, err)
+	}
+	var suites []suite
+	for packages := json.NewDecoder(bytes.NewReader(output)); ; {
+		var listed struct {
+			ImportPath string
+			Deps       []string
+		}
+		if err := packages.Decode(&listed); errors.Is(err, io.EOF) {
+			return suites, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if tested, isTest := strings.CutSuffix(listed.ImportPath, ".test"); isTest {
+			suites = append(suites, suite{
+				name: "." + strings.TrimPrefix(tested, module), module: folder, packages: []string{tested},
+				starts: slices.ContainsFunc(listed.Deps, isLauncher), specs: slices.Contains(listed.Deps, ginkgo),
+			})
+		}
+	}
+}
+
+// isLauncher says whether a package starts Kubernetes or PostgreSQL. Behind a space go list says for
+// which test a package was compiled.
+func isLauncher(name string) bool {
+	path, _, _ := strings.Cut(name, " ")
+	return slices.Contains(launchers, path)
+}
+
+// result is what came of one run of a suite.
+type result struct {
+	suite
+	// seed is that of the order of its specs.
+	seed int64
+	took time.Duration
+	// skipped says why it was not run; nil if it was.
+	skipped error
+	// err says that the suite failed, and failures are the names of the tests that did.
+	err      error
+	failures []string
+}
+
+// run runs the suite once. Its output goes to standard output.
+func (s suite) run(ctx context.Context, timeout time.Duration) result {
+	outcome := result{suite: s, seed: 1 + rand.Int64N(1<<31-2)}
+	reports, err := os.MkdirTemp("", "tenantry-suites-")
+	if err != nil {
+		outcome.err = err
+		return outcome
+	}
+	defer os.RemoveAll(reports)
+	path := filepath.Join(reports, "report.json")
+
+	args := []string{"test", "-timeout=" + timeout.String()}
+	if s.starts {
+		args = append(args, "-v", "-count=1")
+	}
+	args = append(args, s.packages...)
+	if s.specs {
+		args = append(args, fmt.Sprintf("-ginkgo.seed=%d", outcome.seed), "-ginkgo.json-report="+path)
+	}
+	var failed failedTests
+	command := exec.CommandContext(ctx, "go", args...)
+	command.Dir, command.Stdout, command.Stderr = s.module, io.MultiWriter(os.Stdout, &failed), os.Stderr
+	// The tests end what they have started when they are interrupted. A group of its own lets them hear
+	// of that in the same way from a terminal and from anybody else.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGINT) }
+
+	began := time.Now()
+	outcome.err = command.Run()
+	outcome.took = time.Since(began)
+	if outcome.err == nil {
+		return outcome
+	}
+	if outcome.failures = failedSpecs(path); len(outcome.failures) == 0 {
+		outcome.failures = failed.names
+	}
+	return outcome
+}
+
+// failedSpecs are the names of the specs that failed, by Ginkgo's report; none if it didn't come to
+// write one.
+func failedSpecs(path string) []string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	var reports []types.Report
+	if err := json.Unmarshal(content, &reports); err != nil {
+		return nil
+	}
+	var names []string
+	for _, report := range reports {
+		for _, spec := range report.SpecReports {
+			if spec.Failed() {
+				names = append(names, strings.TrimSpace(fmt.Sprintf("[%s] %s", spec.LeafNodeType, spec.FullText())))
+			}
+		}
+	}
+	return names
+}
+
+// failedTests reads from the output of go test which tests have failed.
+type failedTests struct {
+	rest  []byte
+	names []string
+}
+
+func (f *failedTests) Write(output []byte) (int, error) {
+	f.rest = append(f.rest, output...)
+	end := bytes.LastIndexByte(f.rest, '\n') + 1
+	for lines := bufio.NewScanner(bytes.NewReader(f.rest[:end])); lines.Scan(); {
+		if test, found := strings.CutPrefix(strings.TrimSpace(lines.Text()), "--- FAIL: "); found {
+			name, _, _ := strings.Cut(test, " (")
+			f.names = append(f.names, name)
+		}
+	}
+	f.rest = f.rest[end:]
+	return len(output), nil
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWhatIsToldAtTheEnd(t *testing.T) {
+	isolation, faults := suite{name: "./test/isolation", specs: true}, suite{name: "./test/faults", specs: true}
+	failed := errors.New("exit status 1")
+	results := []result{
+		{suite: isolation, seed: 7, took: 90 * time.Second, err: failed, failures: []string{"[It] a", "[It] b"}},
+		{suite: faults, took: time.Minute},
+		{suite: isolation, seed: 8, took: 90 * time.Second, err: failed, failures: []string{"[It] b"}},
+		{suite: faults, skipped: errors.New("interrupted")},
+	}
+	var told strings.Builder
+	err := report(&told, results)
+	if err == nil || err.Error() != "failed or not run: ./test/faults, ./test/isolation" {
+		t.Errorf("the error is %v", err)
+	}
+	for _, line := range []string{
+		"./test/isolation  1m30s  FAILED (exit status 1), seed 7\n",
+		"./test/faults     1m0s   passed\n",
+		"./test/faults     0s     not run (interrupted)\n",
+		"in all            4m0s\n",
+		"FAILED 2 of 2 times in ./test/isolation: [It] b\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
+	} {
+		if !strings.Contains(told.String(), line) {
+			t.Errorf("%q is missing in\n%s", line, told.String())
+		}
+	}
+}
+
+func TestNothingThatFailedIsNoError(t *testing.T) {
+	if err := report(&strings.Builder{}, []result{{suite: suite{name: "./test/faults"}, took: time.Minute}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheTestsThatFailedAreReadWhereverTheOutputIsCut(t *testing.T) {
+	const output = "=== RUN   TestA\n--- FAIL: TestA (0.10s)\n    --- FAIL: TestA/sub (0.00s)\n--- PASS: TestB (0.00s)\n"
+	for cut := range output {
+		var failed failedTests
+		for _, part := range []string{output[:cut], output[cut:]} {
+			if _, err := failed.Write([]byte(part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Join(failed.names, " "); got != "TestA TestA/sub" {
+			t.Errorf("cut at %d it is %q", cut, got)
+		}
+	}
+}
