@@ -178,6 +178,17 @@ func (c *ControlPlane) Alive() bool {
 	return true
 }
 
+// Halt keeps the part of that name, such as "kube-controller-manager", from doing anything until resume
+// is called.
+func (c *ControlPlane) Halt(name string) (resume func() error, err error) {
+	for _, p := range c.processes {
+		if p.Name() == name {
+			return func() error { return p.Signal(syscall.SIGCONT) }, p.Signal(syscall.SIGSTOP)
+		}
+	}
+	return nil, fmt.Errorf("the control plane has no part %s", name)
+}
+
 // Stop ends the control plane and returns once no process of it is left. Logs and data stay. It
 // may be called again.
 func (c *ControlPlane) Stop() error { return stop(c.processes) }

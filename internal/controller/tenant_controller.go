@@ -51,15 +51,15 @@ type phase struct {
 }
 
 // phases come in the order in which the parts need each other. A part that fails doesn't hold up
-// the next one, except for the namespace, which all others need. In a namespace that owners have made,
-// they get their rights once there are walls around it.
+// the next one, except for the namespace, which all others need. Owners get their rights in a namespace,
+// and the app runs there, once there are walls around it and its quota counts.
 var phases = []phase{
 	{desired.Namespace, (*TenantReconciler).applyNamespaces},
 	{desired.Quota, applyPart(desired.Quota)},
 	{desired.Network, (*TenantReconciler).applyNetwork},
-	{desired.Access, (*TenantReconciler).applyAccess},
+	{desired.Access, onceQuotaCounts((*TenantReconciler).applyAccess)},
 	{desired.Database, (*TenantReconciler).placeDatabase},
-	{desired.App, applyPart(desired.App)},
+	{desired.App, onceQuotaCounts(applyPart(desired.App))},
 }
 
 // Reconcile brings a tenant from what it is to what its spec says.

@@ -12,7 +12,10 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -153,23 +156,30 @@ func counted(tenant, namespace, name string) *corev1.Pod {
 }
 
 // crowd tries to create pods in the namespaces, many at once and each again and again, until done,
-// and returns how many came to be.
-func crowd(ctx context.Context, tenant string, namespaces []string, count int, done func() bool) int {
+// which is asked how often that pod was refused. It returns how many came to be. Whatever else than the
+// quota keeps a pod out fails the spec.
+func crowd(ctx context.Context, tenant string, namespaces []string, count int, done func(refusals int) bool) int {
 	GinkgoHelper()
 	editor := as("editor@" + tenant)
-	var created atomic.Int32
+	var created, refused atomic.Int32
+	unexpected := make(chan error, count)
 	var group sync.WaitGroup
 	for number := range count {
 		group.Go(func() {
-			for !done() && ctx.Err() == nil {
+			for refusals := 0; !done(refusals) && ctx.Err() == nil; {
 				namespace := namespaces[number%len(namespaces)]
 				err := editor.Create(ctx, counted(tenant, namespace, fmt.Sprint("crowd-", number)))
-				if err == nil {
+				switch {
+				case err == nil:
 					created.Add(1)
 					return
-				}
-				if !strings.Contains(err.Error(), "exceeded quota") {
-					fmt.Fprintln(GinkgoWriter, "CREATE", time.Now().Format("05.000"), number, err)
+				case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota: tenant"):
+					refusals++
+					refused.Add(1)
+				case apierrors.IsConflict(err): // Quota admission gave up after several others were faster.
+				case ctx.Err() == nil:
+					unexpected <- err
+					return
 				}
 				select {
 				case <-ctx.Done():
@@ -179,6 +189,13 @@ func crowd(ctx context.Context, tenant string, namespaces []string, count int, d
 		})
 	}
 	group.Wait()
+	close(unexpected)
+	for err := range unexpected {
+		Expect(err).NotTo(HaveOccurred(), "only the quota keeps a pod out")
+	}
+	if int(created.Load()) < count {
+		Expect(refused.Load()).To(BeNumerically(">", 0), "some were refused by the quota")
+	}
 	return int(created.Load())
 }
 
@@ -188,10 +205,20 @@ const patience = 30 * time.Second
 // retryPause is how long somebody waits before trying again what was refused.
 const retryPause = 250 * time.Millisecond
 
-// after is true from that time on.
-func after(duration time.Duration) func() bool {
+// within is false until that time is over.
+func within(duration time.Duration) func(int) bool {
 	deadline := time.Now().Add(duration)
-	return func() bool { return time.Now().After(deadline) }
+	return func(int) bool { return time.Now().After(deadline) }
+}
+
+// refusedTwice is for those that are not to get in: one that is refused twice had the time of a pause
+// between.
+func refusedTwice(refusals int) bool { return refusals > 1 }
+
+// full is true once there are that many pods in all.
+func (l *ledger) full(pods int) func(int) bool {
+	late := within(patience)
+	return func(refusals int) bool { return len(l.podsNow()) >= pods || late(refusals) }
 }
 
 var _ = Describe("A tenant's quota over five namespaces", func() {
@@ -199,12 +226,10 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 		ledger := keepLedger(ctx, "thronged")
 		_, names := spacious(ctx, "thronged", "20", 5)
 		begun := time.Now()
-		Expect(crowd(ctx, "thronged", names, 200, func() bool {
-			return len(ledger.podsNow()) >= 20 || time.Since(begun) > patience
-		})).To(BeNumerically("<=", 20))
+		Expect(crowd(ctx, "thronged", names, 200, ledger.full(20))).To(BeNumerically("<=", 20))
 		AddReportEntry("seconds until 20 of 20 pods in 5 namespaces", time.Since(begun).Seconds())
 		Eventually(ctx, ledger.podsNow).Should(HaveLen(20))
-		Expect(crowd(ctx, "thronged", names, 200, after(2*time.Second))).To(BeZero())
+		Expect(crowd(ctx, "thronged", names, 200, refusedTwice)).To(BeZero())
 		ledger.expectWithin(20)
 	}, SpecTimeout(specTimeout))
 
@@ -213,9 +238,7 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 		tenant, names := spacious(ctx, "lopsided", "20", 5)
 		Eventually(ctx, ledger.slices).Should(HaveEach(Equal(int64(4))))
 		begun := time.Now()
-		Expect(crowd(ctx, "lopsided", names[2:3], 200, func() bool {
-			return len(ledger.podsNow()) >= 20 || time.Since(begun) > patience
-		})).To(Equal(20))
+		Expect(crowd(ctx, "lopsided", names[2:3], 200, ledger.full(20))).To(Equal(20))
 		AddReportEntry("seconds until 20 of 20 pods are in one namespace of five", time.Since(begun).Seconds())
 		Eventually(ctx, ledger.slices).Should(HaveKeyWithValue(names[2], int64(20)))
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage", HaveValue(And(
@@ -224,7 +247,7 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 
 		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[2]), client.GracePeriodSeconds(0))).To(Succeed())
 		Eventually(ctx, ledger.slices).Should(HaveEach(BeNumerically(">=", 1)))
-		Expect(crowd(ctx, "lopsided", names[4:5], 20, after(patience))).To(Equal(20))
+		Expect(crowd(ctx, "lopsided", names[4:5], 20, within(patience))).To(Equal(20))
 		ledger.expectWithin(20)
 	}, SpecTimeout(specTimeout))
 
@@ -232,12 +255,9 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 		ledger := keepLedger(ctx, "haunted")
 		_, names := spacious(ctx, "haunted", "20", 5)
 		done := make(chan int)
-		begun := time.Now()
 		go func() {
 			defer GinkgoRecover()
-			done <- crowd(ctx, "haunted", names[1:2], 200, func() bool {
-				return len(ledger.podsNow()) >= 20 || time.Since(begun) > patience
-			})
+			done <- crowd(ctx, "haunted", names[1:2], 200, ledger.full(20))
 		}()
 		for range 3 {
 			events := ledger.events()
@@ -247,14 +267,38 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 		}
 		Expect(<-done).To(Equal(20))
 		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[1]), client.GracePeriodSeconds(0))).To(Succeed())
-		Expect(crowd(ctx, "haunted", names, 200, after(3*time.Second))).To(BeNumerically("<=", 20))
+		Expect(crowd(ctx, "haunted", names, 200, ledger.full(20))).To(BeNumerically("<=", 20))
 		ledger.expectWithin(20)
+	}, SpecTimeout(specTimeout))
+
+	It("lets nobody and nothing in before it counts", func(ctx SpecContext) {
+		resume, err := env.Kubernetes.Halt("kube-controller-manager")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(resume)
+		tenant := apply(ctx, roomy("unmetered", 2).Quota("pods", "10").App(image).Replicas(2))
+		Expect(env.Client.Create(ctx, named("unmetered-1", of("unmetered")))).To(Succeed())
+		waits := `It waits until the cluster enforces ResourceQuota "tenant" in namespace "unmetered"`
+		Eventually(ctx, komega.Object(tenant)).Should(And(
+			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonProgressing, waits),
+			haveCondition(v1alpha1.ConditionAccessReady, "False", v1alpha1.ReasonProgressing, waits),
+			haveCondition(v1alpha1.ConditionNetworkReady, "True", v1alpha1.ReasonReady, "")))
+		for _, namespace := range []string{"unmetered", "unmetered-1"} {
+			Eventually(ctx, komega.Get(&corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"}})).Should(Succeed())
+			bindings := &rbacv1.RoleBindingList{}
+			Expect(env.Client.List(ctx, bindings, client.InNamespace(namespace), client.MatchingLabels(of("unmetered")))).To(Succeed())
+			Expect(bindings.Items).NotTo(ContainElement(HaveField("RoleRef.Name", "edit")), namespace)
+		}
+		Expect(apierrors.IsNotFound(komega.Get(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "unmetered", Name: "app"}})())).To(BeTrue())
+
+		Expect(resume()).To(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(And(beReady(), HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(2)))),
+			HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2")))))
 	}, SpecTimeout(specTimeout))
 
 	It("costs no request at rest", func(ctx SpecContext) {
 		ledger := keepLedger(ctx, "resting")
 		_, names := spacious(ctx, "resting", "20", 3)
-		Expect(crowd(ctx, "resting", names[1:2], 9, after(10*time.Second))).To(Equal(9))
+		Expect(crowd(ctx, "resting", names[1:2], 9, within(10*time.Second))).To(Equal(9))
 		// The last that is written is the usage in the status, some seconds later.
 		tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "resting"}}
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("9"))))
@@ -278,19 +322,19 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 	It("that is lowered below what is used stops nothing, lets nothing in, and says so", func(ctx SpecContext) {
 		ledger := keepLedger(ctx, "shrunken")
 		tenant, names := spacious(ctx, "shrunken", "20", 3)
-		Expect(crowd(ctx, "shrunken", names, 12, after(10*time.Second))).To(Equal(12))
+		Expect(crowd(ctx, "shrunken", names, 12, within(10*time.Second))).To(Equal(12))
 		change(ctx, tenant, func() { tenant.Spec.Quota["pods"] = resource.MustParse("6") })
 		Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonQuotaBelowUse,
 			"More is in use than the quota allows: pods 12 of 6. What runs goes on, and nothing is added; raise spec.quota, or end something."))
 		Eventually(ctx, func() int64 { return sum(ledger.slices()) }).Should(Equal(int64(6)))
-		Expect(crowd(ctx, "shrunken", names, 20, after(time.Second))).To(BeZero())
+		Expect(crowd(ctx, "shrunken", names, 20, refusedTwice)).To(BeZero())
 		Expect(ledger.podsNow()).To(HaveLen(12))
 
 		By("until enough has ended")
 		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[0]), client.GracePeriodSeconds(0))).To(Succeed())
 		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[1]), client.GracePeriodSeconds(0))).To(Succeed())
 		waitReady(ctx, tenant)
-		Expect(crowd(ctx, "shrunken", names[:1], 20, after(5*time.Second))).To(Equal(2))
+		Expect(crowd(ctx, "shrunken", names[:1], 20, ledger.full(6))).To(Equal(2))
 		ledger.expectWithin(20)
 	}, SpecTimeout(specTimeout))
 })

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
@@ -78,16 +79,25 @@ func claimThroughControllers(ctx SpecContext) {
 // spendAtOnce makes many more Services than the budget has, in all namespaces, as everyone.
 func spendAtOnce(ctx SpecContext) {
 	label := client.MatchingLabels{"spent": "at-once"}
+	const count = 40
 	var group sync.WaitGroup
-	for i := range 40 {
+	var outcomes [count]error
+	for i := range count {
 		group.Go(func() {
 			namespace := []string{"acme", "acme-dev"}[i%2]
-			// Most are refused, and the ServiceAccount has no rights in acme-dev.
-			_ = clients[i%3].Create(ctx, object(fmt.Sprintf(
+			outcomes[i] = clients[i%3].Create(ctx, object(fmt.Sprintf(
 				"{apiVersion: v1, kind: Service, metadata: {namespace: %s, generateName: burst-, labels: {spent: at-once}}, spec: {ports: [{port: 80}]}}", namespace)))
 		})
 	}
 	group.Wait()
+	for i, err := range outcomes {
+		switch inDev := i%2 == 1; {
+		case inDev && actor(i%3) == account:
+			Expect(err).To(refused(rbac), "it has no rights in acme-dev")
+		case err != nil && !apierrors.IsConflict(err):
+			Expect(err).To(refused(quota))
+		}
+	}
 	quotas := func() (hard, used int64) {
 		GinkgoHelper()
 		list := &corev1.ResourceQuotaList{}

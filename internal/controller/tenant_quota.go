@@ -1,0 +1,55 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+// onceQuotaCounts runs a phase that lets something into the tenant's namespaces once the cluster
+// counts it. Until the quota controller has written the status of a new ResourceQuota, quota admission
+// lets everything pass and charges nothing; what it has let pass stays, and may go uncounted until the
+// quota controller counts anew, which it does every five minutes
+// (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/resourcequota/resource_quota_controller.go).
+func onceQuotaCounts(run func(*TenantReconciler, context.Context, *reconciliation) error) func(*TenantReconciler, context.Context, *reconciliation) error {
+	return func(r *TenantReconciler, ctx context.Context, pass *reconciliation) error {
+		if err := r.awaitQuota(ctx, pass); err != nil {
+			return err
+		}
+		return run(r, ctx, pass)
+	}
+}
+
+// awaitQuota withholds the namespaces whose quota doesn't count yet; for the primary one that is an
+// error. The quota controller's write leads to another pass.
+func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) error {
+	wanted := desired.Objects(desired.Quota, run.inputs)
+	quotas, err := r.quotas(ctx, run.tenant())
+	if err != nil {
+		return err
+	}
+	for _, object := range wanted {
+		if _, isQuota := object.(*corev1.ResourceQuota); !isQuota || counts(quotas[object.GetNamespace()]) {
+			continue
+		}
+		waits := &problemError{Problem: status.Problem{
+			Reason: v1alpha1.ReasonProgressing,
+			Message: fmt.Sprintf("It waits until the cluster enforces ResourceQuota %q in namespace %q; if that takes more than some seconds, see whether the quota controller of kube-controller-manager runs.",
+				naming.Quota, object.GetNamespace()),
+		}}
+		if object.GetNamespace() == run.tenant().Name {
+			return waits
+		}
+		run.withhold(desired.Quota, object.GetNamespace(), waits)
+	}
+	return nil
+}
+
+// counts says whether the cluster has begun to enforce a quota.
+func counts(quota *corev1.ResourceQuota) bool { return quota != nil && len(quota.Status.Hard) > 0 }
