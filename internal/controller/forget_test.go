@@ -87,13 +87,13 @@ func TestAllNoticesAreDelivered(t *testing.T) {
 
 func TestAPassThatWasOutdatedIsRepeated(t *testing.T) {
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "tenants"}, "acme", errors.New("the object has been modified"))
-	if result, err := again(fmt.Errorf("write the finalizers: %w", conflict)); err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
+	if result, err := repeatOutdated(fmt.Errorf("write the finalizers: %w", conflict)); err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
 		t.Errorf("after a conflict it is repeated after %v, with the error %v", result.RequeueAfter, err)
 	}
-	if result, err := again(errors.New("something")); err == nil || result.RequeueAfter != 0 {
+	if result, err := repeatOutdated(errors.New("something")); err == nil || result.RequeueAfter != 0 {
 		t.Errorf("after an error it is repeated after %v, with the error %v", result.RequeueAfter, err)
 	}
-	if result, err := again(nil); err != nil || !result.IsZero() {
+	if result, err := repeatOutdated(nil); err != nil || !result.IsZero() {
 		t.Errorf("after none it is repeated after %v, with the error %v", result.RequeueAfter, err)
 	}
 }

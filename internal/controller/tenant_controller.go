@@ -76,7 +76,7 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, err
 	}
 	if err := r.ensureFinalizers(ctx, run); err != nil {
-		return again(err)
+		return repeatOutdated(err)
 	}
 	for _, phase := range phases {
 		if run.blocked() {
@@ -85,7 +85,7 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		run.record(phase.part, phase.run(r, ctx, run))
 	}
 	if err := r.tidy(ctx, run); err != nil {
-		return again(err)
+		return repeatOutdated(err)
 	}
 	if run.outdated {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
@@ -97,9 +97,9 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	return r.report(ctx, run, observation)
 }
 
-// again is the result of a pass that an error has ended. That a change leads to a pass of its own can't be
-// relied upon: most changes of a status don't.
-func again(err error) (ctrl.Result, error) {
+// repeatOutdated ends a pass by an error, but has it repeated where the data was only old. The change that
+// it wasn't aware of may lead to no pass of its own: most changes of a status don't.
+func repeatOutdated(err error) (ctrl.Result, error) {
 	if outdated(err) {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}

@@ -33,7 +33,7 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 	if err := r.removeDatabases(ctx, tenant, servers); err != nil {
 		return r.reportDeletion(ctx, tenant, "", err)
 	}
-	return again(r.removeFinalizers(ctx, tenant, servers))
+	return repeatOutdated(r.removeFinalizers(ctx, tenant, servers))
 }
 
 // removeNamespaces deletes the tenant's namespaces and says what that waits for, if they aren't all
@@ -130,7 +130,7 @@ func (r *TenantReconciler) reportDeletion(ctx context.Context, tenant *v1alpha1.
 		return ctrl.Result{}, err
 	}
 	if again == later {
-		wait = retryLater
+		wait = sooner(wait, retryLater)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
 }

@@ -93,7 +93,8 @@ func sooner(a, b time.Duration) time.Duration {
 }
 
 // writeStatus writes a status that differs from what the tenant has, and tells of transitions by
-// Events. What is only a step on the way may wait for a better one; then it returns how long.
+// Events. What is only a step on the way may wait for a better one; then it returns how long. The failure
+// is what the pass is to end with, if anything.
 func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
 		r.Fleet.Pace.Written(tenant.UID, now)

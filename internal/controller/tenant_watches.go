@@ -129,9 +129,11 @@ func tenantNews(e event.UpdateEvent) bool {
 }
 
 // metadataChanged says whether metadata that the operator has a say in differs. Where the API
-// server counts generations, that includes the spec.
+// server counts generations, that includes the spec. After a watch was broken off, another object of the
+// same name may have taken the place of one.
 func metadataChanged(was, is client.Object) bool {
-	return was.GetGeneration() != is.GetGeneration() ||
+	return was.GetUID() != is.GetUID() ||
+		was.GetGeneration() != is.GetGeneration() ||
 		was.GetDeletionTimestamp().IsZero() != is.GetDeletionTimestamp().IsZero() ||
 		!equality.Semantic.DeepEqual(was.GetLabels(), is.GetLabels()) ||
 		!equality.Semantic.DeepEqual(was.GetAnnotations(), is.GetAnnotations()) ||

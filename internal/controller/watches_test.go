@@ -72,6 +72,7 @@ func TestWhichChangesOfATenantAreLookedAt(t *testing.T) {
 		want  bool
 	}{
 		{"a resync", resynced(tenant.DeepCopy()), true},
+		{"another one of the same name, just like it", updated(tenant, func(is *v1alpha1.Tenant) { is.UID = "another" }), true},
 		{"the spec", updated(tenant, func(is *v1alpha1.Tenant) { is.Generation = 2 }), true},
 		{"the deletion", updated(tenant, func(is *v1alpha1.Tenant) { is.DeletionTimestamp = new(metav1.Now()) }), true},
 		{"a finalizer", updated(tenant, func(is *v1alpha1.Tenant) { is.Finalizers = nil }), true},
