@@ -128,3 +128,17 @@ func TestWhatIsAsItWasBeforeTheLookIsLookedAtOnceMore(t *testing.T) {
 		t.Error("a tenant that has been looked at wants a look again")
 	}
 }
+
+func TestWhatAServerToldGoesWithIt(t *testing.T) {
+	var inspections Inspections
+	changed := []database.Drift{{UID: "acme", Digest: "1"}}
+	inspections.sort("shared", changed, listed)
+	inspections.forgetServer("other")
+	if !wanted(&inspections) {
+		t.Error("no inspection is wanted since another server is gone")
+	}
+	inspections.forgetServer("shared")
+	if wanted(&inspections) {
+		t.Error("an inspection is wanted on a server that is gone")
+	}
+}
