@@ -298,7 +298,7 @@ func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEven
 	was, is := e.ObjectOld.(*v1alpha1.DatabaseServer), e.ObjectNew.(*v1alpha1.DatabaseServer)
 	switch {
 	case was.ResourceVersion == is.ResourceVersion:
-	case was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) ||
+	case was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) ||
 		!slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle:
 		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
 		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))

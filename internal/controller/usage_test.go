@@ -132,7 +132,7 @@ func TestAUsageIsWrittenInTime(t *testing.T) {
 				u := newUsageTest()
 				go u.work(lasts)
 				test.act(t, u)
-				<-time.After(u.began.Add(time.Minute).Sub(time.Now()))
+				<-time.After(time.Until(u.began.Add(time.Minute)))
 				u.queue.ShutDown()
 				synctest.Wait()
 				if got := u.tenant.Status.Usage.Used; !got.Pods().Equal(resource.MustParse(test.want)) {
