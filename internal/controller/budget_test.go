@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -34,11 +35,11 @@ func TestHowLongAnotherUsageMayWait(t *testing.T) {
 		quota *corev1.ResourceQuota
 		want  time.Duration
 	}{
-		{"the whole quota, used up", slice("", "4", "4"), usageInterval},
-		{"a slice with room", slice(noted, "10", "3"), usageInterval},
+		{"the whole quota, used up", slice("", "4", "4"), fleet.UsageInterval},
+		{"a slice with room", slice(noted, "10", "3"), fleet.UsageInterval},
 		{"a slice that is used up", slice(noted, "4", "4"), 0},
-		{"a slice of which less is used", slice(noted, "4", "1"), usageInterval},
-		{"a slice whose note can't be read", slice("{", "4", "4"), usageInterval},
+		{"a slice of which less is used", slice(noted, "4", "1"), fleet.UsageInterval},
+		{"a slice whose note can't be read", slice("{", "4", "4"), fleet.UsageInterval},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := usagePatience(test.quota); got != test.want {
@@ -48,26 +49,9 @@ func TestHowLongAnotherUsageMayWait(t *testing.T) {
 	}
 }
 
-func TestAQuotaIsBusyForAWhileAfterSomethingWasLetIn(t *testing.T) {
-	var b bustle
-	now := time.Now()
-	b.note(slice("", "4", "2"), slice("", "4", "1"), now)
-	if b.isBusy("quota", now) {
-		t.Error("it is busy after something has ended")
-	}
-	b.note(slice("", "4", "1"), slice("", "4", "2"), now)
-	if !b.isBusy("quota", now.Add(quietTime-1)) || b.isBusy("quota", now.Add(quietTime)) || b.isBusy("other", now) {
-		t.Error("it is not busy for just that while")
-	}
-	b.forget("quota")
-	if b.isBusy("quota", now) {
-		t.Error("it is busy although it is gone")
-	}
-}
-
 func TestObjectsInAllNamespacesBelongToTheirTenant(t *testing.T) {
 	got := enqueued(t, func(q queue) {
-		(&TenantReconciler{}).objectUpdated(t.Context(), updated(slice("", "4", "1"), func(is *corev1.ResourceQuota) {
+		(&TenantReconciler{Fleet: &fleet.Fleet{}}).objectUpdated(t.Context(), updated(slice("", "4", "1"), func(is *corev1.ResourceQuota) {
 			is.Labels = nil
 		}), q)
 	})

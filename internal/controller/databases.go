@@ -2,9 +2,7 @@ package controller
 
 import (
 	"context"
-	"sync"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 )
 
@@ -23,59 +21,4 @@ type Databases interface {
 	Execute(ctx context.Context, server database.Server, actions []database.Action) error
 	// Forget closes all connections to a server.
 	Forget(server string)
-}
-
-// Connections are the servers whose admin has logged in since the operator started, and how to
-// reach them. The DatabaseServer controller enters them; the Tenant controller reads them, and drops
-// those that don't answer. The zero value is ready to use.
-type Connections struct {
-	servers sync.Map // string -> connection
-}
-
-// connection is how a server is reached, by a spec of this generation.
-type connection struct {
-	generation int64
-	server     database.Server
-}
-
-// to is how to reach a server by its present spec.
-func (c *Connections) to(server *v1alpha1.DatabaseServer) (database.Server, bool) {
-	found, ok := c.servers.Load(server.Name)
-	if !ok || found.(connection).generation != server.Generation {
-		return database.Server{}, false
-	}
-	return found.(connection).server, true
-}
-
-// put returns whether nobody could be told so far how to reach the server by this spec.
-func (c *Connections) put(server *v1alpha1.DatabaseServer, access database.Server) bool {
-	_, known := c.to(server)
-	c.servers.Store(server.Name, connection{server.Generation, access})
-	return !known
-}
-
-func (c *Connections) drop(name string) {
-	c.servers.Delete(name)
-}
-
-// placements are the databases that this process has provisioned. The status of their tenants may
-// not have them yet, because a status may wait. The zero value is ready to use.
-type placements struct {
-	byTenant sync.Map // types.UID -> *v1alpha1.TenantDatabaseStatus
-}
-
-// of is where a tenant's database is, as far as it is known; nil if it has none.
-func (p *placements) of(tenant *v1alpha1.Tenant) *v1alpha1.TenantDatabaseStatus {
-	if found, ok := p.byTenant.Load(tenant.UID); ok {
-		return found.(*v1alpha1.TenantDatabaseStatus)
-	}
-	return tenant.Status.Database
-}
-
-func (p *placements) put(tenant *v1alpha1.Tenant, placement *v1alpha1.TenantDatabaseStatus) {
-	p.byTenant.Store(tenant.UID, placement)
-}
-
-func (p *placements) drop(tenant *v1alpha1.Tenant) {
-	p.byTenant.Delete(tenant.UID)
 }

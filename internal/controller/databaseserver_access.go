@@ -24,8 +24,8 @@ const (
 // accessTo is how the admin logs in to a server. It reads the Secrets once, and again after the
 // spec has changed or a probe has failed, so that a server at rest costs no API request.
 func (r *DatabaseServerReconciler) accessTo(ctx context.Context, server *v1alpha1.DatabaseServer) (database.Server, error) {
-	if known, found := r.access.Load(server.Name); found && known.(connection).generation == server.Generation {
-		return known.(connection).server, nil
+	if known, found := r.Fleet.Logins.To(server); found {
+		return known, nil
 	}
 	access := database.Server{
 		Name: server.Name, Host: server.Spec.Host, Port: server.Spec.Port, SSLMode: string(server.Spec.SSLMode),
@@ -45,7 +45,7 @@ func (r *DatabaseServerReconciler) accessTo(ctx context.Context, server *v1alpha
 			return access, err
 		}
 	}
-	r.access.Store(server.Name, connection{server.Generation, access})
+	r.Fleet.Logins.Put(server, access)
 	return access, nil
 }
 

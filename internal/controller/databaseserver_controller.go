@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -19,13 +18,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
@@ -50,26 +49,12 @@ type DatabaseServerReconciler struct {
 	Live client.Reader
 	// Databases talks to database servers.
 	Databases Databases
-	// Connections says how to reach them.
-	Connections *Connections
-	// Drift says which tenants want a closer look.
-	Drift *Drift
-	// Drifted is told of them.
-	Drifted chan<- event.GenericEvent
-	// Occupancy counts the tenants of each server.
-	Occupancy *Occupancy
+	// Fleet is what the operator remembers of all servers and tenants.
+	Fleet *fleet.Fleet
 	// Recorder records Events.
 	Recorder events.EventRecorder
-	// Connected is told of servers that the operator has logged in to, when it had not yet or they
-	// had broken off, and of those that turn out to have more room.
-	Connected chan<- event.GenericEvent
-
 	// Engine applies what makes up the servers that the operator runs itself.
 	Engine *apply.Engine
-
-	access sync.Map // server name -> connection, also where the server has not answered yet
-
-	authorities sync.Map // server name -> authorityAt, of servers that CloudNativePG runs
 
 	controller      controller.Controller
 	cache           cache.Cache
@@ -91,6 +76,7 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.Fleet.SawServer(server.Name, server.UID)
 	users, err := r.hold(ctx, server)
 	if err != nil || (users == 0 && !server.DeletionTimestamp.IsZero()) {
 		return ctrl.Result{}, client.IgnoreNotFound(errors.Join(err, r.reportDeletion(ctx, server, err)))
@@ -107,7 +93,7 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 	}
 	r.publish(server, access, observation.Problem == nil)
 	if observation.Problem == nil {
-		if err := r.follow(ctx, access, observation.Answer.Drifted); err != nil {
+		if err := r.inspectDrifted(ctx, access, observation.Answer.Drifted); err != nil {
 			ctrl.LoggerFrom(ctx).Info("Can't note which tenants are as they should be; it is tried again", "server", server.Name, "error", err.Error())
 		}
 	}
@@ -115,11 +101,8 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 }
 
 func (r *DatabaseServerReconciler) forget(name string) {
-	r.access.Delete(name)
-	r.authorities.Delete(name)
-	r.Connections.drop(name)
+	r.Fleet.ForgetServer(name)
 	r.Databases.Forget(name)
-	r.Occupancy.drop(name)
 	metrics.ServerUp.DeleteLabelValues(name)
 }
 
@@ -185,15 +168,15 @@ func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
 	}
-	if err == nil && r.Occupancy.counted(server.Name, observation.Answer.Tenants, observation.Now) {
-		r.Connected <- event.GenericEvent{Object: server}
+	if err == nil && r.Fleet.Occupancy.Counted(server.Name, observation.Answer.Tenants, observation.Now) {
+		r.Fleet.AvailableServers.Add(server.Name)
 	}
 	if offers := sharing(server); err == nil && len(offers.Isolations) > 0 {
 		observation.Sharing, err = r.Databases.Share(ctx, access, offers)
 	}
 	if err != nil {
 		// The Secret may have been corrected by the next time.
-		r.access.Delete(server.Name)
+		r.Fleet.Logins.Drop(server.Name)
 		problem := serverProblem(err)
 		observation.Problem = &problem
 	}
@@ -247,16 +230,17 @@ func (r *DatabaseServerReconciler) publish(server *v1alpha1.DatabaseServer, acce
 		return
 	}
 	metrics.ServerUp.WithLabelValues(server.Name).Set(1)
-	if r.Connections.put(server, access) {
-		r.Connected <- event.GenericEvent{Object: server}
+	if r.Fleet.Connections.Put(server, access) {
+		r.Fleet.AvailableServers.Add(server.Name)
 	}
 }
 
-// follow has those tenants looked at that have changed on the server without the operator's doing.
-func (r *DatabaseServerReconciler) follow(ctx context.Context, access database.Server, drifts []database.Drift) error {
-	accepted, suspicious := r.Drift.sort(access.Name, drifts)
+// inspectDrifted has the databases inspected that have changed on the server without the operator's
+// doing, and has the server note those that were inspected and are sound.
+func (r *DatabaseServerReconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []database.Drift) error {
+	accepted, suspicious := r.Fleet.SortDrifts(access.Name, drifts)
 	for _, drift := range suspicious {
-		r.Drifted <- event.GenericEvent{Object: &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: drift.Tenant}}}
+		r.Fleet.DriftedTenants.Add(drift.Tenant)
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -48,7 +48,7 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 		return result, err
 	}
 	result.Provisioner = in.Provisioner
-	r.heedAuthority(server.Name, in.Secrets.Authority)
+	r.dropOutdatedLogin(server, in.Secrets.Authority)
 	if err := r.keepData(ctx, in); err != nil {
 		if in.Volume == nil || !apierrors.IsForbidden(err) {
 			return result, err
@@ -96,12 +96,6 @@ func (r *DatabaseServerReconciler) loadDedicated(ctx context.Context, server *v1
 	return in, err
 }
 
-// authorityAt is the authority of a server by a version of its Cluster.
-type authorityAt struct {
-	version string
-	secret  *corev1.Secret
-}
-
 // authorityOf reads the authority of a server that CloudNativePG runs. It isn't in the cache, and read
 // again when the Cluster has changed, which says in its status until when its certificates are valid.
 func (r *DatabaseServerReconciler) authorityOf(ctx context.Context, in dedicated.Inputs) (*corev1.Secret, error) {
@@ -109,13 +103,13 @@ func (r *DatabaseServerReconciler) authorityOf(ctx context.Context, in dedicated
 	if in.Cluster != nil {
 		version = in.Cluster.GetResourceVersion()
 	}
-	if known, found := r.authorities.Load(name); found && known.(authorityAt).version == version {
-		return known.(authorityAt).secret, nil
+	if known, found := r.Fleet.Authorities.Of(name, version); found {
+		return known, nil
 	}
 	secret := &corev1.Secret{}
 	found, err := r.own(ctx, naming.ServerAuthority(name), secret)
 	if found {
-		r.authorities.Store(name, authorityAt{version, secret})
+		r.Fleet.Authorities.Put(name, version, secret)
 	}
 	return secret, err
 }
@@ -134,10 +128,10 @@ func (r *DatabaseServerReconciler) own(ctx context.Context, name string, into cl
 	return err == nil, client.IgnoreNotFound(err)
 }
 
-// heedAuthority has the server's login made up anew if its authority is another one by now.
-func (r *DatabaseServerReconciler) heedAuthority(server string, authority []byte) {
-	if known, found := r.access.Load(server); found && known.(connection).server.CACert != string(authority) {
-		r.access.Delete(server)
+// dropOutdatedLogin has the login read again if it was made with a former authority of the server.
+func (r *DatabaseServerReconciler) dropOutdatedLogin(server *v1alpha1.DatabaseServer, authority []byte) {
+	if known, found := r.Fleet.Logins.To(server); found && known.CACert != string(authority) {
+		r.Fleet.Logins.Drop(server.Name)
 	}
 }
 

@@ -9,17 +9,13 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 )
-
-// connectedBuffer is how many servers may come up, or tenants drift, at once before their controller
-// waits for the Tenant controller to take notice.
-const connectedBuffer = 64
 
 // CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces,
 // and of pods their metadata and status. What comes out of the cache must not be changed.
@@ -70,15 +66,12 @@ func trim(object any) (any, error) {
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
 // With the enforcement Audit, policies warn in the whole cluster and refuse nothing.
 func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.PolicyEnforcement) error {
-	connections, occupancy := &Connections{}, &Occupancy{}
-	connected, drifted := make(chan event.GenericEvent, connectedBuffer), make(chan event.GenericEvent, connectedBuffer)
-	drift := &Drift{}
+	known := &fleet.Fleet{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
 	servers := &DatabaseServerReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Databases: databases, Connections: connections, Connected: connected, Occupancy: occupancy,
-		Drift: drift, Drifted: drifted, Engine: engine,
+		Databases: databases, Fleet: known, Engine: engine,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
@@ -93,8 +86,8 @@ func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.Polic
 	}
 	tenants := &TenantReconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine: engine, Databases: databases, Connections: connections, Occupancy: occupancy, Drift: drift,
+		Engine: engine, Databases: databases, Fleet: known,
 		Audit: enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),
 	}
-	return tenants.SetupWithManager(manager, connected, drifted)
+	return tenants.SetupWithManager(manager)
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -18,10 +16,6 @@ import (
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 )
-
-// quietTime is how long nothing must have been let in by a quota before it is changed. The quota
-// controller counts anew after each change, by a cache that may not have what was let in last.
-const quietTime = 300 * time.Millisecond
 
 // quotas are the ResourceQuotas of a tenant by namespace, as they were at one moment.
 func (r *TenantReconciler) quotas(ctx context.Context, tenant *v1alpha1.Tenant) (map[string]*corev1.ResourceQuota, error) {
@@ -61,7 +55,7 @@ func (r *TenantReconciler) divide(ctx context.Context, run *reconciliation) erro
 		if quota := run.quotas[place.Name]; quota != nil && grant.Changed {
 			place.Quota.Version = quota.ResourceVersion
 		}
-		run.bustling = run.bustling || slices[i].Busy
+		run.quotaBusy = run.quotaBusy || slices[i].Busy
 	}
 	return nil
 }
@@ -79,7 +73,7 @@ func (r *TenantReconciler) slicesOf(run *reconciliation) ([]budget.Slice, error)
 			if slice, err = sliceOf(quota); err != nil {
 				return nil, err
 			}
-			slice.Busy = r.bustle.isBusy(quota.UID, time.Now())
+			slice.Busy = r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
 		}
 		slice.Usable = place.Usable
 		slices = append(slices, slice)
@@ -140,26 +134,4 @@ func plus(a, b resource.Quantity) resource.Quantity {
 	sum := b.DeepCopy()
 	sum.Add(a)
 	return sum
-}
-
-// bustle knows when something was last let in by a quota. The zero value is ready to use.
-type bustle struct {
-	since sync.Map // types.UID -> time.Time
-}
-
-// note notes how a quota is used.
-func (b *bustle) note(was, is *corev1.ResourceQuota, now time.Time) {
-	for name, used := range is.Status.Used {
-		if before := was.Status.Used[name]; used.Cmp(before) > 0 {
-			b.since.Store(is.UID, now)
-			return
-		}
-	}
-}
-
-func (b *bustle) forget(quota types.UID) { b.since.Delete(quota) }
-
-func (b *bustle) isBusy(quota types.UID, now time.Time) bool {
-	since, found := b.since.Load(quota)
-	return found && now.Sub(since.(time.Time)) < quietTime
 }

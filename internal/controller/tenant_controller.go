@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,6 +12,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/fleet"
 )
 
 // retryLater is how long to wait for what isn't watched, such as an object of somebody else that
@@ -26,22 +28,14 @@ type TenantReconciler struct {
 	Engine *apply.Engine
 	// Databases talks to database servers.
 	Databases Databases
-	// Connections says how to reach them.
-	Connections *Connections
-	// Occupancy counts the tenants of each server.
-	Occupancy *Occupancy
-	// Drift says whose databases want a closer look.
-	Drift *Drift
+	// Fleet is what the operator remembers of all tenants and servers.
+	Fleet *fleet.Fleet
 	// Recorder records Events.
 	Recorder events.EventRecorder
 	// Audit says that policies warn in the whole cluster, and refuse nothing.
 	Audit bool
 	// Identity tells this operator from all others, also from those that ran before it.
 	Identity string
-
-	pace       pace
-	placements placements
-	bustle     bustle
 }
 
 // phase puts one part of a tenant in place.
@@ -65,9 +59,15 @@ var phases = []phase{
 // Reconcile brings a tenant from what it is to what its spec says.
 func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	tenant := &v1alpha1.Tenant{}
-	if err := r.Get(ctx, request.NamespacedName, tenant); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	err := r.Get(ctx, request.NamespacedName, tenant)
+	if apierrors.IsNotFound(err) {
+		r.Fleet.ForgetTenant(request.Name)
+		return ctrl.Result{}, nil
 	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.Fleet.SawTenant(tenant.Name, tenant.UID)
 	if !tenant.DeletionTimestamp.IsZero() {
 		return r.reconcileDeletion(ctx, tenant)
 	}
@@ -76,7 +76,7 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, err
 	}
 	if err := r.ensureFinalizers(ctx, run); err != nil {
-		return ctrl.Result{}, ignoreOutdated(err)
+		return repeatOutdated(err)
 	}
 	for _, phase := range phases {
 		if run.blocked() {
@@ -85,7 +85,7 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		run.record(phase.part, phase.run(r, ctx, run))
 	}
 	if err := r.tidy(ctx, run); err != nil {
-		return ctrl.Result{}, ignoreOutdated(err)
+		return repeatOutdated(err)
 	}
 	if run.outdated {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
@@ -95,6 +95,15 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, err
 	}
 	return r.report(ctx, run, observation)
+}
+
+// repeatOutdated ends a pass by an error, but has it repeated where the data was only old. The change that
+// it wasn't aware of may lead to no pass of its own: most changes of a status don't.
+func repeatOutdated(err error) (ctrl.Result, error) {
+	if outdated(err) {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	return ctrl.Result{}, err
 }
 
 // ignoreOutdated drops an error that a change has caused which leads to a reconcile of its own.

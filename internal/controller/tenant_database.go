@@ -32,7 +32,7 @@ func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliatio
 	if run.inputs.Server == nil {
 		return run.unusable
 	}
-	behind := r.keptUp(ctx, run.tenant())
+	behind := r.ownServerProblem(ctx, run.tenant())
 	if behind != nil && run.database == nil {
 		return behind // What is wrong with the server can be corrected as long as there is no database.
 	}
@@ -49,10 +49,10 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 			return err
 		}
 	}
-	news, drifted := r.Drift.wants(run.tenant().UID)
+	report, drifted := r.Fleet.Inspections.Wanted(run.tenant().UID)
 	if run.settled() && !drifted {
 		run.database = placement(run)
-		r.placements.put(run.tenant(), run.database)
+		r.Fleet.Placements.Put(run.tenant().UID, run.database)
 		return ignoreMissingConnection(run.unusable)
 	}
 	if run.unusable != nil {
@@ -64,7 +64,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 		}
 		return r.placeElsewhere(run, err)
 	}
-	r.Occupancy.registered(run.inputs.Server.Name, run.tenant().UID, time.Now())
+	r.Fleet.Occupancy.Registered(run.inputs.Server.Name, run.tenant().UID, time.Now())
 	if run.formerIsDue() {
 		run.credentials.FormerUntil = time.Time{}
 	}
@@ -72,8 +72,8 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 		return err
 	}
 	run.database = placement(run)
-	r.placements.put(run.tenant(), run.database)
-	r.Drift.looked(run.tenant().UID, news, !run.acted)
+	r.Fleet.Placements.Put(run.tenant().UID, run.database)
+	r.Fleet.Inspections.Inspected(run.tenant().UID, report, !run.acted)
 	return nil
 }
 
@@ -168,7 +168,7 @@ func (run *reconciliation) wanted() database.Desired {
 func (r *TenantReconciler) execute(ctx context.Context, server database.Server, uid, name string, plan func(database.Observed) ([]database.Action, error)) error {
 	err := r.attempt(ctx, server, uid, name, plan)
 	if _, unreachable := errors.AsType[*database.UnreachableError](err); unreachable {
-		r.Connections.drop(server.Name)
+		r.Fleet.Connections.Drop(server.Name)
 	}
 	return err
 }
@@ -265,7 +265,7 @@ func (r *TenantReconciler) reachable(server *v1alpha1.DatabaseServer) (database.
 			Message: fmt.Sprintf("DatabaseServer %q is not ready: %s", server.Name, ready.Message),
 		}}
 	}
-	access, found := r.Connections.to(server)
+	access, found := r.Fleet.Connections.To(server)
 	if !found {
 		return database.Server{}, errNotConnected
 	}

@@ -71,9 +71,9 @@ var errServerBehind = &problemError{Problem: status.Problem{
 	Reason: v1alpha1.ReasonProgressing, Message: "The tenant's own database server is being brought in line with the spec.",
 }}
 
-// keptUp says what keeps the tenant's own server from being as its spec wants it, while it can be used
-// all the same.
-func (r *TenantReconciler) keptUp(ctx context.Context, tenant *v1alpha1.Tenant) error {
+// ownServerProblem says what keeps the tenant's own server from being as its spec wants it, while it can
+// be used all the same.
+func (r *TenantReconciler) ownServerProblem(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	if !isDedicated(tenant) {
 		return nil
 	}
@@ -103,14 +103,19 @@ func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Ten
 	return r.removeServer(ctx, tenant)
 }
 
-// used says whether a server of the tenant's own has, or may have, something of the tenant.
-func (r *TenantReconciler) used(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
-	return controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) || r.placements.of(tenant) != nil
+// databaseOf is where the tenant's database is; nil if it has none.
+func (r *TenantReconciler) databaseOf(tenant *v1alpha1.Tenant) *v1alpha1.TenantDatabaseStatus {
+	return r.Fleet.Placements.Of(tenant.UID, tenant.Status.Database)
 }
 
-// goesWithServer says whether nothing needs to be done about the tenant's database on a server, since
-// that is its own, and goes with all that is on it, or is gone.
-func (r *TenantReconciler) goesWithServer(ctx context.Context, tenant *v1alpha1.Tenant, name string) (bool, error) {
+// used says whether a server of the tenant's own has, or may have, something of the tenant.
+func (r *TenantReconciler) used(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
+	return controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) || r.databaseOf(tenant) != nil
+}
+
+// isDeletedWithServer says whether nothing needs to be done about the tenant's database on a server, since
+// that is its own, and is deleted with all that is on it, or is gone.
+func (r *TenantReconciler) isDeletedWithServer(ctx context.Context, tenant *v1alpha1.Tenant, name string) (bool, error) {
 	if !isDedicated(tenant) || name != naming.DedicatedServer(tenant.Name) {
 		return false, nil
 	}
@@ -148,7 +153,7 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Te
 		}
 	}
 	switch {
-	case dedicated.Adopts(server) && r.placements.of(tenant) == nil:
+	case dedicated.Adopts(server) && r.databaseOf(tenant) == nil:
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyRetain
 	case !r.used(tenant, server):
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete

@@ -33,7 +33,7 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 	if err := r.removeDatabases(ctx, tenant, servers); err != nil {
 		return r.reportDeletion(ctx, tenant, "", err)
 	}
-	return ctrl.Result{}, r.removeFinalizers(ctx, tenant, servers)
+	return repeatOutdated(r.removeFinalizers(ctx, tenant, servers))
 }
 
 // removeNamespaces deletes the tenant's namespaces and says what that waits for, if they aren't all
@@ -66,8 +66,8 @@ func (r *TenantReconciler) removeDatabases(ctx context.Context, tenant *v1alpha1
 		return err
 	}
 	for _, server := range servers {
-		goes, err := r.goesWithServer(ctx, tenant, server)
-		if err == nil && !goes {
+		covered, err := r.isDeletedWithServer(ctx, tenant, server)
+		if err == nil && !covered {
 			err = r.removeDatabase(ctx, tenant, server)
 		}
 		if err != nil {
@@ -121,12 +121,16 @@ func (r *TenantReconciler) reportDeletion(ctx context.Context, tenant *v1alpha1.
 	}
 	now := time.Now()
 	next := status.Terminating(status.Observation{Tenant: tenant, Now: now}, waiting, problem.Stalled)
-	wait, writeErr := r.writeStatus(ctx, tenant, next, now)
-	if writeErr != nil || again == withBackoff {
-		return ctrl.Result{}, errors.Join(writeErr, err)
+	var failure error
+	if again == withBackoff {
+		failure = err
+	}
+	wait, writeErr := r.writeStatus(ctx, tenant, next, now, failure)
+	if err := errors.Join(writeErr, failure); err != nil {
+		return ctrl.Result{}, err
 	}
 	if again == later {
-		wait = retryLater
+		wait = sooner(wait, retryLater)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
 }

@@ -47,7 +47,7 @@ func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconcili
 		if client.IgnoreNotFound(err) != nil {
 			return left, err
 		}
-		access, found := r.Connections.to(server)
+		access, found := r.Fleet.Connections.To(server)
 		if !found {
 			return left, placedOn(tenant, name, "and the operator can't reach it now to see whether anything is on it")
 		}
@@ -83,11 +83,8 @@ func (r *TenantReconciler) removeFinalizers(ctx context.Context, tenant *v1alpha
 	for _, server := range servers {
 		controllerutil.RemoveFinalizer(tenant, naming.DatabaseFinalizer(server))
 	}
-	r.pace.forget(tenant.UID)
-	r.placements.drop(tenant)
-	r.Occupancy.leave(tenant.UID)
-	r.Drift.drop(tenant.UID)
-	return client.IgnoreNotFound(ignoreOutdated(r.patchFinalizers(ctx, before, tenant)))
+	r.Fleet.ForgetTenant(tenant.Name)
+	return client.IgnoreNotFound(r.patchFinalizers(ctx, before, tenant))
 }
 
 func (r *TenantReconciler) patchFinalizers(ctx context.Context, before, after *v1alpha1.Tenant) error {

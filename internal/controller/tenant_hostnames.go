@@ -126,7 +126,11 @@ func (r *TenantReconciler) neighborCreated(ctx context.Context, e event.CreateEv
 
 func (r *TenantReconciler) neighborUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	was, is := sets.New(hostnamesOf(e.ObjectOld.(*v1alpha1.Tenant))...), sets.New(hostnamesOf(e.ObjectNew.(*v1alpha1.Tenant))...)
-	r.enqueueNeighbors(ctx, q, e.ObjectNew.(*v1alpha1.Tenant), sets.List(was.SymmetricDifference(is)))
+	changed := was.SymmetricDifference(is)
+	if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
+		changed = was.Union(is) // Others may be older than the tenant that has taken this one's place.
+	}
+	r.enqueueNeighbors(ctx, q, e.ObjectNew.(*v1alpha1.Tenant), sets.List(changed))
 }
 
 func (r *TenantReconciler) neighborDeleted(ctx context.Context, e event.DeleteEvent, q queue) {

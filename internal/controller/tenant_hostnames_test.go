@@ -89,6 +89,27 @@ func TestAHostnameOfAnotherTenantStallsTheNetworkAlone(t *testing.T) {
 	}
 }
 
+func TestWhenTheOtherTenantsOfAHostnameAreLookedAt(t *testing.T) {
+	tenant := claiming("me", time.Hour, "a.example")
+	for _, test := range []struct {
+		name   string
+		change func(*v1alpha1.Tenant)
+		want   bool
+	}{
+		{"nothing changed", func(*v1alpha1.Tenant) {}, false},
+		{"it was let go", func(is *v1alpha1.Tenant) { is.Spec.Policy.Hostnames = nil }, true},
+		{"another one has taken the tenant's place, with the same hostnames", func(is *v1alpha1.Tenant) { is.UID = "another" }, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := among(t, tenant.DeepCopy(), claiming("x", 0, "a.example"))
+			got := enqueued(t, func(q queue) { r.neighborUpdated(t.Context(), updated(tenant, test.change), q) })
+			if _, found := got["x"]; found != test.want {
+				t.Errorf("the other tenants that are looked at are %v", got)
+			}
+		})
+	}
+}
+
 // among is a reconciler that sees these tenants.
 func among(t *testing.T, tenants ...*v1alpha1.Tenant) *TenantReconciler {
 	t.Helper()

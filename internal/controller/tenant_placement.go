@@ -63,7 +63,7 @@ func (r *TenantReconciler) placedServer(ctx context.Context, run *reconciliation
 		if err != nil {
 			return nil, err
 		}
-		if server != nil && server.DeletionTimestamp.IsZero() && !r.Occupancy.refuses(name, run.tenant().UID) {
+		if server != nil && server.DeletionTimestamp.IsZero() && !r.Fleet.Occupancy.Refuses(name, run.tenant().UID) {
 			return server, nil
 		}
 	}
@@ -89,7 +89,7 @@ func (r *TenantReconciler) chooseServer(ctx context.Context, run *reconciliation
 			candidates = append(candidates, candidate(&servers.Items[i]))
 		}
 	}
-	return r.Occupancy.choose(run.tenant().UID, candidates, database.Placement{
+	return r.Fleet.Occupancy.Choose(run.tenant().UID, candidates, database.Placement{
 		Isolation: database.Isolation(spec.Isolation), Extensions: spec.Extensions, Selector: selector.String(),
 	})
 }
@@ -148,6 +148,6 @@ func (r *TenantReconciler) placeElsewhere(run *reconciliation, err error) error 
 	if !ok || run.database != nil || run.tenant().Spec.Database.ServerSelector == nil {
 		return err
 	}
-	r.Occupancy.refuse(run.inputs.Server.Name, run.tenant().UID, full.Tenants)
+	r.Fleet.Occupancy.Refuse(run.inputs.Server.Name, run.tenant().UID, full.Tenants)
 	return &database.ChangedError{Err: err}
 }

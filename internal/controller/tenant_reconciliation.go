@@ -47,8 +47,8 @@ type reconciliation struct {
 	withheld sets.Set[string]
 	// noNamespace says that the primary namespace isn't there to put anything into.
 	noNamespace bool
-	// bustling says that a quota could not be changed now, because something was let in just before.
-	bustling bool
+	// quotaBusy says that a quota could not be changed now, because it had just admitted something.
+	quotaBusy bool
 	// outdated says that something was decided on old data, so that the pass proves nothing.
 	outdated bool
 }
@@ -120,7 +120,7 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*
 	run := &reconciliation{
 		inputs:   desired.Inputs{Tenant: tenant, Audit: r.Audit},
 		problems: map[string]status.Problem{},
-		database: r.placements.of(tenant),
+		database: r.databaseOf(tenant),
 		withheld: sets.New[string](),
 		now:      time.Now().Truncate(time.Second),
 	}
@@ -155,7 +155,7 @@ func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation
 		return nil
 	}
 	if run.database == nil {
-		r.Occupancy.expect(server.Name, tenant.UID)
+		r.Fleet.Occupancy.Expect(server.Name, tenant.UID)
 	}
 	run.inputs.Server = server
 	run.connection, run.unusable = r.usable(run, server)

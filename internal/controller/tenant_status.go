@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
@@ -67,7 +68,7 @@ func (r *TenantReconciler) read(ctx context.Context, key types.NamespacedName, i
 
 // report writes the status, if there is news, and says when to look again.
 func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, observation status.Observation) (ctrl.Result, error) {
-	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now)
+	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now, run.err)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -77,8 +78,8 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, obse
 	if run.retry == later {
 		wait = sooner(wait, retryLater)
 	}
-	if run.bustling {
-		wait = sooner(wait, quietTime)
+	if run.quotaBusy {
+		wait = sooner(wait, fleet.QuietTime)
 	}
 	return ctrl.Result{RequeueAfter: sooner(wait, run.nextLook())}, nil
 }
@@ -92,13 +93,14 @@ func sooner(a, b time.Duration) time.Duration {
 }
 
 // writeStatus writes a status that differs from what the tenant has, and tells of transitions by
-// Events. What is only a step on the way may wait for a better one; then it returns how long.
-func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time) (time.Duration, error) {
+// Events. What is only a step on the way may wait for a better one; then it returns how long. The failure
+// is what the pass is to end with, if anything.
+func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
-		r.pace.forget(tenant.UID)
+		r.Fleet.Pace.Written(tenant.UID, now)
 		return 0, nil
 	}
-	if wait := r.pace.wait(tenant.UID, tenant.Status, next, now); wait > 0 {
+	if wait := r.mayWait(tenant, next, now, failure); wait > 0 {
 		return wait, nil
 	}
 	before := tenant.DeepCopy()
@@ -106,9 +108,17 @@ func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Ten
 	if err := r.Status().Patch(ctx, tenant, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}
-	r.pace.forget(tenant.UID)
+	r.Fleet.Pace.Written(tenant.UID, now)
 	r.announce(before, tenant, now)
 	return 0, nil
+}
+
+// mayWait is how long a new status may wait. After a failure nobody knows when the next pass comes.
+func (r *TenantReconciler) mayWait(tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
+	if failure != nil {
+		return 0
+	}
+	return r.Fleet.Pace.Wait(tenant.UID, tenant.Status, next, now)
 }
 
 // announce records an Event when Ready has become another one.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -42,10 +43,8 @@ const (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// SetupWithManager registers the controller, and what makes it look at which tenant. connected
-// tells of servers that the operator has just logged in to, drifted of tenants whose databases want a
-// closer look.
-func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, drifted <-chan event.GenericEvent) error {
+// SetupWithManager registers the controller, and what makes it look at which tenant.
+func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
 	for name, values := range map[string]func(*v1alpha1.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor, indexPlaced: serversPlacedOn,
 		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
@@ -78,8 +77,8 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, dri
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
-		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor))).
-		WatchesRawSource(source.Channel(drifted, handler.EnqueueRequestsFromMapFunc(byName)))
+		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
+		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
 	for _, kind := range ownedKinds() {
 		controller = controller.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
@@ -130,9 +129,11 @@ func tenantNews(e event.UpdateEvent) bool {
 }
 
 // metadataChanged says whether metadata that the operator has a say in differs. Where the API
-// server counts generations, that includes the spec.
+// server counts generations, that includes the spec. After a watch was broken off, another object of the
+// same name may have taken the place of one.
 func metadataChanged(was, is client.Object) bool {
-	return was.GetGeneration() != is.GetGeneration() ||
+	return was.GetUID() != is.GetUID() ||
+		was.GetGeneration() != is.GetGeneration() ||
 		was.GetDeletionTimestamp().IsZero() != is.GetDeletionTimestamp().IsZero() ||
 		!equality.Semantic.DeepEqual(was.GetLabels(), is.GetLabels()) ||
 		!equality.Semantic.DeepEqual(was.GetAnnotations(), is.GetAnnotations()) ||
@@ -142,14 +143,14 @@ func metadataChanged(was, is client.Object) bool {
 
 func (r *TenantReconciler) objectCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
-		r.bustle.note(&corev1.ResourceQuota{}, quota, time.Now())
+		r.Fleet.Admissions.Note(&corev1.ResourceQuota{}, quota, time.Now())
 	}
 	enqueue(ctx, q, byOwners(ctx, e.Object))
 }
 
 func (r *TenantReconciler) objectDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
-	if _, ok := e.Object.(*corev1.ResourceQuota); ok {
-		r.bustle.forget(e.Object.GetUID())
+	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
+		r.Fleet.Admissions.ForgetQuota(quota)
 	}
 	enqueue(ctx, q, byOwners(ctx, e.Object))
 }
@@ -163,13 +164,16 @@ func (r *TenantReconciler) objectUpdated(ctx context.Context, e event.UpdateEven
 	requests := owners(e.ObjectOld, e.ObjectNew)
 	quota, isQuota := e.ObjectNew.(*corev1.ResourceQuota)
 	if isQuota {
-		r.bustle.note(e.ObjectOld.(*corev1.ResourceQuota), quota, time.Now())
+		r.Fleet.Admissions.Note(e.ObjectOld.(*corev1.ResourceQuota), quota, time.Now())
 	}
 	if objectNews(e.ObjectOld, e.ObjectNew) {
 		enqueue(ctx, q, requests)
 		return
 	}
 	if isQuota {
+		if tenant := tenantControlling(quota); tenant != nil {
+			r.Fleet.UsageChanged(tenant.Name, tenant.UID, time.Now())
+		}
 		for _, request := range requests {
 			q.AddAfter(request, usagePatience(quota))
 		}
@@ -183,7 +187,7 @@ func usagePatience(quota *corev1.ResourceQuota) time.Duration {
 			return 0
 		}
 	}
-	return usageInterval
+	return fleet.UsageInterval
 }
 
 func objectNews(was, is client.Object) bool {
@@ -216,10 +220,26 @@ func inTrouble(object client.Object) string {
 	return reason
 }
 
-// byName: what drifted tells of has the tenant's name.
-func byName(_ context.Context, object client.Object) []reconcile.Request {
-	return requestsFor([]string{object.GetName()})
+// noticed is a source that enqueues what each of the noticed names stands for.
+func noticed(notices *fleet.Notices, requests func(ctx context.Context, name string) []reconcile.Request) source.Source {
+	return source.Func(func(ctx context.Context, q queue) error {
+		go func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-notices.Added():
+				}
+				for _, name := range notices.Take() {
+					enqueue(ctx, q, requests(ctx, name))
+				}
+			}
+		}()
+		return nil
+	})
 }
+
+func byName(_ context.Context, name string) []reconcile.Request { return requestsFor([]string{name}) }
 
 // byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
 // tenant's primary namespace has the tenant's name, and so does one that is in its way.
@@ -269,7 +289,7 @@ func enqueue(_ context.Context, q queue, requests []reconcile.Request) {
 }
 
 func (r *TenantReconciler) serverCreated(ctx context.Context, e event.CreateEvent, q queue) {
-	enqueue(ctx, q, r.waitingFor(ctx, e.Object))
+	enqueue(ctx, q, r.waitingFor(ctx, e.Object.GetName()))
 }
 
 // serverUpdated looks at all tenants of a server when what they need of it changed, and otherwise
@@ -278,12 +298,12 @@ func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEven
 	was, is := e.ObjectOld.(*v1alpha1.DatabaseServer), e.ObjectNew.(*v1alpha1.DatabaseServer)
 	switch {
 	case was.ResourceVersion == is.ResourceVersion:
-	case was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) ||
+	case was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) ||
 		!slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle:
 		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
 		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 	default:
-		enqueue(ctx, q, r.waitingFor(ctx, is))
+		enqueue(ctx, q, r.waitingFor(ctx, is.Name))
 	}
 }
 
@@ -304,8 +324,9 @@ func (r *TenantReconciler) serverDeleted(ctx context.Context, e event.DeleteEven
 	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 }
 
-func (r *TenantReconciler) waitingFor(ctx context.Context, server client.Object) []reconcile.Request {
-	return append(r.tenantsBy(ctx, indexWaiting, server.GetName()), r.tenantsBy(ctx, indexWaiting, anyServer)...)
+// waitingFor are the tenants that wait for a server, or for any.
+func (r *TenantReconciler) waitingFor(ctx context.Context, server string) []reconcile.Request {
+	return append(r.tenantsBy(ctx, indexWaiting, server), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }
 
 func (r *TenantReconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -71,13 +72,14 @@ func TestWhichChangesOfATenantAreLookedAt(t *testing.T) {
 		want  bool
 	}{
 		{"a resync", resynced(tenant.DeepCopy()), true},
+		{"another one of the same name, just like it", updated(tenant, func(is *v1alpha1.Tenant) { is.UID = "another" }), true},
 		{"the spec", updated(tenant, func(is *v1alpha1.Tenant) { is.Generation = 2 }), true},
 		{"the deletion", updated(tenant, func(is *v1alpha1.Tenant) { is.DeletionTimestamp = new(metav1.Now()) }), true},
 		{"a finalizer", updated(tenant, func(is *v1alpha1.Tenant) { is.Finalizers = nil }), true},
 		{"a label", updated(tenant, func(is *v1alpha1.Tenant) { is.Labels = map[string]string{"a": "b"} }), true},
 		{"an annotation", updated(tenant, func(is *v1alpha1.Tenant) { is.Annotations = map[string]string{"a": "b"} }), true},
 		{"an owner reference", updated(tenant, func(is *v1alpha1.Tenant) { is.OwnerReferences = []metav1.OwnerReference{{UID: "x"}} }), true},
-		{"the status, which the operator writes itself", updated(tenant, func(is *v1alpha1.Tenant) { is.Status = rolling }), false},
+		{"the status, which the operator writes itself", updated(tenant, func(is *v1alpha1.Tenant) { is.Status.ObservedGeneration = 7 }), false},
 		{"who owns which field", updated(tenant, func(is *v1alpha1.Tenant) {
 			is.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
 		}), false},
@@ -162,10 +164,10 @@ func TestWhichChangesOfATenantsObjectsAreLookedAt(t *testing.T) {
 		}), atOnce},
 		{"the usage of a quota", updated(quota, func(is *corev1.ResourceQuota) {
 			is.Status.Used = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("2")}
-		}), map[string]time.Duration{"acme": usageInterval}},
+		}), map[string]time.Duration{"acme": fleet.UsageInterval}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := enqueued(t, func(q queue) { (&TenantReconciler{}).objectUpdated(t.Context(), test.event, q) })
+			got := enqueued(t, func(q queue) { (&TenantReconciler{Fleet: &fleet.Fleet{}}).objectUpdated(t.Context(), test.event, q) })
 			if !maps.Equal(got, test.want) {
 				t.Errorf("it is looked at: %v, want %v", got, test.want)
 			}

@@ -1,4 +1,4 @@
-package controller
+package fleet
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 	}
 	place := func(tenant string) string {
 		t.Helper()
-		chosen, err := occupancy.choose(types.UID(tenant), []database.Candidate{server("a"), server("b")}, database.Placement{Isolation: isolation})
+		chosen, err := occupancy.Choose(types.UID(tenant), []database.Candidate{server("a"), server("b")}, database.Placement{Isolation: isolation})
 		if err != nil {
 			return err.Error()
 		}
@@ -31,26 +31,26 @@ func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 		}
 	}
 	for _, n := range []string{"0", "2", "4"} {
-		occupancy.registered("a", types.UID(n), began)
+		occupancy.Registered("a", types.UID(n), began)
 	}
 	// The server counted them all after they were registered, and one of them has left since.
-	occupancy.counted("a", 2, began.Add(time.Second))
+	occupancy.Counted("a", 2, began.Add(time.Second))
 	if got := place("7"); got != "a" {
 		t.Errorf("the next goes to %s", got)
 	}
 	// One that has no room after all is not tried again for the same tenant.
-	occupancy.refuse("a", "7", 4)
-	if !occupancy.refuses("a", "7") || occupancy.refuses("b", "7") {
+	occupancy.Refuse("a", "7", 4)
+	if !occupancy.Refuses("a", "7") || occupancy.Refuses("b", "7") {
 		t.Error("it isn't known which server had no room")
 	}
-	occupancy.expect("a", "7")
-	if got := place("7"); got != "b" || occupancy.refuses("b", "7") {
+	occupancy.Expect("a", "7")
+	if got := place("7"); got != "b" || occupancy.Refuses("b", "7") {
 		t.Errorf("refused by a, it goes to %s", got)
 	}
 	if got := place("8"); got == "a" || got == "b" {
 		t.Errorf("with both full, the next goes to %s", got)
 	}
-	occupancy.leave("7")
+	occupancy.forgetTenant("7")
 	for range 2 { // Until it stands in the cluster where it goes, it is asked again.
 		if got := place("8"); got != "b" {
 			t.Errorf("with one gone from b, the next goes to %s", got)

@@ -1,4 +1,4 @@
-package controller
+package fleet
 
 import (
 	"testing"
@@ -44,15 +44,15 @@ func TestHowLongAStatusMayWait(t *testing.T) {
 		want    time.Duration
 	}{
 		{"a new tenant is Ready at once", pending, isReady, 0},
-		{"a new tenant gets on", pending, rolling, progressInterval},
-		{"a tenant gets on", rolling, halfway, progressInterval},
+		{"a new tenant gets on", pending, rolling, ProgressInterval},
+		{"a tenant gets on", rolling, halfway, ProgressInterval},
 		{"a tenant becomes Ready", halfway, isReady, 0},
-		{"a tenant that was Ready changes", isReady, rolling, progressInterval},
+		{"a tenant that was Ready changes", isReady, rolling, ProgressInterval},
 		{"something goes wrong", isReady, conflict, 0},
-		{"what was wrong is over, and the tenant gets on", conflict, rolling, progressInterval},
+		{"what was wrong is over, and the tenant gets on", conflict, rolling, ProgressInterval},
 		{"a tenant is being deleted", isReady, terminate, 0},
-		{"another usage", using("1"), using("2"), usageInterval},
-		{"usage for the first time", isReady, using("2"), usageInterval},
+		{"another usage", using("1"), using("2"), UsageInterval},
+		{"usage for the first time", isReady, using("2"), UsageInterval},
 		{"another usage, and more", using("1"), renamed, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -76,36 +76,36 @@ func TestAStatusIsWrittenWhenItHasWaitedLongEnough(t *testing.T) {
 		steps []step
 	}{
 		{"progress is written after a while, however often there is some", []step{
-			{0, "acme", pending, rolling, progressInterval},
-			{progressInterval - time.Second, "acme", pending, halfway, time.Second},
-			{progressInterval, "acme", pending, rolling, 0},
-			{progressInterval + time.Second, "acme", pending, rolling, 0},
+			{0, "acme", pending, rolling, ProgressInterval},
+			{ProgressInterval - time.Second, "acme", pending, halfway, time.Second},
+			{ProgressInterval, "acme", pending, rolling, 0},
+			{ProgressInterval + time.Second, "acme", pending, rolling, 0},
 		}},
 		{"a tenant that becomes Ready meanwhile does not wait", []step{
-			{0, "acme", pending, rolling, progressInterval},
+			{0, "acme", pending, rolling, ProgressInterval},
 			{time.Second, "acme", pending, isReady, 0},
 		}},
 		{"each tenant waits for itself", []step{
-			{0, "acme", pending, rolling, progressInterval},
-			{time.Second, "globex", pending, rolling, progressInterval},
-			{progressInterval, "acme", pending, rolling, 0},
-			{progressInterval, "globex", pending, rolling, time.Second},
+			{0, "acme", pending, rolling, ProgressInterval},
+			{time.Second, "globex", pending, rolling, ProgressInterval},
+			{ProgressInterval, "acme", pending, rolling, 0},
+			{ProgressInterval, "globex", pending, rolling, time.Second},
 		}},
 		{"another usage may wait longer", []step{
-			{0, "acme", using("1"), using("2"), usageInterval},
-			{progressInterval, "acme", using("1"), using("3"), usageInterval - progressInterval},
-			{usageInterval, "acme", using("1"), using("3"), 0},
+			{0, "acme", using("1"), using("2"), UsageInterval},
+			{ProgressInterval, "acme", using("1"), using("3"), UsageInterval - ProgressInterval},
+			{UsageInterval, "acme", using("1"), using("3"), 0},
 		}},
 		{"progress does not wait for what a usage has to", []step{
-			{0, "acme", using("1"), using("2"), usageInterval},
-			{time.Second, "acme", using("1"), rolling, progressInterval - time.Second},
-			{progressInterval, "acme", using("1"), rolling, 0},
+			{0, "acme", using("1"), using("2"), UsageInterval},
+			{time.Second, "acme", using("1"), rolling, ProgressInterval - time.Second},
+			{ProgressInterval, "acme", using("1"), rolling, 0},
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var pace pace
+			var pace Pace
 			for i, step := range test.steps {
-				if got := pace.wait(step.tenant, step.was, step.is, start.Add(step.at)); got != step.want {
+				if got := pace.Wait(step.tenant, step.was, step.is, start.Add(step.at)); got != step.want {
 					t.Errorf("step %d, at %v: it may wait %v, want %v", i, step.at, got, step.want)
 				}
 			}
@@ -115,14 +115,52 @@ func TestAStatusIsWrittenWhenItHasWaitedLongEnough(t *testing.T) {
 
 func TestAfterAWriteTheWaitBeginsAnew(t *testing.T) {
 	start := time.Date(2026, time.March, 1, 9, 0, 0, 0, time.UTC)
-	var pace pace
-	pace.wait("acme", pending, rolling, start)
-	pace.forget("acme")
-	if got := pace.wait("acme", rolling, halfway, start.Add(time.Hour)); got != progressInterval {
-		t.Errorf("the next step may wait %v, want %v", got, progressInterval)
+	var pace Pace
+	pace.Wait("acme", pending, rolling, start)
+	pace.Written("acme", start)
+	if got := pace.Wait("acme", rolling, halfway, start.Add(time.Hour)); got != ProgressInterval {
+		t.Errorf("the next step may wait %v, want %v", got, ProgressInterval)
 	}
-	pace.forget("nobody")
-	if len(pace.since) != 1 {
-		t.Errorf("it remembers %d tenants, want 1", len(pace.since))
+	pace.Written("nobody", start)
+	if len(pace.tenants) != 1 {
+		t.Errorf("it remembers %d tenants, want 1", len(pace.tenants))
+	}
+}
+
+func TestAUsageWaitsFromWhenItChanged(t *testing.T) {
+	start := time.Date(2026, time.March, 1, 9, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name string
+		act  func(*Pace)
+		want time.Duration
+	}{
+		{"nobody looked at the tenant in the meantime", func(p *Pace) {
+			p.usageChanged("acme", start)
+		}, 0},
+		{"it changed again", func(p *Pace) {
+			p.usageChanged("acme", start)
+			p.usageChanged("acme", start.Add(UsageInterval/2))
+		}, 0},
+		{"a pass that had looked before wrote the status after", func(p *Pace) {
+			p.usageChanged("acme", start)
+			p.Written("acme", start.Add(-time.Second))
+		}, 0},
+		{"it changed again after the look that was written", func(p *Pace) {
+			p.usageChanged("acme", start.Add(-UsageInterval))
+			p.usageChanged("acme", start.Add(time.Second))
+			p.Written("acme", start)
+		}, time.Second},
+		{"a pass has written it", func(p *Pace) {
+			p.usageChanged("acme", start)
+			p.Written("acme", start)
+		}, UsageInterval},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var pace Pace
+			test.act(&pace)
+			if got := pace.Wait("acme", using("1"), using("2"), start.Add(UsageInterval)); got != test.want {
+				t.Errorf("it may wait %v more, want %v", got, test.want)
+			}
+		})
 	}
 }

@@ -1,0 +1,99 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+// emptyCluster has no objects.
+func emptyCluster(t *testing.T) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).Build()
+}
+
+func TestATenantThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
+	r := &TenantReconciler{Client: emptyCluster(t), Fleet: &fleet.Fleet{}}
+	r.Fleet.SawTenant("acme", "1")
+	r.Fleet.Placements.Put("1", &v1alpha1.TenantDatabaseStatus{Server: "shared"})
+	request := ctrl.Request{}
+	request.Name = "acme"
+	if _, err := r.Reconcile(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if at := r.Fleet.Placements.Of("1", nil); at != nil {
+		t.Errorf("its database is still known to be at %v", at)
+	}
+}
+
+func TestADatabaseServerThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
+	databases := &postgres.Servers{}
+	defer databases.Close()
+	r := &DatabaseServerReconciler{Client: emptyCluster(t), Databases: databases, Fleet: &fleet.Fleet{}}
+	server := builders.DatabaseServer("shared", "pg.example").Build()
+	r.Fleet.SawServer(server.Name, server.UID)
+	r.Fleet.Connections.Put(server, database.Server{})
+	request := ctrl.Request{}
+	request.Name = server.Name
+	if _, err := r.Reconcile(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := r.Fleet.Connections.To(server); found {
+		t.Error("it is still known how to reach it")
+	}
+}
+
+func TestAllNoticesAreDelivered(t *testing.T) {
+	const many = 10_000
+	synctest.Test(t, func(t *testing.T) {
+		var notices fleet.Notices
+		for n := range many {
+			notices.Add(fmt.Sprint(n))
+		}
+		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+		if err := noticed(&notices, byName).Start(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		notices.Add("another")
+		synctest.Wait()
+		if got := q.Len(); got != many+1 {
+			t.Errorf("%d tenants are looked at, want %d", got, many+1)
+		}
+		q.ShutDown()
+	})
+}
+
+func TestAPassThatWasOutdatedIsRepeated(t *testing.T) {
+	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "tenants"}, "acme", errors.New("the object has been modified"))
+	if result, err := repeatOutdated(fmt.Errorf("write the finalizers: %w", conflict)); err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
+		t.Errorf("after a conflict it is repeated after %v, with the error %v", result.RequeueAfter, err)
+	}
+	if result, err := repeatOutdated(errors.New("something")); err == nil || result.RequeueAfter != 0 {
+		t.Errorf("after an error it is repeated after %v, with the error %v", result.RequeueAfter, err)
+	}
+	if result, err := repeatOutdated(nil); err != nil || !result.IsZero() {
+		t.Errorf("after none it is repeated after %v, with the error %v", result.RequeueAfter, err)
+	}
+}

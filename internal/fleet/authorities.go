@@ -1,0 +1,49 @@
+package fleet
+
+import (
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Authorities are the Secrets with the certificate authorities of servers, each by a version of what
+// tells when it changes. The zero value is ready to use.
+type Authorities struct {
+	mutex   sync.RWMutex
+	servers map[string]authority
+}
+
+type authority struct {
+	version string
+	secret  *corev1.Secret
+}
+
+// Of is the authority of a server at that version.
+func (a *Authorities) Of(server, version string) (*corev1.Secret, bool) {
+	a.mutex.RLock()
+	defer a.mutex.RUnlock()
+	found, ok := a.servers[server]
+	if !ok || found.version != version {
+		return nil, false
+	}
+	return found.secret, true
+}
+
+// Put notes the authority of a server at that version.
+func (a *Authorities) Put(server, version string, secret *corev1.Secret) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.servers == nil {
+		a.servers = map[string]authority{}
+	}
+	a.servers[server] = authority{version, secret}
+}
+
+func (a *Authorities) forgetServer(name string) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	delete(a.servers, name)
+}
+
+func (*Authorities) forgetTenant(types.UID) {}

@@ -1,0 +1,126 @@
+package fleet
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// Inspections are the tenants whose databases have changed on a server without the operator's doing, and
+// how far their inspection is. The zero value is ready to use.
+type Inspections struct {
+	mutex   sync.Mutex
+	tenants map[types.UID]report
+	reports int
+}
+
+// report is what a server has told last of a tenant.
+type report struct {
+	// number tells this report from earlier and later ones.
+	number int
+	server string
+	drift  database.Drift
+	// sound says that an inspection found everything as it should be.
+	sound bool
+	// reverted says that the server has again what was accepted before.
+	reverted bool
+}
+
+// sort is [Fleet.SortDrifts]. What a server tells of tenants that aren't listed is left out: either they
+// are gone, or the operator has yet to see them, and the server will tell again.
+func (i *Inspections) sort(server string, drifts []database.Drift, listed func(string, types.UID) bool) (accepted, suspicious []database.Drift) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	told := sets.New[types.UID]()
+	for _, drift := range drifts {
+		uid := types.UID(drift.UID)
+		if !listed(drift.Tenant, uid) {
+			continue
+		}
+		told.Insert(uid)
+		// Where two DatabaseServers are one server, either may tell.
+		known := i.tenants[uid]
+		if known.sound && !known.reverted && known.drift == drift {
+			delete(i.tenants, uid)
+			accepted = append(accepted, drift)
+			continue
+		}
+		if known.sound || known.drift != drift {
+			i.note(uid, report{server: server, drift: drift})
+		}
+		suspicious = append(suspicious, drift)
+	}
+	if len(drifts) < database.MaxDrifted {
+		suspicious = append(suspicious, i.reverted(server, told)...)
+	}
+	return accepted, suspicious
+}
+
+// reverted are the tenants that were inspected, and of which the server has since told nothing any more:
+// it has again what was accepted before. Their status may still say what the inspection has seen.
+func (i *Inspections) reverted(server string, told sets.Set[types.UID]) (suspicious []database.Drift) {
+	for uid, known := range i.tenants {
+		switch {
+		case known.server != server || !known.sound || told.Has(uid):
+		case known.reverted:
+			delete(i.tenants, uid)
+		default:
+			i.note(uid, report{server: server, drift: known.drift, reverted: true})
+			suspicious = append(suspicious, known.drift)
+		}
+	}
+	return suspicious
+}
+
+func (i *Inspections) note(tenant types.UID, r report) {
+	if i.tenants == nil {
+		i.tenants = map[types.UID]report{}
+	}
+	i.reports++
+	r.number = i.reports
+	i.tenants[tenant] = r
+}
+
+// Wanted says whether a tenant's database is to be inspected, and by which report.
+func (i *Inspections) Wanted(tenant types.UID) (report int, wanted bool) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	found, known := i.tenants[tenant]
+	return found.number, known && !found.sound
+}
+
+// Inspected notes that a tenant's database was inspected by a report, and was sound, or was not until
+// something was done about it, which the server will report in its turn. What the server has reported since
+// then still waits for an inspection.
+func (i *Inspections) Inspected(tenant types.UID, report int, sound bool) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	found, known := i.tenants[tenant]
+	switch {
+	case !known || found.number != report:
+	case sound:
+		found.sound = true
+		i.tenants[tenant] = found
+	default:
+		delete(i.tenants, tenant)
+	}
+}
+
+func (i *Inspections) forgetTenant(uid types.UID) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	delete(i.tenants, uid)
+}
+
+func (i *Inspections) forgetServer(name string) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	for uid, known := range i.tenants {
+		if known.server == name {
+			delete(i.tenants, uid)
+		}
+	}
+}
