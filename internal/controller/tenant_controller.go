@@ -2,8 +2,8 @@ package controller
 
 import (
 	"context"
-	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,10 +12,6 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
 )
-
-// retryLater is how long to wait for what isn't watched, such as an object of somebody else that
-// is in the way.
-const retryLater = 30 * time.Second
 
 // TenantReconciler turns a Tenant into what its spec asks for.
 type TenantReconciler struct {
@@ -39,6 +35,7 @@ type TenantReconciler struct {
 	// Identity tells this operator from all others, also from those that ran before it.
 	Identity string
 
+	retries    *retries
 	pace       pace
 	placements placements
 	bustle     bustle
@@ -57,7 +54,7 @@ var phases = []phase{
 	{desired.Namespace, (*TenantReconciler).applyNamespaces},
 	{desired.Quota, applyPart(desired.Quota)},
 	{desired.Network, (*TenantReconciler).applyNetwork},
-	{desired.Access, (*TenantReconciler).applyAccess},
+	{desired.Access, applyPart(desired.Access)},
 	{desired.Database, (*TenantReconciler).placeDatabase},
 	{desired.App, applyPart(desired.App)},
 }
@@ -66,17 +63,20 @@ var phases = []phase{
 func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	tenant := &v1alpha1.Tenant{}
 	if err := r.Get(ctx, request.NamespacedName, tenant); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.retries.forget(request.Name)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !tenant.DeletionTimestamp.IsZero() {
 		return r.reconcileDeletion(ctx, tenant)
 	}
 	run, err := r.load(ctx, tenant)
-	if err != nil {
-		return ctrl.Result{}, err
+	if err == nil {
+		err = r.ensureFinalizers(ctx, run)
 	}
-	if err := r.ensureFinalizers(ctx, run); err != nil {
-		return ctrl.Result{}, ignoreOutdated(err)
+	if err != nil {
+		return r.reportFailure(ctx, tenant, err)
 	}
 	for _, phase := range phases {
 		if run.blocked() {
@@ -84,23 +84,6 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		}
 		run.record(phase.part, phase.run(r, ctx, run))
 	}
-	if err := r.tidy(ctx, run); err != nil {
-		return ctrl.Result{}, ignoreOutdated(err)
-	}
-	if run.outdated {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
-	}
-	observation, err := r.observe(ctx, run)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	return r.report(ctx, run, observation)
-}
-
-// ignoreOutdated drops an error that a change has caused which leads to a reconcile of its own.
-func ignoreOutdated(err error) error {
-	if outdated(err) {
-		return nil
-	}
-	return err
+	run.fail(r.tidy(ctx, run))
+	return r.report(ctx, run)
 }

@@ -16,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -68,7 +69,8 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, dri
 			return err
 		}
 	}
-	controller := ctrl.NewControllerManagedBy(manager).
+	r.retries = newRetries()
+	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
 			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
@@ -78,14 +80,15 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, dri
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
+		WithOptions(controller.Options{RateLimiter: rateLimiter()}).
 		WatchesRawSource(source.Channel(connected, handler.EnqueueRequestsFromMapFunc(r.waitingFor))).
 		WatchesRawSource(source.Channel(drifted, handler.EnqueueRequestsFromMapFunc(byName)))
 	for _, kind := range ownedKinds() {
-		controller = controller.Watches(kind, handler.Funcs{
+		build = build.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
 		})
 	}
-	return controller.Complete(r)
+	return build.Complete(r)
 }
 
 // serversOf are the DatabaseServers that a tenant has, or is to have, something on.
