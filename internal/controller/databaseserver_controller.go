@@ -124,11 +124,11 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 // next says when a server is looked at again after an error, and whether that shows in its status: one
 // that something was decided on old data shows only once that was so too often in a row.
 func (r *DatabaseServerReconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
-	if !problem.Outdated(err) {
+	if err == nil || problem.OfServer(err).Retry != problem.Again {
 		r.retries.forget(server.Name)
 		return 0, true
 	}
-	shown = r.retries.rounds(server.Name) >= tooOften
+	shown = !problem.Outdated(err) || r.retries.rounds(server.Name) >= tooOften
 	return r.retries.after(server.Name, problem.Again), shown
 }
 

@@ -26,8 +26,8 @@ const (
 	retryBound = 2 * time.Minute
 
 	// tooOften is how many passes in a row may find that they decided on old data before the status says
-	// so. Together they take 5 ms * (2^5 - 1).
-	tooOften = 5
+	// so. With the time between them that is more than a second, which a burst of changes is over by.
+	tooOften = 8
 )
 
 // rateLimiter says when a controller looks at an object again after an error.

@@ -2,10 +2,12 @@ package controller
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/tenantry/tenantry/internal/apply"
@@ -67,5 +69,33 @@ func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
 				t.Errorf("retry %d, error %v, blocked %t; want %d, %t, %t", run.retry, run.err, run.blocked(), test.retry, test.failed, test.blocked)
 			}
 		})
+	}
+}
+
+func TestWhatIsDecidedOnOldDataTooOftenIsAProblem(t *testing.T) {
+	run := &reconciliation{problems: map[string]problem.Problem{}, rounds: tooOften}
+	run.record(desired.Database, errChanged)
+	run.fail(errChanged)
+	found := run.problems[string(desired.Database)]
+	if found.Reason != "Failed" || run.failure == nil || run.failure.Reason != "Failed" {
+		t.Errorf("the problem is %+v, of the pass %+v", found, run.failure)
+	}
+	if run.blocked() || run.outdated || run.retry != problem.Again || run.err != nil {
+		t.Errorf("it holds up the other parts, or is no longer tried again: %+v", run)
+	}
+}
+
+func TestWhatKeepsSeveralNamespacesClosedIsAllSaid(t *testing.T) {
+	run := &reconciliation{problems: map[string]problem.Problem{}, withheld: sets.New[string]()}
+	run.withhold(desired.Quota, "a", errInTheWay)
+	run.withhold(desired.Quota, "b", errInvalid)
+	found := run.problems[string(desired.Quota)]
+	for _, err := range []error{errInTheWay, errInvalid} {
+		if !strings.Contains(found.Message, err.Error()) {
+			t.Errorf("the problem is %+v, without %v", found, err)
+		}
+	}
+	if !run.withheld.HasAll("a", "b") || run.retry != problem.Later {
+		t.Errorf("closed are %v, and the retry is %d", run.withheld, run.retry)
 	}
 }

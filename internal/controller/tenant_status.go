@@ -70,16 +70,16 @@ func (r *TenantReconciler) read(ctx context.Context, key types.NamespacedName, i
 // report writes the status, if there is news, and says when to look again. A pass that has decided on
 // old data has nothing to tell.
 func (r *TenantReconciler) report(ctx context.Context, run *reconciliation) (ctrl.Result, error) {
-	again := r.retries.after(run.tenant().Name, run.retry)
 	if run.outdated {
-		return ctrl.Result{RequeueAfter: again}, nil
+		return ctrl.Result{RequeueAfter: r.retries.after(run.tenant().Name, problem.Again)}, nil
 	}
 	ctx, cancel := forStatus(ctx)
 	defer cancel()
 	observation, err := r.observe(ctx, run)
 	if err != nil {
-		return ctrl.Result{}, errors.Join(err, run.err)
+		return r.reportFailure(ctx, run.tenant(), errors.Join(err, run.err))
 	}
+	again := r.retries.after(run.tenant().Name, run.retry)
 	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now)
 	if err := errors.Join(err, run.err); err != nil {
 		return ctrl.Result{}, err

@@ -245,6 +245,57 @@ func TestWhatReadySaysIsWhatHelpsMost(t *testing.T) {
 	}
 }
 
+func TestWhatIsAboutNoPartStandsInReadyAlone(t *testing.T) {
+	failure := &problem.Problem{Reason: v1alpha1.ReasonFailed, Message: "The API server does not answer."}
+	inTheWay := trouble("NetworkReady", "Conflict", true)
+	for _, test := range []struct {
+		name    string
+		changes []func(*status.Observation)
+		want    string
+	}{
+		{"where all else is in place", nil, failure.Message},
+		{"before what takes its time", []func(*status.Observation){rollingOut}, failure.Message},
+		{"behind what waits for somebody", []func(*status.Observation){inTheWay}, "NetworkReady: Conflict."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := inPlace(t, complete(), test.changes...)
+			without := status.Of(o)
+			o.Failure = failure
+			with := status.Of(o)
+			if got := condition(t, with.Conditions, "Ready"); got.Message != test.want || got.Status != metav1.ConditionFalse {
+				t.Errorf("Ready says %+v", got)
+			}
+			for _, part := range []string{"NamespaceReady", "QuotaReady", "NetworkReady", "AccessReady", "DatabaseReady", "AppReady"} {
+				if was, is := condition(t, without.Conditions, part), condition(t, with.Conditions, part); was != is {
+					t.Errorf("%s says %+v, and %+v without", part, is, was)
+				}
+			}
+		})
+	}
+}
+
+func TestATenantThatCannotBeLookedAtKeepsWhatItSaid(t *testing.T) {
+	o := inPlace(t, complete())
+	o.Tenant.Status = status.Of(o)
+	o.Tenant.Generation++
+	got := status.Failing(o, problem.Problem{Reason: v1alpha1.ReasonFailed, Message: "The API server does not answer."})
+	ready := condition(t, got.Conditions, "Ready")
+	if ready.Status != metav1.ConditionFalse || ready.Message != "The API server does not answer." || ready.ObservedGeneration != o.Tenant.Generation {
+		t.Errorf("Ready says %+v", ready)
+	}
+	if condition(t, got.Conditions, "Reconciling").Reason != v1alpha1.ReasonFailed {
+		t.Error("it is not Reconciling")
+	}
+	for _, part := range []string{"NamespaceReady", "AppReady"} {
+		if was, is := condition(t, o.Tenant.Status.Conditions, part), condition(t, got.Conditions, part); was != is {
+			t.Errorf("%s says %+v, and %+v before", part, is, was)
+		}
+	}
+	if got.Database == nil || got.App == nil || got.ObservedGeneration != o.Tenant.Generation {
+		t.Errorf("it no longer says what it has: %+v", got)
+	}
+}
+
 func TestATenantInPlaceSaysWhatItHas(t *testing.T) {
 	list := status.Of(inPlace(t, complete())).Conditions
 	for kind, want := range map[string]string{
