@@ -191,7 +191,7 @@ func (r *DatabaseServerReconciler) reportFailure(ctx context.Context, server *v1
 
 func (r *DatabaseServerReconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	return r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner))
+	return r.retries.keepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
 }
 
 // observe asks a server how it is, unless it is known already what keeps it from running.
@@ -296,7 +296,7 @@ func (r *DatabaseServerReconciler) SetupWithManager(manager ctrl.Manager) error 
 		build = build.Watches(kind, handler.EnqueueRequestsFromMapFunc(byServer), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
 	}
 	var err error
-	r.retries = newRetries()
+	r.retries = newRetries(r.Client, r.Live)
 	r.cache = manager.GetCache()
 	r.controller, err = build.Build(r)
 	return err

@@ -112,7 +112,7 @@ func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.In
 	if conflict, ok := errors.AsType[*apply.ConflictError](err); ok {
 		return problem.DataOfAnother(conflict.Object)
 	}
-	return err
+	return r.retries.keepsChanging(ctx, in.Server.Name, data, err)
 }
 
 // releaseData lets go of the data of a server that nobody uses any more, as its reclaim policy says.

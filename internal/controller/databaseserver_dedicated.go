@@ -60,7 +60,7 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
 		if _, err := r.Engine.Apply(ctx, server, object); err != nil {
-			return result, keepsChanging(ctx, r.Client, r.Live, object, r.retries.rounds(server.Name), err)
+			return result, r.retries.keepsChanging(ctx, server.Name, object, err)
 		}
 	}
 	return result, r.running(ctx, in)

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,11 +39,15 @@ func rateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 // retries say when an object is looked at again whose last pass ended with a problem, by its name. What
 // a pass returns as an error is retried by the controller itself.
 type retries struct {
+	client client.Client
+	// live reads from the API server.
+	live         client.Reader
 	again, later workqueue.TypedRateLimiter[string]
 }
 
-func newRetries() *retries {
+func newRetries(c client.Client, live client.Reader) *retries {
 	return &retries{
+		client: c, live: live,
 		again: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retrySoon, retryBound),
 		later: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryLater, retryBound),
 	}
@@ -73,14 +78,15 @@ func (r *retries) rounds(name string) int { return r.again.NumRequeues(name) }
 // forget forgets an object that is gone.
 func (r *retries) forget(name string) { r.after(name, problem.OnChange) }
 
-// keepsChanging makes a problem of an error that says that an object was changed since it was looked at,
-// if that was so too often in a row, and says who has done it. Any other error stays as it is.
-func keepsChanging(ctx context.Context, c client.Client, live client.Reader, object client.Object, rounds int, err error) error {
-	if rounds < tooOften || !problem.Outdated(err) {
+// keepsChanging makes a problem of an error that says that what was written, in a pass over the one of
+// that name, was changed since it was looked at, if passes have ended so too often in a row, and says who
+// has done it. Any other error stays as it is.
+func (r *retries) keepsChanging(ctx context.Context, name string, written client.Object, err error) error {
+	if !problem.Outdated(err) || r.rounds(name) < tooOften {
 		return err
 	}
-	key, keyErr := apply.KeyOf(object, c)
-	gvk, gvkErr := apiutil.GVKForObject(object, c.Scheme())
+	key, keyErr := apply.KeyOf(written, r.client)
+	gvk, gvkErr := apiutil.GVKForObject(written, r.client.Scheme())
 	if keyErr != nil || gvkErr != nil {
 		return err
 	}
@@ -88,7 +94,7 @@ func keepsChanging(ctx context.Context, c client.Client, live client.Reader, obj
 	now.SetGroupVersionKind(gvk)
 	// What the cache has lacks who has changed the status. Without an answer the writer isn't named.
 	writer := ""
-	if live.Get(ctx, client.ObjectKeyFromObject(object), now) == nil {
+	if r.live.Get(ctx, client.ObjectKeyFromObject(written), now) == nil {
 		writer = problem.LastWriter(now.ManagedFields, naming.FieldOwner)
 	}
 	return problem.KeepsChanging(key.String(), writer)
@@ -101,7 +107,7 @@ const statusTimeout = 10 * time.Second
 // forStatus is a context to tell in how a pass has ended: also when its time is up, but not when the
 // operator itself ends, since then the next one will tell.
 func forStatus(ctx context.Context) (context.Context, context.CancelFunc) {
-	if ctx.Err() == context.Canceled { //nolint:errorlint // It is one of two values.
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)

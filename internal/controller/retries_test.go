@@ -45,7 +45,7 @@ func TestRetriesBackOff(t *testing.T) {
 		{"what the controller sees to", problem.WithBackoff, []time.Duration{0, 0}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRetries()
+			r := newRetries(nil, nil)
 			for range 2 { // What is over is forgotten.
 				var got []time.Duration
 				for range test.want {
@@ -70,7 +70,7 @@ func TestRetriesBackOff(t *testing.T) {
 }
 
 func TestRoundsOnOldDataCountInARowOnly(t *testing.T) {
-	r := newRetries()
+	r := newRetries(nil, nil)
 	for _, retry := range []problem.Retry{problem.Again, problem.Again, problem.Later, problem.Again} {
 		r.after("acme", retry)
 	}
@@ -149,7 +149,7 @@ func tenantsOn(cluster client.WithWatch) *TenantReconciler {
 	return &TenantReconciler{
 		Client: cluster, Live: cluster, Engine: apply.New(cluster, cluster, naming.FieldOwner),
 		Connections: &Connections{}, Occupancy: &Occupancy{}, Drift: &Drift{},
-		Recorder: events.NewFakeRecorder(100), retries: newRetries(),
+		Recorder: events.NewFakeRecorder(100), retries: newRetries(cluster, cluster),
 	}
 }
 
@@ -254,7 +254,7 @@ func TestAPassOverAServerWhoseTimeIsUpSaysSo(t *testing.T) {
 		}})
 		ctx, cancel := context.WithTimeout(t.Context(), passTime)
 		defer cancel()
-		r := &DatabaseServerReconciler{Client: cluster, Live: live, Recorder: events.NewFakeRecorder(100), retries: newRetries()}
+		r := &DatabaseServerReconciler{Client: cluster, Live: live, Recorder: events.NewFakeRecorder(100), retries: newRetries(cluster, live)}
 		if _, err := r.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(server)}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("it is not tried again with backoff: %v", err)
 		}

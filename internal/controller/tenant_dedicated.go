@@ -58,7 +58,7 @@ func (r *TenantReconciler) applyServer(ctx context.Context, tenant *v1alpha1.Ten
 	if former, _ := r.serverNamed(ctx, server.Name); former != nil && !former.DeletionTimestamp.IsZero() {
 		return &apply.TerminatingError{Object: fmt.Sprintf("DatabaseServer %q", server.Name)}
 	}
-	return err
+	return r.retries.keepsChanging(ctx, tenant.Name, server, err)
 }
 
 // keptUp says what keeps the tenant's own server from being as its spec wants it, while it can be used
@@ -147,7 +147,7 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Te
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
 		return nil
 	}
-	return err
+	return r.retries.keepsChanging(ctx, tenant.Name, wanted, err)
 }
 
 // reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.

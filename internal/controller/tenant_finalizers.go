@@ -81,7 +81,7 @@ func (r *TenantReconciler) removeFinalizers(ctx context.Context, tenant *v1alpha
 func (r *TenantReconciler) patchFinalizers(ctx context.Context, before, after *v1alpha1.Tenant) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)); err != nil {
-		return keepsChanging(ctx, r.Client, r.Live, after, r.retries.rounds(after.Name), fmt.Errorf("write the finalizers: %w", err))
+		return r.retries.keepsChanging(ctx, after.Name, after, fmt.Errorf("write the finalizers: %w", err))
 	}
 	return nil
 }

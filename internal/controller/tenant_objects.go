@@ -118,7 +118,7 @@ func (r *TenantReconciler) unapplied(ctx context.Context, run *reconciliation, o
 	if binding, ok := object.(*rbacv1.RoleBinding); ok {
 		err = problem.Binding(binding.RoleRef.Name, err)
 	}
-	return keepsChanging(ctx, r.Client, r.Live, object, run.rounds, err)
+	return r.retries.keepsChanging(ctx, run.tenant().Name, object, err)
 }
 
 // isWall says whether a namespace is open as long as a part of it is missing.

@@ -69,7 +69,7 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager, connected, dri
 			return err
 		}
 	}
-	r.retries = newRetries()
+	r.retries = newRetries(r.Client, r.Live)
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
