@@ -49,7 +49,8 @@ const (
 	ReasonConflict = "Conflict"
 	// ReasonInvalid : the API server or the database server refuses what the spec asks for.
 	ReasonInvalid = "Invalid"
-	// ReasonFailed : a request failed and is tried again.
+	// ReasonFailed : a request failed, took too long, or found that something keeps changing; it is
+	// tried again.
 	ReasonFailed = "Failed"
 	// ReasonTerminating : the object is being deleted.
 	ReasonTerminating = "Terminating"
@@ -87,9 +88,10 @@ const (
 	// ReasonSecretNotFound : a Secret that the spec refers to is missing, or lacks a key.
 	ReasonSecretNotFound = "SecretNotFound"
 
-	// ReasonQuotaExceeded : the app asks for more than the tenant's quota leaves.
+	// ReasonQuotaExceeded : the app, or an object of the tenant, asks for more than a quota leaves.
 	ReasonQuotaExceeded = "QuotaExceeded"
-	// ReasonForbidden : the API server refuses the app's pods, by Pod Security or container limits.
+	// ReasonForbidden : the API server refuses the app's pods or an object of the tenant, by Pod Security,
+	// container limits, or a policy or webhook of the cluster, or since the operator lacks a right.
 	ReasonForbidden = "Forbidden"
 	// ReasonScaledToZero : the app has zero replicas, as the spec asks.
 	ReasonScaledToZero = "ScaledToZero"

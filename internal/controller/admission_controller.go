@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -28,6 +29,7 @@ import (
 	"github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings;mutatingadmissionpolicies;mutatingadmissionpolicybindings,verbs=list;watch;create
@@ -74,15 +76,16 @@ func (r *AdmissionReconciler) SetupWithManager(manager ctrl.Manager) error {
 	one := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{all}
 	})
-	controller := ctrl.NewControllerManagedBy(manager).Named("admission").
+	build := ctrl.NewControllerManagedBy(manager).Named("admission").
+		WithOptions(controller.Options{RateLimiter: rateLimiter()}).
 		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			q.Add(all) // Where there is no policy yet, no watch tells of one.
 			return nil
 		}))
 	for _, kind := range served {
-		controller = controller.Watches(kind, one, ours)
+		build = build.Watches(kind, one, ours)
 	}
-	return controller.Complete(r)
+	return build.Complete(r)
 }
 
 // leaveOutUnserved keeps the policies that the API server can serve, and returns their kinds.
@@ -128,8 +131,8 @@ func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ct
 	var failures []error
 	for _, policy := range r.Policies {
 		outcome, err := r.Engine.Apply(ctx, owner, policy)
-		if err != nil {
-			failures = append(failures, ignoreOutdated(err)) // What has changed leads to another pass.
+		if err != nil && !problem.Outdated(err) { // What has changed leads to another pass.
+			failures = append(failures, err)
 		}
 		if outcome != apply.Unchanged {
 			ctrl.LoggerFrom(ctx).Info(fmt.Sprintf("%T %s", policy, outcome), "policy", policy.GetName())

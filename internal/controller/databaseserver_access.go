@@ -2,17 +2,14 @@ package controller
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // Keys of the Secret that spec.adminSecretRef names, those of the type kubernetes.io/basic-auth.
@@ -53,45 +50,14 @@ func (r *DatabaseServerReconciler) secretValue(ctx context.Context, reference v1
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: reference.Namespace, Name: reference.Name}, secret)
 	if apierrors.IsNotFound(err) {
-		return "", secretProblem("There is no Secret %q in namespace %q; create it.", reference.Name, reference.Namespace)
+		return "", problem.SecretNotFound(reference.Namespace, reference.Name)
 	}
 	if err != nil {
 		return "", err
 	}
 	value, found := secret.Data[key]
 	if !found {
-		return "", secretProblem("The Secret %q in namespace %q has no key %q; add it.", reference.Name, reference.Namespace, key)
+		return "", problem.SecretKeyMissing(reference.Namespace, reference.Name, key)
 	}
 	return string(value), nil
-}
-
-func secretProblem(format string, args ...any) error {
-	return &problemError{Problem: status.Problem{
-		Reason: v1alpha1.ReasonSecretNotFound, Message: fmt.Sprintf(format, args...), Stalled: true,
-	}}
-}
-
-// serverProblem says what an error means for a DatabaseServer.
-func serverProblem(err error) status.Problem {
-	var found *problemError
-	var unreachable *database.UnreachableError
-	var authentication *database.AuthenticationError
-	var unsuitable *database.UnsuitableServerError
-	var terminating *apply.TerminatingError
-	switch {
-	case errors.As(err, &found):
-		return found.Problem
-	case errors.As(err, &terminating):
-		return status.Problem{Reason: v1alpha1.ReasonProgressing, Message: err.Error()}
-	case errors.As(err, &unreachable):
-		return status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: err.Error()}
-	case errors.As(err, &authentication):
-		return status.Problem{Reason: v1alpha1.ReasonAuthenticationFailed, Message: err.Error(), Stalled: true}
-	case errors.As(err, &unsuitable), apierrors.IsInvalid(err):
-		return status.Problem{Reason: v1alpha1.ReasonInvalid, Message: err.Error(), Stalled: true}
-	case isConflict(err):
-		return status.Problem{Reason: v1alpha1.ReasonConflict, Message: err.Error(), Stalled: true}
-	default:
-		return status.Problem{Reason: v1alpha1.ReasonFailed, Message: err.Error()}
-	}
 }

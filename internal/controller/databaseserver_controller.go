@@ -27,6 +27,7 @@ import (
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -56,6 +57,8 @@ type DatabaseServerReconciler struct {
 	// Engine applies what makes up the servers that the operator runs itself.
 	Engine *apply.Engine
 
+	retries *retries
+
 	controller      controller.Controller
 	cache           cache.Cache
 	clusters        sync.Mutex // guards watchesClusters
@@ -78,12 +81,16 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 	}
 	r.Fleet.SawServer(server.Name, server.UID)
 	users, err := r.hold(ctx, server)
-	if err != nil || (users == 0 && !server.DeletionTimestamp.IsZero()) {
-		return ctrl.Result{}, client.IgnoreNotFound(errors.Join(err, r.reportDeletion(ctx, server, err)))
+	switch {
+	case apierrors.IsNotFound(err), err == nil && users == 0 && !server.DeletionTimestamp.IsZero():
+		return ctrl.Result{}, nil
+	case err != nil:
+		return r.reportFailure(ctx, server, err)
 	}
 	own, err := r.runDedicated(ctx, server)
-	if outdated(err) {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	again, shown := r.next(server, err)
+	if !shown {
+		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	observation, access := r.observe(ctx, server, err)
 	observation.Users, observation.Dedicated = users, own
@@ -100,7 +107,19 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 	return ctrl.Result{RequeueAfter: probeInterval}, nil
 }
 
+// next says when a server is looked at again after an error, and whether that shows in its status: one
+// that something was decided on old data shows only once that was so too often in a row.
+func (r *DatabaseServerReconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
+	if err == nil || problem.OfServer(err).Retry != problem.Again {
+		r.retries.forget(server.Name)
+		return 0, true
+	}
+	shown = !problem.Outdated(err) || r.retries.rounds(server.Name) >= tooOften
+	return r.retries.after(server.Name, problem.Again), shown
+}
+
 func (r *DatabaseServerReconciler) forget(name string) {
+	r.retries.forget(name)
 	r.Fleet.ForgetServer(name)
 	r.Databases.Forget(name)
 	metrics.ServerUp.DeleteLabelValues(name)
@@ -137,21 +156,25 @@ func (r *DatabaseServerReconciler) hold(ctx context.Context, server *v1alpha1.Da
 	return 0, err
 }
 
-// reportDeletion says in the status why a server can't be deleted.
-func (r *DatabaseServerReconciler) reportDeletion(ctx context.Context, server *v1alpha1.DatabaseServer, err error) error {
-	if err == nil || server.DeletionTimestamp.IsZero() || outdated(err) || apierrors.IsNotFound(err) {
-		return nil
+// reportFailure says in the status what keeps a server from being looked at, or from being deleted.
+func (r *DatabaseServerReconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
+	again, shown := r.next(server, err)
+	if !shown {
+		return ctrl.Result{RequeueAfter: again}, nil
 	}
-	problem := serverProblem(err)
-	return r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
-		Server: server, Problem: &problem, Now: time.Now(), Addresses: server.Status.Addresses,
+	writeErr := r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
+		Server: server, Problem: new(problem.OfServer(err)), Now: time.Now(), Addresses: server.Status.Addresses,
 		Dedicated: recordedDedicated(server),
 	}))
+	if again > 0 && writeErr == nil {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	return ctrl.Result{}, errors.Join(err, writeErr)
 }
 
 func (r *DatabaseServerReconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	return r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner))
+	return r.retries.keepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
 }
 
 // observe asks a server how it is, unless it is known already what keeps it from running.
@@ -177,8 +200,7 @@ func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1
 	if err != nil {
 		// The Secret may have been corrected by the next time.
 		r.Fleet.Logins.Drop(server.Name)
-		problem := serverProblem(err)
-		observation.Problem = &problem
+		observation.Problem = new(problem.OfServer(err))
 	}
 	return observation, access
 }
@@ -212,6 +234,8 @@ func (r *DatabaseServerReconciler) writeStatus(ctx context.Context, server *v1al
 	if equality.Semantic.DeepEqual(server.Status, next) {
 		return nil
 	}
+	ctx, cancel := forStatus(ctx)
+	defer cancel()
 	before := server.DeepCopy()
 	server.Status = next
 	if err := r.Status().Patch(ctx, server, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
@@ -251,11 +275,12 @@ func (r *DatabaseServerReconciler) inspectDrifted(ctx context.Context, access da
 func (r *DatabaseServerReconciler) SetupWithManager(manager ctrl.Manager) error {
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: parallelServers})
+		WithOptions(controller.Options{MaxConcurrentReconciles: parallelServers, RateLimiter: rateLimiter()})
 	for _, kind := range serverKinds() {
 		build = build.Watches(kind, handler.EnqueueRequestsFromMapFunc(byServer), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
 	}
 	var err error
+	r.retries = newRetries(r.Client, r.Live)
 	r.cache = manager.GetCache()
 	r.controller, err = build.Build(r)
 	return err

@@ -16,7 +16,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // loadData reads what holds the server's data, and says what runs it.
@@ -61,8 +61,8 @@ func (r *DatabaseServerReconciler) provisioner(ctx context.Context, in dedicated
 	if chosen == v1alpha1.ProvisionerCloudNativePG {
 		return chosen, nil
 	}
-	if problem := tooMany(in); problem != nil && in.Volume == nil {
-		return chosen, &problemError{Problem: *problem}
+	if found := tooMany(in); found != nil && in.Volume == nil {
+		return chosen, *found
 	}
 	return v1alpha1.ProvisionerStatefulSet, nil
 }
@@ -75,38 +75,28 @@ func (r *DatabaseServerReconciler) hasCloudNativePG(ctx context.Context) (bool, 
 }
 
 // unmet is what the spec asks for of a server that has data, and can't have; nil if nothing.
-func unmet(in dedicated.Inputs) *status.Problem {
+func unmet(in dedicated.Inputs) *problem.Problem {
 	if in.Volume == nil {
 		return nil
 	}
 	if wanted, has := in.Server.Spec.Dedicated.StorageClassName, ptr.Deref(in.Volume.Spec.StorageClassName, ""); wanted != "" && wanted != has {
-		return invalid("The volume has the StorageClass %q and can't get another one; write that in spec.database.dedicated.storageClassName of the Tenant.", has)
+		return new(problem.StorageClassFixed(has))
 	}
 	return tooMany(in)
 }
 
-func tooMany(in dedicated.Inputs) *status.Problem {
+func tooMany(in dedicated.Inputs) *problem.Problem {
 	if instances := in.Server.Spec.Dedicated.Instances; instances > 1 {
-		return invalid("To run %d instances takes CloudNativePG, which the cluster had not when the server was made; write 1 in spec.database.dedicated.instances of the Tenant, or, as long as it has no data, install CloudNativePG.", instances)
+		return new(problem.TooManyInstances(instances))
 	}
 	return nil
-}
-
-func cannotGrow(in dedicated.Inputs, err error) *status.Problem {
-	return invalid("The volume can't grow to %s: %v. Write its present size in spec.database.dedicated.storage of the Tenant, or let its StorageClass expand volumes.", in.Server.Spec.Dedicated.Storage, err)
-}
-
-func invalid(format string, args ...any) *status.Problem {
-	return &status.Problem{Reason: v1alpha1.ReasonInvalid, Message: fmt.Sprintf(format, args...), Stalled: true}
 }
 
 // keepData puts in place what holds the data, unless that is another database's. For a database that is
 // to be adopted it must be there.
 func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
 	if dedicated.Adopts(in.Server) && in.Volume == nil && in.Cluster == nil {
-		return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonConflict, Stalled: true, Message: fmt.Sprintf(
-			"There is nothing in namespace %s that has the database %s, neither a PersistentVolumeClaim %q nor a Cluster %q; correct spec.database.adopt of the Tenant, leave it out to start with an empty database, or restore the data there.",
-			naming.DatabasesNamespace, in.Server.Spec.Dedicated.Database, naming.ServerVolume(in.Server.Name), in.Server.Name)}}
+		return problem.DataNotFound(in.Server.Name, in.Server.Spec.Dedicated.Database)
 	}
 	if in.Replaceable() {
 		if err := r.Engine.Delete(ctx, in.Volume.DeepCopy()); err != nil {
@@ -120,13 +110,9 @@ func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.In
 		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q", volume.Name)}
 	}
 	if conflict, ok := errors.AsType[*apply.ConflictError](err); ok {
-		return &problemError{Problem: status.Problem{
-			Reason:  v1alpha1.ReasonConflict,
-			Message: fmt.Sprintf("%s has the data of another database; its annotation %s says which, to take it over by spec.database.adopt of the Tenant. Or delete it to start with an empty one.", conflict.Object, naming.AnnotationDatabase),
-			Stalled: true,
-		}}
+		return problem.DataOfAnother(conflict.Object)
 	}
-	return err
+	return r.retries.keepsChanging(ctx, in.Server.Name, data, err)
 }
 
 // releaseData lets go of the data of a server that nobody uses any more, as its reclaim policy says.

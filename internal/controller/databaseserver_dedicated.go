@@ -19,6 +19,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -53,13 +54,13 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 		if in.Volume == nil || !apierrors.IsForbidden(err) {
 			return result, err
 		}
-		result.Unmet = cannotGrow(in, err)
+		result.Unmet = new(problem.VolumeCannotGrow(in.Server.Spec.Dedicated.Storage, err))
 	}
 	result.Unmet = cmp.Or(result.Unmet, unmet(in))
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
 		if _, err := r.Engine.Apply(ctx, server, object); err != nil {
-			return result, err
+			return result, r.retries.keepsChanging(ctx, server.Name, object, err)
 		}
 	}
 	return result, r.running(ctx, in)
@@ -141,22 +142,22 @@ func (r *DatabaseServerReconciler) running(ctx context.Context, in dedicated.Inp
 	if err := r.List(ctx, pods, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelServer: in.Server.Name}); err != nil {
 		return err
 	}
-	var problem *status.Problem
+	var waits *problem.Problem
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
 		cluster := dedicated.NewCluster()
 		if err := r.Get(ctx, inDatabases(in.Server.Name), cluster); err != nil {
 			return err
 		}
-		problem = status.OfCluster(cluster)
+		waits = status.OfCluster(cluster)
 	} else {
 		set := &appsv1.StatefulSet{}
 		if err := r.Get(ctx, inDatabases(in.Server.Name), set); err != nil {
 			return err
 		}
-		problem = status.OfStatefulSet(set, pods.Items)
+		waits = status.OfStatefulSet(set, pods.Items)
 	}
-	if problem != nil {
-		return &problemError{Problem: *problem}
+	if waits != nil {
+		return *waits
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func emptyCluster(t *testing.T) client.Client {
 }
 
 func TestATenantThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
-	r := &TenantReconciler{Client: emptyCluster(t), Fleet: &fleet.Fleet{}}
+	r := &TenantReconciler{Client: emptyCluster(t), Fleet: &fleet.Fleet{}, retries: newRetries(nil, nil)}
 	r.Fleet.SawTenant("acme", "1")
 	r.Fleet.Placements.Put("1", &v1alpha1.TenantDatabaseStatus{Server: "shared"})
 	request := ctrl.Request{}
@@ -50,7 +50,7 @@ func TestATenantThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
 func TestADatabaseServerThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
 	databases := &postgres.Servers{}
 	defer databases.Close()
-	r := &DatabaseServerReconciler{Client: emptyCluster(t), Databases: databases, Fleet: &fleet.Fleet{}}
+	r := &DatabaseServerReconciler{Client: emptyCluster(t), Databases: databases, Fleet: &fleet.Fleet{}, retries: newRetries(nil, nil)}
 	server := builders.DatabaseServer("shared", "pg.example").Build()
 	r.Fleet.SawServer(server.Name, server.UID)
 	r.Fleet.Connections.Put(server, database.Server{})
@@ -87,13 +87,9 @@ func TestAllNoticesAreDelivered(t *testing.T) {
 
 func TestAPassThatWasOutdatedIsRepeated(t *testing.T) {
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "tenants"}, "acme", errors.New("the object has been modified"))
-	if result, err := repeatOutdated(fmt.Errorf("write the finalizers: %w", conflict)); err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
+	r := &TenantReconciler{retries: newRetries(nil, nil)}
+	result, err := r.reportFailure(t.Context(), &v1alpha1.Tenant{}, fmt.Errorf("write the finalizers: %w", conflict))
+	if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
 		t.Errorf("after a conflict it is repeated after %v, with the error %v", result.RequeueAfter, err)
-	}
-	if result, err := repeatOutdated(errors.New("something")); err == nil || result.RequeueAfter != 0 {
-		t.Errorf("after an error it is repeated after %v, with the error %v", result.RequeueAfter, err)
-	}
-	if result, err := repeatOutdated(nil); err != nil || !result.IsZero() {
-		t.Errorf("after none it is repeated after %v, with the error %v", result.RequeueAfter, err)
 	}
 }

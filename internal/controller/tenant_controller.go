@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -14,10 +13,6 @@ import (
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/fleet"
 )
-
-// retryLater is how long to wait for what isn't watched, such as an object of somebody else that
-// is in the way.
-const retryLater = 30 * time.Second
 
 // TenantReconciler turns a Tenant into what its spec asks for.
 type TenantReconciler struct {
@@ -36,6 +31,8 @@ type TenantReconciler struct {
 	Audit bool
 	// Identity tells this operator from all others, also from those that ran before it.
 	Identity string
+
+	retries *retries
 }
 
 // phase puts one part of a tenant in place.
@@ -51,7 +48,7 @@ var phases = []phase{
 	{desired.Namespace, (*TenantReconciler).applyNamespaces},
 	{desired.Quota, applyPart(desired.Quota)},
 	{desired.Network, (*TenantReconciler).applyNetwork},
-	{desired.Access, onceQuotaCounts((*TenantReconciler).applyAccess)},
+	{desired.Access, onceQuotaCounts(applyPart(desired.Access))},
 	{desired.Database, (*TenantReconciler).placeDatabase},
 	{desired.App, onceQuotaCounts(applyPart(desired.App))},
 }
@@ -61,6 +58,7 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	tenant := &v1alpha1.Tenant{}
 	err := r.Get(ctx, request.NamespacedName, tenant)
 	if apierrors.IsNotFound(err) {
+		r.retries.forget(request.Name)
 		r.Fleet.ForgetTenant(request.Name)
 		return ctrl.Result{}, nil
 	}
@@ -72,11 +70,11 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return r.reconcileDeletion(ctx, tenant)
 	}
 	run, err := r.load(ctx, tenant)
-	if err != nil {
-		return ctrl.Result{}, err
+	if err == nil {
+		err = r.ensureFinalizers(ctx, run)
 	}
-	if err := r.ensureFinalizers(ctx, run); err != nil {
-		return repeatOutdated(err)
+	if err != nil {
+		return r.reportFailure(ctx, tenant, err)
 	}
 	for _, phase := range phases {
 		if run.blocked() {
@@ -84,32 +82,6 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		}
 		run.record(phase.part, phase.run(r, ctx, run))
 	}
-	if err := r.tidy(ctx, run); err != nil {
-		return repeatOutdated(err)
-	}
-	if run.outdated {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
-	}
-	observation, err := r.observe(ctx, run)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	return r.report(ctx, run, observation)
-}
-
-// repeatOutdated ends a pass by an error, but has it repeated where the data was only old. The change that
-// it wasn't aware of may lead to no pass of its own: most changes of a status don't.
-func repeatOutdated(err error) (ctrl.Result, error) {
-	if outdated(err) {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
-	}
-	return ctrl.Result{}, err
-}
-
-// ignoreOutdated drops an error that a change has caused which leads to a reconcile of its own.
-func ignoreOutdated(err error) error {
-	if outdated(err) {
-		return nil
-	}
-	return err
+	run.fail(r.tidy(ctx, run))
+	return r.report(ctx, run)
 }

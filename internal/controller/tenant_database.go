@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/metrics"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // maxAttempts is how often a plan is made anew when the server changed between looking and acting.
@@ -124,7 +123,7 @@ func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) er
 	name := databaseName(run.tenant(), run.database)
 	return r.execute(ctx, run.connection, uid, name, func(observed database.Observed) ([]database.Action, error) {
 		if run.database != nil && observed.Registration == nil {
-			return nil, databaseLost(run.database)
+			return nil, problem.DatabaseLost(run.database.Server, run.database.Name)
 		}
 		run.memberships = &observed.Memberships
 		if err := r.checkLogin(ctx, run, observed); err != nil {
@@ -194,31 +193,9 @@ func (r *TenantReconciler) attempt(ctx context.Context, server database.Server, 
 	return err
 }
 
-func serverNotFound(name string) error {
-	return &problemError{Problem: status.Problem{
-		Reason:  v1alpha1.ReasonServerNotFound,
-		Message: fmt.Sprintf("There is no DatabaseServer %q; create it, or name another one in spec.database.serverRef.", name),
-	}}
-}
-
-// databaseLost is a problem where a new, empty database would hide that the data is elsewhere.
-func databaseLost(recorded *v1alpha1.TenantDatabaseStatus) error {
-	return &problemError{Problem: status.Problem{
-		Reason:  v1alpha1.ReasonConflict,
-		Message: fmt.Sprintf("The server %s no longer knows the tenant's database %s; point the DatabaseServer back at the server that has it, or restore it there together with the schema tenantry of the database postgres. To start with an empty one, delete the Tenant and create it again.", recorded.Server, recorded.Name),
-		Stalled: true,
-	}, retry: later}
-}
-
-// errNotConnected says that the operator has not logged in to the server since it was started, or
-// since the server broke off. When it has, the tenants that wait are told.
-var errNotConnected = &problemError{Problem: status.Problem{
-	Reason: v1alpha1.ReasonProgressing, Message: "The operator is connecting to the database server.",
-}}
-
-// ignoreMissingConnection drops errNotConnected, which is nothing to one who needs no connection.
+// ignoreMissingConnection drops problem.NotConnected, which is nothing to one who needs no connection.
 func ignoreMissingConnection(err error) error {
-	if errors.Is(err, errNotConnected) {
+	if errors.Is(err, problem.NotConnected()) {
 		return nil
 	}
 	return err
@@ -229,19 +206,11 @@ func ignoreMissingConnection(err error) error {
 func (r *TenantReconciler) usable(run *reconciliation, server *v1alpha1.DatabaseServer) (database.Server, error) {
 	wanted, recorded := run.tenant().Spec.Database, run.database
 	if !slices.Contains(server.Spec.Isolations, wanted.Isolation) {
-		return database.Server{}, &problemError{Problem: status.Problem{
-			Reason:  v1alpha1.ReasonIsolationNotOffered,
-			Message: fmt.Sprintf("DatabaseServer %q offers the isolations %v and not %s; write one of them, or name another server.", server.Name, server.Spec.Isolations, wanted.Isolation),
-			Stalled: true,
-		}}
+		return database.Server{}, problem.IsolationNotOffered(server.Name, server.Spec.Isolations, wanted.Isolation)
 	}
 	for _, extension := range wanted.Extensions {
 		if wanted.Isolation != v1alpha1.DatabaseIsolationDedicated && !slices.Contains(server.Spec.Extensions, extension) && (recorded == nil || !slices.Contains(recorded.Extensions, extension)) {
-			return database.Server{}, &problemError{Problem: status.Problem{
-				Reason:  v1alpha1.ReasonExtensionNotOffered,
-				Message: fmt.Sprintf("DatabaseServer %q has the extensions %v and not %s; write some of them in spec.database.extensions, or add it to the server's spec.extensions if it is safe there.", server.Name, server.Spec.Extensions, extension),
-				Stalled: true,
-			}}
+			return database.Server{}, problem.ExtensionNotOffered(server.Name, server.Spec.Extensions, extension)
 		}
 	}
 	if err := closed(run, server); err != nil {
@@ -254,20 +223,17 @@ func (r *TenantReconciler) usable(run *reconciliation, server *v1alpha1.Database
 func (r *TenantReconciler) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
 	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status == "Unknown" {
-		return database.Server{}, errNotConnected
+		return database.Server{}, problem.NotConnected()
 	}
 	if ready.Reason == v1alpha1.ReasonProgressing {
-		return database.Server{}, &problemError{Problem: status.Problem{Reason: ready.Reason, Message: ready.Message}}
+		return database.Server{}, problem.ServerProgressing(ready.Message)
 	}
 	if ready.Status != "True" {
-		return database.Server{}, &problemError{Problem: status.Problem{
-			Reason:  v1alpha1.ReasonServerNotReady,
-			Message: fmt.Sprintf("DatabaseServer %q is not ready: %s", server.Name, ready.Message),
-		}}
+		return database.Server{}, problem.ServerNotReady(server.Name, ready.Message)
 	}
 	access, found := r.Fleet.Connections.To(server)
 	if !found {
-		return database.Server{}, errNotConnected
+		return database.Server{}, problem.NotConnected()
 	}
 	return access, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // isDedicated says whether a tenant has, or is to have, a server of its own.
@@ -23,11 +23,6 @@ func isDedicated(tenant *v1alpha1.Tenant) bool {
 	spec := tenant.Spec.Database
 	return spec != nil && spec.Isolation == v1alpha1.DatabaseIsolationDedicated
 }
-
-// errServerMissing is why a server of the tenant's own can't be used that is about to be made.
-var errServerMissing = &problemError{Problem: status.Problem{
-	Reason: v1alpha1.ReasonProgressing, Message: "The tenant's own database server is being made.",
-}}
 
 // ownServer reads the server that was made for the tenant; nil if there is none.
 func (r *TenantReconciler) ownServer(ctx context.Context, tenant *v1alpha1.Tenant) (*v1alpha1.DatabaseServer, error) {
@@ -43,7 +38,7 @@ func (r *TenantReconciler) ownServer(ctx context.Context, tenant *v1alpha1.Tenan
 func (r *TenantReconciler) dedicatedServer(ctx context.Context, run *reconciliation) (*v1alpha1.DatabaseServer, error) {
 	server, err := r.ownServer(ctx, run.tenant())
 	if err != nil || server == nil || server.Spec.Dedicated == nil || server.Spec.Dedicated.Database != databaseName(run.tenant(), run.database) {
-		run.unusable = errServerMissing
+		run.unusable = problem.OwnServerMissing()
 		return nil, err
 	}
 	return server, nil
@@ -63,13 +58,8 @@ func (r *TenantReconciler) applyServer(ctx context.Context, tenant *v1alpha1.Ten
 	if former, _ := r.serverNamed(ctx, server.Name); former != nil && !former.DeletionTimestamp.IsZero() {
 		return &apply.TerminatingError{Object: fmt.Sprintf("DatabaseServer %q", server.Name)}
 	}
-	return err
+	return r.retries.keepsChanging(ctx, tenant.Name, server, err)
 }
-
-// errServerBehind is why a tenant isn't as its spec says whose server has yet to follow that.
-var errServerBehind = &problemError{Problem: status.Problem{
-	Reason: v1alpha1.ReasonProgressing, Message: "The tenant's own database server is being brought in line with the spec.",
-}}
 
 // ownServerProblem says what keeps the tenant's own server from being as its spec wants it, while it can
 // be used all the same.
@@ -82,10 +72,10 @@ func (r *TenantReconciler) ownServerProblem(ctx context.Context, tenant *v1alpha
 		return err
 	}
 	if server.Status.ObservedGeneration != server.Generation {
-		return errServerBehind
+		return problem.OwnServerBehind()
 	}
 	if stalled := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
-		return &problemError{Problem: status.Problem{Reason: stalled.Reason, Message: stalled.Message, Stalled: true}}
+		return problem.OwnServerStalled(stalled.Reason, stalled.Message)
 	}
 	return nil
 }
@@ -162,7 +152,7 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Te
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
 		return nil
 	}
-	return err
+	return r.retries.keepsChanging(ctx, tenant.Name, wanted, err)
 }
 
 // reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -27,13 +27,20 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 		return ctrl.Result{}, nil
 	}
 	waiting, err := r.removeNamespaces(ctx, tenant)
-	if err != nil || waiting != "" {
-		return r.reportDeletion(ctx, tenant, waiting, err)
+	if err == nil && waiting != "" {
+		return r.reportWaiting(ctx, tenant, waiting)
 	}
-	if err := r.removeDatabases(ctx, tenant, servers); err != nil {
-		return r.reportDeletion(ctx, tenant, "", err)
+	if err == nil {
+		err = r.removeDatabases(ctx, tenant, servers)
 	}
-	return repeatOutdated(r.removeFinalizers(ctx, tenant, servers))
+	if err == nil {
+		err = r.removeFinalizers(ctx, tenant, servers)
+	}
+	if err != nil {
+		return r.reportDeletion(ctx, tenant, err)
+	}
+	r.retries.forget(tenant.Name)
+	return ctrl.Result{}, nil
 }
 
 // removeNamespaces deletes the tenant's namespaces and says what that waits for, if they aren't all
@@ -83,9 +90,7 @@ func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, types.NamespacedName{Name: name}, server)
 	if apierrors.IsNotFound(err) {
-		return &problemError{Problem: status.Problem{Reason: v1alpha1.ReasonServerNotFound, Message: fmt.Sprintf(
-			"The tenant's database is on the DatabaseServer %q, which no longer exists; create it again, or, if the data is gone or may stay as it is, remove the finalizer %s from the Tenant.",
-			name, naming.DatabaseFinalizer(name))}}
+		return problem.ServerGone(name)
 	}
 	if err != nil {
 		return err
@@ -108,29 +113,19 @@ func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.
 	return err
 }
 
-// reportDeletion says in the status what the deletion waits for, or why it can't go on.
-func (r *TenantReconciler) reportDeletion(ctx context.Context, tenant *v1alpha1.Tenant, waiting string, err error) (ctrl.Result, error) {
-	if outdated(err) {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
-	}
-	var problem status.Problem
-	again := onChange
-	if err != nil {
-		problem, again = classify(err)
-		waiting = problem.Message
-	}
+// reportWaiting says in the status what the deletion waits for.
+func (r *TenantReconciler) reportWaiting(ctx context.Context, tenant *v1alpha1.Tenant, waiting string) (ctrl.Result, error) {
+	r.retries.forget(tenant.Name)
+	ctx, cancel := forStatus(ctx)
+	defer cancel()
 	now := time.Now()
-	next := status.Terminating(status.Observation{Tenant: tenant, Now: now}, waiting, problem.Stalled)
-	var failure error
-	if again == withBackoff {
-		failure = err
-	}
-	wait, writeErr := r.writeStatus(ctx, tenant, next, now, failure)
-	if err := errors.Join(writeErr, failure); err != nil {
-		return ctrl.Result{}, err
-	}
-	if again == later {
-		wait = sooner(wait, retryLater)
-	}
-	return ctrl.Result{RequeueAfter: wait}, nil
+	wait, err := r.writeStatus(ctx, tenant, status.Terminating(status.Observation{Tenant: tenant, Now: now}, waiting, false), now, nil)
+	return ctrl.Result{RequeueAfter: wait}, err
+}
+
+// reportDeletion says in the status why the deletion can't go on.
+func (r *TenantReconciler) reportDeletion(ctx context.Context, tenant *v1alpha1.Tenant, err error) (ctrl.Result, error) {
+	return r.reportProblem(ctx, tenant, err, func(o status.Observation, found problem.Problem) v1alpha1.TenantStatus {
+		return status.Terminating(o, found.Message, found.Stalled)
+	})
 }

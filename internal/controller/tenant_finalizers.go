@@ -11,7 +11,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // ensureFinalizers sees to it that nothing is made for a tenant without a finalizer that says so.
@@ -49,7 +49,7 @@ func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconcili
 		}
 		access, found := r.Fleet.Connections.To(server)
 		if !found {
-			return left, placedOn(tenant, name, "and the operator can't reach it now to see whether anything is on it")
+			return left, problem.PlacedElsewhere(tenant.Name, name, problem.MayHaveDatabase)
 		}
 		uid := string(tenant.UID)
 		observed, err := r.Databases.Observe(ctx, access, uid, database.Name(uid))
@@ -57,23 +57,11 @@ func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconcili
 			return left, err
 		}
 		if observed.Registration != nil {
-			return left, placedOn(tenant, name, "and can't move")
+			return left, problem.PlacedElsewhere(tenant.Name, name, problem.HasDatabase)
 		}
 		left = controllerutil.RemoveFinalizer(tenant, naming.DatabaseFinalizer(name)) || left
 	}
 	return left, nil
-}
-
-func placedOn(tenant *v1alpha1.Tenant, server, obstacle string) error {
-	advice := "write that name in spec.database.serverRef"
-	if server == naming.DedicatedServer(tenant.Name) {
-		advice = "write Dedicated in spec.database.isolation"
-	}
-	return &problemError{Problem: status.Problem{
-		Reason:  v1alpha1.ReasonConflict,
-		Message: fmt.Sprintf("The database is placed on the server %s, %s; %s.", server, obstacle, advice),
-		Stalled: true,
-	}, retry: later}
 }
 
 // removeFinalizers lets a tenant go of which nothing is left.
@@ -90,7 +78,7 @@ func (r *TenantReconciler) removeFinalizers(ctx context.Context, tenant *v1alpha
 func (r *TenantReconciler) patchFinalizers(ctx context.Context, before, after *v1alpha1.Tenant) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)); err != nil {
-		return fmt.Errorf("write the finalizers: %w", err)
+		return r.retries.keepsChanging(ctx, after.Name, after, fmt.Errorf("write the finalizers: %w", err))
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 const (
@@ -110,12 +110,7 @@ func hostnameConflict(foreign []string) error {
 	if len(foreign) == 0 {
 		return nil
 	}
-	return &problemError{Problem: status.Problem{
-		Reason: v1alpha1.ReasonConflict,
-		Message: fmt.Sprintf("An older tenant has these hostnames, or some below them, already: %s; take them out of spec.policy.hostnames of either.",
-			strings.Join(foreign, ", ")),
-		Stalled: true,
-	}}
+	return problem.HostnamesTaken(foreign)
 }
 
 // neighborCreated, neighborUpdated and neighborDeleted look at the tenants that have to do with the

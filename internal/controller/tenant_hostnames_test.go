@@ -14,7 +14,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -78,13 +78,13 @@ func TestAHostnameOfAnotherTenantStallsTheNetworkAlone(t *testing.T) {
 	if err := hostnameConflict(nil); err != nil {
 		t.Errorf("without any it is %v", err)
 	}
-	run := &reconciliation{inputs: desired.Inputs{Tenant: claiming("me", 0)}, problems: map[string]status.Problem{}}
+	run := &reconciliation{inputs: desired.Inputs{Tenant: claiming("me", 0)}, problems: map[string]problem.Problem{}}
 	run.record(desired.Network, hostnameConflict([]string{`a.example (Tenant "x")`}))
-	problem := run.problems[v1alpha1.ConditionNetworkReady]
-	if !problem.Stalled || problem.Reason != v1alpha1.ReasonConflict || !strings.Contains(problem.Message, `a.example (Tenant "x")`) {
-		t.Errorf("the problem is %+v", problem)
+	found := run.problems[v1alpha1.ConditionNetworkReady]
+	if !found.Stalled || found.Reason != v1alpha1.ReasonConflict || !strings.Contains(found.Message, `a.example (Tenant "x")`) {
+		t.Errorf("the problem is %+v", found)
 	}
-	if run.blocked() || run.retry != onChange || run.err != nil {
+	if run.blocked() || run.retry != problem.OnChange || run.err != nil {
 		t.Error("it holds up the other parts, or is tried again without need")
 	}
 }

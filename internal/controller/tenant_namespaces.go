@@ -105,9 +105,9 @@ func (r *TenantReconciler) applyNamespaces(ctx context.Context, run *reconciliat
 		case err == nil:
 			r.noteChange(ctx, object, outcome)
 		case namespace == run.tenant().Name:
-			return err
+			return r.unapplied(ctx, run, object, err)
 		default:
-			run.withhold(desired.Namespace, namespace, err)
+			run.withhold(desired.Namespace, namespace, r.unapplied(ctx, run, object, err))
 		}
 	}
 	return nil
@@ -142,7 +142,7 @@ func (r *TenantReconciler) withdraw(ctx context.Context, run *reconciliation) er
 		mark := desired.Objects(desired.Namespace, desired.Inputs{Tenant: run.tenant(), Places: []desired.Place{place}})
 		err := client.IgnoreNotFound(r.Engine.Release(ctx, run.tenant(), mark[0], namespace))
 		if err != nil {
-			failures = append(failures, fmt.Errorf("release namespace %s: %w", namespace.Name, err))
+			failures = append(failures, r.unapplied(ctx, run, namespace, fmt.Errorf("release namespace %s: %w", namespace.Name, err)))
 			continue
 		}
 		metrics.ObjectChanges.WithLabelValues("Namespace", "released").Inc()

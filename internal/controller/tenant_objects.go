@@ -18,6 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // +kubebuilder:rbac:groups="",resources=namespaces;secrets;configmaps;services;serviceaccounts;limitranges;resourcequotas,verbs=get;list;watch;create;update;delete
@@ -80,7 +81,7 @@ func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part 
 	}
 	outcomes := make([]error, len(names))
 	workqueue.ParallelizeUntil(ctx, parallel, len(names), func(i int) {
-		outcomes[i] = r.applyAll(ctx, run.tenant(), objects[names[i]])
+		outcomes[i] = r.applyAll(ctx, run, objects[names[i]])
 	})
 	if err := ctx.Err(); err != nil {
 		return err
@@ -99,17 +100,25 @@ func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part 
 }
 
 // applyAll puts objects in place, also those behind one that fails.
-func (r *TenantReconciler) applyAll(ctx context.Context, tenant *v1alpha1.Tenant, objects []desired.Object) error {
+func (r *TenantReconciler) applyAll(ctx context.Context, run *reconciliation, objects []desired.Object) error {
 	var failures []error
 	for _, object := range objects {
-		outcome, err := r.Engine.Apply(ctx, tenant, object)
+		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
 		if err != nil {
-			failures = append(failures, refusal(object, err))
+			failures = append(failures, r.unapplied(ctx, run, object, err))
 			continue
 		}
 		r.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
+}
+
+// unapplied is why an object could not be put in place, in terms of what it is for.
+func (r *TenantReconciler) unapplied(ctx context.Context, run *reconciliation, object client.Object, err error) error {
+	if binding, ok := object.(*rbacv1.RoleBinding); ok {
+		err = problem.Binding(binding.RoleRef.Name, err)
+	}
+	return r.retries.keepsChanging(ctx, run.tenant().Name, object, err)
 }
 
 // isWall says whether a namespace is open as long as a part of it is missing.

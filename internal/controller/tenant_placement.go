@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // findServer reads the DatabaseServer that the tenant's database is, or is to be, on. Where there is
@@ -40,7 +39,7 @@ func (r *TenantReconciler) findServer(ctx context.Context, run *reconciliation) 
 	}
 	server, err := r.serverNamed(ctx, name)
 	if server == nil && err == nil {
-		run.unusable = serverNotFound(name)
+		run.unusable = problem.ServerNotFound(name)
 	}
 	return server, err
 }
@@ -75,9 +74,7 @@ func (r *TenantReconciler) chooseServer(ctx context.Context, run *reconciliation
 	spec := run.tenant().Spec.Database
 	selector, err := metav1.LabelSelectorAsSelector(spec.ServerSelector)
 	if err != nil {
-		return "", &problemError{Problem: status.Problem{
-			Reason: v1alpha1.ReasonInvalid, Message: fmt.Sprintf("spec.database.serverSelector is no selector: %v.", err), Stalled: true,
-		}}
+		return "", problem.InvalidSelector(err)
 	}
 	servers := &v1alpha1.DatabaseServerList{}
 	if err := r.List(ctx, servers, client.MatchingLabelsSelector{Selector: selector}); err != nil {
@@ -112,14 +109,6 @@ func candidate(server *v1alpha1.DatabaseServer) database.Candidate {
 	return result
 }
 
-// noServer is what it means for a tenant that no server takes it.
-func noServer(err *database.NoServerError) status.Problem {
-	if err.Matched == 0 {
-		return status.Problem{Reason: v1alpha1.ReasonServerNotFound, Message: err.Error()}
-	}
-	return status.Problem{Reason: v1alpha1.ReasonNoSuitableServer, Message: err.Error(), Stalled: !err.Passes}
-}
-
 // closed says why a server takes no new tenant, if this is one.
 func closed(run *reconciliation, server *v1alpha1.DatabaseServer) error {
 	if run.database != nil || slices.Contains(naming.DatabaseServers(run.tenant().Finalizers), server.Name) {
@@ -127,16 +116,9 @@ func closed(run *reconciliation, server *v1alpha1.DatabaseServer) error {
 	}
 	switch {
 	case !server.DeletionTimestamp.IsZero():
-		return &problemError{Problem: status.Problem{
-			Reason:  v1alpha1.ReasonServerNotReady,
-			Message: fmt.Sprintf("DatabaseServer %q is being deleted; name another one in spec.database.serverRef.", server.Name),
-		}}
+		return problem.ServerTerminating(server.Name)
 	case server.Spec.Unschedulable:
-		return &problemError{Problem: status.Problem{
-			Reason:  v1alpha1.ReasonServerUnschedulable,
-			Message: fmt.Sprintf("DatabaseServer %q takes no new tenants; name another one in spec.database.serverRef, or take spec.unschedulable off the server.", server.Name),
-			Stalled: true,
-		}}
+		return problem.ServerUnschedulable(server.Name)
 	}
 	return nil
 }

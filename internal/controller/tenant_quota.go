@@ -2,14 +2,11 @@ package controller
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
-	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // onceQuotaCounts runs a phase that lets something into the tenant's namespaces once the cluster
@@ -38,11 +35,7 @@ func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) 
 		if _, isQuota := object.(*corev1.ResourceQuota); !isQuota || counts(quotas[object.GetNamespace()]) {
 			continue
 		}
-		waits := &problemError{Problem: status.Problem{
-			Reason: v1alpha1.ReasonProgressing,
-			Message: fmt.Sprintf("It waits until the cluster enforces ResourceQuota %q in namespace %q; if that takes more than some seconds, see whether the quota controller of kube-controller-manager runs.",
-				naming.Quota, object.GetNamespace()),
-		}}
+		waits := problem.WaitsForQuota(object.GetNamespace())
 		if object.GetNamespace() == run.tenant().Name {
 			return waits
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/membership"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // reconciliation is one pass over one tenant: what it starts from, and what came of it so far.
@@ -20,7 +20,7 @@ type reconciliation struct {
 	inputs   desired.Inputs
 	members  membership.Members
 	quotas   map[string]*corev1.ResourceQuota
-	problems map[string]status.Problem
+	problems map[string]problem.Problem
 	// connection is how to reach the database server; unusable is why that is not possible now.
 	connection database.Server
 	unusable   error
@@ -40,8 +40,10 @@ type reconciliation struct {
 	memberships *[]database.Membership
 	// acted says that the server was changed.
 	acted bool
-	// retry is the most eager of what the problems ask for; err explains withBackoff.
-	retry retry
+	// failure is what kept the pass itself from its end, whatever part that is about.
+	failure *problem.Problem
+	// retry is the most eager of what the problems ask for; err explains problem.WithBackoff.
+	retry problem.Retry
 	err   error
 	// withheld are the namespaces that stay closed, since they have no walls yet.
 	withheld sets.Set[string]
@@ -49,8 +51,10 @@ type reconciliation struct {
 	noNamespace bool
 	// quotaBusy says that a quota could not be changed now, because it had just admitted something.
 	quotaBusy bool
-	// outdated says that something was decided on old data, so that the pass proves nothing.
+	// outdated says that something was decided on old data, so that the pass proves nothing. rounds is how
+	// often in a row that was so before; too often, and it is a problem like any other.
 	outdated bool
+	rounds   int
 }
 
 func (run *reconciliation) tenant() *v1alpha1.Tenant { return run.inputs.Tenant }
@@ -60,39 +64,60 @@ func (run *reconciliation) record(part desired.Part, err error) {
 	if err == nil {
 		return
 	}
-	if outdated(err) {
-		run.outdated = true
+	if run.isOutdated(err) {
 		return
 	}
 	run.note(part, err)
 	if part == desired.Namespace {
 		run.noNamespace = true
 		for _, other := range desired.Parts[1:] {
-			run.problems[string(other)] = status.Problem{
-				Reason: v1alpha1.ReasonProgressing, Message: "It waits for the namespace.",
-			}
+			run.problems[string(other)] = problem.WaitsForNamespace()
 		}
 	}
 }
 
-// note notes what keeps a part from being in place.
-func (run *reconciliation) note(part desired.Part, err error) {
-	problem, retry := classify(err)
-	run.problems[string(part)] = problem
-	run.retry = max(run.retry, retry)
-	if retry == withBackoff {
-		run.err = err
+// isOutdated notes that something was decided on old data, if an error says no more than that.
+func (run *reconciliation) isOutdated(err error) bool {
+	if !problem.Outdated(err) || run.rounds >= tooOften {
+		return false
 	}
+	run.outdated = true
+	run.retry = max(run.retry, problem.Again)
+	return true
+}
+
+// note notes what keeps a part from being in place, beside what has been noted already.
+func (run *reconciliation) note(part desired.Part, err error) {
+	found := run.weigh(err)
+	if other, noted := run.problems[string(part)]; noted {
+		found = problem.Together(other, found)
+	}
+	run.problems[string(part)] = found
+}
+
+// fail notes what keeps the pass from its end.
+func (run *reconciliation) fail(err error) {
+	if err != nil && !run.isOutdated(err) {
+		run.failure = new(run.weigh(err))
+	}
+}
+
+// weigh is what an error means, with its consequences for when the tenant is looked at again.
+func (run *reconciliation) weigh(err error) problem.Problem {
+	found := problem.Of(err)
+	run.retry = max(run.retry, found.Retry)
+	if found.Retry == problem.WithBackoff {
+		run.err = errors.Join(run.err, err)
+	}
+	return found
 }
 
 // withhold notes that a namespace other than the primary one must stay closed, and why.
 func (run *reconciliation) withhold(part desired.Part, namespace string, err error) {
 	run.withheld.Insert(namespace)
-	if outdated(err) {
-		run.outdated = true
-		return
+	if !run.isOutdated(err) {
+		run.note(part, err)
 	}
-	run.note(part, err)
 }
 
 // strays are the namespaces in which the tenant has objects, and no longer should.
@@ -119,7 +144,8 @@ func (run *reconciliation) blocked() bool {
 func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*reconciliation, error) {
 	run := &reconciliation{
 		inputs:   desired.Inputs{Tenant: tenant, Audit: r.Audit},
-		problems: map[string]status.Problem{},
+		problems: map[string]problem.Problem{},
+		rounds:   r.retries.rounds(tenant.Name),
 		database: r.databaseOf(tenant),
 		withheld: sets.New[string](),
 		now:      time.Now().Truncate(time.Second),
@@ -151,7 +177,7 @@ func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation
 		return err
 	case server.Status.ObservedGeneration < 0:
 		// Addresses and authorities are missing, and a tenant that had them must not lose them.
-		run.unusable = errNotConnected
+		run.unusable = problem.NotConnected()
 		return nil
 	}
 	if run.database == nil {

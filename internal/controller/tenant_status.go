@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -18,6 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -30,7 +32,7 @@ import (
 func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
-		Tenant: tenant, Problems: run.problems, Database: run.database, Memberships: run.memberships,
+		Tenant: tenant, Problems: run.problems, Failure: run.failure, Database: run.database, Memberships: run.memberships,
 		Namespaces: run.members.List(), Now: time.Now(),
 	}
 	if tenant.Spec.App != nil {
@@ -66,22 +68,57 @@ func (r *TenantReconciler) read(ctx context.Context, key types.NamespacedName, i
 	return err == nil, client.IgnoreNotFound(err)
 }
 
-// report writes the status, if there is news, and says when to look again.
-func (r *TenantReconciler) report(ctx context.Context, run *reconciliation, observation status.Observation) (ctrl.Result, error) {
-	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now, run.err)
+// report writes the status, if there is news, and says when to look again. A pass that has decided on
+// old data has nothing to tell.
+func (r *TenantReconciler) report(ctx context.Context, run *reconciliation) (ctrl.Result, error) {
+	if run.outdated {
+		return ctrl.Result{RequeueAfter: r.retries.after(run.tenant().Name, problem.Again)}, nil
+	}
+	ctx, cancel := forStatus(ctx)
+	defer cancel()
+	observation, err := r.observe(ctx, run)
 	if err != nil {
+		return r.reportFailure(ctx, run.tenant(), errors.Join(err, run.err))
+	}
+	again := r.retries.after(run.tenant().Name, run.retry)
+	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now, run.err)
+	if err := errors.Join(err, run.err); err != nil {
 		return ctrl.Result{}, err
 	}
-	if run.err != nil {
-		return ctrl.Result{}, run.err
-	}
-	if run.retry == later {
-		wait = sooner(wait, retryLater)
-	}
+	wait = sooner(wait, again)
 	if run.quotaBusy {
 		wait = sooner(wait, fleet.QuietTime)
 	}
 	return ctrl.Result{RequeueAfter: sooner(wait, run.nextLook())}, nil
+}
+
+// reportFailure says in the status what keeps a pass from getting to the parts of the tenant.
+func (r *TenantReconciler) reportFailure(ctx context.Context, tenant *v1alpha1.Tenant, err error) (ctrl.Result, error) {
+	return r.reportProblem(ctx, tenant, err, status.Failing)
+}
+
+// reportProblem writes the status that comes of what an error means, unless that is only that something
+// was decided on old data, and says when to look again.
+func (r *TenantReconciler) reportProblem(ctx context.Context, tenant *v1alpha1.Tenant, err error,
+	of func(status.Observation, problem.Problem) v1alpha1.TenantStatus,
+) (ctrl.Result, error) {
+	found, shown := problem.Of(err), r.retries.rounds(tenant.Name) >= tooOften
+	again := r.retries.after(tenant.Name, found.Retry)
+	if problem.Outdated(err) && !shown {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	ctx, cancel := forStatus(ctx)
+	defer cancel()
+	now := time.Now()
+	var failure error
+	if found.Retry == problem.WithBackoff {
+		failure = err
+	}
+	wait, writeErr := r.writeStatus(ctx, tenant, of(status.Observation{Tenant: tenant, Now: now}, found), now, failure)
+	if err := errors.Join(writeErr, failure); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: sooner(wait, again)}, nil
 }
 
 // sooner is the shorter one of two times to wait, where zero means that nobody waits.

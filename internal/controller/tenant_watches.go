@@ -16,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -67,7 +68,8 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
 			return err
 		}
 	}
-	controller := ctrl.NewControllerManagedBy(manager).
+	r.retries = newRetries(r.Client, r.Live)
+	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
 			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
@@ -77,14 +79,15 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
+		WithOptions(controller.Options{RateLimiter: rateLimiter()}).
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
 		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
 	for _, kind := range ownedKinds() {
-		controller = controller.Watches(kind, handler.Funcs{
+		build = build.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
 		})
 	}
-	return controller.Complete(r)
+	return build.Complete(r)
 }
 
 // serversOf are the DatabaseServers that a tenant has, or is to have, something on.

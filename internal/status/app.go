@@ -2,22 +2,15 @@ package status
 
 import (
 	"cmp"
-	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/problem"
 )
-
-// Texts of Kubernetes' quota admission plugin (k8s.io/apiserver/pkg/admission/plugin/resourcequota).
-var quotaExceeded = regexp.MustCompile(`exceeded quota: [^,]+, (.*)$`)
-
-const quotaUnknown = "status unknown for quota"
 
 // harmless are the reasons of a waiting container for which nothing is wrong.
 var harmless = []string{"", "ContainerCreating", "PodInitializing"}
@@ -37,9 +30,9 @@ func appInPlace(o Observation) state {
 	if have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want {
 		return ready("%d of %d replicas are available.", want, want)
 	}
-	for _, find := range []func(Observation) (state, bool){refused, podTrouble, deadlineExceeded} {
+	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble, deadlineExceeded} {
 		if trouble, found := find(o); found {
-			return trouble
+			return stateOf(trouble)
 		}
 	}
 	return rollout(want, have)
@@ -55,26 +48,18 @@ func rollout(want int32, have appsv1.DeploymentStatus) state {
 }
 
 // refused tells of pods that the API server doesn't let the app create.
-func refused(o Observation) (state, bool) {
+func refused(o Observation) (problem.Problem, bool) {
 	failure := deploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure)
 	if failure == nil || failure.Status != corev1.ConditionTrue {
-		return state{}, false
+		return problem.Problem{}, false
 	}
-	if strings.Contains(failure.Message, quotaUnknown) {
-		return progressing("The app waits until the cluster has counted the new quota."), true
-	}
-	if numbers := quotaExceeded.FindStringSubmatch(failure.Message); numbers != nil {
-		return notReady(v1alpha1.ReasonQuotaExceeded, fmt.Sprintf(
-			"The app's pods need more than the quota leaves: %s. Raise spec.quota, or lower spec.app.resources or spec.app.replicas.",
-			numbers[1])), true
-	}
-	return notReady(v1alpha1.ReasonForbidden, fmt.Sprintf("The API server refuses the app's pods: %s.", failure.Message)), true
+	return problem.PodsRefused(failure.Message), true
 }
 
-func podTrouble(o Observation) (state, bool) { return newestTrouble(o.Pods) }
+func podTrouble(o Observation) (problem.Problem, bool) { return newestTrouble(o.Pods) }
 
 // newestTrouble lets the newest pod in trouble speak, since it has the newest settings.
-func newestTrouble(pods []corev1.Pod) (state, bool) {
+func newestTrouble(pods []corev1.Pod) (problem.Problem, bool) {
 	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {
 		return cmp.Or(
@@ -87,10 +72,10 @@ func newestTrouble(pods []corev1.Pod) (state, bool) {
 			continue
 		}
 		if reason, message := PodTrouble(&pod); reason != "" {
-			return notReady(reason, fmt.Sprintf("Pod %s does not run: %s.", pod.Name, strings.TrimSuffix(message, "."))), true
+			return problem.PodNotRunning(pod.Name, reason, message), true
 		}
 	}
-	return state{}, false
+	return problem.Problem{}, false
 }
 
 // PodTrouble is what keeps a pod from running, in the words of the scheduler or the kubelet; empty if
@@ -112,12 +97,12 @@ func PodTrouble(pod *corev1.Pod) (reason, message string) {
 	return "", ""
 }
 
-func deadlineExceeded(o Observation) (state, bool) {
+func deadlineExceeded(o Observation) (problem.Problem, bool) {
 	condition := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
 	if condition == nil || condition.Status != corev1.ConditionFalse {
-		return state{}, false
+		return problem.Problem{}, false
 	}
-	return notReady(condition.Reason, fmt.Sprintf("The app's pods do not become ready: %s", condition.Message)), true
+	return problem.RolloutStuck(condition.Reason, condition.Message), true
 }
 
 func deploymentCondition(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {

@@ -180,7 +180,7 @@ func TestTheApp(t *testing.T) {
 }
 
 func TestAnAppThatWasNotCreatedForWantOfItsDatabaseSaysSo(t *testing.T) {
-	list := status.Of(inPlace(t, complete(), problem("DatabaseReady", "ServerNotFound", false), func(o *status.Observation) {
+	list := status.Of(inPlace(t, complete(), trouble("DatabaseReady", "ServerNotFound", false), func(o *status.Observation) {
 		o.Deployment = nil
 	})).Conditions
 	if got := condition(t, list, "AppReady"); got.Reason != "Progressing" || got.Message != "The app waits for its database." {
@@ -189,7 +189,7 @@ func TestAnAppThatWasNotCreatedForWantOfItsDatabaseSaysSo(t *testing.T) {
 }
 
 func TestAProblemOfTheAppsObjectsComesBeforeWhatItsPodsSay(t *testing.T) {
-	list := status.Of(inPlace(t, complete(), problem("AppReady", "Conflict", true))).Conditions
+	list := status.Of(inPlace(t, complete(), trouble("AppReady", "Conflict", true))).Conditions
 	if got := condition(t, list, "AppReady").Message; got != "AppReady: Conflict." {
 		t.Errorf("AppReady says %q", got)
 	}

@@ -9,6 +9,7 @@ import (
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // Dedicated is how a server is that the operator runs itself; empty for others.
@@ -18,25 +19,25 @@ type Dedicated struct {
 	// Storage is the size of each of its volumes; nil as long as it has none.
 	Storage *resource.Quantity
 	// Unmet is what its spec asks for and it can't have, while it runs all the same; nil if nothing.
-	Unmet *Problem
+	Unmet *problem.Problem
 }
 
 // OfStatefulSet says what a server of one pod waits for; nil if it runs.
-func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *Problem {
+func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *problem.Problem {
 	if set.Status.ReadyReplicas > 0 {
 		return nil
 	}
 	if trouble, found := newestTrouble(pods); found {
-		return &Problem{Reason: trouble.reason, Message: trouble.message}
+		return &trouble
 	}
 	if len(pods) == 0 {
-		return starting(fmt.Sprintf("it has no pod yet; \"kubectl describe statefulset --namespace %s %s\" says why if that lasts", set.Namespace, set.Name))
+		return startingf("it has no pod yet; \"kubectl describe statefulset --namespace %s %s\" says why if that lasts", set.Namespace, set.Name)
 	}
-	return starting("its pod is not ready yet")
+	return startingf("its pod is not ready yet")
 }
 
 // OfCluster says what a server waits for that CloudNativePG runs; nil if it runs.
-func OfCluster(cluster *unstructured.Unstructured) *Problem {
+func OfCluster(cluster *unstructured.Unstructured) *problem.Problem {
 	ready, _, _ := unstructured.NestedInt64(cluster.Object, "status", "readyInstances")
 	if ready > 0 {
 		return nil
@@ -45,14 +46,14 @@ func OfCluster(cluster *unstructured.Unstructured) *Problem {
 	reason, _, _ := unstructured.NestedString(cluster.Object, "status", "phaseReason")
 	switch {
 	case phase == "":
-		return starting("CloudNativePG has not looked at it yet")
+		return startingf("CloudNativePG has not looked at it yet")
 	case reason == "":
-		return starting(fmt.Sprintf("CloudNativePG says %q", phase))
+		return startingf("CloudNativePG says %q", phase)
 	default:
-		return starting(fmt.Sprintf("CloudNativePG says %q: %s", phase, reason))
+		return startingf("CloudNativePG says %q: %s", phase, reason)
 	}
 }
 
-func starting(why string) *Problem {
-	return &Problem{Reason: v1alpha1.ReasonProgressing, Message: fmt.Sprintf("The server is starting; %s.", why)}
+func startingf(format string, args ...any) *problem.Problem {
+	return new(problem.Starting(fmt.Sprintf(format, args...)))
 }

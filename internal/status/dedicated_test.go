@@ -8,6 +8,7 @@ import (
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -28,21 +29,21 @@ func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
 	running := &appsv1.StatefulSet{Status: appsv1.StatefulSetStatus{ReadyReplicas: 1}}
 	for _, test := range []struct {
 		name string
-		got  *status.Problem
-		want *status.Problem
+		got  *problem.Problem
+		want *problem.Problem
 	}{
 		{"a pod that is ready", status.OfStatefulSet(running, nil), nil},
-		{"no pod yet", status.OfStatefulSet(set, nil), &status.Problem{
+		{"no pod yet", status.OfStatefulSet(set, nil), &problem.Problem{
 			Reason: v1alpha1.ReasonProgressing, Message: `The server is starting; it has no pod yet; "kubectl describe statefulset --namespace tenantry-databases dedicated-acme" says why if that lasts.`,
 		}},
-		{"no image", status.OfStatefulSet(set, waiting("ErrImagePull", "there is no postgres:99")), &status.Problem{
+		{"no image", status.OfStatefulSet(set, waiting("ErrImagePull", "there is no postgres:99")), &problem.Problem{
 			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99.",
 		}},
 		{"an instance that is ready", status.OfCluster(cluster(map[string]any{"readyInstances": int64(1)})), nil},
-		{"a Cluster that nobody has looked at", status.OfCluster(cluster(nil)), &status.Problem{
+		{"a Cluster that nobody has looked at", status.OfCluster(cluster(nil)), &problem.Problem{
 			Reason: v1alpha1.ReasonProgressing, Message: "The server is starting; CloudNativePG has not looked at it yet.",
 		}},
-		{"a Cluster that is set up", status.OfCluster(cluster(map[string]any{"phase": "Setting up primary", "phaseReason": "Creating primary instance dedicated-acme-1"})), &status.Problem{
+		{"a Cluster that is set up", status.OfCluster(cluster(map[string]any{"phase": "Setting up primary", "phaseReason": "Creating primary instance dedicated-acme-1"})), &problem.Problem{
 			Reason: v1alpha1.ReasonProgressing, Message: `The server is starting; CloudNativePG says "Setting up primary": Creating primary instance dedicated-acme-1.`,
 		}},
 	} {

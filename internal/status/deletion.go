@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
@@ -12,12 +13,9 @@ import (
 // Terminating is the status of a tenant that is being deleted: what it waits for, and whether that
 // needs somebody to change something.
 func Terminating(o Observation, waiting string, stalled bool) v1alpha1.TenantStatus {
-	result := *o.Tenant.Status.DeepCopy()
-	result.ObservedGeneration = o.Tenant.Generation
-	summary := notReady(v1alpha1.ReasonTerminating, waiting)
-	summary.stalled = stalled
-	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
-	return result
+	return withSummary(o, state{
+		status: metav1.ConditionFalse, reason: v1alpha1.ReasonTerminating, message: waiting, stalled: stalled,
+	})
 }
 
 // NamespaceDeletion says what the deletion of a namespace waits for, in the words of the

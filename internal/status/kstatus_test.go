@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/problem"
 	tenantstatus "github.com/tenantry/tenantry/internal/status"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -48,13 +49,13 @@ func TestHowPipelinesThatWaitForATenantReadItsStatus(t *testing.T) {
 		{"in place", of(inPlace(t, complete())), status.CurrentStatus},
 		{"zero replicas", of(inPlace(t, builders.Tenant("acme").App(image).Replicas(0))), status.CurrentStatus},
 		{"rolling out", of(inPlace(t, complete(), rollingOut)), status.InProgressStatus},
-		{"the database server is down", of(inPlace(t, complete(), problem("DatabaseReady", "ServerNotReady", false))), status.InProgressStatus},
-		{"a request failed", of(inPlace(t, complete(), problem("NamespaceReady", "Failed", false))), status.InProgressStatus},
-		{"something is in the way", of(inPlace(t, complete(), problem("NamespaceReady", "Conflict", true))), status.FailedStatus},
-		{"the database server is full", of(inPlace(t, complete(), problem("DatabaseReady", "ServerFull", true))), status.FailedStatus},
+		{"the database server is down", of(inPlace(t, complete(), trouble("DatabaseReady", "ServerNotReady", false))), status.InProgressStatus},
+		{"a request failed", of(inPlace(t, complete(), trouble("NamespaceReady", "Failed", false))), status.InProgressStatus},
+		{"something is in the way", of(inPlace(t, complete(), trouble("NamespaceReady", "Conflict", true))), status.FailedStatus},
+		{"the database server is full", of(inPlace(t, complete(), trouble("DatabaseReady", "ServerFull", true))), status.FailedStatus},
 		{
 			"something is in the way, and something else takes its time",
-			of(inPlace(t, complete(), rollingOut, problem("NetworkReady", "Conflict", true))), status.FailedStatus,
+			of(inPlace(t, complete(), rollingOut, trouble("NetworkReady", "Conflict", true))), status.FailedStatus,
 		},
 		{"in place, and changed since", func() *v1alpha1.Tenant {
 			tenant := of(inPlace(t, complete()))
@@ -62,13 +63,13 @@ func TestHowPipelinesThatWaitForATenantReadItsStatus(t *testing.T) {
 			return tenant
 		}(), status.InProgressStatus},
 		{"stalled, and changed since", func() *v1alpha1.Tenant {
-			tenant := of(inPlace(t, complete(), problem("NamespaceReady", "Conflict", true)))
+			tenant := of(inPlace(t, complete(), trouble("NamespaceReady", "Conflict", true)))
 			tenant.Generation++
 			return tenant
 		}(), status.InProgressStatus},
 		{"stalled, and in place again", func() *v1alpha1.Tenant {
 			o := inPlace(t, complete())
-			o.Tenant.Status = of(inPlace(t, complete(), problem("NamespaceReady", "Conflict", true))).Status
+			o.Tenant.Status = of(inPlace(t, complete(), trouble("NamespaceReady", "Conflict", true))).Status
 			return of(o)
 		}(), status.CurrentStatus},
 		{"being deleted", deleted("It waits for its namespace.", false), status.TerminatingStatus},
@@ -83,7 +84,7 @@ func TestHowPipelinesThatWaitForATenantReadItsStatus(t *testing.T) {
 }
 
 func TestHowPipelinesThatWaitForADatabaseServerReadItsStatus(t *testing.T) {
-	of := func(problem *tenantstatus.Problem) *v1alpha1.DatabaseServer {
+	of := func(problem *problem.Problem) *v1alpha1.DatabaseServer {
 		server := builders.Stored(t, builders.DatabaseServer("shared", "pg.example").Build())
 		server.Status = tenantstatus.OfServer(tenantstatus.ServerObservation{
 			Server: server, Answer: database.ServerStatus{Version: "15.18"}, Problem: problem, Now: created,
@@ -97,10 +98,10 @@ func TestHowPipelinesThatWaitForADatabaseServerReadItsStatus(t *testing.T) {
 	}{
 		{"just applied", builders.Stored(t, builders.DatabaseServer("shared", "pg.example").Build()), status.InProgressStatus},
 		{"answers", of(nil), status.CurrentStatus},
-		{"does not answer", of(&tenantstatus.Problem{Reason: "Unreachable", Message: "It does not answer."}), status.InProgressStatus},
+		{"does not answer", of(&problem.Problem{Reason: "Unreachable", Message: "It does not answer."}), status.InProgressStatus},
 		{
 			"refuses the admin",
-			of(&tenantstatus.Problem{Reason: "AuthenticationFailed", Message: "The password is wrong.", Stalled: true}), status.FailedStatus,
+			of(&problem.Problem{Reason: "AuthenticationFailed", Message: "The password is wrong.", Stalled: true}), status.FailedStatus,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

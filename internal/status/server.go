@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // ServerObservation is all that the status of a DatabaseServer depends on.
@@ -24,7 +25,7 @@ type ServerObservation struct {
 	// Dedicated is how it is if the operator runs it itself.
 	Dedicated Dedicated
 	// Problem says why the server can't be used; nil if it can.
-	Problem *Problem
+	Problem *problem.Problem
 	// Addresses are the addresses of the server's host.
 	Addresses []string
 	// CABundle are the authorities that may have signed the server's certificate.
@@ -44,7 +45,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result.Provisioner, result.Storage = o.Dedicated.Provisioner, o.Dedicated.Storage
 	blockDeletion(&result.Conditions, o)
 	if o.Problem != nil {
-		summarize(&result.Conditions, o.Server.Generation, o.Now, o.Problem.state())
+		summarize(&result.Conditions, o.Server.Generation, o.Now, stateOf(*o.Problem))
 		return result
 	}
 	tellOfSuperusers(&result.Conditions, o)

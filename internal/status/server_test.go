@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -65,7 +66,7 @@ func TestAServerOfSharedTablesListsThoseThatAreNotProtected(t *testing.T) {
 	if got := conditions(result.Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
 		t.Errorf("its conditions are %v", got)
 	}
-	o.Problem = &status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."}
+	o.Problem = &problem.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."}
 	o.Server.Status = result
 	if kept := status.OfServer(o); *kept.UnprotectedTables != 40 || len(kept.Unprotected) != 1 {
 		t.Errorf("while it doesn't answer, its unprotected tables are %v", kept.Unprotected)
@@ -74,7 +75,7 @@ func TestAServerOfSharedTablesListsThoseThatAreNotProtected(t *testing.T) {
 
 func TestAServerThatCanNotHaveAllItAsksForIsUsedAsItIs(t *testing.T) {
 	o := answering(t)
-	o.Dedicated.Unmet = &status.Problem{Reason: v1alpha1.ReasonInvalid, Message: "The volume can't grow.", Stalled: true}
+	o.Dedicated.Unmet = &problem.Problem{Reason: v1alpha1.ReasonInvalid, Message: "The volume can't grow.", Stalled: true}
 	result := status.OfServer(o)
 	if got := conditions(result.Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready", "Stalled": "True Invalid"}) {
 		t.Errorf("its conditions are %v", got)
@@ -95,19 +96,19 @@ func TestAServerThatCanNotHaveAllItAsksForIsUsedAsItIs(t *testing.T) {
 func TestAServerThatDoesNotAnswerKeepsWhatItSaid(t *testing.T) {
 	for _, test := range []struct {
 		name    string
-		problem status.Problem
+		problem problem.Problem
 		want    map[string]string
 	}{
 		{
-			"it is down", status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."},
+			"it is down", problem.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."},
 			map[string]string{"Ready": "False Unreachable", "Reconciling": "True Unreachable"},
 		},
 		{
-			"it refuses the admin", status.Problem{Reason: v1alpha1.ReasonAuthenticationFailed, Message: "The password is wrong.", Stalled: true},
+			"it refuses the admin", problem.Problem{Reason: v1alpha1.ReasonAuthenticationFailed, Message: "The password is wrong.", Stalled: true},
 			map[string]string{"Ready": "False AuthenticationFailed", "Stalled": "True AuthenticationFailed"},
 		},
 		{
-			"its Secret is gone", status.Problem{Reason: v1alpha1.ReasonSecretNotFound, Message: "There is no Secret.", Stalled: true},
+			"its Secret is gone", problem.Problem{Reason: v1alpha1.ReasonSecretNotFound, Message: "There is no Secret.", Stalled: true},
 			map[string]string{"Ready": "False SecretNotFound", "Stalled": "True SecretNotFound"},
 		},
 	} {
@@ -136,7 +137,7 @@ func TestAServerThatDoesNotAnswerKeepsWhatItSaid(t *testing.T) {
 
 func TestAServerThatComesBackIsReadySinceThen(t *testing.T) {
 	o := answering(t)
-	o.Problem = &status.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."}
+	o.Problem = &problem.Problem{Reason: v1alpha1.ReasonUnreachable, Message: "It does not answer."}
 	o.Server.Status = stored(t, status.OfServer(o))
 	o.Problem, o.Now = nil, later
 	ready := condition(t, status.OfServer(o).Conditions, "Ready")

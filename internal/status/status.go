@@ -17,6 +17,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // Observation is all that a tenant's status depends on.
@@ -25,7 +26,9 @@ type Observation struct {
 	Tenant *v1alpha1.Tenant
 	// Problems say, by condition type, what keeps a part from being in place. A part without a
 	// problem is in place.
-	Problems map[string]Problem
+	Problems map[string]problem.Problem
+	// Failure is what kept the operator from all that isn't about one part; nil if nothing did.
+	Failure *problem.Problem
 	// Database is where the tenant's database is; nil while it has none.
 	Database *v1alpha1.TenantDatabaseStatus
 	// Memberships are what the database server has of those that the operator has not made in or of the
@@ -42,16 +45,6 @@ type Observation struct {
 	Pods []corev1.Pod
 	// Now is the time of the observation.
 	Now time.Time
-}
-
-// Problem says why a part of a tenant isn't in place.
-type Problem struct {
-	// Reason is the condition's reason.
-	Reason string
-	// Message is a sentence that says what is wrong and what to do about it.
-	Message string
-	// Stalled says that trying again won't help; somebody has to change something.
-	Stalled bool
 }
 
 // parts are the conditions of a tenant's parts, in the order in which they are put in place; the
@@ -89,11 +82,7 @@ func ready(format string, args ...any) state {
 }
 
 func progressing(format string, args ...any) state {
-	return notReady(v1alpha1.ReasonProgressing, fmt.Sprintf(format, args...))
-}
-
-func notReady(reason, message string) state {
-	return state{status: metav1.ConditionFalse, reason: reason, message: message}
+	return state{status: metav1.ConditionFalse, reason: v1alpha1.ReasonProgressing, message: fmt.Sprintf(format, args...)}
 }
 
 // Of is the status of the tenant that was observed.
@@ -122,21 +111,40 @@ func Of(o Observation) v1alpha1.TenantStatus {
 			summary = current
 		}
 	}
+	if o.Failure != nil {
+		if failure := stateOf(*o.Failure); outranks(failure, summary) {
+			summary = failure
+		}
+	}
 	tellOfMembers(&result.Conditions, o)
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }
 
 func (p part) state(o Observation) state {
-	problem, found := o.Problems[p.condition]
-	if !found {
+	found, isProblem := o.Problems[p.condition]
+	if !isProblem {
 		return p.inPlace(o)
 	}
-	return problem.state()
+	return stateOf(found)
 }
 
-func (p Problem) state() state {
+// stateOf is what a condition says of a problem.
+func stateOf(p problem.Problem) state {
 	return state{status: metav1.ConditionFalse, reason: p.Reason, message: p.Message, stalled: p.Stalled}
+}
+
+// Failing is the status of a tenant whose parts could not be looked at: they stay as they were.
+func Failing(o Observation, found problem.Problem) v1alpha1.TenantStatus {
+	return withSummary(o, stateOf(found))
+}
+
+// withSummary is the status that a tenant has so far, with another summary.
+func withSummary(o Observation, summary state) v1alpha1.TenantStatus {
+	result := *o.Tenant.Status.DeepCopy()
+	result.ObservedGeneration = o.Tenant.Generation
+	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
+	return result
 }
 
 // outranks says whether a tells more about why a tenant isn't ready than b: what waits for
@@ -194,17 +202,11 @@ func namespaceInPlace(o Observation) state {
 	usable, limit := usableNamespaces(o), max(1, o.Tenant.Spec.Namespaces.Limit)
 	for _, namespace := range o.Namespaces {
 		if namespace.State == v1alpha1.NamespaceConflict {
-			conflict := notReady(v1alpha1.ReasonConflict, fmt.Sprintf("The namespace %s can't be the tenant's. %s", namespace.Name, namespace.Message))
-			conflict.stalled = true
-			return conflict
+			return stateOf(problem.NamespaceConflict(namespace.Name, namespace.Message))
 		}
 	}
 	if waiting := membership.Names(o.Namespaces, v1alpha1.NamespaceOverLimit); waiting != "" {
-		over := notReady(v1alpha1.ReasonNamespaceLimitExceeded, fmt.Sprintf(
-			"The tenant may use %d namespaces, so that nobody can use %s; delete namespaces until no more than %d are left, or raise spec.namespaces.limit.",
-			limit, waiting, limit))
-		over.stalled = true
-		return over
+		return stateOf(problem.NamespaceLimitExceeded(limit, waiting))
 	}
 	if usable > 1 {
 		return ready("%d namespaces are in place.", usable)
@@ -225,10 +227,7 @@ func quotaInPlace(o Observation) state {
 	}
 	if o.Quota != nil {
 		if over := overuse(o.Tenant.Spec.Quota, o.Quota.Status.Used); over != "" {
-			tooLow := notReady(v1alpha1.ReasonQuotaBelowUse, fmt.Sprintf(
-				"More is in use than the quota allows: %s. What runs goes on, and nothing is added; raise spec.quota, or end something.", over))
-			tooLow.stalled = true
-			return tooLow
+			return stateOf(problem.QuotaBelowUse(over))
 		}
 	}
 	return ready("Quota and container limits are in force.")

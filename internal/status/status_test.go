@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -41,7 +42,7 @@ func inPlace(t *testing.T, tenant *builders.TenantBuilder, changes ...func(*stat
 	t.Helper()
 	o := status.Observation{
 		Tenant:   builders.Stored(t, tenant.Build()),
-		Problems: map[string]status.Problem{},
+		Problems: map[string]problem.Problem{},
 		Now:      created,
 	}
 	if o.Tenant.Spec.Database != nil {
@@ -65,10 +66,10 @@ func inPlace(t *testing.T, tenant *builders.TenantBuilder, changes ...func(*stat
 	return o
 }
 
-// problem keeps a part from being in place.
-func problem(condition, reason string, stalled bool) func(*status.Observation) {
+// trouble keeps a part from being in place.
+func trouble(condition, reason string, stalled bool) func(*status.Observation) {
 	return func(o *status.Observation) {
-		o.Problems[condition] = status.Problem{Reason: reason, Message: condition + ": " + reason + ".", Stalled: stalled}
+		o.Problems[condition] = problem.Problem{Reason: reason, Message: condition + ": " + reason + ".", Stalled: stalled}
 	}
 }
 
@@ -136,7 +137,7 @@ func TestTheConditionsOfATenant(t *testing.T) {
 		},
 		{
 			"a server that is down holds up the database alone",
-			inPlace(t, complete(), problem("DatabaseReady", "ServerNotReady", false)),
+			inPlace(t, complete(), trouble("DatabaseReady", "ServerNotReady", false)),
 			map[string]string{
 				"DatabaseReady": "False ServerNotReady", "AppReady": "True Ready", "Ready": "False ServerNotReady",
 				"Reconciling": "True ServerNotReady",
@@ -144,7 +145,7 @@ func TestTheConditionsOfATenant(t *testing.T) {
 		},
 		{
 			"an object in the way waits for somebody",
-			inPlace(t, complete(), problem("NetworkReady", "Conflict", true)),
+			inPlace(t, complete(), trouble("NetworkReady", "Conflict", true)),
 			map[string]string{
 				"NetworkReady": "False Conflict", "DatabaseReady": "True Ready", "AppReady": "True Ready",
 				"Ready": "False Conflict", "Stalled": "True Conflict",
@@ -152,12 +153,12 @@ func TestTheConditionsOfATenant(t *testing.T) {
 		},
 		{
 			"a failed request is tried again",
-			inPlace(t, builders.Tenant("acme"), problem("AccessReady", "Failed", false)),
+			inPlace(t, builders.Tenant("acme"), trouble("AccessReady", "Failed", false)),
 			map[string]string{"AccessReady": "False Failed", "Ready": "False Failed", "Reconciling": "True Failed"},
 		},
 		{
 			"what the API server refuses as invalid waits for somebody",
-			inPlace(t, builders.Tenant("acme"), problem("QuotaReady", "Invalid", true)),
+			inPlace(t, builders.Tenant("acme"), trouble("QuotaReady", "Invalid", true)),
 			map[string]string{"QuotaReady": "False Invalid", "Ready": "False Invalid", "Stalled": "True Invalid"},
 		},
 	} {
@@ -194,35 +195,35 @@ func TestWhatReadySaysIsWhatHelpsMost(t *testing.T) {
 		want    string
 	}{
 		{"nothing is wrong", nil, "Everything is in place."},
-		{"one thing is wrong", []func(*status.Observation){problem("AccessReady", "Failed", false)}, "AccessReady: Failed."},
+		{"one thing is wrong", []func(*status.Observation){trouble("AccessReady", "Failed", false)}, "AccessReady: Failed."},
 		{
 			"what is wrong comes before what takes its time",
-			[]func(*status.Observation){problem("NamespaceReady", "Progressing", false), problem("DatabaseReady", "ServerNotReady", false)},
+			[]func(*status.Observation){trouble("NamespaceReady", "Progressing", false), trouble("DatabaseReady", "ServerNotReady", false)},
 			"DatabaseReady: ServerNotReady.",
 		},
 		{
 			"what waits for somebody comes before what is tried again",
-			[]func(*status.Observation){problem("QuotaReady", "Failed", false), problem("DatabaseReady", "ServerFull", true)},
+			[]func(*status.Observation){trouble("QuotaReady", "Failed", false), trouble("DatabaseReady", "ServerFull", true)},
 			"DatabaseReady: ServerFull.",
 		},
 		{
 			"of two that wait for somebody, the earlier part",
-			[]func(*status.Observation){problem("DatabaseReady", "ServerFull", true), problem("NetworkReady", "Conflict", true)},
+			[]func(*status.Observation){trouble("DatabaseReady", "ServerFull", true), trouble("NetworkReady", "Conflict", true)},
 			"NetworkReady: Conflict.",
 		},
 		{
 			"of two that are tried again, the earlier part",
-			[]func(*status.Observation){problem("AppReady", "Failed", false), problem("AccessReady", "Forbidden", false)},
+			[]func(*status.Observation){trouble("AppReady", "Failed", false), trouble("AccessReady", "Forbidden", false)},
 			"AccessReady: Forbidden.",
 		},
 		{
 			"of two that take their time, the earlier part",
-			[]func(*status.Observation){rollingOut, problem("DatabaseReady", "Progressing", false)},
+			[]func(*status.Observation){rollingOut, trouble("DatabaseReady", "Progressing", false)},
 			"DatabaseReady: Progressing.",
 		},
 		{
 			"an app without its database: the database",
-			[]func(*status.Observation){problem("DatabaseReady", "ServerNotFound", false), func(o *status.Observation) {
+			[]func(*status.Observation){trouble("DatabaseReady", "ServerNotFound", false), func(o *status.Observation) {
 				o.Deployment = nil
 			}},
 			"DatabaseReady: ServerNotFound.",
@@ -241,6 +242,57 @@ func TestWhatReadySaysIsWhatHelpsMost(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhatIsAboutNoPartStandsInReadyAlone(t *testing.T) {
+	failure := &problem.Problem{Reason: v1alpha1.ReasonFailed, Message: "The API server does not answer."}
+	inTheWay := trouble("NetworkReady", "Conflict", true)
+	for _, test := range []struct {
+		name    string
+		changes []func(*status.Observation)
+		want    string
+	}{
+		{"where all else is in place", nil, failure.Message},
+		{"before what takes its time", []func(*status.Observation){rollingOut}, failure.Message},
+		{"behind what waits for somebody", []func(*status.Observation){inTheWay}, "NetworkReady: Conflict."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := inPlace(t, complete(), test.changes...)
+			without := status.Of(o)
+			o.Failure = failure
+			with := status.Of(o)
+			if got := condition(t, with.Conditions, "Ready"); got.Message != test.want || got.Status != metav1.ConditionFalse {
+				t.Errorf("Ready says %+v", got)
+			}
+			for _, part := range []string{"NamespaceReady", "QuotaReady", "NetworkReady", "AccessReady", "DatabaseReady", "AppReady"} {
+				if was, is := condition(t, without.Conditions, part), condition(t, with.Conditions, part); was != is {
+					t.Errorf("%s says %+v, and %+v without", part, is, was)
+				}
+			}
+		})
+	}
+}
+
+func TestATenantThatCannotBeLookedAtKeepsWhatItSaid(t *testing.T) {
+	o := inPlace(t, complete())
+	o.Tenant.Status = status.Of(o)
+	o.Tenant.Generation++
+	got := status.Failing(o, problem.Problem{Reason: v1alpha1.ReasonFailed, Message: "The API server does not answer."})
+	ready := condition(t, got.Conditions, "Ready")
+	if ready.Status != metav1.ConditionFalse || ready.Message != "The API server does not answer." || ready.ObservedGeneration != o.Tenant.Generation {
+		t.Errorf("Ready says %+v", ready)
+	}
+	if condition(t, got.Conditions, "Reconciling").Reason != v1alpha1.ReasonFailed {
+		t.Error("it is not Reconciling")
+	}
+	for _, part := range []string{"NamespaceReady", "AppReady"} {
+		if was, is := condition(t, o.Tenant.Status.Conditions, part), condition(t, got.Conditions, part); was != is {
+			t.Errorf("%s says %+v, and %+v before", part, is, was)
+		}
+	}
+	if got.Database == nil || got.App == nil || got.ObservedGeneration != o.Tenant.Generation {
+		t.Errorf("it no longer says what it has: %+v", got)
 	}
 }
 
@@ -297,7 +349,7 @@ func TestTheTransitionTimeMovesWithTheStatusOnly(t *testing.T) {
 				o.Deployment = builders.Deployment("acme", "app", 0).Build()
 			}, nil,
 		},
-		{"a problem", problem("DatabaseReady", "Failed", false), []string{"DatabaseReady", "Ready", "Reconciling"}},
+		{"a problem", trouble("DatabaseReady", "Failed", false), []string{"DatabaseReady", "Ready", "Reconciling"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := inPlace(t, complete())
@@ -319,9 +371,9 @@ func TestATenantThatStaysAsItIsHasTheStatusItHad(t *testing.T) {
 		"a name alone":   inPlace(t, builders.Tenant("acme")),
 		"everything":     inPlace(t, complete()),
 		"rolling out":    inPlace(t, complete(), rollingOut),
-		"with a problem": inPlace(t, complete(), problem("DatabaseReady", "ServerNotReady", false)),
-		"stalled":        inPlace(t, complete(), problem("NetworkReady", "Conflict", true)),
-		"no namespace":   inPlace(t, complete(), problem("NamespaceReady", "Conflict", true)),
+		"with a problem": inPlace(t, complete(), trouble("DatabaseReady", "ServerNotReady", false)),
+		"stalled":        inPlace(t, complete(), trouble("NetworkReady", "Conflict", true)),
+		"no namespace":   inPlace(t, complete(), trouble("NamespaceReady", "Conflict", true)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Tenant.Status = stored(t, status.Of(o))
@@ -367,7 +419,7 @@ func TestWhatATenantHas(t *testing.T) {
 }
 
 func TestATenantWithoutItsNamespaceHasNone(t *testing.T) {
-	result := status.Of(inPlace(t, builders.Tenant("acme"), problem("NamespaceReady", "Conflict", true)))
+	result := status.Of(inPlace(t, builders.Tenant("acme"), trouble("NamespaceReady", "Conflict", true)))
 	if len(result.Namespaces) > 0 {
 		t.Errorf("its namespaces are %v", result.Namespaces)
 	}

@@ -1,0 +1,114 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+const (
+	// retrySoon is how long to wait before the first retry of what may succeed at once. Each further one
+	// takes twice as long.
+	retrySoon = 5 * time.Millisecond
+	// retryLater is the same for what isn't watched, such as an object of somebody else that is in the
+	// way.
+	retryLater = 30 * time.Second
+	// retryBound is how long to wait before any retry at most.
+	retryBound = 2 * time.Minute
+
+	// tooOften is how many passes in a row may find that they decided on old data before the status says
+	// so. With the time between them that is more than a second, which a burst of changes is over by.
+	tooOften = 8
+)
+
+// rateLimiter says when a controller looks at an object again after an error.
+func rateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retrySoon, retryBound)
+}
+
+// retries say when an object is looked at again whose last pass ended with a problem, by its name. What
+// a pass returns as an error is retried by the controller itself.
+type retries struct {
+	client client.Client
+	// live reads from the API server.
+	live         client.Reader
+	again, later workqueue.TypedRateLimiter[string]
+}
+
+func newRetries(c client.Client, live client.Reader) *retries {
+	return &retries{
+		client: c, live: live,
+		again: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retrySoon, retryBound),
+		later: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryLater, retryBound),
+	}
+}
+
+// after notes how a pass has ended, and returns how long to wait for the next one; zero if that isn't
+// needed, or the controller sees to it.
+func (r *retries) after(name string, retry problem.Retry) time.Duration {
+	if retry != problem.Again {
+		r.again.Forget(name)
+	}
+	if retry != problem.Later {
+		r.later.Forget(name)
+	}
+	switch retry {
+	case problem.Again:
+		return r.again.When(name)
+	case problem.Later:
+		return r.later.When(name)
+	default:
+		return 0
+	}
+}
+
+// rounds is how many passes in a row have decided on old data.
+func (r *retries) rounds(name string) int { return r.again.NumRequeues(name) }
+
+// forget forgets an object that is gone.
+func (r *retries) forget(name string) { r.after(name, problem.OnChange) }
+
+// keepsChanging makes a problem of an error that says that what was written, in a pass over the one of
+// that name, was changed since it was looked at, if passes have ended so too often in a row, and says who
+// has done it. Any other error stays as it is.
+func (r *retries) keepsChanging(ctx context.Context, name string, written client.Object, err error) error {
+	if !problem.Outdated(err) || r.rounds(name) < tooOften {
+		return err
+	}
+	key, keyErr := apply.KeyOf(written, r.client)
+	gvk, gvkErr := apiutil.GVKForObject(written, r.client.Scheme())
+	if keyErr != nil || gvkErr != nil {
+		return err
+	}
+	now := &metav1.PartialObjectMetadata{}
+	now.SetGroupVersionKind(gvk)
+	// What the cache has lacks who has changed the status. Without an answer the writer isn't named.
+	writer := ""
+	if r.live.Get(ctx, client.ObjectKeyFromObject(written), now) == nil {
+		writer = problem.LastWriter(now.ManagedFields, naming.FieldOwner)
+	}
+	return problem.KeepsChanging(key.String(), writer)
+}
+
+// statusTimeout is how long the API server may take to write a status. It is less than the time that the
+// operator has for its end.
+const statusTimeout = 10 * time.Second
+
+// forStatus is a context to tell in how a pass has ended: also when its time is up, but not when the
+// operator itself ends, since then the next one will tell.
+func forStatus(ctx context.Context) (context.Context, context.CancelFunc) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+}

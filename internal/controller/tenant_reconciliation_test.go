@@ -1,0 +1,101 @@
+package controller
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+var (
+	errRefused  = errors.New("connection refused")
+	errInvalid  = apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "app", field.ErrorList{field.Invalid(field.NewPath("spec"), "x", "must be y")})
+	errChanged  = &database.ChangedError{Err: errors.New("tuple concurrently updated")}
+	errInTheWay = &apply.ConflictError{Object: `Secret "database" in namespace "acme"`}
+)
+
+func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
+	type outcome struct {
+		part desired.Part
+		err  error
+	}
+	for _, test := range []struct {
+		name     string
+		outcomes []outcome
+		reasons  map[desired.Part]string
+		retry    problem.Retry
+		failed   bool
+		blocked  bool
+	}{
+		{"all is well", []outcome{{desired.Namespace, nil}, {desired.App, nil}}, nil, problem.OnChange, false, false},
+		{
+			"one part fails", []outcome{{desired.Quota, errInvalid}, {desired.App, nil}},
+			map[desired.Part]string{desired.Quota: "Invalid"}, problem.OnChange, false, false,
+		},
+		{
+			"of several retries the most eager counts",
+			[]outcome{{desired.Quota, errRefused}, {desired.Network, errInTheWay}, {desired.Access, errInvalid}},
+			map[desired.Part]string{desired.Quota: "Failed", desired.Network: "Conflict", desired.Access: "Invalid"}, problem.WithBackoff, true, false,
+		},
+		{
+			"without its namespace a tenant has nothing", []outcome{{desired.Namespace, errInTheWay}},
+			map[desired.Part]string{
+				desired.Namespace: "Conflict", desired.Database: "Progressing", desired.Quota: "Progressing",
+				desired.Network: "Progressing", desired.Access: "Progressing", desired.App: "Progressing",
+			}, problem.Later, false, true,
+		},
+		{"what was decided on old data proves nothing", []outcome{{desired.Database, errChanged}}, nil, problem.Again, false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			run := &reconciliation{problems: map[string]problem.Problem{}}
+			for _, outcome := range test.outcomes {
+				run.record(outcome.part, outcome.err)
+			}
+			for _, part := range desired.Parts {
+				if got := run.problems[string(part)].Reason; got != test.reasons[part] {
+					t.Errorf("%s is %q, want %q", part, got, test.reasons[part])
+				}
+			}
+			if run.retry != test.retry || (run.err != nil) != test.failed || run.blocked() != test.blocked {
+				t.Errorf("retry %d, error %v, blocked %t; want %d, %t, %t", run.retry, run.err, run.blocked(), test.retry, test.failed, test.blocked)
+			}
+		})
+	}
+}
+
+func TestWhatIsDecidedOnOldDataTooOftenIsAProblem(t *testing.T) {
+	run := &reconciliation{problems: map[string]problem.Problem{}, rounds: tooOften}
+	run.record(desired.Database, errChanged)
+	run.fail(errChanged)
+	found := run.problems[string(desired.Database)]
+	if found.Reason != "Failed" || run.failure == nil || run.failure.Reason != "Failed" {
+		t.Errorf("the problem is %+v, of the pass %+v", found, run.failure)
+	}
+	if run.blocked() || run.outdated || run.retry != problem.Again || run.err != nil {
+		t.Errorf("it holds up the other parts, or is no longer tried again: %+v", run)
+	}
+}
+
+func TestWhatKeepsSeveralNamespacesClosedIsAllSaid(t *testing.T) {
+	run := &reconciliation{problems: map[string]problem.Problem{}, withheld: sets.New[string]()}
+	run.withhold(desired.Quota, "a", errInTheWay)
+	run.withhold(desired.Quota, "b", errInvalid)
+	found := run.problems[string(desired.Quota)]
+	for _, err := range []error{errInTheWay, errInvalid} {
+		if !strings.Contains(found.Message, err.Error()) {
+			t.Errorf("the problem is %+v, without %v", found, err)
+		}
+	}
+	if !run.withheld.HasAll("a", "b") || run.retry != problem.Later {
+		t.Errorf("closed are %v, and the retry is %d", run.withheld, run.retry)
+	}
+}

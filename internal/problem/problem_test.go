@@ -1,0 +1,116 @@
+package problem_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+func TestEachProblemSaysWhatToDo(t *testing.T) {
+	claims := schema.GroupResource{Resource: "persistentvolumeclaims"}
+	size := resource.MustParse("20Gi")
+	for _, test := range []struct {
+		name    string
+		problem problem.Problem
+		reason  string
+		stalled bool
+		retry   problem.Retry
+		message string
+	}{
+		{"WaitsForNamespace", problem.WaitsForNamespace(), "Progressing", false, problem.OnChange, "It waits for the namespace."},
+		{
+			"WaitsForQuota", problem.WaitsForQuota("acme-dev"), "Progressing", false, problem.OnChange,
+			`It waits until the cluster enforces ResourceQuota "tenant" in namespace "acme-dev"; if that takes`,
+		},
+		{
+			"NamespaceConflict", problem.NamespaceConflict("acme-dev", `It belongs to Tenant "x".`), "Conflict", true, problem.OnChange,
+			`The namespace acme-dev can't be the tenant's. It belongs to Tenant "x".`,
+		},
+		{"NamespaceLimitExceeded", problem.NamespaceLimitExceeded(2, "a and b"), "NamespaceLimitExceeded", true, problem.OnChange, "raise spec.namespaces.limit."},
+		{"QuotaBelowUse", problem.QuotaBelowUse("pods 3 of 2"), "QuotaBelowUse", true, problem.OnChange, "More is in use than the quota allows: pods 3 of 2."},
+		{"HostnamesTaken", problem.HostnamesTaken([]string{"a.example", "b.example"}), "Conflict", true, problem.OnChange, "a.example, b.example; take them out of spec.policy.hostnames"},
+		{"ClusterRolesMissing", problem.ClusterRolesMissing([]string{"a"}), "Forbidden", true, problem.Later, "There is no ClusterRole a; create it, or leave it out of spec.owners."},
+		{"ClusterRolesForbidden", problem.ClusterRolesForbidden([]string{"a"}), "Forbidden", true, problem.Later, "--resource-name=a && kubectl create clusterrolebinding"},
+		{"PodNotRunning", problem.PodNotRunning("app-1", "ErrImagePull", "no such image."), "ErrImagePull", false, problem.OnChange, "Pod app-1 does not run: no such image."},
+		{"RolloutStuck", problem.RolloutStuck("ProgressDeadlineExceeded", "It timed out."), "ProgressDeadlineExceeded", false, problem.OnChange, "The app's pods do not become ready: It timed out."},
+		{"KeepsChanging", problem.KeepsChanging(`Service "app"`, "argocd"), "Failed", false, problem.Again, `It was last changed by "argocd"; if that lasts, have "argocd" leave it alone.`},
+		{"KeepsChanging, by an unknown one", problem.KeepsChanging(`Service "app"`, ""), "Failed", false, problem.Again, "Find out what else writes it, and have that leave it alone."},
+		{
+			"a 403 for pods of the app: a quota", problem.PodsRefused(`pods "app-1" is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=2, limited: pods=2`),
+			"QuotaExceeded", false, problem.OnChange, "The app's pods need more than the quota leaves: requested: pods=1, used: pods=2, limited: pods=2. Raise spec.quota",
+		},
+		{
+			"a 403 for pods of the app: a quota that is new", problem.PodsRefused(`pods "app-1" is forbidden: status unknown for quota: tenant, resources: pods`),
+			"Progressing", false, problem.OnChange, "The app waits until the cluster has counted the new quota.",
+		},
+		{
+			"a 403 for pods of the app: a policy", problem.PodsRefused(`pods "app-1" is forbidden: ValidatingAdmissionPolicy 'x' with binding 'y' denied request: No latest.`),
+			"Forbidden", false, problem.OnChange, "denied request: No latest. Change spec.app so that it complies",
+		},
+		{
+			"a 403 for pods of the app: container limits", problem.PodsRefused(`pods "app-1" is forbidden: maximum cpu usage per Container is 1`),
+			"Forbidden", false, problem.OnChange, `The API server refuses the app's pods: pods "app-1" is forbidden: maximum cpu usage per Container is 1.`,
+		},
+
+		{"ServerNotFound", problem.ServerNotFound("x"), "ServerNotFound", false, problem.OnChange, `There is no DatabaseServer "x"; create it, or name another one in spec.database.serverRef.`},
+		{"ServerGone", problem.ServerGone("x"), "ServerNotFound", false, problem.OnChange, "remove the finalizer database.tenantry.dev/x from the Tenant."},
+		{"ServerNotReady", problem.ServerNotReady("x", "It is down."), "ServerNotReady", false, problem.OnChange, `DatabaseServer "x" is not ready: It is down.`},
+		{"ServerTerminating", problem.ServerTerminating("x"), "ServerNotReady", false, problem.OnChange, `DatabaseServer "x" is being deleted; name another one`},
+		{"ServerUnschedulable", problem.ServerUnschedulable("x"), "ServerUnschedulable", true, problem.OnChange, "take spec.unschedulable off the server."},
+		{"NotConnected", problem.NotConnected(), "Progressing", false, problem.OnChange, "The operator is connecting to the database server."},
+		{"ServerProgressing", problem.ServerProgressing("The server is starting."), "Progressing", false, problem.OnChange, "The server is starting."},
+		{"OwnServerMissing", problem.OwnServerMissing(), "Progressing", false, problem.OnChange, "The tenant's own database server is being made."},
+		{"OwnServerBehind", problem.OwnServerBehind(), "Progressing", false, problem.OnChange, "is being brought in line with the spec."},
+		{"OwnServerStalled", problem.OwnServerStalled("Invalid", "The volume can't grow."), "Invalid", true, problem.OnChange, "The volume can't grow."},
+		{
+			"IsolationNotOffered", problem.IsolationNotOffered("x", []v1alpha1.DatabaseIsolation{"Database", "Row"}, "Schema"), "IsolationNotOffered", true, problem.OnChange,
+			`DatabaseServer "x" offers the isolations [Database Row] and not Schema; write one of them, or name another server.`,
+		},
+		{"ExtensionNotOffered", problem.ExtensionNotOffered("x", []string{"citext"}, "plperlu"), "ExtensionNotOffered", true, problem.OnChange, `has the extensions [citext] and not plperlu; write some of them in spec.database.extensions`},
+		{"InvalidSelector", problem.InvalidSelector(errors.New("no operator")), "Invalid", true, problem.OnChange, "spec.database.serverSelector is no selector: no operator."},
+		{"PlacedElsewhere", problem.PlacedElsewhere("acme", "x", problem.HasDatabase), "Conflict", true, problem.Later, "The database is placed on the server x, and can't move; write that name in spec.database.serverRef."},
+		{"PlacedElsewhere, on a server of its own", problem.PlacedElsewhere("acme", "dedicated-acme", problem.MayHaveDatabase), "Conflict", true, problem.Later, "write Dedicated in spec.database.isolation."},
+		{"DatabaseLost", problem.DatabaseLost("x", "t_y"), "Conflict", true, problem.Later, "The server x no longer knows the tenant's database t_y; point the DatabaseServer back at the server that has it"},
+
+		{"SecretNotFound", problem.SecretNotFound("ns", "admin"), "SecretNotFound", true, problem.Later, `There is no Secret "admin" in namespace "ns"; create it.`},
+		{"SecretKeyMissing", problem.SecretKeyMissing("ns", "admin", "password"), "SecretNotFound", true, problem.Later, `The Secret "admin" in namespace "ns" has no key "password"; add it.`},
+		{"Starting", problem.Starting("its pod is not ready yet"), "Progressing", false, problem.OnChange, "The server is starting; its pod is not ready yet."},
+		{"StorageClassFixed", problem.StorageClassFixed("fast"), "Invalid", true, problem.OnChange, `The volume has the StorageClass "fast" and can't get another one; write that`},
+		{"TooManyInstances", problem.TooManyInstances(3), "Invalid", true, problem.OnChange, "To run 3 instances takes CloudNativePG"},
+		{
+			"VolumeCannotGrow", problem.VolumeCannotGrow(&size, apierrors.NewForbidden(claims, "data", errors.New("only dynamically provisioned pvc can be resized"))),
+			"Invalid", true, problem.OnChange, "The volume can't grow to 20Gi: ",
+		},
+		{
+			"VolumeCannotGrow, for a quota", problem.VolumeCannotGrow(&size, apierrors.NewForbidden(claims, "data", errors.New("exceeded quota: storage, requested: requests.storage=10Gi, used: requests.storage=10Gi, limited: requests.storage=15Gi"))),
+			"QuotaExceeded", false, problem.Later, `The quota leaves no room for persistentvolumeclaims "data": `,
+		},
+		{"DataNotFound", problem.DataNotFound("dedicated-acme", "t_x"), "Conflict", true, problem.OnChange, "correct spec.database.adopt of the Tenant, leave it out to start with an empty database, or restore the data there."},
+		{"DataOfAnother", problem.DataOfAnother(`PersistentVolumeClaim "x"`), "Conflict", true, problem.OnChange, `PersistentVolumeClaim "x" has the data of another database; its annotation tenantry.dev/database says which`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := test.problem
+			if got.Reason != test.reason || got.Stalled != test.stalled || got.Retry != test.retry {
+				t.Errorf("it is %+v, want %s, stalled %t, retry %d", got, test.reason, test.stalled, test.retry)
+			}
+			if !strings.Contains(got.Message, test.message) {
+				t.Errorf("it says %q, and not %q", got.Message, test.message)
+			}
+			if strings.Contains(got.Message, "%!") || unicode.IsLower([]rune(got.Message)[0]) && !strings.HasPrefix(got.Message, "spec.") {
+				t.Errorf("it is no sentence: %q", got.Message)
+			}
+			if wrapped := fmt.Errorf("a phase: %w", got); problem.Of(wrapped) != got || problem.OfServer(wrapped) != got || !errors.Is(wrapped, got) {
+				t.Error("as an error it means something else")
+			}
+		})
+	}
+}
