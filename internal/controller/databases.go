@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/effective"
 )
 
 // Databases talks to database servers. Package database/postgres has the real one.
@@ -65,17 +66,17 @@ type placements struct {
 }
 
 // of is where a tenant's database is, as far as it is known; nil if it has none.
-func (p *placements) of(tenant *v1alpha1.Tenant) *v1alpha1.TenantDatabaseStatus {
+func (p *placements) of(tenant *effective.Tenant) *v1alpha1.TenantDatabaseStatus {
 	if found, ok := p.byTenant.Load(tenant.UID); ok {
 		return found.(*v1alpha1.TenantDatabaseStatus)
 	}
 	return tenant.Status.Database
 }
 
-func (p *placements) put(tenant *v1alpha1.Tenant, placement *v1alpha1.TenantDatabaseStatus) {
+func (p *placements) put(tenant *effective.Tenant, placement *v1alpha1.TenantDatabaseStatus) {
 	p.byTenant.Store(tenant.UID, placement)
 }
 
-func (p *placements) drop(tenant *v1alpha1.Tenant) {
+func (p *placements) drop(tenant *effective.Tenant) {
 	p.byTenant.Delete(tenant.UID)
 }

@@ -48,7 +48,7 @@ func TestAServerIsReachedByItsPresentSpecOnly(t *testing.T) {
 
 func TestWhereADatabaseIsKnownToBe(t *testing.T) {
 	var known placements
-	tenant := builders.Stored(t, builders.Tenant("acme").Database("shared").Build())
+	tenant := builders.Effective(t, builders.Tenant("acme").Database("shared").Build())
 	if at := known.of(tenant); at != nil {
 		t.Errorf("a new tenant has its database at %v", at)
 	}
@@ -57,7 +57,7 @@ func TestWhereADatabaseIsKnownToBe(t *testing.T) {
 	if at := known.of(tenant); at != provisioned {
 		t.Errorf("before the status says so, the database is at %v", at)
 	}
-	again := builders.Stored(t, builders.Tenant("acme").Database("shared").Build())
+	again := builders.Effective(t, builders.Tenant("acme").Database("shared").Build())
 	again.UID = "another"
 	if at := known.of(again); at != nil {
 		t.Errorf("a new tenant of the same name has the old one's database at %v", at)

@@ -10,6 +10,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -43,9 +44,12 @@ func outdated(err error) bool {
 func classify(err error) (status.Problem, retry) {
 	var found *problemError
 	var terminating *apply.TerminatingError
+	var missing *effective.MissingError
 	switch {
 	case errors.As(err, &found):
 		return found.Problem, found.retry
+	case errors.As(err, &missing):
+		return status.Problem{Reason: v1alpha1.ReasonInvalid, Message: err.Error(), Stalled: true}, onChange
 	case errors.As(err, &terminating):
 		return status.Problem{Reason: v1alpha1.ReasonProgressing, Message: err.Error()}, onChange
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):

@@ -11,6 +11,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 )
 
 // retryLater is how long to wait for what isn't watched, such as an object of somebody else that
@@ -59,15 +60,16 @@ var phases = []phase{
 	{desired.Network, (*TenantReconciler).applyNetwork},
 	{desired.Access, (*TenantReconciler).applyAccess},
 	{desired.Database, (*TenantReconciler).placeDatabase},
-	{desired.App, applyPart(desired.App)},
+	{desired.App, (*TenantReconciler).applyApp},
 }
 
 // Reconcile brings a tenant from what it is to what its spec says.
 func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	tenant := &v1alpha1.Tenant{}
-	if err := r.Get(ctx, request.NamespacedName, tenant); err != nil {
+	object := &v1alpha1.Tenant{}
+	if err := r.Get(ctx, request.NamespacedName, object); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	tenant := effective.Of(object)
 	if !tenant.DeletionTimestamp.IsZero() {
 		return r.reconcileDeletion(ctx, tenant)
 	}

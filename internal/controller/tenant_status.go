@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
@@ -93,7 +94,7 @@ func sooner(a, b time.Duration) time.Duration {
 
 // writeStatus writes a status that differs from what the tenant has, and tells of transitions by
 // Events. What is only a step on the way may wait for a better one; then it returns how long.
-func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time) (time.Duration, error) {
+func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
 		r.pace.forget(tenant.UID)
 		return 0, nil
@@ -101,13 +102,14 @@ func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Ten
 	if wait := r.pace.wait(tenant.UID, tenant.Status, next, now); wait > 0 {
 		return wait, nil
 	}
-	before := tenant.DeepCopy()
-	tenant.Status = next
-	if err := r.Status().Patch(ctx, tenant, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
+	before := &v1alpha1.Tenant{ObjectMeta: *tenant.ObjectMeta.DeepCopy(), Status: tenant.Status}
+	after := before.DeepCopy()
+	after.Status = next
+	if err := r.Status().Patch(ctx, after, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}
 	r.pace.forget(tenant.UID)
-	r.announce(before, tenant, now)
+	r.announce(before, after, now)
 	return 0, nil
 }
 
