@@ -169,16 +169,6 @@ var _ = Describe("What a Tenant leaves out", func() {
 			}), "the status says which generation it is about")
 		}
 	}, SpecTimeout(specTimeout))
-
-	DescribeTable("is told by kubectl explain", func(ctx SpecContext, field, sentence string) {
-		explained := strings.Join(strings.Fields(kubectl(ctx, "explain", "tenants.spec."+field)), " ")
-		Expect(explained).To(ContainSubstring(sentence))
-	},
-		Entry("of a number", "database.connectionLimit", "Left out, it is 20."),
-		Entry("of a list", "policy.serviceTypes", "Left out, it is ClusterIP alone."),
-		Entry("of a struct", "containers", "Left out, a container that states no limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi."),
-		Entry("of what a server of its own has", "database.dedicated.version", "Left out, it is 18."),
-	)
 })
 
 // fields are the columns that kubectl has printed, but for the last one, which is the age.
