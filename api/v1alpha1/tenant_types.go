@@ -270,7 +270,7 @@ type Tenant struct {
 
 	// spec is what the tenant may use and what it runs.
 	// +required
-	Spec TenantSpec `json:"spec,omitzero"`
+	Spec TenantSpec `json:"spec"` //nolint:kubeapilinter // An empty spec is a valid one, which Go must not leave out.
 
 	// status is what stands of it.
 	// +optional

@@ -35,9 +35,6 @@ func Stored[T v1alpha1.Tenant | v1alpha1.DatabaseServer](tb testing.TB, object *
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if _, found := content["spec"]; !found {
-		content["spec"] = map[string]any{} // What Go leaves out, a user writes as spec: {}.
-	}
 	defaulting.Default(content, Schema(tb, reflect.TypeFor[T]().Name()))
 	stored := new(T)
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, stored); err != nil {

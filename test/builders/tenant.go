@@ -16,8 +16,7 @@ type TenantBuilder struct {
 	tenant v1alpha1.Tenant
 }
 
-// Tenant begins a Tenant that asks for nothing but its namespace. Go leaves an empty spec out when
-// it writes the object, so the API server takes it only once the spec says something.
+// Tenant begins a Tenant that asks for nothing but its namespace.
 func Tenant(name string) *TenantBuilder {
 	return &TenantBuilder{tenant: v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}}}
 }

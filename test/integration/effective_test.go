@@ -9,12 +9,12 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/builders"
 	"github.com/tenantry/tenantry/test/environment"
 )
 
@@ -105,15 +105,12 @@ var _ = Describe("What a Tenant leaves out", func() {
 		return specOf(kubectl(ctx, "get", "tenant", name, "--output", "yaml"))
 	}
 	deleteLater := func(name string) {
-		tenant := &unstructured.Unstructured{}
-		tenant.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Tenant"))
-		tenant.SetName(name)
+		tenant := builders.Tenant(name).Build()
 		DeferCleanup(func(ctx SpecContext) error { return client.IgnoreNotFound(env.Client.Delete(ctx, tenant)) })
 	}
 	waitFor := func(ctx context.Context, name string) *v1alpha1.Tenant {
 		GinkgoHelper()
-		tenant := &v1alpha1.Tenant{}
-		tenant.Name = name
+		tenant := builders.Tenant(name).Build()
 		waitReady(ctx, tenant)
 		return tenant
 	}

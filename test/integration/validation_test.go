@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -51,7 +52,7 @@ var _ = Describe("The API server", func() {
 		Entry("any name that begins with kube-", named("kube-anything"), reserved),
 		Entry("the name of the operator's namespace", named("tenantry-system"), reserved),
 
-		Entry("no spec", builders.Tenant("validated"), "spec: Required value"),
+		Entry("no spec", specless("validated"), "spec: Required value"),
 		Entry("a negative quota", tenant().Quota("requests.cpu", "-1"), "quota has a negative entry; write zero or more, or leave the entry out for no limit"),
 		Entry("a misspelled quota", tenant().Quota("request.cpu", "1"), unknownQuota),
 		Entry("a quota of something unknown", tenant().Quota("gpus", "1"), unknownQuota),
@@ -96,6 +97,7 @@ var _ = Describe("The API server", func() {
 		Entry("a name of 63 characters", named(strings.Repeat("x", 63))),
 		Entry("a name that begins with a digit", named("1acme")),
 		Entry("a name of one character", named("a")),
+		Entry("nothing in its spec", builders.Tenant("validated")),
 		Entry("a name close to a reserved one", named("kubernetes")),
 		Entry("a name that begins like a reserved one", named("default-2")),
 		Entry("a name that ends like a reserved one", named("my-kube-system")),
@@ -158,6 +160,14 @@ spec:
 		Entry("room for nobody", server().Capacity(0)),
 	)
 })
+
+// specless is a Tenant that Go has no way to write.
+func specless(name string) *unstructured.Unstructured {
+	tenant := &unstructured.Unstructured{}
+	tenant.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Tenant"))
+	tenant.SetName(name)
+	return tenant
+}
 
 var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
 	var tenant *v1alpha1.Tenant
