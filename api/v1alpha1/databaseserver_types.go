@@ -89,7 +89,6 @@ type DedicatedServer struct {
 	// instances is the number of PostgreSQL instances: one primary, and the others are replicas that
 	// take over when it fails. More than one needs CloudNativePG in the cluster. Left out, it is 1.
 	// +optional
-	// +default=1
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9
 	Instances int32 `json:"instances,omitempty"`
@@ -111,7 +110,6 @@ type DedicatedServer struct {
 	// minor version that the image has, or one with both such as 18.1. The major version can't be
 	// changed. Left out, it is 18.
 	// +optional
-	// +default="18"
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(1[4-9]|[2-9][0-9])([.][0-9]{1,3})?$')",message="version must be a version of PostgreSQL from 14 on, such as 18 or 18.1"
@@ -133,6 +131,7 @@ type DedicatedServer struct {
 }
 
 // DatabaseServerDedication says whom a server is for, and what the operator runs for it.
+// +kubebuilder:validation:XValidation:rule="has(self.instances) && has(self.version)",message="a server that the operator runs has instances and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"
 type DatabaseServerDedication struct {
 	DedicatedServer `json:",inline"`
 

@@ -155,14 +155,12 @@ type PolicyRules struct {
 	// through with a warning to the client and an annotation in the API server's audit log. Pod
 	// Security follows suit. Left out, it is Enforce.
 	// +optional
-	// +default="Enforce"
 	Enforcement PolicyEnforcement `json:"enforcement,omitempty"`
 
 	// podSecurity is the Pod Security Standard that all pods in the tenant's namespaces must meet:
 	// Privileged, Baseline or Restricted. Left out, it is Restricted. The tenant's own app always
 	// meets Restricted.
 	// +optional
-	// +default="Restricted"
 	PodSecurity PodSecurityStandard `json:"podSecurity,omitempty"`
 
 	// imageRegistries are what the images of all containers must begin with, for example
@@ -226,7 +224,6 @@ type PolicyRules struct {
 	// serviceTypes are those that Services may have: ClusterIP, NodePort, LoadBalancer, ExternalName.
 	// Left out, it is ClusterIP alone. No Service may have externalIPs.
 	// +optional
-	// +default=["ClusterIP"]
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=4
 	// +kubebuilder:validation:items:Enum=ClusterIP;NodePort;LoadBalancer;ExternalName

@@ -13,7 +13,6 @@ type TenantApp struct {
 
 	// replicas is the number of pods. Left out, it is 1.
 	// +optional
-	// +default=1
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Replicas *int32 `json:"replicas,omitempty"`

@@ -61,7 +61,6 @@ type CredentialsRotation struct {
 	// move to the new one: 0s to 8760h, in hours (h), minutes (m) and seconds (s). Sessions that are
 	// open go on beyond it. Left out, it is 1h.
 	// +optional
-	// +default="1h"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) <= duration('8760h')",message="gracePeriod must be a time from 0s to 8760h in hours, minutes and seconds, such as 1h or 10m"
@@ -75,15 +74,13 @@ type DatabaseCredentials struct {
 	// (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE), DATABASE_URL, and those of the
 	// Service Binding specification (type, provider). Left out, it is database.
 	// +optional
-	// +default="database"
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"
 	SecretName string `json:"secretName,omitempty"`
 
-	// rotation says when the password changes.
+	// rotation says when the password changes. Left out, it changes on request alone.
 	// +optional
-	// +default={"gracePeriod": "1h"}
 	Rotation CredentialsRotation `json:"rotation,omitzero"`
 }
 
@@ -99,7 +96,6 @@ type TenantDatabase struct {
 	// all tenants share, kept apart by row-level security. In each of them it has roles of its own. It is fixed once the database is placed. Left out, it
 	// is Database.
 	// +optional
-	// +default="Database"
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
 
 	// sharedTables is what a tenant of the isolation Row may do with the tables that all tenants
@@ -132,7 +128,6 @@ type TenantDatabase struct {
 	// stay. Delete: the tenant's database, or its schema, or its rows, and its roles are dropped; a server
 	// of its own is deleted with its volumes. Left out, it is Retain.
 	// +optional
-	// +default="Retain"
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
 	// adopt is the name of a retained database that the tenant takes over instead of getting a new,
@@ -147,7 +142,6 @@ type TenantDatabase struct {
 	// connectionLimit is the number of connections that the tenant may have open at a time. Left
 	// out, it is 20.
 	// +optional
-	// +default=20
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
@@ -178,9 +172,9 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:Maximum=86400
 	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
 
-	// credentials says where the tenant finds its login, and when that changes.
+	// credentials says where the tenant finds its login, and when that changes. Left out, it is in the
+	// Secret database, and changes on request alone.
 	// +optional
-	// +default={"secretName": "database", "rotation": {"gracePeriod": "1h"}}
 	Credentials DatabaseCredentials `json:"credentials,omitzero"`
 }
 

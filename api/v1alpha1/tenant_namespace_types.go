@@ -8,7 +8,6 @@ type TenantNamespaces struct {
 	// out, it is 1. Namespaces beyond the limit exist, but nobody can use them: those that are in use
 	// stay so, and of the others the older come first.
 	// +optional
-	// +default=1
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=256
 	Limit int32 `json:"limit,omitempty"`

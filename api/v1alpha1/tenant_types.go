@@ -135,7 +135,6 @@ type TenantSpec struct {
 	// namespaces says how many namespaces the tenant may have. Left out, it has the one that is named
 	// after it.
 	// +optional
-	// +default={"limit": 1}
 	Namespaces TenantNamespaces `json:"namespaces,omitzero"`
 
 	// quota is the most that all of the tenant's objects may use together, in all its namespaces. It
@@ -147,10 +146,10 @@ type TenantSpec struct {
 	Quota corev1.ResourceList `json:"quota,omitempty"`
 
 	// containers are bounds and defaults for each container. Left out, a container that states no
-	// limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi.
+	// limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi. Once written, it
+	// counts as it is written: {} sets neither bounds nor defaults.
 	// +optional
-	// +default={"default": {"cpu": "500m", "memory": "256Mi"}, "defaultRequest": {"cpu": "100m", "memory": "128Mi"}}
-	Containers ContainerLimits `json:"containers,omitzero"`
+	Containers *ContainerLimits `json:"containers,omitempty"`
 
 	// network is what the tenant's pods may reach beyond the default: DNS, the tenant itself and
 	// its database, and nothing else.
@@ -158,9 +157,8 @@ type TenantSpec struct {
 	Network TenantNetwork `json:"network,omitzero"`
 
 	// policy is what the objects in the tenant's namespaces must comply with. It is projected into
-	// each of them as the TenantPolicy tenant.
+	// each of them as the TenantPolicy tenant. Each rule says what applies where it is left out.
 	// +optional
-	// +default={"podSecurity": "Restricted"}
 	Policy PolicyRules `json:"policy,omitzero"`
 
 	// database gives the tenant a database. Left out, it has none.
@@ -258,10 +256,10 @@ type TenantStatus struct {
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || has(self.spec.database)",message="the tenant has a database, which can't be taken away by leaving out spec.database; put it back, or delete the Tenant (reclaimPolicy says what becomes of the data)",fieldPath=".spec.database"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(self.spec.database.serverRef) || self.spec.database.serverRef.name == oldSelf.status.database.server",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; write that name'",fieldPath=".spec.database.serverRef.name"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(oldSelf.spec.database) || !has(self.spec.database.serverSelector) || !has(oldSelf.spec.database.serverSelector) || self.spec.database.serverSelector == oldSelf.spec.database.serverSelector",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; put the selector back, or name that server in serverRef instead'",fieldPath=".spec.database.serverSelector"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.isolation) || !has(self.spec.database) || self.spec.database.isolation == oldSelf.status.database.isolation",messageExpression="'the database is placed with the isolation ' + oldSelf.status.database.isolation + ', which can not change; write that value'",fieldPath=".spec.database.isolation"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.isolation) || !has(self.spec.database) || (has(self.spec.database.isolation) ? self.spec.database.isolation == oldSelf.status.database.isolation : oldSelf.status.database.isolation == 'Database')",messageExpression="'the database is placed with the isolation ' + oldSelf.status.database.isolation + ', which can not change; write that value'",fieldPath=".spec.database.isolation"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || (has(self.spec.database.adopt) ? self.spec.database.adopt == oldSelf.status.database.name : true)",messageExpression="'the tenant has its database ' + oldSelf.status.database.name + ' already and can not adopt another one; write that name, or leave adopt out'",fieldPath=".spec.database.adopt"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.storage) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || self.spec.database.dedicated.storage == oldSelf.spec.database.dedicated.storage || quantity(string(self.spec.database.dedicated.storage)).compareTo(quantity(string(oldSelf.status.database.storage))) >= 0",messageExpression="'the volume has ' + string(oldSelf.status.database.storage) + ' and can not shrink; write that or more'",fieldPath=".spec.database.dedicated.storage"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.version) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(self.spec.database.dedicated.version) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || (has(oldSelf.spec.database.dedicated.version) && self.spec.database.dedicated.version == oldSelf.spec.database.dedicated.version) || self.spec.database.dedicated.version.split('.')[0] == oldSelf.status.database.version.split('.')[0]",messageExpression="'the data is that of PostgreSQL ' + oldSelf.status.database.version + ', which another major version can not read; write ' + oldSelf.status.database.version.split('.')[0] + ' or a minor version of it'",fieldPath=".spec.database.dedicated.version"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.version) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || (has(self.spec.database.dedicated.version) ? (has(oldSelf.spec.database.dedicated.version) ? self.spec.database.dedicated.version == oldSelf.spec.database.dedicated.version : self.spec.database.dedicated.version == '18') || self.spec.database.dedicated.version.split('.')[0] == oldSelf.status.database.version.split('.')[0] : !has(oldSelf.spec.database.dedicated.version) || oldSelf.spec.database.dedicated.version == '18' || oldSelf.status.database.version.split('.')[0] == '18')",messageExpression="'the data is that of PostgreSQL ' + oldSelf.status.database.version + ', which another major version can not read; write ' + oldSelf.status.database.version.split('.')[0] + ' or a minor version of it'",fieldPath=".spec.database.dedicated.version"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.storage) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || has(self.spec.database.dedicated.storageClassName) == has(oldSelf.spec.database.dedicated.storageClassName) && (!has(self.spec.database.dedicated.storageClassName) || self.spec.database.dedicated.storageClassName == oldSelf.spec.database.dedicated.storageClassName)",message="storageClassName is fixed once there is a database; put it back as it was",fieldPath=".spec.database.dedicated.storageClassName"
 type Tenant struct {
 	metav1.TypeMeta `json:",inline"`
@@ -272,7 +270,7 @@ type Tenant struct {
 
 	// spec is what the tenant may use and what it runs.
 	// +required
-	Spec TenantSpec `json:"spec,omitzero"`
+	Spec TenantSpec `json:"spec"` //nolint:kubeapilinter // An empty spec is a valid one, which Go must not leave out.
 
 	// status is what stands of it.
 	// +optional

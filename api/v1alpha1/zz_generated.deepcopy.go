@@ -946,7 +946,11 @@ func (in *TenantSpec) DeepCopyInto(out *TenantSpec) {
 			(*out)[key] = val.DeepCopy()
 		}
 	}
-	in.Containers.DeepCopyInto(&out.Containers)
+	if in.Containers != nil {
+		in, out := &in.Containers, &out.Containers
+		*out = new(ContainerLimits)
+		(*in).DeepCopyInto(*out)
+	}
 	in.Network.DeepCopyInto(&out.Network)
 	in.Policy.DeepCopyInto(&out.Policy)
 	if in.Database != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -119,20 +120,22 @@ func (s *site) newFloor(ctx context.Context) (*floor, error) {
 	}, nil
 }
 
-// defaultedTenants are the tenants as the API server would store them, with defaults filled in.
-func (s *site) defaultedTenants(ctx context.Context, count int) ([]*v1alpha1.Tenant, error) {
+// defaultedTenants are the tenants as the API server would store them, with defaults filled in as the
+// operator does.
+func (s *site) defaultedTenants(ctx context.Context, count int) ([]*effective.Tenant, error) {
 	dryRun := client.NewDryRunClient(s.admin)
-	tenants := make([]*v1alpha1.Tenant, count)
+	tenants := make([]*effective.Tenant, count)
 	for i := range tenants {
-		tenants[i] = tenant(tenantName(i))
-		if err := dryRun.Create(ctx, tenants[i]); err != nil {
+		created := tenant(tenantName(i))
+		if err := dryRun.Create(ctx, created); err != nil {
 			return nil, err
 		}
+		tenants[i] = effective.Of(created)
 	}
 	return tenants, nil
 }
 
-func (f *floor) provision(ctx context.Context, tenant *v1alpha1.Tenant) error {
+func (f *floor) provision(ctx context.Context, tenant *effective.Tenant) error {
 	want := database.Desired{
 		UID: string(tenant.UID), Tenant: tenant.Name, Isolation: database.IsolationDatabase,
 		ConnectionLimit: tenant.Spec.Database.ConnectionLimit,

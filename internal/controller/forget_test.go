@@ -19,6 +19,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -88,7 +89,7 @@ func TestAllNoticesAreDelivered(t *testing.T) {
 func TestAPassThatWasOutdatedIsRepeated(t *testing.T) {
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "tenants"}, "acme", errors.New("the object has been modified"))
 	r := &TenantReconciler{retries: newRetries(nil, nil)}
-	result, err := r.reportFailure(t.Context(), &v1alpha1.Tenant{}, fmt.Errorf("write the finalizers: %w", conflict))
+	result, err := r.reportFailure(t.Context(), &effective.Tenant{}, fmt.Errorf("write the finalizers: %w", conflict))
 	if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
 		t.Errorf("after a conflict it is repeated after %v, with the error %v", result.RequeueAfter, err)
 	}

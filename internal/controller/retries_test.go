@@ -23,6 +23,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
@@ -130,8 +131,8 @@ func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.
 	if err := v1alpha1.AddToScheme(clientgoscheme.Scheme); err != nil {
 		t.Fatal(err)
 	}
-	tenants := func(values func(*v1alpha1.Tenant) []string) client.IndexerFunc {
-		return func(object client.Object) []string { return values(object.(*v1alpha1.Tenant)) }
+	tenants := func(values func(*effective.Tenant) []string) client.IndexerFunc {
+		return func(object client.Object) []string { return values(effective.Of(object.(*v1alpha1.Tenant))) }
 	}
 	return fake.NewClientBuilder().
 		WithIndex(&v1alpha1.Tenant{}, indexHostname, tenants(hostnamesOf)).

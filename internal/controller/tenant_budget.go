@@ -11,14 +11,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
 // quotas are the ResourceQuotas of a tenant by namespace, as they were at one moment.
-func (r *TenantReconciler) quotas(ctx context.Context, tenant *v1alpha1.Tenant) (map[string]*corev1.ResourceQuota, error) {
+func (r *TenantReconciler) quotas(ctx context.Context, tenant *effective.Tenant) (map[string]*corev1.ResourceQuota, error) {
 	list := &corev1.ResourceQuotaList{}
 	if err := r.List(ctx, list, client.MatchingFields{indexLabel: tenant.Name}); err != nil {
 		return nil, err

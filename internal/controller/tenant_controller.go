@@ -11,6 +11,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 )
 
@@ -50,13 +51,13 @@ var phases = []phase{
 	{desired.Network, (*TenantReconciler).applyNetwork},
 	{desired.Access, onceQuotaCounts(applyPart(desired.Access))},
 	{desired.Database, (*TenantReconciler).placeDatabase},
-	{desired.App, onceQuotaCounts(applyPart(desired.App))},
+	{desired.App, onceQuotaCounts((*TenantReconciler).applyApp)},
 }
 
 // Reconcile brings a tenant from what it is to what its spec says.
 func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	tenant := &v1alpha1.Tenant{}
-	err := r.Get(ctx, request.NamespacedName, tenant)
+	object := &v1alpha1.Tenant{}
+	err := r.Get(ctx, request.NamespacedName, object)
 	if apierrors.IsNotFound(err) {
 		r.retries.forget(request.Name)
 		r.Fleet.ForgetTenant(request.Name)
@@ -65,7 +66,8 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.Fleet.SawTenant(tenant.Name, tenant.UID)
+	r.Fleet.SawTenant(object.Name, object.UID)
+	tenant := effective.Of(object)
 	if !tenant.DeletionTimestamp.IsZero() {
 		return r.reconcileDeletion(ctx, tenant)
 	}

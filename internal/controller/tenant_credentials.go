@@ -16,6 +16,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -49,18 +50,17 @@ func (r *TenantReconciler) loadCredentials(ctx context.Context, run *reconciliat
 }
 
 // rotationOf is when the tenant's password changes.
-func rotationOf(tenant *v1alpha1.Tenant) database.Rotation {
+func rotationOf(tenant *effective.Tenant) database.Rotation {
 	spec := tenant.Spec.Database.Credentials.Rotation
-	rotation := database.Rotation{Request: tenant.Annotations[v1alpha1.AnnotationRotateCredentials]}
+	rotation := database.Rotation{
+		GracePeriod: spec.GracePeriod.Duration, Request: tenant.Annotations[v1alpha1.AnnotationRotateCredentials],
+	}
 	if len(rotation.Request) > maxRequest {
 		sum := sha256.Sum256([]byte(rotation.Request))
 		rotation.Request = hex.EncodeToString(sum[:])
 	}
 	if spec.Interval != nil {
 		rotation.Interval = spec.Interval.Duration
-	}
-	if spec.GracePeriod != nil {
-		rotation.GracePeriod = spec.GracePeriod.Duration
 	}
 	return rotation
 }
@@ -86,7 +86,7 @@ func (r *TenantReconciler) storedCredentials(ctx context.Context, run *reconcili
 }
 
 // secretOf is a Secret of the tenant, an empty one if there is none.
-func (r *TenantReconciler) secretOf(ctx context.Context, tenant *v1alpha1.Tenant, name string) (*corev1.Secret, error) {
+func (r *TenantReconciler) secretOf(ctx context.Context, tenant *effective.Tenant, name string) (*corev1.Secret, error) {
 	key := types.NamespacedName{Namespace: tenant.Name, Name: name}
 	secret := &corev1.Secret{}
 	err := r.Get(ctx, key, secret)
@@ -189,7 +189,7 @@ func (r *TenantReconciler) completeRotation(ctx context.Context, run *reconcilia
 		return err
 	}
 	metrics.Rotations.WithLabelValues(run.inputs.Server.Name).Inc()
-	r.Recorder.Eventf(run.tenant(), nil, corev1.EventTypeNormal, "CredentialsRotated", "Reconcile",
+	r.Recorder.Eventf(objectOf(run.tenant()), nil, corev1.EventTypeNormal, "CredentialsRotated", "Reconcile",
 		"The login in Secret %s is %s now; the former one takes new sessions until %s.",
 		run.tenant().Spec.Database.Credentials.SecretName, run.inputs.Login.Username, run.credentials.FormerUntil.UTC().Format(time.RFC3339))
 	return nil

@@ -25,6 +25,9 @@ func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliatio
 	if run.tenant().Spec.Database == nil {
 		return cmp.Or(run.unusable, r.leaveServer(ctx, run.tenant()))
 	}
+	if err := run.tenant().Spec.MissingForDatabase(); err != nil {
+		return err
+	}
 	if err := r.applyServer(ctx, run.tenant(), run.database); err != nil {
 		return err
 	}

@@ -4,28 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // isDedicated says whether a tenant has, or is to have, a server of its own.
-func isDedicated(tenant *v1alpha1.Tenant) bool {
+func isDedicated(tenant *effective.Tenant) bool {
 	spec := tenant.Spec.Database
 	return spec != nil && spec.Isolation == v1alpha1.DatabaseIsolationDedicated
 }
 
 // ownServer reads the server that was made for the tenant; nil if there is none.
-func (r *TenantReconciler) ownServer(ctx context.Context, tenant *v1alpha1.Tenant) (*v1alpha1.DatabaseServer, error) {
+func (r *TenantReconciler) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
 	server, err := r.serverNamed(ctx, naming.DedicatedServer(tenant.Name))
 	if server == nil || server.Annotations[naming.AnnotationTenantUID] != string(tenant.UID) {
 		return nil, err
@@ -45,7 +46,7 @@ func (r *TenantReconciler) dedicatedServer(ctx context.Context, run *reconciliat
 }
 
 // applyServer makes the tenant's own server, if it is to have one, or brings it in line with the spec.
-func (r *TenantReconciler) applyServer(ctx context.Context, tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
+func (r *TenantReconciler) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
 	if !isDedicated(tenant) {
 		return r.leaveServer(ctx, tenant)
 	}
@@ -63,7 +64,7 @@ func (r *TenantReconciler) applyServer(ctx context.Context, tenant *v1alpha1.Ten
 
 // ownServerProblem says what keeps the tenant's own server from being as its spec wants it, while it can
 // be used all the same.
-func (r *TenantReconciler) ownServerProblem(ctx context.Context, tenant *v1alpha1.Tenant) error {
+func (r *TenantReconciler) ownServerProblem(ctx context.Context, tenant *effective.Tenant) error {
 	if !isDedicated(tenant) {
 		return nil
 	}
@@ -82,7 +83,7 @@ func (r *TenantReconciler) ownServerProblem(ctx context.Context, tenant *v1alpha
 
 // leaveServer has the server deleted that the tenant wanted to itself before its spec was changed. Where
 // it has a finalizer for that, leaveOtherServers looks first whether anything is there.
-func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
+func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := r.ownServer(ctx, tenant)
 	if err != nil || server == nil || r.used(tenant, server) {
 		return err
@@ -94,18 +95,18 @@ func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *v1alpha1.Ten
 }
 
 // databaseOf is where the tenant's database is; nil if it has none.
-func (r *TenantReconciler) databaseOf(tenant *v1alpha1.Tenant) *v1alpha1.TenantDatabaseStatus {
+func (r *TenantReconciler) databaseOf(tenant *effective.Tenant) *v1alpha1.TenantDatabaseStatus {
 	return r.Fleet.Placements.Of(tenant.UID, tenant.Status.Database)
 }
 
 // used says whether a server of the tenant's own has, or may have, something of the tenant.
-func (r *TenantReconciler) used(tenant *v1alpha1.Tenant, server *v1alpha1.DatabaseServer) bool {
-	return controllerutil.ContainsFinalizer(tenant, naming.DatabaseFinalizer(server.Name)) || r.databaseOf(tenant) != nil
+func (r *TenantReconciler) used(tenant *effective.Tenant, server *v1alpha1.DatabaseServer) bool {
+	return slices.Contains(tenant.Finalizers, naming.DatabaseFinalizer(server.Name)) || r.databaseOf(tenant) != nil
 }
 
 // isDeletedWithServer says whether nothing needs to be done about the tenant's database on a server, since
 // that is its own, and is deleted with all that is on it, or is gone.
-func (r *TenantReconciler) isDeletedWithServer(ctx context.Context, tenant *v1alpha1.Tenant, name string) (bool, error) {
+func (r *TenantReconciler) isDeletedWithServer(ctx context.Context, tenant *effective.Tenant, name string) (bool, error) {
 	if !isDedicated(tenant) || name != naming.DedicatedServer(tenant.Name) {
 		return false, nil
 	}
@@ -118,7 +119,7 @@ func (r *TenantReconciler) isDeletedWithServer(ctx context.Context, tenant *v1al
 
 // removeServer has the tenant's own server deleted, if it has one. What becomes of its data says the
 // spec of the server.
-func (r *TenantReconciler) removeServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
+func (r *TenantReconciler) removeServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := r.ownServer(ctx, tenant)
 	if err != nil || server == nil || !server.DeletionTimestamp.IsZero() {
 		return err
@@ -129,7 +130,7 @@ func (r *TenantReconciler) removeServer(ctx context.Context, tenant *v1alpha1.Te
 // updateServer has the tenant's own server follow the spec of the tenant to the end, also when it is
 // being deleted itself. What the tenant was to adopt and has not is kept; all else of a server that was
 // never used is not.
-func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Tenant) error {
+func (r *TenantReconciler) updateServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := r.ownServer(ctx, tenant)
 	if err != nil || server == nil || server.Spec.Dedicated == nil {
 		return err
@@ -156,7 +157,7 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *v1alpha1.Te
 }
 
 // reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.
-func reclaimPolicy(tenant *v1alpha1.Tenant) database.ReclaimPolicy {
+func reclaimPolicy(tenant *effective.Tenant) database.ReclaimPolicy {
 	if spec := tenant.Spec.Database; spec != nil && spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete {
 		return database.ReclaimDelete
 	}

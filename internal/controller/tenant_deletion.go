@@ -3,16 +3,17 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
@@ -21,9 +22,9 @@ import (
 
 // reconcileDeletion takes a tenant down, its app before its data. What can't be taken down now is
 // said in the status, and the finalizers stay.
-func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alpha1.Tenant) (ctrl.Result, error) {
+func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *effective.Tenant) (ctrl.Result, error) {
 	servers := naming.DatabaseServers(tenant.Finalizers)
-	if !controllerutil.ContainsFinalizer(tenant, naming.FinalizerTenant) && len(servers) == 0 {
+	if !slices.Contains(tenant.Finalizers, naming.FinalizerTenant) && len(servers) == 0 {
 		return ctrl.Result{}, nil
 	}
 	waiting, err := r.removeNamespaces(ctx, tenant)
@@ -45,7 +46,7 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *v1alph
 
 // removeNamespaces deletes the tenant's namespaces and says what that waits for, if they aren't all
 // gone yet.
-func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *v1alpha1.Tenant) (waiting string, err error) {
+func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant) (waiting string, err error) {
 	members, err := r.members(ctx, tenant)
 	if err != nil {
 		return "", err
@@ -68,7 +69,7 @@ func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *v1alpha
 }
 
 // removeDatabases takes away what the tenant has on the servers, and then the server of its own.
-func (r *TenantReconciler) removeDatabases(ctx context.Context, tenant *v1alpha1.Tenant, servers []string) error {
+func (r *TenantReconciler) removeDatabases(ctx context.Context, tenant *effective.Tenant, servers []string) error {
 	if err := r.updateServer(ctx, tenant); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (r *TenantReconciler) removeDatabases(ctx context.Context, tenant *v1alpha1
 
 // removeDatabase drops or retains what the server's registry says was made for this tenant, and no
 // more.
-func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.Tenant, name string) error {
+func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *effective.Tenant, name string) error {
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, types.NamespacedName{Name: name}, server)
 	if apierrors.IsNotFound(err) {
@@ -107,14 +108,14 @@ func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *v1alpha1.
 		return database.PlanRemoval(observed, policy)
 	})
 	if err == nil && kept != "" {
-		r.Recorder.Eventf(tenant, server, corev1.EventTypeNormal, "DatabaseRetained", "Delete",
+		r.Recorder.Eventf(objectOf(tenant), server, corev1.EventTypeNormal, "DatabaseRetained", "Delete",
 			"Database %s stays on server %s with its logins disabled; a Tenant takes it over with spec.database.adopt.", kept, name)
 	}
 	return err
 }
 
 // reportWaiting says in the status what the deletion waits for.
-func (r *TenantReconciler) reportWaiting(ctx context.Context, tenant *v1alpha1.Tenant, waiting string) (ctrl.Result, error) {
+func (r *TenantReconciler) reportWaiting(ctx context.Context, tenant *effective.Tenant, waiting string) (ctrl.Result, error) {
 	r.retries.forget(tenant.Name)
 	ctx, cancel := forStatus(ctx)
 	defer cancel()
@@ -124,7 +125,7 @@ func (r *TenantReconciler) reportWaiting(ctx context.Context, tenant *v1alpha1.T
 }
 
 // reportDeletion says in the status why the deletion can't go on.
-func (r *TenantReconciler) reportDeletion(ctx context.Context, tenant *v1alpha1.Tenant, err error) (ctrl.Result, error) {
+func (r *TenantReconciler) reportDeletion(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
 	return r.reportProblem(ctx, tenant, err, func(o status.Observation, found problem.Problem) v1alpha1.TenantStatus {
 		return status.Terminating(o, found.Message, found.Stalled)
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
@@ -25,7 +27,7 @@ const (
 )
 
 // hostnamesOf are the hostnames that a tenant claims.
-func hostnamesOf(tenant *v1alpha1.Tenant) []string {
+func hostnamesOf(tenant *effective.Tenant) []string {
 	hostnames := make([]string, len(tenant.Spec.Policy.Hostnames))
 	for i, hostname := range tenant.Spec.Policy.Hostnames {
 		hostnames[i] = string(hostname)
@@ -34,7 +36,7 @@ func hostnamesOf(tenant *v1alpha1.Tenant) []string {
 }
 
 // wildcardsOver are the wildcards that a tenant's hostnames are below.
-func wildcardsOver(tenant *v1alpha1.Tenant) []string {
+func wildcardsOver(tenant *effective.Tenant) []string {
 	over := sets.New[string]()
 	for _, hostname := range hostnamesOf(tenant) {
 		over.Insert(above(hostname)...)
@@ -55,7 +57,7 @@ func above(hostname string) []string {
 }
 
 // overlapping are the other tenants that claim a hostname, or part of what a wildcard stands for.
-func (r *TenantReconciler) overlapping(ctx context.Context, tenant *v1alpha1.Tenant, hostname string) ([]v1alpha1.Tenant, error) {
+func (r *TenantReconciler) overlapping(ctx context.Context, tenant *effective.Tenant, hostname string) ([]v1alpha1.Tenant, error) {
 	found := map[string]v1alpha1.Tenant{}
 	lookups := []client.MatchingFields{{indexHostname: hostname}, {indexHostnameBelow: hostname}}
 	for _, wildcard := range above(hostname) {
@@ -98,11 +100,12 @@ func (r *TenantReconciler) loadHostnames(ctx context.Context, run *reconciliatio
 }
 
 // older says which of two tenants keeps a hostname that both claim.
-func older(a, b *v1alpha1.Tenant) bool {
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+func older(a, b metav1.Object) bool {
+	ofA, ofB := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+	if !ofA.Equal(&ofB) {
+		return ofA.Before(&ofB)
 	}
-	return a.UID < b.UID
+	return a.GetUID() < b.GetUID()
 }
 
 // hostnameConflict is the problem of a tenant some of whose hostnames are another one's.
@@ -116,23 +119,26 @@ func hostnameConflict(foreign []string) error {
 // neighborCreated, neighborUpdated and neighborDeleted look at the tenants that have to do with the
 // hostnames that a tenant has taken or let go.
 func (r *TenantReconciler) neighborCreated(ctx context.Context, e event.CreateEvent, q queue) {
-	r.enqueueNeighbors(ctx, q, e.Object.(*v1alpha1.Tenant), hostnamesOf(e.Object.(*v1alpha1.Tenant)))
+	tenant := effective.Of(e.Object.(*v1alpha1.Tenant))
+	r.enqueueNeighbors(ctx, q, tenant, hostnamesOf(tenant))
 }
 
 func (r *TenantReconciler) neighborUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
-	was, is := sets.New(hostnamesOf(e.ObjectOld.(*v1alpha1.Tenant))...), sets.New(hostnamesOf(e.ObjectNew.(*v1alpha1.Tenant))...)
-	changed := was.SymmetricDifference(is)
-	if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
-		changed = was.Union(is) // Others may be older than the tenant that has taken this one's place.
+	was, is := effective.Of(e.ObjectOld.(*v1alpha1.Tenant)), effective.Of(e.ObjectNew.(*v1alpha1.Tenant))
+	before, after := sets.New(hostnamesOf(was)...), sets.New(hostnamesOf(is)...)
+	changed := before.SymmetricDifference(after)
+	if was.UID != is.UID {
+		changed = before.Union(after) // Others may be older than the tenant that has taken this one's place.
 	}
-	r.enqueueNeighbors(ctx, q, e.ObjectNew.(*v1alpha1.Tenant), sets.List(changed))
+	r.enqueueNeighbors(ctx, q, is, sets.List(changed))
 }
 
 func (r *TenantReconciler) neighborDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
-	r.enqueueNeighbors(ctx, q, e.Object.(*v1alpha1.Tenant), hostnamesOf(e.Object.(*v1alpha1.Tenant)))
+	tenant := effective.Of(e.Object.(*v1alpha1.Tenant))
+	r.enqueueNeighbors(ctx, q, tenant, hostnamesOf(tenant))
 }
 
-func (r *TenantReconciler) enqueueNeighbors(ctx context.Context, q queue, tenant *v1alpha1.Tenant, hostnames []string) {
+func (r *TenantReconciler) enqueueNeighbors(ctx context.Context, q queue, tenant *effective.Tenant, hostnames []string) {
 	for _, hostname := range hostnames {
 		others, err := r.overlapping(ctx, tenant, hostname)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -63,7 +64,7 @@ func TestWhoHasAHostname(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			me := claiming("me", 0, test.mine...)
-			run := &reconciliation{inputs: desired.Inputs{Tenant: me}}
+			run := &reconciliation{inputs: desired.Inputs{Tenant: effective.Of(me)}}
 			if err := among(t, append(test.others, me)...).loadHostnames(t.Context(), run); err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +79,7 @@ func TestAHostnameOfAnotherTenantStallsTheNetworkAlone(t *testing.T) {
 	if err := hostnameConflict(nil); err != nil {
 		t.Errorf("without any it is %v", err)
 	}
-	run := &reconciliation{inputs: desired.Inputs{Tenant: claiming("me", 0)}, problems: map[string]problem.Problem{}}
+	run := &reconciliation{inputs: desired.Inputs{Tenant: effective.Of(claiming("me", 0))}, problems: map[string]problem.Problem{}}
 	run.record(desired.Network, hostnameConflict([]string{`a.example (Tenant "x")`}))
 	found := run.problems[v1alpha1.ConditionNetworkReady]
 	if !found.Stalled || found.Reason != v1alpha1.ReasonConflict || !strings.Contains(found.Message, `a.example (Tenant "x")`) {
@@ -117,8 +118,8 @@ func among(t *testing.T, tenants ...*v1alpha1.Tenant) *TenantReconciler {
 		t.Fatal(err)
 	}
 	builder := fake.NewClientBuilder().
-		WithIndex(&v1alpha1.Tenant{}, indexHostname, func(object client.Object) []string { return hostnamesOf(object.(*v1alpha1.Tenant)) }).
-		WithIndex(&v1alpha1.Tenant{}, indexHostnameBelow, func(object client.Object) []string { return wildcardsOver(object.(*v1alpha1.Tenant)) })
+		WithIndex(&v1alpha1.Tenant{}, indexHostname, func(object client.Object) []string { return hostnamesOf(effective.Of(object.(*v1alpha1.Tenant))) }).
+		WithIndex(&v1alpha1.Tenant{}, indexHostnameBelow, func(object client.Object) []string { return wildcardsOver(effective.Of(object.(*v1alpha1.Tenant))) })
 	for _, tenant := range tenants {
 		builder = builder.WithObjects(tenant)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -51,7 +52,7 @@ func tenantControlling(object client.Object) *metav1.OwnerReference {
 }
 
 // members are the namespaces of a tenant, as the cache has them.
-func (r *TenantReconciler) members(ctx context.Context, tenant *v1alpha1.Tenant) (membership.Members, error) {
+func (r *TenantReconciler) members(ctx context.Context, tenant *effective.Tenant) (membership.Members, error) {
 	primary := &corev1.Namespace{}
 	found, err := r.read(ctx, types.NamespacedName{Name: tenant.Name}, primary)
 	if err != nil {
@@ -113,15 +114,15 @@ func (r *TenantReconciler) applyNamespaces(ctx context.Context, run *reconciliat
 	return nil
 }
 
-func (r *TenantReconciler) applyNamespace(ctx context.Context, tenant *v1alpha1.Tenant, object client.Object, live map[string]*corev1.Namespace) (apply.Outcome, error) {
+func (r *TenantReconciler) applyNamespace(ctx context.Context, tenant *effective.Tenant, object client.Object, live map[string]*corev1.Namespace) (apply.Outcome, error) {
 	if _, isNamespace := object.(*corev1.Namespace); isNamespace {
 		// One that is in the cache and shows whose it is. Any other is made, or is in the way.
 		found := live[object.GetName()]
 		if found != nil && found.DeletionTimestamp.IsZero() && membership.Mine(tenant, found) {
-			return r.Engine.Adopt(ctx, tenant, object, found)
+			return r.Engine.Adopt(ctx, objectOf(tenant), object, found)
 		}
 	}
-	return r.Engine.Apply(ctx, tenant, object)
+	return r.Engine.Apply(ctx, objectOf(tenant), object)
 }
 
 // withdraw takes the tenant's objects out of namespaces that are no longer its own, and leaves all
@@ -140,7 +141,7 @@ func (r *TenantReconciler) withdraw(ctx context.Context, run *reconciliation) er
 		}
 		place := desired.Place{Name: namespace.Name, Usable: true}
 		mark := desired.Objects(desired.Namespace, desired.Inputs{Tenant: run.tenant(), Places: []desired.Place{place}})
-		err := client.IgnoreNotFound(r.Engine.Release(ctx, run.tenant(), mark[0], namespace))
+		err := client.IgnoreNotFound(r.Engine.Release(ctx, objectOf(run.tenant()), mark[0], namespace))
 		if err != nil {
 			failures = append(failures, r.unapplied(ctx, run, namespace, fmt.Errorf("release namespace %s: %w", namespace.Name, err)))
 			continue

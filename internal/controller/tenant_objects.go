@@ -17,6 +17,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/problem"
 )
@@ -52,6 +53,14 @@ func (r *TenantReconciler) applyNetwork(ctx context.Context, run *reconciliation
 		return err
 	}
 	return hostnameConflict(run.foreignHostnames)
+}
+
+// applyApp runs the app, if it is known what to run.
+func (r *TenantReconciler) applyApp(ctx context.Context, run *reconciliation) error {
+	if err := run.tenant().Spec.MissingForApp(); err != nil {
+		return err
+	}
+	return r.apply(ctx, run, desired.App)
 }
 
 // applyPart is the phase of a part that consists of objects and nothing else.
@@ -99,11 +108,17 @@ func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part 
 	return errors.Join(failures...)
 }
 
+// objectOf is the Tenant as Kubernetes knows it, with its metadata and nothing else: it owns objects,
+// has finalizers, and is what Events are about.
+func objectOf(tenant *effective.Tenant) client.Object {
+	return &v1alpha1.Tenant{ObjectMeta: *tenant.ObjectMeta.DeepCopy()}
+}
+
 // applyAll puts objects in place, also those behind one that fails.
 func (r *TenantReconciler) applyAll(ctx context.Context, run *reconciliation, objects []desired.Object) error {
 	var failures []error
 	for _, object := range objects {
-		outcome, err := r.Engine.Apply(ctx, run.tenant(), object)
+		outcome, err := r.Engine.Apply(ctx, objectOf(run.tenant()), object)
 		if err != nil {
 			failures = append(failures, r.unapplied(ctx, run, object, err))
 			continue
@@ -166,7 +181,7 @@ func (r *TenantReconciler) prune(ctx context.Context, run *reconciliation) error
 
 // pruneIn deletes the tenant's objects in a namespace that are not to be kept.
 func (r *TenantReconciler) pruneIn(ctx context.Context, run *reconciliation, namespace string, keep sets.Set[apply.Key]) error {
-	deleted, err := r.Engine.Prune(ctx, run.tenant(), namespace, ownedLists(), keep)
+	deleted, err := r.Engine.Prune(ctx, objectOf(run.tenant()), namespace, ownedLists(), keep)
 	for _, key := range deleted {
 		metrics.ObjectChanges.WithLabelValues(key.Kind, string(apply.Deleted)).Inc()
 	}

@@ -26,20 +26,28 @@ func onceQuotaCounts(run func(*TenantReconciler, context.Context, *reconciliatio
 // awaitQuota withholds the namespaces whose quota doesn't count yet; for the primary one that is an
 // error. The quota controller's write leads to another pass.
 func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) error {
-	wanted := desired.Objects(desired.Quota, run.inputs)
+	var limited []string
+	for _, object := range desired.Objects(desired.Quota, run.inputs) {
+		if _, isQuota := object.(*corev1.ResourceQuota); isQuota {
+			limited = append(limited, object.GetNamespace())
+		}
+	}
+	if len(limited) == 0 {
+		return nil
+	}
 	quotas, err := r.quotas(ctx, run.tenant())
 	if err != nil {
 		return err
 	}
-	for _, object := range wanted {
-		if _, isQuota := object.(*corev1.ResourceQuota); !isQuota || counts(quotas[object.GetNamespace()]) {
+	for _, namespace := range limited {
+		if counts(quotas[namespace]) {
 			continue
 		}
-		waits := problem.WaitsForQuota(object.GetNamespace())
-		if object.GetNamespace() == run.tenant().Name {
+		waits := problem.WaitsForQuota(namespace)
+		if namespace == run.tenant().Name {
 			return waits
 		}
-		run.withhold(desired.Quota, object.GetNamespace(), waits)
+		run.withhold(desired.Quota, namespace, waits)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/problem"
 )
@@ -57,7 +58,7 @@ type reconciliation struct {
 	rounds   int
 }
 
-func (run *reconciliation) tenant() *v1alpha1.Tenant { return run.inputs.Tenant }
+func (run *reconciliation) tenant() *effective.Tenant { return run.inputs.Tenant }
 
 // record notes how the phase of a part ended.
 func (run *reconciliation) record(part desired.Part, err error) {
@@ -141,7 +142,7 @@ func (run *reconciliation) blocked() bool {
 }
 
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
-func (r *TenantReconciler) load(ctx context.Context, tenant *v1alpha1.Tenant) (*reconciliation, error) {
+func (r *TenantReconciler) load(ctx context.Context, tenant *effective.Tenant) (*reconciliation, error) {
 	run := &reconciliation{
 		inputs:   desired.Inputs{Tenant: tenant, Audit: r.Audit},
 		problems: map[string]problem.Problem{},
@@ -171,6 +172,9 @@ func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation
 	if spec == nil {
 		return nil
 	}
+	if run.unusable = tenant.Spec.MissingForDatabase(); run.unusable != nil {
+		return nil
+	}
 	server, err := r.findServer(ctx, run)
 	switch {
 	case server == nil || err != nil:
@@ -189,7 +193,7 @@ func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation
 }
 
 // databaseName is the name that the database has, or will have.
-func databaseName(tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStatus) string {
+func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) string {
 	if recorded != nil {
 		return recorded.Name
 	}
@@ -198,7 +202,7 @@ func databaseName(tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStat
 
 // connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its
 // Secret stays right when its spec asks for what can't be had.
-func connectTo(tenant *v1alpha1.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
+func connectTo(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
 	isolation := tenant.Spec.Database.Isolation
 	if recorded != nil {
 		isolation = recorded.Isolation

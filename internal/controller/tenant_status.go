@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -93,13 +94,13 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation) (ctr
 }
 
 // reportFailure says in the status what keeps a pass from getting to the parts of the tenant.
-func (r *TenantReconciler) reportFailure(ctx context.Context, tenant *v1alpha1.Tenant, err error) (ctrl.Result, error) {
+func (r *TenantReconciler) reportFailure(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
 	return r.reportProblem(ctx, tenant, err, status.Failing)
 }
 
 // reportProblem writes the status that comes of what an error means, unless that is only that something
 // was decided on old data, and says when to look again.
-func (r *TenantReconciler) reportProblem(ctx context.Context, tenant *v1alpha1.Tenant, err error,
+func (r *TenantReconciler) reportProblem(ctx context.Context, tenant *effective.Tenant, err error,
 	of func(status.Observation, problem.Problem) v1alpha1.TenantStatus,
 ) (ctrl.Result, error) {
 	found, shown := problem.Of(err), r.retries.rounds(tenant.Name) >= tooOften
@@ -132,7 +133,7 @@ func sooner(a, b time.Duration) time.Duration {
 // writeStatus writes a status that differs from what the tenant has, and tells of transitions by
 // Events. What is only a step on the way may wait for a better one; then it returns how long. The failure
 // is what the pass is to end with, if anything.
-func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
+func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
 		r.Fleet.Pace.Written(tenant.UID, now)
 		return 0, nil
@@ -140,18 +141,19 @@ func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *v1alpha1.Ten
 	if wait := r.mayWait(tenant, next, now, failure); wait > 0 {
 		return wait, nil
 	}
-	before := tenant.DeepCopy()
-	tenant.Status = next
-	if err := r.Status().Patch(ctx, tenant, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
+	before := &v1alpha1.Tenant{ObjectMeta: *tenant.ObjectMeta.DeepCopy(), Status: tenant.Status}
+	after := before.DeepCopy()
+	after.Status = next
+	if err := r.Status().Patch(ctx, after, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}
 	r.Fleet.Pace.Written(tenant.UID, now)
-	r.announce(before, tenant, now)
+	r.announce(before, after, now)
 	return 0, nil
 }
 
 // mayWait is how long a new status may wait. After a failure nobody knows when the next pass comes.
-func (r *TenantReconciler) mayWait(tenant *v1alpha1.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
+func (r *TenantReconciler) mayWait(tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
 	if failure != nil {
 		return 0
 	}

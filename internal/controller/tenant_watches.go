@@ -25,6 +25,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
@@ -46,11 +47,11 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager registers the controller, and what makes it look at which tenant.
 func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
-	for name, values := range map[string]func(*v1alpha1.Tenant) []string{
+	for name, values := range map[string]func(*effective.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor, indexPlaced: serversPlacedOn,
 		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
 	} {
-		extract := func(object client.Object) []string { return values(object.(*v1alpha1.Tenant)) }
+		extract := func(object client.Object) []string { return values(effective.Of(object.(*v1alpha1.Tenant))) }
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {
 			return err
 		}
@@ -91,7 +92,7 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
 }
 
 // serversOf are the DatabaseServers that a tenant has, or is to have, something on.
-func serversOf(tenant *v1alpha1.Tenant) []string {
+func serversOf(tenant *effective.Tenant) []string {
 	servers := naming.DatabaseServers(tenant.Finalizers)
 	name := ""
 	switch spec := tenant.Spec.Database; {
@@ -107,13 +108,13 @@ func serversOf(tenant *v1alpha1.Tenant) []string {
 }
 
 // serversPlacedOn are the DatabaseServers that a tenant has, or may have, something on.
-func serversPlacedOn(tenant *v1alpha1.Tenant) []string {
+func serversPlacedOn(tenant *effective.Tenant) []string {
 	return naming.DatabaseServers(tenant.Finalizers)
 }
 
 // serversWaitedFor are the same for a tenant whose database isn't known to be as its present spec
 // wants it.
-func serversWaitedFor(tenant *v1alpha1.Tenant) []string {
+func serversWaitedFor(tenant *effective.Tenant) []string {
 	ready := apimeta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionDatabaseReady)
 	if tenant.DeletionTimestamp.IsZero() && ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation {
 		return nil

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 )
 
@@ -68,7 +69,7 @@ func (u *usageTest) work(lasts time.Duration) {
 		now, next := time.Now(), *u.tenant.Status.DeepCopy()
 		next.Usage.Used = u.quota.Status.Used
 		<-time.After(lasts)
-		wait := u.mayWait(u.tenant, next, now, u.failure)
+		wait := u.mayWait(effective.Of(u.tenant), next, now, u.failure)
 		if wait == 0 {
 			u.written = append(u.written, time.Since(u.began))
 			u.tenant.Status = next

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/test/builders"
@@ -216,10 +217,10 @@ func TestWhichServersATenantIsLookedAtFor(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := serversOf(test.tenant); !slices.Equal(got, test.servers) {
+			if got := serversOf(effective.Of(test.tenant)); !slices.Equal(got, test.servers) {
 				t.Errorf("it has to do with %q, want %q", got, test.servers)
 			}
-			if got := serversWaitedFor(test.tenant); !slices.Equal(got, test.waits) {
+			if got := serversWaitedFor(effective.Of(test.tenant)); !slices.Equal(got, test.waits) {
 				t.Errorf("it waits for %q, want %q", got, test.waits)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -33,7 +34,7 @@ func access(in Inputs) []Object {
 	return append(objects, present(namespaceList(in))...)
 }
 
-func roleBindings(tenant *v1alpha1.Tenant, place Place) []Object {
+func roleBindings(tenant *effective.Tenant, place Place) []Object {
 	var bindings []Object
 	for _, r := range clusterRoles {
 		bindings = append(bindings, present(roleBinding(tenant, place.Name,
@@ -47,7 +48,7 @@ func roleBindings(tenant *v1alpha1.Tenant, place Place) []Object {
 }
 
 // furtherClusterRoles are those that owners have beside Kubernetes' own ones, in order.
-func furtherClusterRoles(tenant *v1alpha1.Tenant) []string {
+func furtherClusterRoles(tenant *effective.Tenant) []string {
 	names := map[string]struct{}{}
 	for _, owner := range tenant.Spec.Owners {
 		for _, name := range owner.ClusterRoles {
@@ -91,7 +92,7 @@ func hasRole(role v1alpha1.OwnerRole) func(v1alpha1.Owner) bool {
 }
 
 // roleBinding is nil where it would bind nobody.
-func roleBinding(tenant *v1alpha1.Tenant, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) Object {
+func roleBinding(tenant *effective.Tenant, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) Object {
 	subjects := subjectsOf(tenant, bound)
 	if len(subjects) == 0 {
 		return nil
@@ -103,7 +104,7 @@ func roleBinding(tenant *v1alpha1.Tenant, namespace, name, clusterRole string, b
 	}
 }
 
-func subjectsOf(tenant *v1alpha1.Tenant, bound func(v1alpha1.Owner) bool) []rbacv1.Subject {
+func subjectsOf(tenant *effective.Tenant, bound func(v1alpha1.Owner) bool) []rbacv1.Subject {
 	var subjects []rbacv1.Subject
 	for _, owner := range tenant.Spec.Owners {
 		if !bound(owner) {

@@ -12,9 +12,8 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -29,18 +28,18 @@ func app(in Inputs) []Object {
 		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(tenant), deployment(in))
 }
 
-func serviceAccount(tenant *v1alpha1.Tenant) Object {
+func serviceAccount(tenant *effective.Tenant) Object {
 	return &corev1.ServiceAccount{
 		ObjectMeta:                   meta(tenant, naming.App),
 		AutomountServiceAccountToken: new(false),
 	}
 }
 
-func configMap(tenant *v1alpha1.Tenant) Object {
+func configMap(tenant *effective.Tenant) Object {
 	return &corev1.ConfigMap{ObjectMeta: meta(tenant, naming.AppConfig), Data: tenant.Spec.Config}
 }
 
-func service(tenant *v1alpha1.Tenant) Object {
+func service(tenant *effective.Tenant) Object {
 	if tenant.Spec.App.Port == 0 {
 		return nil
 	}
@@ -58,8 +57,8 @@ func service(tenant *v1alpha1.Tenant) Object {
 	}
 }
 
-func podDisruptionBudget(tenant *v1alpha1.Tenant) Object {
-	if ptr.Deref(tenant.Spec.App.Replicas, 1) < 2 {
+func podDisruptionBudget(tenant *effective.Tenant) Object {
+	if *tenant.Spec.App.Replicas < 2 {
 		return nil
 	}
 	return &policyv1.PodDisruptionBudget{
@@ -83,7 +82,7 @@ func deployment(in Inputs) Object {
 	return &appsv1.Deployment{
 		ObjectMeta: meta(tenant, naming.App),
 		Spec: appsv1.DeploymentSpec{
-			Replicas: new(ptr.Deref(tenant.Spec.App.Replicas, 1)),
+			Replicas: tenant.Spec.App.Replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: naming.AppLabels(tenant.Name)},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
@@ -167,7 +166,7 @@ func env(in Inputs) []corev1.EnvVar {
 	return append(variables, tenant.Spec.App.Env...)
 }
 
-func envFrom(tenant *v1alpha1.Tenant) []corev1.EnvFromSource {
+func envFrom(tenant *effective.Tenant) []corev1.EnvFromSource {
 	config := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{
 		LocalObjectReference: corev1.LocalObjectReference{Name: naming.AppConfig},
 	}}

@@ -96,7 +96,6 @@ func TestTheApp(t *testing.T) {
 
 func TestReplicasThatTheSpecLeavesOutAreOne(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").App(image))
-	in.Tenant.Spec.App.Replicas = nil
 	if replicas := deploymentOf(t, in).Spec.Replicas; replicas == nil || *replicas != 1 {
 		t.Errorf("it has %v replicas, want 1", replicas)
 	}

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -19,7 +20,7 @@ const (
 
 // DatabaseServer is the server that the tenant has to itself, with a database of that name; nil unless
 // its isolation is Dedicated.
-func DatabaseServer(tenant *v1alpha1.Tenant, database string) *v1alpha1.DatabaseServer {
+func DatabaseServer(tenant *effective.Tenant, database string) *v1alpha1.DatabaseServer {
 	spec := tenant.Spec.Database
 	if spec == nil || spec.Isolation != v1alpha1.DatabaseIsolationDedicated || spec.Dedicated == nil {
 		return nil

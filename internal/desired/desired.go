@@ -10,13 +10,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
 // Inputs is all that a tenant's objects depend on.
 type Inputs struct {
-	// Tenant is the tenant.
-	Tenant *v1alpha1.Tenant
+	// Tenant is the tenant, with its effective spec.
+	Tenant *effective.Tenant
 	// Places are the tenant's namespaces, the primary one first. Left out, there is only that one.
 	Places []Place
 	// Listing is what the tenant's owners are told of its namespaces. Left out, it is nothing.
@@ -146,12 +147,12 @@ func present(objects ...Object) []Object {
 }
 
 // meta is the metadata of an object in the tenant's primary namespace.
-func meta(tenant *v1alpha1.Tenant, name string) metav1.ObjectMeta {
+func meta(tenant *effective.Tenant, name string) metav1.ObjectMeta {
 	return metaIn(tenant.Name, tenant, name)
 }
 
 // metaIn is the metadata of an object in a namespace of the tenant.
-func metaIn(namespace string, tenant *v1alpha1.Tenant, name string) metav1.ObjectMeta {
+func metaIn(namespace string, tenant *effective.Tenant, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: namespace,
 		Name:      name,

@@ -38,7 +38,7 @@ var longest = strings.Repeat("a", 63)
 // inputsOf are the inputs of a tenant without a database.
 func inputsOf(t *testing.T, tenant *builders.TenantBuilder) desired.Inputs {
 	t.Helper()
-	return desired.Inputs{Tenant: builders.Stored(t, tenant.Build())}
+	return desired.Inputs{Tenant: builders.Effective(t, tenant.Build())}
 }
 
 // withDatabase are the inputs of a tenant that has its database on the server.
@@ -343,8 +343,7 @@ func TestTheContainerLimits(t *testing.T) {
 }
 
 func TestATenantWhoLiftsAllContainerLimitsHasNoLimitRange(t *testing.T) {
-	in := inputsOf(t, builders.Tenant("acme"))
-	in.Tenant.Spec.Containers = v1alpha1.ContainerLimits{}
+	in := inputsOf(t, builders.Tenant("acme").NoContainerLimits())
 	if objects := desired.Objects(desired.Quota, in); len(objects) > 0 {
 		t.Errorf("it has %v", list(t, objects))
 	}

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -34,7 +35,7 @@ type Members struct {
 
 // Of are the members among the namespaces that have the tenant's name or its label, or are
 // controlled by it.
-func Of(tenant *v1alpha1.Tenant, namespaces []*corev1.Namespace) Members {
+func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	members := Members{All: []Member{{TenantNamespace: v1alpha1.TenantNamespace{
 		Name: tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable,
 	}}}}
@@ -90,7 +91,7 @@ func rank(state v1alpha1.NamespaceState) int {
 	}, state)
 }
 
-func stateOf(tenant *v1alpha1.Tenant, namespace *corev1.Namespace, used int32) v1alpha1.TenantNamespace {
+func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) v1alpha1.TenantNamespace {
 	result := v1alpha1.TenantNamespace{Name: namespace.Name, State: v1alpha1.NamespaceUsable}
 	controller := metav1.GetControllerOf(namespace)
 	switch {
@@ -101,18 +102,16 @@ func stateOf(tenant *v1alpha1.Tenant, namespace *corev1.Namespace, used int32) v
 	case !namespace.DeletionTimestamp.IsZero():
 		result.State = v1alpha1.NamespaceTerminating
 		result.Message = "It is being deleted."
-	case used >= limit(tenant):
+	case used >= tenant.Spec.Namespaces.Limit:
 		result.State = v1alpha1.NamespaceOverLimit
-		result.Message = fmt.Sprintf("The tenant may use %d namespaces and has that many already; delete one of them, or raise spec.namespaces.limit.", limit(tenant))
+		result.Message = fmt.Sprintf("The tenant may use %d namespaces and has that many already; delete one of them, or raise spec.namespaces.limit.", tenant.Spec.Namespaces.Limit)
 	}
 	return result
 }
 
-func limit(tenant *v1alpha1.Tenant) int32 { return max(1, tenant.Spec.Namespaces.Limit) }
-
 // Mine says whether the tenant may write to a namespace: it controls it, or the label says that it
 // should and nobody else does.
-func Mine(tenant *v1alpha1.Tenant, namespace *corev1.Namespace) bool {
+func Mine(tenant *effective.Tenant, namespace *corev1.Namespace) bool {
 	controller := metav1.GetControllerOf(namespace)
 	if controller == nil {
 		return namespace.Labels[naming.LabelTenant] == tenant.Name

@@ -48,7 +48,7 @@ func controlledBy(uid types.UID) change {
 }
 
 func TestWhichNamespacesATenantCanUse(t *testing.T) {
-	acme := builders.Stored(t, builders.Tenant("acme").NamespaceLimit(3).Build())
+	acme := builders.Effective(t, builders.Tenant("acme").NamespaceLimit(3).Build())
 	for _, test := range []struct {
 		name       string
 		namespaces []*corev1.Namespace
@@ -117,7 +117,7 @@ func TestWhichNamespacesATenantCanUse(t *testing.T) {
 }
 
 func TestWhatATenantMayWriteTo(t *testing.T) {
-	acme := builders.Stored(t, builders.Tenant("acme").Build())
+	acme := builders.Effective(t, builders.Tenant("acme").Build())
 	for _, test := range []struct {
 		name      string
 		namespace *corev1.Namespace

@@ -12,6 +12,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/effective"
 )
 
 // Of says what an error, which isn't nil, means for a tenant. Errors that are joined are told Together.
@@ -88,6 +89,9 @@ func gravity(p Problem) int {
 func ofOne(err error, answers func(error) (Problem, bool)) Problem {
 	if found, ok := errors.AsType[Problem](err); ok {
 		return found
+	}
+	if missing, ok := errors.AsType[*effective.MissingError](err); ok {
+		return stalled(v1alpha1.ReasonInvalid, OnChange, "%s", missing.Message)
 	}
 	for _, meaning := range []func(error) (Problem, bool){ofApply, answers, ofData, ofRequest} {
 		if problem, known := meaning(err); known {

@@ -30,15 +30,14 @@ func kstatus(t *testing.T, object runtime.Object) status.Status {
 }
 
 func TestHowPipelinesThatWaitForATenantReadItsStatus(t *testing.T) {
-	of := func(o tenantstatus.Observation) *v1alpha1.Tenant {
-		o.Tenant.Status = tenantstatus.Of(o)
-		return o.Tenant
+	with := func(o tenantstatus.Observation, status v1alpha1.TenantStatus) *v1alpha1.Tenant {
+		return &v1alpha1.Tenant{ObjectMeta: o.Tenant.ObjectMeta, Spec: v1alpha1.TenantSpec(o.Tenant.Spec), Status: status}
 	}
+	of := func(o tenantstatus.Observation) *v1alpha1.Tenant { return with(o, tenantstatus.Of(o)) }
 	deleted := func(waiting string, stalled bool) *v1alpha1.Tenant {
 		o := inPlace(t, complete())
 		o.Tenant.DeletionTimestamp = new(metav1.NewTime(later))
-		o.Tenant.Status = tenantstatus.Terminating(o, waiting, stalled)
-		return o.Tenant
+		return with(o, tenantstatus.Terminating(o, waiting, stalled))
 	}
 	for _, test := range []struct {
 		name   string

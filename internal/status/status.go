@@ -15,6 +15,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
@@ -22,8 +23,8 @@ import (
 
 // Observation is all that a tenant's status depends on.
 type Observation struct {
-	// Tenant is the tenant, with the status that it has so far.
-	Tenant *v1alpha1.Tenant
+	// Tenant is the tenant, with its effective spec and the status that it has so far.
+	Tenant *effective.Tenant
 	// Problems say, by condition type, what keeps a part from being in place. A part without a
 	// problem is in place.
 	Problems map[string]problem.Problem
@@ -61,13 +62,13 @@ var parts = []part{
 // part is what a condition of its own is about.
 type part struct {
 	condition string
-	applies   func(v1alpha1.TenantSpec) bool
+	applies   func(effective.Spec) bool
 	inPlace   func(Observation) state
 }
 
-func always(v1alpha1.TenantSpec) bool           { return true }
-func hasDatabase(spec v1alpha1.TenantSpec) bool { return spec.Database != nil }
-func hasApp(spec v1alpha1.TenantSpec) bool      { return spec.App != nil }
+func always(effective.Spec) bool           { return true }
+func hasDatabase(spec effective.Spec) bool { return spec.Database != nil }
+func hasApp(spec effective.Spec) bool      { return spec.App != nil }
 
 // state is what a condition says.
 type state struct {
@@ -199,7 +200,7 @@ func set(conditions *[]metav1.Condition, generation int64, now time.Time, condit
 func networkInPlace(Observation) state { return ready("The network policies are in place.") }
 
 func namespaceInPlace(o Observation) state {
-	usable, limit := usableNamespaces(o), max(1, o.Tenant.Spec.Namespaces.Limit)
+	usable, limit := usableNamespaces(o), o.Tenant.Spec.Namespaces.Limit
 	for _, namespace := range o.Namespaces {
 		if namespace.State == v1alpha1.NamespaceConflict {
 			return stateOf(problem.NamespaceConflict(namespace.Name, namespace.Message))

@@ -41,7 +41,7 @@ func complete() *builders.TenantBuilder {
 func inPlace(t *testing.T, tenant *builders.TenantBuilder, changes ...func(*status.Observation)) status.Observation {
 	t.Helper()
 	o := status.Observation{
-		Tenant:   builders.Stored(t, tenant.Build()),
+		Tenant:   builders.Effective(t, tenant.Build()),
 		Problems: map[string]problem.Problem{},
 		Now:      created,
 	}

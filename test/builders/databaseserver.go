@@ -61,6 +61,13 @@ func (b *DatabaseServerBuilder) Isolations(isolations ...v1alpha1.DatabaseIsolat
 	return b
 }
 
+// Dedicated says whom the server is for, and what the operator runs for it.
+func (b *DatabaseServerBuilder) Dedicated(dedication v1alpha1.DatabaseServerDedication) *DatabaseServerBuilder {
+	b.server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationDedicated}
+	b.server.Spec.Dedicated = &dedication
+	return b
+}
+
 // Extensions are the extensions of PostgreSQL that tenants may use.
 func (b *DatabaseServerBuilder) Extensions(names ...string) *DatabaseServerBuilder {
 	b.server.Spec.Extensions = names

@@ -18,7 +18,14 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
 )
+
+// Effective is a Tenant as the operator sees it once the API server has stored it.
+func Effective(tb testing.TB, tenant *v1alpha1.Tenant) *effective.Tenant {
+	tb.Helper()
+	return effective.Of(Stored(tb, tenant))
+}
 
 // Stored is what the API server makes of a Tenant or a DatabaseServer: with the defaults of its
 // CRD, by the API server's own code, and with the metadata of a new object where it has none.
@@ -28,10 +35,7 @@ func Stored[T v1alpha1.Tenant | v1alpha1.DatabaseServer](tb testing.TB, object *
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if _, found := content["spec"]; !found {
-		content["spec"] = map[string]any{} // What Go leaves out, a user writes as spec: {}.
-	}
-	defaulting.Default(content, schemaOf(tb, reflect.TypeFor[T]().Name()))
+	defaulting.Default(content, Schema(tb, reflect.TypeFor[T]().Name()))
 	stored := new(T)
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, stored); err != nil {
 		tb.Fatal(err)
@@ -46,8 +50,8 @@ func Stored[T v1alpha1.Tenant | v1alpha1.DatabaseServer](tb testing.TB, object *
 	return stored
 }
 
-// schemaOf is the schema of a kind, as `make manifests` writes it.
-func schemaOf(tb testing.TB, kind string) *structuralschema.Structural {
+// Schema is the schema of a kind, as `make manifests` writes it.
+func Schema(tb testing.TB, kind string) *structuralschema.Structural {
 	tb.Helper()
 	_, here, _, _ := goruntime.Caller(0)
 	file := v1alpha1.GroupVersion.Group + "_" + strings.ToLower(kind) + "s.yaml"

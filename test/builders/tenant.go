@@ -16,8 +16,7 @@ type TenantBuilder struct {
 	tenant v1alpha1.Tenant
 }
 
-// Tenant begins a Tenant that asks for nothing but its namespace. Go leaves an empty spec out when
-// it writes the object, so the API server takes it only once the spec says something.
+// Tenant begins a Tenant that asks for nothing but its namespace.
 func Tenant(name string) *TenantBuilder {
 	return &TenantBuilder{tenant: v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}}}
 }
@@ -77,19 +76,25 @@ func (b *TenantBuilder) Quota(name corev1.ResourceName, amount string) *TenantBu
 
 // ContainerDefault is the limit of a container that states none.
 func (b *TenantBuilder) ContainerDefault(name corev1.ResourceName, amount string) *TenantBuilder {
-	setQuantity(&b.tenant.Spec.Containers.Default, name, amount)
+	setQuantity(&b.containers().Default, name, amount)
 	return b
 }
 
 // ContainerDefaultRequest is the request of a container that states none.
 func (b *TenantBuilder) ContainerDefaultRequest(name corev1.ResourceName, amount string) *TenantBuilder {
-	setQuantity(&b.tenant.Spec.Containers.DefaultRequest, name, amount)
+	setQuantity(&b.containers().DefaultRequest, name, amount)
 	return b
 }
 
 // ContainerMax is the highest limit that a container may state.
 func (b *TenantBuilder) ContainerMax(name corev1.ResourceName, amount string) *TenantBuilder {
-	setQuantity(&b.tenant.Spec.Containers.Max, name, amount)
+	setQuantity(&b.containers().Max, name, amount)
+	return b
+}
+
+// NoContainerLimits sets neither bounds nor defaults for containers.
+func (b *TenantBuilder) NoContainerLimits() *TenantBuilder {
+	b.tenant.Spec.Containers = &v1alpha1.ContainerLimits{}
 	return b
 }
 
@@ -167,6 +172,12 @@ func (b *TenantBuilder) ManagesTables() *TenantBuilder {
 	return b
 }
 
+// SharedTables is what the tenant may do with the tables that all tenants share.
+func (b *TenantBuilder) SharedTables(use v1alpha1.SharedTables) *TenantBuilder {
+	b.database().SharedTables = use
+	return b
+}
+
 // Extensions are the extensions of PostgreSQL that the tenant's database has.
 func (b *TenantBuilder) Extensions(names ...string) *TenantBuilder {
 	b.database().Extensions = names
@@ -198,6 +209,12 @@ func (b *TenantBuilder) Rotation(interval, gracePeriod time.Duration) *TenantBui
 	if interval > 0 {
 		rotation.Interval = &metav1.Duration{Duration: interval}
 	}
+	return b
+}
+
+// Rotate is when the password changes.
+func (b *TenantBuilder) Rotate(interval time.Duration) *TenantBuilder {
+	b.database().Credentials.Rotation.Interval = &metav1.Duration{Duration: interval}
 	return b
 }
 
@@ -279,6 +296,13 @@ func (b *TenantBuilder) Limit(name corev1.ResourceName, amount string) *TenantBu
 func (b *TenantBuilder) Probes(liveness, readiness, startup *corev1.Probe) *TenantBuilder {
 	b.app().LivenessProbe, b.app().ReadinessProbe, b.app().StartupProbe = liveness, readiness, startup
 	return b
+}
+
+func (b *TenantBuilder) containers() *v1alpha1.ContainerLimits {
+	if b.tenant.Spec.Containers == nil {
+		b.tenant.Spec.Containers = &v1alpha1.ContainerLimits{}
+	}
+	return b.tenant.Spec.Containers
 }
 
 func (b *TenantBuilder) database() *v1alpha1.TenantDatabase {

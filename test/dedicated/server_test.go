@@ -469,5 +469,8 @@ var _ = Describe("A tenant with a server of its own", func() {
 		waitReady(ctx, replicated)
 		Expect(change(ctx, replicated, func() { replicated.Spec.Database.Dedicated.Version = "17" })).
 			To(MatchError(ContainSubstring("which another major version can not read; write 15 or a minor version of it")))
+		By("leaving the version out, which means 18")
+		Expect(change(ctx, replicated, func() { replicated.Spec.Database.Dedicated.Version = "" })).
+			To(MatchError(ContainSubstring("which another major version can not read; write 15 or a minor version of it")))
 	}, SpecTimeout(specTimeout))
 })

@@ -70,7 +70,7 @@ var _ = Describe("Changing a Tenant's", func() {
 
 		edit(ctx, tenant, func(spec *v1alpha1.TenantSpec) {
 			spec.Quota = corev1.ResourceList{"pods": resource.MustParse("2")}
-			spec.Containers.Max = corev1.ResourceList{"cpu": resource.MustParse("1")}
+			spec.Containers = &v1alpha1.ContainerLimits{Max: corev1.ResourceList{"cpu": resource.MustParse("1")}}
 		})
 		Expect(read(ctx, in(tenant, &corev1.ResourceQuota{}, "tenant")).Spec.Hard).To(Equal(tenant.Spec.Quota))
 		Expect(read(ctx, in(tenant, &corev1.LimitRange{}, "containers")).Spec.Limits[0].Max).To(Equal(tenant.Spec.Containers.Max))

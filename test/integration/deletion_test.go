@@ -15,6 +15,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/postgres"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/test/environment"
 )
@@ -57,7 +58,7 @@ func hold(ctx context.Context, tenant *v1alpha1.Tenant) (release func(ctx contex
 // uri is what the tenant's Secret has to log in by.
 func uri(ctx context.Context, tenant *v1alpha1.Tenant) string {
 	GinkgoHelper()
-	return string(read(ctx, in(tenant, &corev1.Secret{}, tenant.Spec.Database.Credentials.SecretName)).Data["uri"])
+	return string(read(ctx, in(tenant, &corev1.Secret{}, effective.Of(tenant).Spec.Database.Credentials.SecretName)).Data["uri"])
 }
 
 var _ = Describe("Deleting a tenant with reclaimPolicy Retain", Ordered, func() {

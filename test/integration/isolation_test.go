@@ -162,6 +162,8 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 		tenant := applyReady(ctx, with("settled-schema", v1alpha1.DatabaseIsolationSchema))
 		tenant.Spec.Database.Isolation = v1alpha1.DatabaseIsolationDatabase
 		Expect(env.Client.Update(ctx, tenant)).To(MatchError(ContainSubstring("the database is placed with the isolation Schema, which can not change; write that value")))
+		tenant.Spec.Database.Isolation = "" // Left out, it is Database.
+		Expect(env.Client.Update(ctx, tenant)).To(MatchError(ContainSubstring("the database is placed with the isolation Schema, which can not change; write that value")))
 	}, SpecTimeout(specTimeout))
 
 	It("has the extensions that a tenant asks for, and names those that it may ask for", func(ctx SpecContext) {

@@ -372,6 +372,10 @@ var _ = Describe("kubectl explain", func() {
 			"connectionLimit is the number of connections that the tenant may have open at a time. Left out, it is 20.",
 			"Retain: the data and the roles stay, and the logins are disabled;"),
 		Entry("units and defaults", "tenant.spec.app.replicas", "replicas is the number of pods. Left out, it is 1."),
+		Entry("defaults of several fields", "tenant.spec.containers",
+			"Left out, a container that states no limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi."),
+		Entry("defaults of lists", "tenant.spec.policy.serviceTypes", "Left out, it is ClusterIP alone."),
+		Entry("defaults of a server of one's own", "tenant.spec.database.dedicated.version", "Left out, it is 18."),
 		Entry("what a server is", "databaseserver.spec", "sslMode is how connections are protected"),
 	)
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/postgres"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -164,7 +165,7 @@ func register(ctx context.Context, name string, server *postgres.Server) *v1alph
 
 // login opens a session by the tenant's own Secret, as its app does.
 func login(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
-	secret := in(tenant, &corev1.Secret{}, tenant.Spec.Database.Credentials.SecretName)
+	secret := in(tenant, &corev1.Secret{}, effective.Of(tenant).Spec.Database.Credentials.SecretName)
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
 		return nil, err
 	}

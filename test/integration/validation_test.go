@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -51,7 +52,7 @@ var _ = Describe("The API server", func() {
 		Entry("any name that begins with kube-", named("kube-anything"), reserved),
 		Entry("the name of the operator's namespace", named("tenantry-system"), reserved),
 
-		Entry("no spec", builders.Tenant("validated"), "spec: Required value"),
+		Entry("no spec", specless("validated"), "spec: Required value"),
 		Entry("a negative quota", tenant().Quota("requests.cpu", "-1"), "quota has a negative entry; write zero or more, or leave the entry out for no limit"),
 		Entry("a misspelled quota", tenant().Quota("request.cpu", "1"), unknownQuota),
 		Entry("a quota of something unknown", tenant().Quota("gpus", "1"), unknownQuota),
@@ -84,6 +85,7 @@ var _ = Describe("The API server", func() {
 		Entry("a database without a server", tenant().ConnectionLimit(5), "the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"),
 		Entry("a database with a server and a selector", tenant().Database(shared).DatabaseSelector("region", "eu"), "and leave the other one out"),
 		Entry("a rotation faster than its grace period", tenant().Database(shared).Rotation(time.Minute, time.Hour), "interval must be longer than gracePeriod, which is 1h if left out; write a longer interval or a shorter gracePeriod"),
+		Entry("a rotation faster than the grace period that is left out", tenant().Database(shared).Rotate(time.Minute), "interval must be longer than gracePeriod, which is 1h if left out; write a longer interval or a shorter gracePeriod"),
 		Entry("a rotation all the time", tenant().Database(shared).Rotation(time.Second, 0), "interval must be a time from 10s to 87600h in hours, minutes and seconds, such as 720h or 1h30m"),
 		Entry("a grace period of years", tenant().Database(shared).Rotation(0, 100_000*time.Hour), "gracePeriod must be a time from 0s to 8760h in hours, minutes and seconds, such as 1h or 10m"),
 		Entry("an impossible database to adopt", tenant().Database(shared).Adopt("postgres"), "adopt must be the name of a retained database, t_ and 20 letters or digits, as in status.retained of the DatabaseServer"),
@@ -95,6 +97,7 @@ var _ = Describe("The API server", func() {
 		Entry("a name of 63 characters", named(strings.Repeat("x", 63))),
 		Entry("a name that begins with a digit", named("1acme")),
 		Entry("a name of one character", named("a")),
+		Entry("nothing in its spec", builders.Tenant("validated")),
 		Entry("a name close to a reserved one", named("kubernetes")),
 		Entry("a name that begins like a reserved one", named("default-2")),
 		Entry("a name that ends like a reserved one", named("my-kube-system")),
@@ -141,6 +144,10 @@ spec:
 		Entry("an unknown sslMode", server().SSLMode("prefer"), `Unsupported value: "prefer": supported values: "disable", "require", "verify-ca", "verify-full"`),
 		Entry("authorities that nothing uses", server().SSLMode(v1alpha1.SSLModeRequire).CASecret("tenantry-system", "ca", ""),
 			"caSecretRef is used by the sslModes verify-ca and verify-full only; set one of them, or leave caSecretRef out"),
+		Entry("a server of the operator's without its version", server().Dedicated(v1alpha1.DatabaseServerDedication{
+			Tenant: "acme", MaxConnections: 100, Database: "t_aaaaaaaaaaaaaaaaaaaa", ReclaimPolicy: v1alpha1.ReclaimPolicyRetain,
+			DedicatedServer: v1alpha1.DedicatedServer{Instances: 1, Storage: new(resource.MustParse("1Gi"))},
+		}), "a server that the operator runs has instances and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"),
 		Entry("a negative capacity", server().Capacity(-1), "spec.capacity.tenants in body should be greater than or equal to 0"),
 	)
 
@@ -153,6 +160,14 @@ spec:
 		Entry("room for nobody", server().Capacity(0)),
 	)
 })
+
+// specless is a Tenant that Go has no way to write.
+func specless(name string) *unstructured.Unstructured {
+	tenant := &unstructured.Unstructured{}
+	tenant.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Tenant"))
+	tenant.SetName(name)
+	return tenant
+}
 
 var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
 	var tenant *v1alpha1.Tenant
@@ -183,6 +198,12 @@ var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
 		err := try(ctx, func(database *v1alpha1.TenantDatabase) { database.Adopt = "t_aaaaaaaaaaaaaaaaaaaa" })
 		Expect(err).To(MatchError(ContainSubstring("the tenant has its database " + tenant.Status.Database.Name +
 			" already and can not adopt another one; write that name, or leave adopt out")))
+	}, SpecTimeout(specTimeout))
+
+	It("can't be kept apart in another way, but may say how it is", func(ctx SpecContext) {
+		Expect(try(ctx, func(database *v1alpha1.TenantDatabase) { database.Isolation = v1alpha1.DatabaseIsolationSchema })).To(MatchError(
+			ContainSubstring("the database is placed with the isolation Database, which can not change; write that value")))
+		Expect(try(ctx, func(database *v1alpha1.TenantDatabase) { database.Isolation = v1alpha1.DatabaseIsolationDatabase })).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
 	It("may change all else", func(ctx SpecContext) {

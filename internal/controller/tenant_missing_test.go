@@ -1,0 +1,58 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+// The API server refuses such Tenants as long as their own spec is all there is.
+func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		tenant *builders.TenantBuilder
+		part   desired.Part
+	}{
+		{"a server", builders.Tenant("acme").ConnectionLimit(5), desired.Database},
+		{"the size of a server", builders.Tenant("acme").Isolation(v1alpha1.DatabaseIsolationDedicated), desired.Database},
+		{"an image", builders.Tenant("acme").Port(8080), desired.App},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			run := &reconciliation{
+				inputs:   desired.Inputs{Tenant: builders.Effective(t, test.tenant.Build())},
+				problems: map[string]problem.Problem{},
+			}
+			r := &TenantReconciler{} // It asks nobody.
+			if err := r.loadDatabase(t.Context(), run); err != nil {
+				t.Fatal(err)
+			}
+			for _, phase := range phases {
+				if phase.part == test.part {
+					run.record(phase.part, phase.run(r, t.Context(), run))
+				}
+			}
+			found := run.problems[string(test.part)]
+			if !found.Stalled || found.Reason != v1alpha1.ReasonInvalid || found.Message == "" || run.retry != problem.OnChange {
+				t.Errorf("the problem is %+v", found)
+			}
+			if run.blocked() {
+				t.Error("it holds up the other parts")
+			}
+		})
+	}
+}
+
+func TestTheOwnerOfObjectsIsTheTenantWithoutItsSpec(t *testing.T) {
+	tenant := builders.Effective(t, builders.Tenant("acme").Finalizers("a").App("registry.example/shop:1").Build())
+	owner := objectOf(tenant)
+	if owner.GetUID() != tenant.UID || owner.GetName() != "acme" || owner.(*v1alpha1.Tenant).Spec.App != nil {
+		t.Errorf("it is %+v", owner)
+	}
+	owner.GetFinalizers()[0] = "b"
+	if tenant.Finalizers[0] != "a" {
+		t.Error("to change it changes the tenant")
+	}
+}

@@ -1,0 +1,81 @@
+package effective
+
+import (
+	"cmp"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// The built-in defaults. The comments of the API's fields repeat them, which a test compares.
+const (
+	defaultNamespaceLimit    = 1
+	defaultEnforcement       = v1alpha1.PolicyEnforce
+	defaultPodSecurity       = v1alpha1.PodSecurityRestricted
+	defaultServiceType       = corev1.ServiceTypeClusterIP
+	defaultIsolation         = v1alpha1.DatabaseIsolationDatabase
+	defaultSharedTables      = v1alpha1.SharedTablesUse
+	defaultReclaimPolicy     = v1alpha1.ReclaimPolicyRetain
+	defaultConnectionLimit   = 20
+	defaultSecretName        = "database"
+	defaultGracePeriod       = time.Hour
+	defaultInstances         = 1
+	defaultPostgreSQLVersion = "18"
+	defaultReplicas          = 1
+)
+
+// defaultContainers are the limits and requests of containers that state none.
+func defaultContainers() *v1alpha1.ContainerLimits {
+	return &v1alpha1.ContainerLimits{
+		Default: corev1.ResourceList{
+			corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi"),
+		},
+		DefaultRequest: corev1.ResourceList{
+			corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi"),
+		},
+	}
+}
+
+// complete fills in what is built in. Quantities are written as the API server would store them, so
+// that a default that somebody writes out makes no difference.
+func (s *Spec) complete() {
+	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit)
+	if s.Containers == nil {
+		s.Containers = defaultContainers()
+	}
+	completePolicy(&s.Policy)
+	if s.Database != nil {
+		completeDatabase(s.Database)
+	}
+	if s.App != nil && s.App.Replicas == nil {
+		s.App.Replicas = new(int32(defaultReplicas))
+	}
+}
+
+func completePolicy(rules *v1alpha1.PolicyRules) {
+	rules.Enforcement = cmp.Or(rules.Enforcement, defaultEnforcement)
+	rules.PodSecurity = cmp.Or(rules.PodSecurity, defaultPodSecurity)
+	if len(rules.ServiceTypes) == 0 {
+		rules.ServiceTypes = []corev1.ServiceType{defaultServiceType}
+	}
+}
+
+func completeDatabase(database *v1alpha1.TenantDatabase) {
+	database.Isolation = cmp.Or(database.Isolation, defaultIsolation)
+	database.SharedTables = cmp.Or(database.SharedTables, defaultSharedTables)
+	database.ReclaimPolicy = cmp.Or(database.ReclaimPolicy, defaultReclaimPolicy)
+	database.ConnectionLimit = cmp.Or(database.ConnectionLimit, defaultConnectionLimit)
+	credentials := &database.Credentials
+	credentials.SecretName = cmp.Or(credentials.SecretName, defaultSecretName)
+	if credentials.Rotation.GracePeriod == nil {
+		credentials.Rotation.GracePeriod = &metav1.Duration{Duration: defaultGracePeriod}
+	}
+	if server := database.Dedicated; server != nil {
+		server.Instances = cmp.Or(server.Instances, defaultInstances)
+		server.Version = cmp.Or(server.Version, defaultPostgreSQLVersion)
+	}
+}

@@ -1,0 +1,178 @@
+package effective_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/diff"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+const image = "registry.example/shop:1"
+
+// writtenOut begins a tenant that writes out what any tenant gets that is silent about it.
+func writtenOut() *builders.TenantBuilder {
+	return builders.Tenant("acme").NamespaceLimit(1).
+		ContainerDefault(corev1.ResourceCPU, "500m").ContainerDefault(corev1.ResourceMemory, "256Mi").
+		ContainerDefaultRequest(corev1.ResourceCPU, "100m").ContainerDefaultRequest(corev1.ResourceMemory, "128Mi").
+		PodSecurity(v1alpha1.PodSecurityRestricted).
+		Policy(func(rules *v1alpha1.PolicyRules) {
+			rules.Enforcement = v1alpha1.PolicyEnforce
+			rules.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
+		})
+}
+
+// withDatabase adds a database that writes out its defaults.
+func withDatabase(tenant *builders.TenantBuilder) *builders.TenantBuilder {
+	return tenant.Database("shared").Isolation(v1alpha1.DatabaseIsolationDatabase).
+		SharedTables(v1alpha1.SharedTablesUse).ReclaimPolicy(v1alpha1.ReclaimPolicyRetain).
+		ConnectionLimit(20).DatabaseSecret("database").Rotation(0, time.Hour)
+}
+
+func sized(server *v1alpha1.DedicatedServer) { server.Storage = new(resource.MustParse("10Gi")) }
+
+func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		silent, effective *builders.TenantBuilder
+	}{
+		{"nothing said", builders.Tenant("acme"), writtenOut()},
+		{"a database", builders.Tenant("acme").Database("shared"), withDatabase(writtenOut())},
+		{
+			"a database wherever there is room",
+			builders.Tenant("acme").DatabaseSelector("region", "eu"),
+			withDatabase(writtenOut()).DatabaseSelector("region", "eu").Database(""),
+		},
+		{
+			"a server of the tenant's own", builders.Tenant("acme").Dedicated(sized),
+			withDatabase(writtenOut()).Database("").Dedicated(func(server *v1alpha1.DedicatedServer) {
+				sized(server)
+				server.Instances, server.Version = 1, "18"
+			}),
+		},
+		{"an app", builders.Tenant("acme").App(image), writtenOut().App(image).Replicas(1)},
+		{
+			"a rotation", builders.Tenant("acme").Database("shared").Rotate(24 * time.Hour),
+			withDatabase(writtenOut()).Rotation(24*time.Hour, time.Hour),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := v1alpha1.TenantSpec(builders.Effective(t, test.silent.Build()).Spec)
+			want := test.effective.Build().Spec
+			if !equality.Semantic.DeepEqual(got, want) {
+				t.Errorf("the effective spec is not what was to be expected:\n%s", diff.Diff(want, got))
+			}
+			if again := v1alpha1.TenantSpec(builders.Effective(t, test.effective.Build()).Spec); !equality.Semantic.DeepEqual(again, want) {
+				t.Errorf("that of a tenant that writes it out is another one:\n%s", diff.Diff(want, again))
+			}
+		})
+	}
+}
+
+func TestWhatATenantSaysCounts(t *testing.T) {
+	written := builders.Tenant("acme").DisplayName("Acme").Owner(v1alpha1.OwnerKindUser, "alice", v1alpha1.OwnerRoleAdmin).
+		NamespaceLimit(3).Quota(corev1.ResourcePods, "5").ContainerMax(corev1.ResourceCPU, "2").
+		Egress(networkingv1.NetworkPolicyEgressRule{}).
+		PodSecurity(v1alpha1.PodSecurityBaseline).
+		Policy(func(rules *v1alpha1.PolicyRules) {
+			rules.Enforcement = v1alpha1.PolicyAudit
+			rules.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeNodePort}
+			rules.StorageClasses = &v1alpha1.ClassRule{}
+		}).
+		Isolation(v1alpha1.DatabaseIsolationRow).Database("shared").ManagesTables().ConnectionLimit(7).
+		ReclaimPolicy(v1alpha1.ReclaimPolicyDelete).DatabaseSecret("login").Rotation(time.Hour, 0).
+		App(image).Replicas(0).Config("A", "b").Cordoned().DeletionProtection()
+	for _, test := range []struct {
+		name   string
+		tenant *builders.TenantBuilder
+	}{
+		{"all there is", written},
+		{"no container limits, and a grace period of zero", writtenOut().NoContainerLimits()},
+		{"a maximum alone, without defaults beside it", writtenOut().NoContainerLimits().ContainerMax(corev1.ResourceCPU, "2")},
+		{
+			"another server of its own", withDatabase(writtenOut()).Database("").Dedicated(func(server *v1alpha1.DedicatedServer) {
+				sized(server)
+				server.Instances, server.Version = 3, "16.4"
+			}),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, want := v1alpha1.TenantSpec(builders.Effective(t, test.tenant.Build()).Spec), test.tenant.Build().Spec
+			if !equality.Semantic.DeepEqual(got, want) {
+				t.Errorf("it became another one:\n%s", diff.Diff(want, got))
+			}
+		})
+	}
+}
+
+func TestTheTenantStaysAsItWasWritten(t *testing.T) {
+	tenant := builders.Stored(t, builders.Tenant("acme").Dedicated(sized).App(image).Build())
+	before := tenant.DeepCopy()
+	made := effective.Of(tenant)
+	made.Spec.Database.Dedicated.Instances = 9
+	made.Spec.Containers.Default[corev1.ResourceCPU] = resource.MustParse("9")
+	if !equality.Semantic.DeepEqual(tenant, before) {
+		t.Errorf("it was changed:\n%s", diff.Diff(before, tenant))
+	}
+	if next := effective.Of(tenant).Spec.Containers.Default[corev1.ResourceCPU]; next.String() != "500m" {
+		t.Errorf("the next tenant's containers get %s", next.String())
+	}
+	if made.Name != "acme" || made.UID != tenant.UID || made.Generation != tenant.Generation ||
+		!equality.Semantic.DeepEqual(made.Status, tenant.Status) {
+		t.Errorf("metadata and status are not those of the Tenant: %+v", made)
+	}
+}
+
+func TestWhatATenantCanNotDoWithout(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		tenant        *builders.TenantBuilder
+		database, app string
+	}{
+		{"nothing asked for", builders.Tenant("acme"), "", ""},
+		{"a server named", builders.Tenant("acme").Database("shared"), "", ""},
+		{"a server to be chosen", builders.Tenant("acme").DatabaseSelector("region", "eu"), "", ""},
+		{"a server of its own", builders.Tenant("acme").Dedicated(sized), "", ""},
+		{"an app", builders.Tenant("acme").App(image), "", ""},
+		{
+			"a database without a server", builders.Tenant("acme").ConnectionLimit(5),
+			"The database needs a server; name one in spec.database.serverRef, or write in spec.database.serverSelector which labels it must have.", "",
+		},
+		{
+			"a server of its own without a size", builders.Tenant("acme").Dedicated(func(*v1alpha1.DedicatedServer) {}),
+			"The tenant's own database server needs a size; write one such as 10Gi in spec.database.dedicated.storage.", "",
+		},
+		{
+			"a server of its own, and no word about it", builders.Tenant("acme").Isolation(v1alpha1.DatabaseIsolationDedicated),
+			"The tenant's own database server needs a size; write one such as 10Gi in spec.database.dedicated.storage.", "",
+		},
+		{
+			"an app without an image", builders.Tenant("acme").Port(8080),
+			"", "The app needs an image; write one such as registry.example/shop:1 in spec.app.image.",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			spec := builders.Effective(t, test.tenant.Build()).Spec
+			if got := sentence(spec.MissingForDatabase()); got != test.database {
+				t.Errorf("for the database %q is said, want %q", got, test.database)
+			}
+			if got := sentence(spec.MissingForApp()); got != test.app {
+				t.Errorf("for the app %q is said, want %q", got, test.app)
+			}
+		})
+	}
+}
+
+func sentence(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,36 @@
+package effective
+
+import "github.com/tenantry/tenantry/api/v1alpha1"
+
+// MissingError says what a tenant can't do without and that no layer of its spec has.
+type MissingError struct {
+	// Message is a sentence that says what is missing and what to write.
+	Message string
+}
+
+func (e *MissingError) Error() string { return e.Message }
+
+// MissingForDatabase returns a *MissingError where the spec asks for a database and doesn't say enough
+// to make one.
+func (s *Spec) MissingForDatabase() error {
+	database := s.Database
+	switch {
+	case database == nil:
+		return nil
+	case database.Isolation == v1alpha1.DatabaseIsolationDedicated:
+		if database.Dedicated == nil || database.Dedicated.Storage == nil {
+			return &MissingError{"The tenant's own database server needs a size; write one such as 10Gi in spec.database.dedicated.storage."}
+		}
+	case database.ServerRef.Name == "" && database.ServerSelector == nil:
+		return &MissingError{"The database needs a server; name one in spec.database.serverRef, or write in spec.database.serverSelector which labels it must have."}
+	}
+	return nil
+}
+
+// MissingForApp returns a *MissingError where the spec asks for an app and doesn't say enough to run it.
+func (s *Spec) MissingForApp() error {
+	if s.App != nil && s.App.Image == "" {
+		return &MissingError{"The app needs an image; write one such as registry.example/shop:1 in spec.app.image."}
+	}
+	return nil
+}
