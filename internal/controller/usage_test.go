@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,7 @@ func usageOf(pods string) corev1.ResourceList {
 // its passes come to.
 type usageTest struct {
 	*TenantReconciler
+	ctx     context.Context
 	queue   priorityqueue.PriorityQueue[reconcile.Request]
 	tenant  *v1alpha1.Tenant
 	quota   *corev1.ResourceQuota
@@ -36,8 +38,8 @@ type usageTest struct {
 	written []time.Duration
 }
 
-func newUsageTest() *usageTest {
-	u := &usageTest{TenantReconciler: &TenantReconciler{Fleet: &fleet.Fleet{}}, began: time.Now()}
+func newUsageTest(ctx context.Context) *usageTest {
+	u := &usageTest{ctx: ctx, TenantReconciler: &TenantReconciler{Fleet: &fleet.Fleet{}}, began: time.Now()}
 	// Passes have failed so often that the next one is far away.
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Hour, time.Hour)
 	u.queue = priorityqueue.New("tenant", func(o *priorityqueue.Opts[reconcile.Request]) { o.RateLimiter = limiter })
@@ -53,10 +55,10 @@ func newUsageTest() *usageTest {
 }
 
 // use is the news that the tenant uses so many pods.
-func (u *usageTest) use(t *testing.T, pods string) {
+func (u *usageTest) use(pods string) {
 	e := updated(u.quota, func(is *corev1.ResourceQuota) { is.Status.Used = usageOf(pods) })
 	u.quota = e.ObjectNew.(*corev1.ResourceQuota)
-	u.objectUpdated(t.Context(), e, u.queue)
+	u.objectUpdated(u.ctx, e, u.queue)
 }
 
 // work lets passes take place. Each ends as report does, some time after it has looked at the quota.
@@ -92,47 +94,47 @@ func TestAUsageIsWrittenInTime(t *testing.T) {
 	acme.Name = "acme"
 	for _, test := range []struct {
 		name string
-		act  func(*testing.T, *usageTest)
+		act  func(*usageTest)
 		want string
 		by   time.Duration
 	}{
-		{"nothing else happens", func(t *testing.T, u *usageTest) {
-			u.use(t, "2")
+		{"nothing else happens", func(u *usageTest) {
+			u.use("2")
 		}, "2", fleet.UsageInterval},
-		{"a pass comes meanwhile", func(t *testing.T, u *usageTest) {
-			u.use(t, "2")
+		{"a pass comes meanwhile", func(u *usageTest) {
+			u.use("2")
 			u.queue.AddAfter(acme, 3*time.Second)
 		}, "2", fleet.UsageInterval},
-		{"a pass was to come later", func(t *testing.T, u *usageTest) {
+		{"a pass was to come later", func(u *usageTest) {
 			u.queue.AddAfter(acme, time.Hour)
-			u.use(t, "2")
+			u.use("2")
 		}, "2", fleet.UsageInterval},
-		{"it changes while a pass is under way that has looked before", func(t *testing.T, u *usageTest) {
-			u.use(t, "2")
+		{"it changes while a pass is under way that has looked before", func(u *usageTest) {
+			u.use("2")
 			<-time.After(fleet.UsageInterval + lasts/2)
-			u.use(t, "3")
+			u.use("3")
 		}, "3", 2*fleet.UsageInterval + lasts},
-		{"a pass fails", func(t *testing.T, u *usageTest) {
+		{"a pass fails", func(u *usageTest) {
 			u.failure = errors.New("something")
-			u.use(t, "2")
+			u.use("2")
 		}, "2", fleet.UsageInterval},
-		{"a pass that comes meanwhile fails", func(t *testing.T, u *usageTest) {
+		{"a pass that comes meanwhile fails", func(u *usageTest) {
 			u.failure = errors.New("something")
 			u.queue.AddAfter(acme, 3*time.Second)
-			u.use(t, "2")
+			u.use("2")
 		}, "2", fleet.UsageInterval},
-		{"it changes all the time", func(t *testing.T, u *usageTest) {
+		{"it changes all the time", func(u *usageTest) {
 			for _, pods := range []string{"2", "3", "4", "5", "6", "7", "8"} {
-				u.use(t, pods)
+				u.use(pods)
 				<-time.After(fleet.UsageInterval / 8)
 			}
 		}, "8", fleet.UsageInterval},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				u := newUsageTest()
+				u := newUsageTest(t.Context())
 				go u.work(lasts)
-				test.act(t, u)
+				test.act(u)
 				<-time.After(time.Until(u.began.Add(time.Minute)))
 				u.queue.ShutDown()
 				synctest.Wait()

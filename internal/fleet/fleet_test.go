@@ -66,8 +66,8 @@ func size(value reflect.Value) int {
 			total += size(value.Elem())
 		}
 	case reflect.Struct:
-		for i := range value.NumField() {
-			total += size(value.Field(i))
+		for _, field := range value.Fields() {
+			total += size(field)
 		}
 	default:
 	}
@@ -76,9 +76,8 @@ func size(value reflect.Value) int {
 
 func sizes(f *Fleet) map[string]int {
 	result := map[string]int{}
-	value := reflect.ValueOf(f).Elem()
-	for i := range value.NumField() {
-		result[value.Type().Field(i).Name] = size(value.Field(i))
+	for field, value := range reflect.ValueOf(f).Elem().Fields() {
+		result[field.Name] = size(value)
 	}
 	return result
 }
@@ -89,13 +88,11 @@ func TestEachFieldIsALedgerThatIsForgotten(t *testing.T) {
 	for _, ledger := range f.ledgers() {
 		forgotten[ledger] = true
 	}
-	value := reflect.ValueOf(f).Elem()
-	for i := range value.NumField() {
-		field := value.Type().Field(i)
+	for field, value := range reflect.ValueOf(f).Elem().Fields() {
 		if field.Type == reflect.TypeFor[roster]() || field.Type == reflect.TypeFor[Notices]() {
 			continue // These are emptied by name, and by being taken.
 		}
-		if !forgotten[value.Field(i).Addr().Interface()] {
+		if !forgotten[value.Addr().Interface()] {
 			t.Errorf("%s is not among the ledgers", field.Name)
 		}
 		if fillers[field.Name] == nil {

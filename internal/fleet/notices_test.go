@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 func TestNoticesWaitForNobodyAndAreAllDelivered(t *testing.T) {
@@ -42,8 +44,14 @@ func TestANoticeThatComesWhileOthersAreTakenIsNotLost(t *testing.T) {
 			notices.Add(fmt.Sprint(n))
 		}
 	}()
+	seen := sets.New[string]()
 	for got := 0; got < many; {
 		<-notices.Added()
-		got += len(notices.Take())
+		taken := notices.Take()
+		got += len(taken)
+		seen.Insert(taken...)
+	}
+	if len(seen) != many {
+		t.Errorf("%d different notices were delivered, want %d", len(seen), many)
 	}
 }
