@@ -50,7 +50,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	}
 	news, drifted := r.Drift.wants(run.tenant().UID)
 	if run.settled() && !drifted {
-		run.database = placement(run)
+		run.database, run.provisioned = placement(run), true
 		r.placements.put(run.tenant(), run.database)
 		return ignoreMissingConnection(run.unusable)
 	}
@@ -70,7 +70,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	if err := r.completeRotation(ctx, run); err != nil {
 		return err
 	}
-	run.database = placement(run)
+	run.database, run.provisioned = placement(run), true
 	r.placements.put(run.tenant(), run.database)
 	r.Drift.looked(run.tenant().UID, news, !run.acted)
 	return nil
