@@ -201,13 +201,14 @@ func (run *reconciliation) formerIsDue() bool {
 	return !until.IsZero() && !run.now.Before(until)
 }
 
-// nextLook is when the credentials want to be looked at again, by themselves; zero if never.
+// nextLook is when the credentials want to be looked at again, by themselves; zero if never. What is
+// due already and could not be done has met a problem, which says when it is tried again.
 func (run *reconciliation) nextLook() time.Duration {
 	if run.database == nil || run.unverified != nil {
 		return 0
 	}
 	at := run.rotation.NextLook(run.credentials)
-	if at.IsZero() {
+	if at.IsZero() || !run.provisioned && !run.now.Before(at) {
 		return 0
 	}
 	return max(time.Until(at), time.Millisecond)

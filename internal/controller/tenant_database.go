@@ -53,7 +53,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	}
 	report, drifted := r.Fleet.Inspections.Wanted(run.tenant().UID)
 	if run.settled() && !drifted {
-		run.database = placement(run)
+		run.database, run.provisioned = placement(run), true
 		r.Fleet.Placements.Put(run.tenant().UID, run.database)
 		return ignoreMissingConnection(run.unusable)
 	}
@@ -73,7 +73,7 @@ func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconcili
 	if err := r.completeRotation(ctx, run); err != nil {
 		return err
 	}
-	run.database = placement(run)
+	run.database, run.provisioned = placement(run), true
 	r.Fleet.Placements.Put(run.tenant().UID, run.database)
 	r.Fleet.Inspections.Inspected(run.tenant().UID, report, !run.acted)
 	return nil

@@ -39,8 +39,9 @@ type reconciliation struct {
 	// memberships are what the server has of those that the operator has not made; nil if it was not
 	// asked.
 	memberships *[]database.Membership
-	// acted says that the server was changed.
-	acted bool
+	// acted says that the server was changed, and provisioned that it has what the tenant wants.
+	acted       bool
+	provisioned bool
 	// failure is what kept the pass itself from its end, whatever part that is about.
 	failure *problem.Problem
 	// retry is the most eager of what the problems ask for; err explains problem.WithBackoff.

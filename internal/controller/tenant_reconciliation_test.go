@@ -4,12 +4,14 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
@@ -97,5 +99,34 @@ func TestWhatKeepsSeveralNamespacesClosedIsAllSaid(t *testing.T) {
 	}
 	if !run.withheld.HasAll("a", "b") || run.retry != problem.Later {
 		t.Errorf("closed are %v, and the retry is %d", run.withheld, run.retry)
+	}
+}
+
+func TestWhatIsDueForTheCredentialsAndCannotBeDoneIsNotTriedAtOnce(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	for _, test := range []struct {
+		name     string
+		rotation database.Rotation
+		former   time.Time
+		failed   bool
+		want     time.Duration // rounded down to hours, up to milliseconds
+	}{
+		{"the former login has time left", database.Rotation{}, now.Add(90 * time.Minute), true, time.Hour},
+		{"the former login should be locked by now", database.Rotation{}, now, true, 0},
+		{"the former login is to be locked after no time", database.Rotation{}, now, false, time.Millisecond},
+		{"a rotation is due in a while", database.Rotation{Interval: 150 * time.Minute}, time.Time{}, true, time.Hour},
+		{"a rotation is overdue", database.Rotation{Interval: time.Minute}, time.Time{}, true, 0},
+		{"somebody has asked for a rotation", database.Rotation{Request: "1"}, time.Time{}, true, 0},
+		{"there is no schedule", database.Rotation{}, time.Time{}, true, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			run := &reconciliation{
+				database: &v1alpha1.TenantDatabaseStatus{}, rotation: test.rotation, now: now,
+				credentials: database.Credentials{RotatedAt: now.Add(-time.Hour), FormerUntil: test.former}, provisioned: !test.failed,
+			}
+			if got := run.nextLook(); got != test.want && got.Truncate(time.Hour) != test.want {
+				t.Errorf("it is looked at again after %s, want %s", got, test.want)
+			}
+		})
 	}
 }

@@ -119,13 +119,13 @@ func ofRequest(err error) (Problem, bool) {
 	}
 	switch {
 	case isOutdated(err):
-		return temporary(v1alpha1.ReasonFailed, Again, "Something changed while the operator decided what to do, several times in a row; it is tried again, less and less often: %v.", err), true
+		return temporary(v1alpha1.ReasonFailed, Again, "Something changed while the operator decided what to do, several times in a row; it is tried again, less and less often: %s", sentence(err)), true
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return progressing("The namespace is still being deleted."), true
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return stalled(v1alpha1.ReasonInvalid, OnChange, "%v", err), true
 	case apierrors.IsForbidden(err):
-		return temporary(v1alpha1.ReasonForbidden, WithBackoff, "The API server forbids what the operator asks for: %v.", err), true
+		return temporary(v1alpha1.ReasonForbidden, WithBackoff, "The API server forbids what the operator asks for: %s", sentence(err)), true
 	default:
 		return Problem{}, false
 	}
@@ -186,13 +186,16 @@ func ofData(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
+// sentence is the end of a sentence that tells an error in its own words.
+func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") + "." }
+
 // failed is what an error means that nobody knows.
 func failed(err error) Problem {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return temporary(v1alpha1.ReasonFailed, WithBackoff, "The work took too long and is tried again: %v.", err)
+		return temporary(v1alpha1.ReasonFailed, WithBackoff, "The work took too long and is tried again, less and less often: %s", sentence(err))
 	}
-	return temporary(v1alpha1.ReasonFailed, WithBackoff, "%v", err)
+	return temporary(v1alpha1.ReasonFailed, WithBackoff, "This failed and is tried again, less and less often: %s", sentence(err))
 }
 
 // LastWriter is the field manager, other than the operator itself, that has changed an object last by

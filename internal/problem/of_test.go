@@ -182,7 +182,7 @@ func TestWhatSeveralErrorsMeanTogether(t *testing.T) {
 	}{
 		{
 			"what somebody has to mend comes first", []error{errRefused, errInvalid}, "Invalid", problem.WithBackoff,
-			errInvalid.Error() + " connection refused",
+			errInvalid.Error() + " This failed and is tried again, less and less often: connection refused.",
 		},
 		{"what is said twice is said once", []error{errInTheWay, errInTheWay}, "Conflict", problem.Later, errInTheWay.Error()},
 		{
