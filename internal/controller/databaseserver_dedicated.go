@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/status"
@@ -139,6 +140,21 @@ func (r *DatabaseServerReconciler) heedAuthority(server string, authority []byte
 	if known, found := r.access.Load(server); found && known.(connection).server.CACert != string(authority) {
 		r.access.Delete(server)
 	}
+}
+
+// reload has a server that a StatefulSet runs read its certificate anew if it shows another one than its
+// Secret has. A kubelet may take minutes to bring the Secret to the pod, so this is tried again at each
+// look at the server.
+func (r *DatabaseServerReconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, shown []byte) error {
+	if server.Spec.Dedicated == nil || server.Status.Provisioner != v1alpha1.ProvisionerStatefulSet {
+		return nil
+	}
+	certificate := &corev1.Secret{}
+	found, err := r.own(ctx, naming.ServerCertificate(server.Name), certificate)
+	if err != nil || !found || dedicated.Shows(certificate, shown) {
+		return err
+	}
+	return r.Databases.Reload(ctx, access)
 }
 
 // running says what a server waits for that doesn't run yet.

@@ -122,6 +122,22 @@ func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []
 	return server.read(ctx, func(ctx context.Context, conn *conn) error { return accept(ctx, conn, drifts) })
 }
 
+// Reload has the server read its configuration and certificate anew. It doesn't wait for that: what the
+// server shows then is seen by the next Probe, on a new connection.
+func (s *Servers) Reload(ctx context.Context, address database.Server) error {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer server.users.Done()
+	err = server.read(ctx, func(ctx context.Context, conn *conn) error {
+		_, err := conn.Exec(ctx, "SELECT pg_reload_conf()")
+		return err
+	})
+	server.pool.Reset()
+	return err
+}
+
 // Observe returns what the server has for the tenant with the UID, under its registered name or
 // else under the given one, in one round trip. Besides the errors of Probe it has none that a
 // tenant could do anything about.
