@@ -50,10 +50,12 @@ type chain struct {
 	// certificate is the server's, and key its private key.
 	certificate *x509.Certificate
 	key         crypto.Signer
-	// issuer has signed the certificate. Clients trust it.
+	// authorities are those that clients trust and that have not expired.
+	authorities []*x509.Certificate
+	// issuer is the one of them that has signed the certificate.
 	issuer *x509.Certificate
-	// signer is the authority, which clients trust too, whose private key there is. It may be the issuer.
-	// It is nil when there is none, as for a server of a version that kept no key.
+	// signer is the one of them whose private key there is. It may be the issuer. It is nil when there is
+	// none, as for a server of a version that kept no key.
 	signer    *x509.Certificate
 	signerKey crypto.Signer
 }
@@ -65,10 +67,10 @@ func parseChain(s Secrets, host string, now time.Time) (chain, error) {
 	if err != nil {
 		return c, err
 	}
-	authorities, err := cert.ParseCertsPEM(s.Authority)
-	if err != nil {
+	if c.authorities, err = cert.ParseCertsPEM(s.Authority); err != nil {
 		return c, err
 	}
+	c.authorities = slices.DeleteFunc(c.authorities, func(authority *x509.Certificate) bool { return now.After(authority.NotAfter) })
 	if c.key, err = parseKey(s.Key); err != nil {
 		return c, err
 	}
@@ -77,7 +79,7 @@ func parseChain(s Secrets, host string, now time.Time) (chain, error) {
 		return c, errors.New("the certificate is that of another key")
 	}
 	roots := x509.NewCertPool()
-	for _, authority := range authorities {
+	for _, authority := range c.authorities {
 		roots.AddCert(authority)
 	}
 	chains, err := c.certificate.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: now})
@@ -88,10 +90,8 @@ func parseChain(s Secrets, host string, now time.Time) (chain, error) {
 	if c.signerKey, err = parseKey(s.AuthorityKey); err != nil {
 		return c, nil //nolint:nilerr // Without the key, the server is as trusted as with it.
 	}
-	if at := slices.IndexFunc(authorities, func(authority *x509.Certificate) bool {
-		return belongs(c.signerKey, authority) && now.Before(authority.NotAfter)
-	}); at >= 0 {
-		c.signer = authorities[at]
+	if at := slices.IndexFunc(c.authorities, func(authority *x509.Certificate) bool { return belongs(c.signerKey, authority) }); at >= 0 {
+		c.signer = c.authorities[at]
 	}
 	return c, nil
 }
@@ -149,8 +149,8 @@ func (c chain) noticeEnds() time.Time {
 // CompleteCertificate returns the secrets with the next step of renewing what makes clients trust the
 // server of that host name: everything where it is missing or doesn't fit together, and otherwise the
 // authority or the certificate of which two thirds of the lifetime have passed. The certificate keeps
-// its private key, so that the server needs no restart. The authority that a new one follows stays,
-// since running clients and the present certificate need it; the one before that goes.
+// its private key, so that the server needs no restart. Authorities before a new one stay until they
+// expire: the server may take a while to show a certificate of another one.
 func (s Secrets) CompleteCertificate(host string, now time.Time) (Secrets, error) {
 	current, err := parseChain(s, host, now)
 	step := renewAll
@@ -161,7 +161,7 @@ func (s Secrets) CompleteCertificate(host string, now time.Time) (Secrets, error
 	case renewAll:
 		s, err = s.withAll(host, now)
 	case renewAuthority:
-		s, _, _, err = s.withAuthority(now, current.issuer)
+		s, _, _, err = s.withAuthority(now, current.authorities...)
 	case renewCertificate:
 		s, err = s.withCertificate(host, now, current)
 	case renewNothing:
