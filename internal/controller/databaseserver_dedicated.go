@@ -149,9 +149,9 @@ func (r *DatabaseServerReconciler) reload(ctx context.Context, server *v1alpha1.
 	if server.Spec.Dedicated == nil || server.Status.Provisioner != v1alpha1.ProvisionerStatefulSet {
 		return nil
 	}
-	certificate := &corev1.Secret{}
-	found, err := r.own(ctx, naming.ServerCertificate(server.Name), certificate)
-	if err != nil || !found || dedicated.Shows(certificate, shown) {
+	secret := &corev1.Secret{}
+	found, err := r.own(ctx, naming.ServerCertificate(server.Name), secret)
+	if err != nil || !found || dedicated.HasCertificate(secret, shown) {
 		return err
 	}
 	return r.Databases.Reload(ctx, access)

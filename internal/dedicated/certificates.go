@@ -1,6 +1,7 @@
 package dedicated
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -236,8 +237,8 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, key crypt
 	return x509.ParseCertificate(signed)
 }
 
-// Shows reports whether the certificate, as DER, is the one in the Secret of a server.
-func Shows(certificate *corev1.Secret, shown []byte) bool {
-	wanted, err := cert.ParseCertsPEM(certificate.Data[corev1.TLSCertKey])
-	return err == nil && slices.Equal(wanted[0].Raw, shown)
+// HasCertificate reports whether a server that shows this certificate, as DER, has read the Secret.
+func HasCertificate(secret *corev1.Secret, shown []byte) bool {
+	wanted, err := cert.ParseCertsPEM(secret.Data[corev1.TLSCertKey])
+	return err == nil && bytes.Equal(wanted[0].Raw, shown)
 }

@@ -188,7 +188,7 @@ func TestTheOperatorKnowsTheCertificateThatAServerIsToShow(t *testing.T) {
 		{"the Secret has none", nil, false},
 	} {
 		secret := &corev1.Secret{Data: map[string][]byte{corev1.TLSCertKey: test.secret}}
-		if got := dedicated.Shows(secret, shown[0].Raw); got != test.want {
+		if got := dedicated.HasCertificate(secret, shown[0].Raw); got != test.want {
 			t.Errorf("%s: %t, want %t", test.name, got, test.want)
 		}
 	}
