@@ -142,9 +142,9 @@ func (r *DatabaseServerReconciler) heedAuthority(server string, authority []byte
 	}
 }
 
-// reload has a server that a StatefulSet runs read its certificate anew if it shows another one than its
-// Secret has. A kubelet may take minutes to bring the Secret to the pod, so this is tried again at each
-// look at the server.
+// reload makes a server that a StatefulSet runs reload its certificate, if it still shows another one than
+// its Secret has. The kubelet may take minutes to update the Secret in the pod, so this is repeated with
+// each probe until the server shows the new one.
 func (r *DatabaseServerReconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, shown []byte) error {
 	if server.Spec.Dedicated == nil || server.Status.Provisioner != v1alpha1.ProvisionerStatefulSet {
 		return nil
@@ -154,6 +154,7 @@ func (r *DatabaseServerReconciler) reload(ctx context.Context, server *v1alpha1.
 	if err != nil || !found || dedicated.HasCertificate(secret, shown) {
 		return err
 	}
+	ctrl.LoggerFrom(ctx).Info("The server still shows its former certificate; telling it to reload", "server", server.Name)
 	return r.Databases.Reload(ctx, access)
 }
 

@@ -9,8 +9,8 @@ type Action interface {
 	Accept(v Visitor)
 }
 
-// Visitor has a method for each action. What carries actions out implements it, so that an action
-// that it doesn't know is an error of the compiler.
+// Visitor has a method for each action. Whatever carries out actions implements it, so that the
+// compiler finds an action that is not handled.
 type Visitor interface {
 	Register(Register)
 	Adopt(Adopt)

@@ -19,30 +19,30 @@ import (
 )
 
 const (
-	// authorityLifetime is long, since clients restart for a new authority.
+	// authorityLifetime is long because clients have to restart to trust a new authority.
 	authorityLifetime = 10 * 365 * 24 * time.Hour
-	// certificateLifetime is short beside that: clients don't notice a new certificate of an authority
-	// that they know.
+	// certificateLifetime is shorter: clients don't notice a new certificate of an authority that they
+	// trust.
 	certificateLifetime = 365 * 24 * time.Hour
-	// authorityNotice is how long clients have to learn of a new authority before the server shows a
-	// certificate of it.
+	// authorityNotice is how long clients have to start trusting a new authority before the server shows
+	// a certificate from it.
 	authorityNotice = 7 * 24 * time.Hour
 	// clockSkew is how far the clock of a client may be behind.
 	clockSkew = time.Hour
 )
 
-// renewal is the next step of a server's certificates. Each changes one Secret, so that nothing is
-// left half done.
+// renewal is a step in renewing a server's certificates. Each step but renewAll changes one Secret, so
+// that a crash can't leave one half done.
 type renewal int
 
 const (
-	// renewNothing : all is well.
+	// renewNothing : nothing is due.
 	renewNothing renewal = iota
-	// renewAll : nobody can trust the certificate, so there is nobody to give notice to.
+	// renewAll : no client can trust the certificate, so none needs notice.
 	renewAll
-	// renewAuthority : clients are to trust another authority, beside the one that they know.
+	// renewAuthority : add a new authority to those that clients trust.
 	renewAuthority
-	// renewCertificate : the server is to show a new certificate, of the newest authority.
+	// renewCertificate : have the newest authority sign a new certificate for the server.
 	renewCertificate
 )
 
@@ -55,8 +55,8 @@ type chain struct {
 	authorities []*x509.Certificate
 	// issuer is the one of them that has signed the certificate.
 	issuer *x509.Certificate
-	// signer is the one of them whose private key there is. It may be the issuer. It is nil when there is
-	// none, as for a server of a version that kept no key.
+	// signer is the one of them whose private key is known. It may be the issuer. It is nil if no key is
+	// known: earlier versions of the operator didn't keep it.
 	signer    *x509.Certificate
 	signerKey crypto.Signer
 }
@@ -114,7 +114,7 @@ func belongs(key crypto.Signer, certificate *x509.Certificate) bool {
 	return ok && public.Equal(key.Public())
 }
 
-// next says what to renew, if anything.
+// next returns the step that is due.
 func (c chain) next(now time.Time) renewal {
 	switch {
 	case c.signer == nil:
@@ -140,18 +140,18 @@ func isDue(certificate *x509.Certificate, now time.Time) bool {
 	return !now.Before(certificate.NotBefore.Add(lifetime / 3 * 2))
 }
 
-// noticeEnds is when the server may show a certificate of an authority that clients have yet to learn
-// of. It is halfway to the end of the present certificate at the latest.
+// noticeEnds is when clients have had the time to start trusting the signer. It is no later than halfway
+// to the expiry of the present certificate.
 func (c chain) noticeEnds() time.Time {
 	known := c.signer.NotBefore.Add(clockSkew)
 	return known.Add(min(authorityNotice, c.certificate.NotAfter.Sub(known)/2))
 }
 
-// CompleteCertificate returns the secrets with the next step of renewing what makes clients trust the
-// server of that host name: everything where it is missing or doesn't fit together, and otherwise the
-// authority or the certificate of which two thirds of the lifetime have passed. The certificate keeps
-// its private key, so that the server needs no restart. Authorities before a new one stay until they
-// expire: the server may take a while to show a certificate of another one.
+// CompleteCertificate returns the secrets after the step that is due to keep clients trusting the server
+// at this host name. Certificates and keys that are missing or don't fit together are all replaced.
+// Otherwise an authority or a certificate is renewed once two thirds of its lifetime have passed. A
+// renewed certificate has the same private key, so that the server doesn't restart for it. Former
+// authorities stay until they expire, because the server may still show a certificate from one.
 func (s Secrets) CompleteCertificate(host string, now time.Time) (Secrets, error) {
 	current, err := parseChain(s, host, now)
 	step := renewAll
@@ -188,7 +188,7 @@ func (s Secrets) withAll(host string, now time.Time) (Secrets, error) {
 	return s.withCertificate(host, now, chain{key: key, signer: authority, signerKey: authorityKey})
 }
 
-// withAuthority adds a new authority to those that clients are to trust still.
+// withAuthority makes clients trust a new authority, and these.
 func (s Secrets) withAuthority(now time.Time, trusted ...*x509.Certificate) (Secrets, *x509.Certificate, crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -32,10 +32,10 @@ type Secrets struct {
 	Password string
 	// Verifier is what the server stores of it.
 	Verifier string
-	// Authority is the certificates of the authorities that clients trust, as PEM: that of the one that
-	// has signed Certificate, and during a change-over another one.
+	// Authority has the certificates of the authorities that clients trust, as PEM: the one that signed
+	// Certificate, its successor while that is being introduced, and predecessors that have not expired.
 	Authority []byte
-	// AuthorityKey is the private key of the newest of them, as PEM.
+	// AuthorityKey is the private key of the newest authority, as PEM.
 	AuthorityKey []byte
 	// Certificate is the server's certificate, and Key its private key, as PEM.
 	Certificate, Key []byte
@@ -66,9 +66,9 @@ func (s Secrets) CompletePassword() Secrets {
 	return s
 }
 
-// revision changes with whatever of the secrets the server reads when it starts, and only then. A
-// certificate it reads again without a restart. Those of a server of a version that kept no key of the
-// authority are part of it, so that an upgrade restarts no server.
+// revision changes whenever the server must restart to use the secrets. It reloads a renewed certificate
+// without a restart. Servers without an authority key were made by an earlier version, whose revision
+// had the certificate in it: they keep that, so that an upgrade doesn't restart them.
 func (s Secrets) revision() string {
 	hash := sha256.New()
 	if len(s.AuthorityKey) == 0 {

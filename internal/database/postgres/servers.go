@@ -122,8 +122,8 @@ func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []
 	return server.read(ctx, func(ctx context.Context, conn *conn) error { return accept(ctx, conn, drifts) })
 }
 
-// Reload has the server read its configuration and certificate anew. It doesn't wait for that: what the
-// server shows then is seen by the next Probe, on a new connection.
+// Reload makes the server reload its configuration and certificate, which it does after the call has
+// returned. All connections are replaced, so that a later Probe sees the new certificate.
 func (s *Servers) Reload(ctx context.Context, address database.Server) error {
 	server, err := s.server(ctx, address)
 	if err != nil {
