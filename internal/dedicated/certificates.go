@@ -87,7 +87,7 @@ func parseChain(s Secrets, host string, now time.Time) (chain, error) {
 	if err != nil {
 		return c, err
 	}
-	c.issuer = chains[0][1]
+	c.issuer = chains[0][len(chains[0])-1]
 	if c.signerKey, err = parseKey(s.AuthorityKey); err != nil {
 		return c, nil //nolint:nilerr // Without the key, the server is as trusted as with it.
 	}

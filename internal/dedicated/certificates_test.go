@@ -2,9 +2,13 @@ package dedicated_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"testing"
 	"time"
@@ -12,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/keyutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/dedicated"
@@ -101,6 +106,30 @@ func TestCertificatesAreRenewedStepByStep(t *testing.T) {
 				t.Error("the next look takes another step")
 			}
 		})
+	}
+}
+
+func TestACertificateThatSignsItselfStaysUntilItIsDue(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{DNSNames: []string{host}, NotBefore: now, NotAfter: now.Add(90 * day)}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := completed(t, dedicated.Secrets{}, now)
+	own.Certificate = pem.EncodeToMemory(&pem.Block{Type: cert.CertificateBlockType, Bytes: signed})
+	own.Authority = own.Certificate
+	if own.Key, err = keyutil.MarshalPrivateKeyToPEM(key); err != nil {
+		t.Fatal(err)
+	}
+	if same := completed(t, own, now.Add(59*day)); !bytes.Equal(same.Authority, own.Authority) || !bytes.Equal(same.Certificate, own.Certificate) {
+		t.Error("it is renewed before it is due")
+	}
+	if due := completed(t, own, now.Add(60*day)); authorities(t, due) != 2 || !bytes.Equal(due.Key, own.Key) {
+		t.Error("no authority is added to it when it is due")
 	}
 }
 
