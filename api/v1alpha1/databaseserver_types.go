@@ -120,9 +120,9 @@ type DedicatedServer struct {
 	// +optional
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 
-	// image is the container image with the programs of PostgreSQL of that version in its PATH. Where
-	// Kubernetes alone runs the server, it is run as the user 999, which must have a name in the image, as
-	// those of Debian have and those of Alpine have not. Left out, it is docker.io/library/postgres, or
+	// image is the container image with the programs of PostgreSQL of that version in its PATH. In a
+	// StatefulSet it runs as the user 999, which must have a name in the image; it has one in the images
+	// based on Debian, and none in those based on Alpine. Left out, it is docker.io/library/postgres, or
 	// ghcr.io/cloudnative-pg/postgresql where CloudNativePG runs the server, with the version as its tag.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -130,7 +130,7 @@ type DedicatedServer struct {
 	Image string `json:"image,omitempty"`
 }
 
-// DatabaseServerDedication says whom a server is for, and what the operator runs for it.
+// DatabaseServerDedication describes a server that the operator runs for one tenant.
 // +kubebuilder:validation:XValidation:rule="has(self.instances) && has(self.version)",message="a server that the operator runs has instances and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"
 type DatabaseServerDedication struct {
 	DedicatedServer `json:",inline"`
@@ -147,26 +147,28 @@ type DatabaseServerDedication struct {
 	// +kubebuilder:validation:Maximum=20000
 	MaxConnections int32 `json:"maxConnections,omitempty"`
 
-	// database is the name of the tenant's database. A volume that has another one is left alone.
+	// database is the name of the tenant's database. A volume with another database is left alone.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Database string `json:"database,omitempty"`
 
-	// reclaimPolicy is what becomes of the server's volumes when the DatabaseServer is deleted.
+	// reclaimPolicy is what happens to the server's volumes when the DatabaseServer is deleted.
 	// +required
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
 
-// DatabaseServerProvisioner is what makes a server of the operator's run.
+// DatabaseServerProvisioner is what runs a dedicated server.
 // +kubebuilder:validation:Enum=CloudNativePG;StatefulSet
 type DatabaseServerProvisioner string
 
 // The provisioners.
 const (
-	// ProvisionerCloudNativePG is the operator of that name (https://cloudnative-pg.io).
+	// ProvisionerCloudNativePG is a Cluster of CloudNativePG (https://cloudnative-pg.io), with replicas,
+	// failover and, once you configure them, backups. It is used wherever it is installed.
 	ProvisionerCloudNativePG DatabaseServerProvisioner = "CloudNativePG"
-	// ProvisionerStatefulSet is Kubernetes alone.
+	// ProvisionerStatefulSet is a StatefulSet, for clusters without CloudNativePG. It runs one instance,
+	// without failover and without backups.
 	ProvisionerStatefulSet DatabaseServerProvisioner = "StatefulSet"
 )
 
@@ -308,8 +310,9 @@ type DatabaseServerStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// provisioner is what runs the server, of one that the operator has made: CloudNativePG where the
-	// cluster had that when the server was made, and otherwise a StatefulSet.
+	// provisioner is what runs a dedicated server: CloudNativePG, or StatefulSet if CloudNativePG was not
+	// installed when the server was created. A StatefulSet has one instance, no failover and no backups.
+	// It never changes.
 	// +optional
 	Provisioner DatabaseServerProvisioner `json:"provisioner,omitempty"`
 

@@ -20,10 +20,10 @@ type ReclaimPolicy string
 
 // The reclaim policies.
 const (
-	// ReclaimPolicyRetain : database and roles stay, the logins are disabled. Of a server of the tenant's
-	// own the volume stays, and the server is taken down.
+	// ReclaimPolicyRetain keeps the database and the roles, and disables the logins. A dedicated server
+	// is shut down and its volume is kept.
 	ReclaimPolicyRetain ReclaimPolicy = "Retain"
-	// ReclaimPolicyDelete : database and roles are dropped.
+	// ReclaimPolicyDelete drops the database and the roles. A dedicated server is deleted with its volume.
 	ReclaimPolicyDelete ReclaimPolicy = "Delete"
 )
 
@@ -105,9 +105,12 @@ type TenantDatabase struct {
 	// +optional
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
-	// dedicated is the server that a tenant of the isolation Dedicated gets. It is run in the namespace
-	// tenantry-databases, where the tenant has no rights, and stands beside the others as the
-	// DatabaseServer dedicated-<name of the tenant>.
+	// dedicated describes the server of a tenant with the isolation Dedicated. It runs in the namespace
+	// tenantry-databases, where the tenant has no rights, and is listed as the DatabaseServer
+	// dedicated-<name of the tenant>. Install CloudNativePG before you create such a tenant: it runs
+	// replicas, fails over and makes backups. Without it the server is a StatefulSet with a single
+	// instance, which is down while its pod restarts or moves, and of which nobody makes backups
+	// unless you take snapshots of its volume.
 	// +optional
 	Dedicated *DedicatedServer `json:"dedicated,omitempty"`
 
@@ -123,16 +126,16 @@ type TenantDatabase struct {
 	// +optional
 	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
 
-	// reclaimPolicy is what becomes of the database when the Tenant is deleted. Retain: the data and
-	// the roles stay, and the logins are disabled; a server of its own is taken down, and its volumes
-	// stay. Delete: the tenant's database, or its schema, or its rows, and its roles are dropped; a server
-	// of its own is deleted with its volumes. Left out, it is Retain.
+	// reclaimPolicy is what happens to the database when the Tenant is deleted. Retain keeps the data and
+	// the roles, and disables the logins; a dedicated server is shut down and its volumes are kept.
+	// Delete drops the tenant's database, schema or rows, and its roles; a dedicated server is deleted
+	// with its volumes. Left out, it is Retain.
 	// +optional
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
-	// adopt is the name of a retained database that the tenant takes over instead of getting a new,
-	// empty one; the status of the DatabaseServer lists them. A retained server of its own a tenant of the
-	// same name takes over; the annotation tenantry.dev/database of its volume says what to write.
+	// adopt is the name of a retained database to take over instead of creating an empty one. The status
+	// of the DatabaseServer lists the names. A dedicated server can be taken over only by a Tenant of the
+	// same name as before; the name to write is in the annotation tenantry.dev/database of its volume.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63

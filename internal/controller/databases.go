@@ -14,6 +14,8 @@ type Databases interface {
 	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
 	// Accept notes that tenants are as they should be, by what Probe said about them.
 	Accept(ctx context.Context, server database.Server, drifts []database.Drift) error
+	// Reload makes a server reload its configuration and certificate.
+	Reload(ctx context.Context, server database.Server) error
 	// Observe says what a server has for the tenant with this UID. name is the name to look for
 	// where the server's registry has none for the UID.
 	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)

@@ -100,6 +100,9 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 	}
 	r.publish(server, access, observation.Problem == nil)
 	if observation.Problem == nil {
+		if err := r.reload(ctx, server, access, observation.Answer.Certificate); err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't make the server reload its certificate; trying again", "server", server.Name, "error", err.Error())
+		}
 		if err := r.inspectDrifted(ctx, access, observation.Answer.Drifted); err != nil {
 			ctrl.LoggerFrom(ctx).Info("Can't note which tenants are as they should be; it is tried again", "server", server.Name, "error", err.Error())
 		}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/dedicated"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
@@ -134,6 +135,22 @@ func (r *DatabaseServerReconciler) dropOutdatedLogin(server *v1alpha1.DatabaseSe
 	if known, found := r.Fleet.Logins.To(server); found && known.CACert != string(authority) {
 		r.Fleet.Logins.Drop(server.Name)
 	}
+}
+
+// reload makes a server that a StatefulSet runs reload its certificate, if it still shows another one than
+// its Secret has. The kubelet may take minutes to update the Secret in the pod, so this is repeated with
+// each probe until the server shows the new one.
+func (r *DatabaseServerReconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, shown []byte) error {
+	if server.Spec.Dedicated == nil || server.Status.Provisioner != v1alpha1.ProvisionerStatefulSet {
+		return nil
+	}
+	secret := &corev1.Secret{}
+	found, err := r.own(ctx, naming.ServerCertificate(server.Name), secret)
+	if err != nil || !found || dedicated.HasCertificate(secret, shown) {
+		return err
+	}
+	ctrl.LoggerFrom(ctx).Info("The server still shows its former certificate; telling it to reload", "server", server.Name)
+	return r.Databases.Reload(ctx, access)
 }
 
 // running says what a server waits for that doesn't run yet.

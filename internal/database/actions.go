@@ -5,7 +5,46 @@ import "fmt"
 // Action is one step towards what a tenant wants. It prints as a short phrase without secrets.
 type Action interface {
 	fmt.Stringer
-	action()
+	// Accept calls the method of the visitor that is named after the action.
+	Accept(v Visitor)
+}
+
+// Visitor has a method for each action. Whatever carries out actions implements it, so that the
+// compiler finds an action that is not handled.
+type Visitor interface {
+	Register(Register)
+	Adopt(Adopt)
+	CreateOwner(CreateOwner)
+	CreateLogin(CreateLogin)
+	GrantOwner(GrantOwner)
+	SetLoginRole(SetLoginRole)
+	SetLoginSetting(SetLoginSetting)
+	ResetLoginSetting(ResetLoginSetting)
+	JoinShared(JoinShared)
+	GrantTables(GrantTables)
+	RevokeTables(RevokeTables)
+	CreateSchema(CreateSchema)
+	DropSchema(DropSchema)
+	DeleteRows(DeleteRows)
+	DropOwned(DropOwned)
+	UnmarkSecured(UnmarkSecured)
+	EnableLogin(EnableLogin)
+	DisableLogin(DisableLogin)
+	RestrictRole(RestrictRole)
+	CreateDatabase(CreateDatabase)
+	RevokePublic(RevokePublic)
+	GrantDatabase(GrantDatabase)
+	OpenDatabase(OpenDatabase)
+	SecureSchema(SecureSchema)
+	MarkSecured(MarkSecured)
+	CreateExtensions(CreateExtensions)
+	MarkExtensions(MarkExtensions)
+	TerminateSessions(TerminateSessions)
+	MarkRetained(MarkRetained)
+	UnsetTemplate(UnsetTemplate)
+	DropDatabase(DropDatabase)
+	DropRoles(DropRoles)
+	Deregister(Deregister)
 }
 
 // Register enters a name for the tenant in the registry, unless the server is full.
@@ -190,36 +229,36 @@ func (a DropDatabase) String() string  { return "drop database " + a.Database }
 func (a DropRoles) String() string     { return fmt.Sprintf("drop roles %v", a.Roles) }
 func (a Deregister) String() string    { return "deregister " + a.Name }
 
-func (Register) action()          {}
-func (Adopt) action()             {}
-func (CreateOwner) action()       {}
-func (CreateLogin) action()       {}
-func (GrantOwner) action()        {}
-func (SetLoginRole) action()      {}
-func (EnableLogin) action()       {}
-func (DisableLogin) action()      {}
-func (RestrictRole) action()      {}
-func (CreateDatabase) action()    {}
-func (RevokePublic) action()      {}
-func (GrantDatabase) action()     {}
-func (OpenDatabase) action()      {}
-func (SecureSchema) action()      {}
-func (MarkSecured) action()       {}
-func (TerminateSessions) action() {}
-func (MarkRetained) action()      {}
-func (UnsetTemplate) action()     {}
-func (DropDatabase) action()      {}
-func (DropRoles) action()         {}
-func (Deregister) action()        {}
-func (SetLoginSetting) action()   {}
-func (ResetLoginSetting) action() {}
-func (JoinShared) action()        {}
-func (GrantTables) action()       {}
-func (RevokeTables) action()      {}
-func (CreateSchema) action()      {}
-func (DropSchema) action()        {}
-func (DeleteRows) action()        {}
-func (DropOwned) action()         {}
-func (UnmarkSecured) action()     {}
-func (CreateExtensions) action()  {}
-func (MarkExtensions) action()    {}
+func (a Register) Accept(v Visitor)          { v.Register(a) }
+func (a Adopt) Accept(v Visitor)             { v.Adopt(a) }
+func (a CreateOwner) Accept(v Visitor)       { v.CreateOwner(a) }
+func (a CreateLogin) Accept(v Visitor)       { v.CreateLogin(a) }
+func (a GrantOwner) Accept(v Visitor)        { v.GrantOwner(a) }
+func (a SetLoginRole) Accept(v Visitor)      { v.SetLoginRole(a) }
+func (a SetLoginSetting) Accept(v Visitor)   { v.SetLoginSetting(a) }
+func (a ResetLoginSetting) Accept(v Visitor) { v.ResetLoginSetting(a) }
+func (a JoinShared) Accept(v Visitor)        { v.JoinShared(a) }
+func (a GrantTables) Accept(v Visitor)       { v.GrantTables(a) }
+func (a RevokeTables) Accept(v Visitor)      { v.RevokeTables(a) }
+func (a CreateSchema) Accept(v Visitor)      { v.CreateSchema(a) }
+func (a DropSchema) Accept(v Visitor)        { v.DropSchema(a) }
+func (a DeleteRows) Accept(v Visitor)        { v.DeleteRows(a) }
+func (a DropOwned) Accept(v Visitor)         { v.DropOwned(a) }
+func (a UnmarkSecured) Accept(v Visitor)     { v.UnmarkSecured(a) }
+func (a EnableLogin) Accept(v Visitor)       { v.EnableLogin(a) }
+func (a DisableLogin) Accept(v Visitor)      { v.DisableLogin(a) }
+func (a RestrictRole) Accept(v Visitor)      { v.RestrictRole(a) }
+func (a CreateDatabase) Accept(v Visitor)    { v.CreateDatabase(a) }
+func (a RevokePublic) Accept(v Visitor)      { v.RevokePublic(a) }
+func (a GrantDatabase) Accept(v Visitor)     { v.GrantDatabase(a) }
+func (a OpenDatabase) Accept(v Visitor)      { v.OpenDatabase(a) }
+func (a SecureSchema) Accept(v Visitor)      { v.SecureSchema(a) }
+func (a MarkSecured) Accept(v Visitor)       { v.MarkSecured(a) }
+func (a CreateExtensions) Accept(v Visitor)  { v.CreateExtensions(a) }
+func (a MarkExtensions) Accept(v Visitor)    { v.MarkExtensions(a) }
+func (a TerminateSessions) Accept(v Visitor) { v.TerminateSessions(a) }
+func (a MarkRetained) Accept(v Visitor)      { v.MarkRetained(a) }
+func (a UnsetTemplate) Accept(v Visitor)     { v.UnsetTemplate(a) }
+func (a DropDatabase) Accept(v Visitor)      { v.DropDatabase(a) }
+func (a DropRoles) Accept(v Visitor)         { v.DropRoles(a) }
+func (a Deregister) Accept(v Visitor)        { v.Deregister(a) }

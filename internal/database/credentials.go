@@ -1,23 +1,24 @@
 package database
 
 import (
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/xdg-go/scram"
 )
 
 const (
 	passwordLength   = 32
 	passwordAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-	scramMechanism  = "SCRAM-SHA-256"
-	scramIterations = 4096
-	scramSaltLength = 16
+	scramMechanism     = "SCRAM-SHA-256"
+	scramIterations    = 4096
+	scramMaxIterations = 100_000
+	scramSaltLength    = 16
 )
 
 // Sensitive is a password or a verifier. It prints and marshals as asterisks, so that a struct
@@ -57,41 +58,43 @@ func GeneratePassword() string {
 func Verifier(password string) string {
 	salt := make([]byte, scramSaltLength)
 	rand.Read(salt) // never fails
-	return verifier(password, salt, scramIterations)
+	stored, err := verifier(password, scram.KeyFactors{Salt: string(salt), Iters: scramIterations})
+	if err != nil {
+		panic(fmt.Sprintf("the Go runtime refuses PBKDF2 with SHA-256, which PostgreSQL requires: %v", err))
+	}
+	return stored
 }
 
 // Matches reports whether the verifier was made from the password, by [Verifier] or by PostgreSQL.
-// Anything that isn't a SCRAM-SHA-256 verifier doesn't match.
+// Anything that isn't a SCRAM-SHA-256 verifier doesn't match, nor does one of more than 100,000
+// iterations: a tenant may give its login a verifier that takes an hour to compare.
 func Matches(stored, password string) bool {
 	parameters, _, _ := strings.Cut(strings.TrimPrefix(stored, scramMechanism+"$"), "$")
 	count, encodedSalt, _ := strings.Cut(parameters, ":")
 	iterations, err := strconv.Atoi(count)
-	if err != nil || iterations < 1 {
+	if err != nil || iterations < 1 || iterations > scramMaxIterations {
 		return false
 	}
 	salt, err := base64.StdEncoding.DecodeString(encodedSalt)
 	if err != nil {
 		return false
 	}
-	return hmac.Equal([]byte(stored), []byte(verifier(password, salt, iterations)))
+	wanted, err := verifier(password, scram.KeyFactors{Salt: string(salt), Iters: iterations})
+	return err == nil && subtle.ConstantTimeCompare([]byte(stored), []byte(wanted)) == 1
 }
 
-// verifier follows RFC 5802, section 3.
-func verifier(password string, salt []byte, iterations int) string {
-	saltedPassword, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
+// verifier writes what the library computes in PostgreSQL's notation, which it doesn't have.
+func verifier(password string, factors scram.KeyFactors) (string, error) {
+	client, err := scram.SHA256.NewClientUnprepped("", password, "")
 	if err != nil {
-		panic(fmt.Sprintf("the Go runtime refuses PBKDF2 with SHA-256, which PostgreSQL requires: %v", err))
+		return "", err
 	}
-	storedKey := sha256.Sum256(authenticationCode(saltedPassword, "Client Key"))
-	serverKey := authenticationCode(saltedPassword, "Server Key")
+	made, err := client.GetStoredCredentialsWithError(factors)
+	if err != nil {
+		return "", err
+	}
 	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("%s$%d:%s$%s:%s", scramMechanism, iterations, encode(salt), encode(storedKey[:]), encode(serverKey))
-}
-
-func authenticationCode(key []byte, message string) []byte {
-	code := hmac.New(sha256.New, key)
-	code.Write([]byte(message))
-	return code.Sum(nil)
+	return fmt.Sprintf("%s$%d:%s$%s:%s", scramMechanism, factors.Iters, encode([]byte(factors.Salt)), encode(made.StoredKey), encode(made.ServerKey)), nil
 }
 
 // IsGenerated reports whether the password could be one of [GeneratePassword]. Others need

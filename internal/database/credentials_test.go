@@ -1,11 +1,14 @@
 package database_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/xdg-go/scram"
 
 	"github.com/tenantry/tenantry/internal/database"
 )
@@ -86,6 +89,8 @@ func TestVerifierMatchesItsPasswordOnly(t *testing.T) {
 		{"cut off", made[:60], password, false},
 		{"another server key", made[:len(made)-5] + "AAAA=", password, false},
 		{"no iterations", strings.Replace(made, "4096", "0", 1), password, false},
+		{"so many iterations that a tenant could keep the operator busy", withIterations(t, password, 100_001), password, false},
+		{"as many iterations as an admin may have set", withIterations(t, password, 100_000), password, true},
 		{"broken salt", strings.Replace(made, "4096:", "4096:*", 1), password, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -94,6 +99,20 @@ func TestVerifierMatchesItsPasswordOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+func withIterations(t *testing.T, password string, iterations int) string {
+	t.Helper()
+	client, err := scram.SHA256.NewClient("", password, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "sixteen bytes ..", Iters: iterations})
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode([]byte(made.Salt)), encode(made.StoredKey), encode(made.ServerKey))
 }
 
 func TestSensitiveNeverPrints(t *testing.T) {

@@ -45,6 +45,8 @@ const MaxDrifted = 1000
 type ServerStatus struct {
 	// Version is the version of PostgreSQL, for example 15.18.
 	Version string
+	// Certificate is the certificate that the server shows, as DER; nil without TLS.
+	Certificate []byte
 	// Tenants is the number of tenants that have their database on the server. Retained databases
 	// don't count.
 	Tenants int

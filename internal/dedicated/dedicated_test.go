@@ -74,8 +74,10 @@ func TestSecretsThatAreLostOrDoNotFitAreReplaced(t *testing.T) {
 		{"the key is gone", func(s *dedicated.Secrets) { s.Key = nil }, now, false, true},
 		{"the authority is another one", func(s *dedicated.Secrets) { s.Authority = other.Authority }, now, false, true},
 		{"the authority is gone", func(s *dedicated.Secrets) { s.Authority = nil }, now, false, true},
-		{"the certificate is about to expire", func(*dedicated.Secrets) {}, time.Now().AddDate(10, 0, -20), false, true},
-		{"the certificate has a year left", func(*dedicated.Secrets) {}, time.Now().AddDate(9, 0, -20), false, false},
+		{"the key is another one", func(s *dedicated.Secrets) { s.Key = other.Key }, now, false, true},
+		{"the certificate has expired", func(*dedicated.Secrets) {}, now.AddDate(1, 0, 1), false, true},
+		{"the certificate is about to expire", func(*dedicated.Secrets) {}, now.AddDate(1, 0, -20), false, true},
+		{"the certificate has more than a third of its lifetime left", func(*dedicated.Secrets) {}, now.AddDate(0, 8, -2), false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			harmed := fresh

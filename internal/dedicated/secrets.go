@@ -2,13 +2,10 @@ package dedicated
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/util/cert"
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
@@ -22,13 +19,10 @@ const (
 	keyVerifier = "verifier"
 	// keyLogin is the key of the statement that gives superuserRole its password, as a verifier.
 	keyLogin = "login.sql"
-	// keyAuthority is the key of the authority's certificate.
-	keyAuthority = "ca.crt"
-
-	// certificateLifetime is long, since a new certificate restarts the server and the tenant's app.
-	certificateLifetime = 10 * 365 * 24 * time.Hour
-	// certificateLeft is what must be left of it.
-	certificateLeft = 30 * 24 * time.Hour
+	// keyAuthority is the key of the certificates of the authorities, and keyAuthorityKey that of the
+	// private key of the newest. CloudNativePG has the same.
+	keyAuthority    = "ca.crt"
+	keyAuthorityKey = "ca.key"
 )
 
 // Secrets are what a server has to keep to itself. All but the password and its verifier is for a
@@ -38,8 +32,11 @@ type Secrets struct {
 	Password string
 	// Verifier is what the server stores of it.
 	Verifier string
-	// Authority is the certificate of the authority that has signed Certificate, as PEM.
+	// Authority has the certificates of the authorities that clients trust, as PEM: the one that signed
+	// Certificate, its successor while that is being introduced, and predecessors that have not expired.
 	Authority []byte
+	// AuthorityKey is the private key of the newest authority, as PEM.
+	AuthorityKey []byte
 	// Certificate is the server's certificate, and Key its private key, as PEM.
 	Certificate, Key []byte
 }
@@ -47,11 +44,12 @@ type Secrets struct {
 // SecretsIn are those in the Secrets of a server; nothing where there is none.
 func SecretsIn(superuser, authority, certificate *corev1.Secret) Secrets {
 	secrets := Secrets{
-		Password:    string(superuser.Data[corev1.BasicAuthPasswordKey]),
-		Verifier:    string(superuser.Data[keyVerifier]),
-		Authority:   authority.Data[keyAuthority],
-		Certificate: certificate.Data[corev1.TLSCertKey],
-		Key:         certificate.Data[corev1.TLSPrivateKeyKey],
+		Password:     string(superuser.Data[corev1.BasicAuthPasswordKey]),
+		Verifier:     string(superuser.Data[keyVerifier]),
+		Authority:    authority.Data[keyAuthority],
+		AuthorityKey: authority.Data[keyAuthorityKey],
+		Certificate:  certificate.Data[corev1.TLSCertKey],
+		Key:          certificate.Data[corev1.TLSPrivateKeyKey],
 	}
 	return secrets
 }
@@ -68,47 +66,16 @@ func (s Secrets) CompletePassword() Secrets {
 	return s
 }
 
-// CompleteCertificate returns the secrets with a new authority and certificate of the server of that host
-// name, where they are missing, don't fit together, or are about to expire.
-func (s Secrets) CompleteCertificate(host string, now time.Time) (Secrets, error) {
-	if s.trusted(host, now.Add(certificateLeft)) {
-		return s, nil
-	}
-	// The result is the server's certificate, followed by that of its authority.
-	chain, key, err := cert.GenerateSelfSignedCertKeyWithOptions(cert.SelfSignedCertKeyOptions{Host: host, MaxAge: certificateLifetime})
-	if err != nil {
-		return s, fmt.Errorf("make a certificate for %s: %w", host, err)
-	}
-	certificates, err := cert.ParseCertsPEM(chain)
-	if err != nil {
-		return s, fmt.Errorf("read the new certificate for %s: %w", host, err)
-	}
-	s.Key = key
-	if s.Certificate, err = cert.EncodeCertificates(certificates[0]); err != nil {
-		return s, err
-	}
-	s.Authority, err = cert.EncodeCertificates(certificates[1:]...)
-	return s, err
-}
-
-// trusted says whether a client that knows the authority trusts the certificate at that time.
-func (s Secrets) trusted(host string, at time.Time) bool {
-	certificates, err := cert.ParseCertsPEM(s.Certificate)
-	if err != nil || len(s.Key) == 0 {
-		return false
-	}
-	authorities, err := cert.NewPoolFromBytes(s.Authority)
-	if err != nil {
-		return false
-	}
-	_, err = certificates[0].Verify(x509.VerifyOptions{DNSName: host, Roots: authorities, CurrentTime: at})
-	return err == nil
-}
-
-// revision changes with whatever of the secrets the server reads when it starts.
+// revision changes whenever the server must restart to use the secrets. It reloads a renewed certificate
+// without a restart. Servers without an authority key were made by an earlier version, whose revision
+// had the certificate in it: they keep that, so that an upgrade doesn't restart them.
 func (s Secrets) revision() string {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%q%q%q", s.Verifier, s.Certificate, s.Key)
+	if len(s.AuthorityKey) == 0 {
+		fmt.Fprintf(hash, "%q%q%q", s.Verifier, s.Certificate, s.Key)
+	} else {
+		fmt.Fprintf(hash, "%q%q", s.Verifier, s.Key)
+	}
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
 
@@ -140,9 +107,13 @@ func certificate(in Inputs) desired.Object {
 }
 
 func authority(in Inputs) desired.Object {
-	return &corev1.Secret{
+	secret := &corev1.Secret{
 		ObjectMeta: meta(in.Server, naming.ServerAuthority(in.Server.Name)),
 		Type:       corev1.SecretTypeOpaque,
 		Data:       map[string][]byte{keyAuthority: in.Secrets.Authority},
 	}
+	if len(in.Secrets.AuthorityKey) > 0 {
+		secret.Data[keyAuthorityKey] = in.Secrets.AuthorityKey
+	}
+	return secret
 }

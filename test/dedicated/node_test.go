@@ -39,7 +39,9 @@ const fast = syscall.SIGINT
 var containerScript string
 
 // node runs the pods of database servers as processes: their commands, arguments, variables and
-// volumes, by the users and with the few rights that their specs say, each in a network of its own. What it can't show is what is in an image. The pods' status is kwok's.
+// volumes, by the users and with the few rights that their specs say, each in a network of its own. A
+// Secret that changes reaches the pods that mount it. What it can't show is what is in an image. The
+// pods' status is kwok's.
 type node struct {
 	client client.WithWatch
 	dir    string
@@ -47,11 +49,21 @@ type node struct {
 	hosts string
 
 	cancel context.CancelFunc
-	done   chan struct{}
+	done   sync.WaitGroup
 
 	mutex   sync.Mutex
 	servers map[string]*network
 	pods    map[types.UID]*process.Process
+
+	secrets sync.Mutex               // guards mounted, and what is written for it
+	mounted map[string]mountedSecret // by folder
+}
+
+// mountedSecret is a Secret that a pod has as a volume.
+type mountedSecret struct {
+	name  string
+	mode  os.FileMode
+	group int
 }
 
 // network is where a server is reached: an address of the loopback interface, since the network
@@ -133,16 +145,20 @@ func (n *network) dial() (net.Conn, error) {
 func startNode(c client.WithWatch, dir, hosts string, log io.Writer) (*node, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &node{
-		client: c, dir: dir, hosts: hosts, cancel: cancel, done: make(chan struct{}),
-		servers: map[string]*network{}, pods: map[types.UID]*process.Process{},
+		client: c, dir: dir, hosts: hosts, cancel: cancel,
+		servers: map[string]*network{}, pods: map[types.UID]*process.Process{}, mounted: map[string]mountedSecret{},
 	}
 	pods, err := c.Watch(ctx, &corev1.PodList{}, client.InNamespace(naming.DatabasesNamespace), client.HasLabels{naming.LabelServer})
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	go func() {
-		defer close(n.done)
+	secrets, err := c.Watch(ctx, &corev1.SecretList{}, client.InNamespace(naming.DatabasesNamespace))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	n.done.Go(func() {
 		defer pods.Stop()
 		for event := range pods.ResultChan() {
 			if pod, ok := event.Object.(*corev1.Pod); ok {
@@ -151,14 +167,24 @@ func startNode(c client.WithWatch, dir, hosts string, log io.Writer) (*node, err
 				}
 			}
 		}
-	}()
+	})
+	n.done.Go(func() {
+		defer secrets.Stop()
+		for event := range secrets.ResultChan() {
+			if secret, ok := event.Object.(*corev1.Secret); ok && event.Type != watch.Deleted {
+				if err := n.refresh(ctx, secret.Name); err != nil {
+					fmt.Fprintf(log, "secret %s: %v\n", secret.Name, err)
+				}
+			}
+		}
+	})
 	return n, nil
 }
 
 // stop ends all pods.
 func (n *node) stop() error {
 	n.cancel()
-	<-n.done
+	n.done.Wait()
 	var failures []error
 	for _, running := range n.pods {
 		failures = append(failures, running.Stop(time.Minute))
@@ -303,16 +329,16 @@ func (n *node) mount(ctx context.Context, pod *corev1.Pod) (map[string]string, e
 	for _, volume := range pod.Spec.Volumes {
 		dir := filepath.Join(n.dir, "pods", string(pod.UID), volume.Name)
 		files := map[string][]byte{}
-		mode := os.FileMode(0o644)
 		switch {
 		case volume.PersistentVolumeClaim != nil:
 			dir = n.volume(volume.PersistentVolumeClaim.ClaimName)
 		case volume.Secret != nil:
-			secret := &corev1.Secret{}
-			if err := n.client.Get(ctx, types.NamespacedName{Namespace: pod.Namespace, Name: volume.Secret.SecretName}, secret); err != nil {
+			secret := mountedSecret{volume.Secret.SecretName, os.FileMode(*volume.Secret.DefaultMode), group}
+			if err := n.mountSecret(ctx, dir, secret); err != nil {
 				return nil, err
 			}
-			files, mode = secret.Data, os.FileMode(*volume.Secret.DefaultMode)
+			volumes[volume.Name] = dir
+			continue
 		case volume.ConfigMap != nil:
 			config := &corev1.ConfigMap{}
 			if err := n.client.Get(ctx, types.NamespacedName{Namespace: pod.Namespace, Name: volume.ConfigMap.Name}, config); err != nil {
@@ -322,12 +348,56 @@ func (n *node) mount(ctx context.Context, pod *corev1.Pod) (map[string]string, e
 				files[name] = []byte(content)
 			}
 		}
-		if err := write(dir, files, mode, group); err != nil {
+		if err := write(dir, files, 0o644, group); err != nil {
 			return nil, err
 		}
 		volumes[volume.Name] = dir
 	}
 	return volumes, nil
+}
+
+func (n *node) mountSecret(ctx context.Context, dir string, secret mountedSecret) error {
+	n.secrets.Lock()
+	defer n.secrets.Unlock()
+	n.mounted[dir] = secret
+	return n.project(ctx, dir, secret)
+}
+
+// refresh brings a Secret to the pods that have it.
+func (n *node) refresh(ctx context.Context, name string) error {
+	n.secrets.Lock()
+	defer n.secrets.Unlock()
+	for dir, secret := range n.mounted {
+		if secret.name == name {
+			if err := n.project(ctx, dir, secret); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// project writes the files of a Secret as a kubelet does: behind a symbolic link, so that all of them
+// change at the same moment.
+func (n *node) project(ctx context.Context, dir string, mounted mountedSecret) error {
+	secret := &corev1.Secret{}
+	if err := n.client.Get(ctx, types.NamespacedName{Namespace: naming.DatabasesNamespace, Name: mounted.name}, secret); err != nil {
+		return err
+	}
+	if err := write(dir, nil, 0, mounted.group); err != nil {
+		return err
+	}
+	version := ".." + secret.ResourceVersion
+	if err := write(filepath.Join(dir, version), secret.Data, mounted.mode, mounted.group); err != nil {
+		return err
+	}
+	for name := range secret.Data {
+		if err := os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	next := filepath.Join(dir, "..data_next")
+	return errors.Join(os.Symlink(version, next), os.Rename(next, filepath.Join(dir, "..data")))
 }
 
 // write makes a folder with files that belong to root and are for the group, as a kubelet does.

@@ -26,8 +26,13 @@ func (s *server) execute(ctx context.Context, actions []database.Action) error {
 	if err != nil {
 		return err
 	}
-	for _, batch := range Statements(actions, major) {
-		if err := s.classify(ctx, s.run(ctx, batch)); err != nil {
+	return s.classify(ctx, s.runAll(ctx, Statements(actions, major)))
+}
+
+// runAll stops at the first batch that fails.
+func (s *server) runAll(ctx context.Context, batches []Batch) error {
+	for _, batch := range batches {
+		if err := s.run(ctx, batch); err != nil {
 			return err
 		}
 	}

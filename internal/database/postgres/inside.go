@@ -53,8 +53,9 @@ func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
 	return s.changeRole(ctx, database.DisableLogin{Login: batch.Login})
 }
 
+// changeRole carries out an action about a role, which is the same on each version of PostgreSQL.
 func (s *server) changeRole(ctx context.Context, action database.Action) error {
-	return s.run(ctx, Batch{kind: inRegistry, Statements: []string{lockRegistry, renderRole(action)}})
+	return s.runAll(ctx, Statements([]database.Action{action}, oldestVersion))
 }
 
 // runShared runs the batch in a database that tenants share.

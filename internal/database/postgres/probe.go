@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tenantry/tenantry/internal/database"
 )
@@ -119,6 +121,7 @@ const scanAll = "SELECT set_config('enable_seqscan', 'on', true)"
 
 func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, hardened bool, err error) {
 	status.Version = version(conn.Conn().PgConn())
+	status.Certificate = shownCertificate(conn.Conn().PgConn())
 	batch := &pgx.Batch{}
 	batch.Queue(scanAll)
 	batch.Queue(serverStatus).QueryRow(func(row pgx.Row) error {
@@ -126,6 +129,14 @@ func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, 
 	})
 	err = conn.SendBatch(ctx, batch).Close()
 	return status, hardened, err
+}
+
+// shownCertificate is the one that the server had when the connection was made.
+func shownCertificate(conn *pgconn.PgConn) []byte {
+	if encrypted, ok := conn.Conn().(*tls.Conn); ok {
+		return encrypted.ConnectionState().PeerCertificates[0].Raw
+	}
+	return nil
 }
 
 func harden(ctx context.Context, conn *conn) error {

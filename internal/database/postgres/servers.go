@@ -122,6 +122,22 @@ func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []
 	return server.read(ctx, func(ctx context.Context, conn *conn) error { return accept(ctx, conn, drifts) })
 }
 
+// Reload makes the server reload its configuration and certificate, which it does after the call has
+// returned. All connections are replaced, so that a later Probe sees the new certificate.
+func (s *Servers) Reload(ctx context.Context, address database.Server) error {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer server.users.Done()
+	err = server.read(ctx, func(ctx context.Context, conn *conn) error {
+		_, err := conn.Exec(ctx, "SELECT pg_reload_conf()")
+		return err
+	})
+	server.pool.Reset()
+	return err
+}
+
 // Observe returns what the server has for the tenant with the UID, under its registered name or
 // else under the given one, in one round trip. Besides the errors of Probe it has none that a
 // tenant could do anything about.

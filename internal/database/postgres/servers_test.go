@@ -231,6 +231,29 @@ var _ = Describe("A database server", func() {
 		Expect(err).NotTo(HaveOccurred())
 	}, SpecTimeout(time.Minute))
 
+	It("shows a renewed certificate when it is told to read it, without a restart", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		former := server.serveTLS(ctx)
+		server.address.SSLMode, server.address.CACert = "verify-full", former
+		shown := func() (string, error) {
+			status, err := server.servers.Probe(ctx, server.address)
+			return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: status.Certificate})), err
+		}
+		Expect(shown()).To(Equal(former))
+		started := server.rows(ctx, "postgres", "SELECT pg_postmaster_start_time()::text")
+
+		renewed := server.writeCertificate()
+		server.address.CACert += renewed
+		Expect(shown()).To(Equal(former))
+		Eventually(func() (string, error) {
+			if err := server.servers.Reload(ctx, server.address); err != nil {
+				return "", err
+			}
+			return shown()
+		}).Should(Equal(renewed))
+		Expect(server.rows(ctx, "postgres", "SELECT pg_postmaster_start_time()::text")).To(Equal(started))
+	}, SpecTimeout(time.Minute))
+
 	It("loses its sessions when it is forgotten or all are closed", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		sessions := func() []string {
@@ -279,6 +302,16 @@ var _ = Describe("A database server", func() {
 // serveTLS gives the server a certificate for 127.0.0.1 and returns the PEM of its authority.
 func (i *instance) serveTLS(ctx context.Context) string {
 	GinkgoHelper()
+	authority := i.writeCertificate()
+	i.exec(ctx, "postgres", "ALTER SYSTEM SET ssl = on")
+	i.exec(ctx, "postgres", "SELECT pg_reload_conf()")
+	Eventually(func() string { return strings.Join(i.rows(ctx, "postgres", "SHOW ssl"), "") }).Should(Equal("on"))
+	return authority
+}
+
+// writeCertificate puts a new certificate where the server reads it, and returns the PEM of its authority.
+func (i *instance) writeCertificate() string {
+	GinkgoHelper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	Expect(err).NotTo(HaveOccurred())
 	template := &x509.Certificate{
@@ -303,8 +336,5 @@ func (i *instance) serveTLS(ctx context.Context) string {
 		Expect(os.WriteFile(path, content, 0o600)).To(Succeed())
 		Expect(os.Chown(path, int(owner.Uid), int(owner.Gid))).To(Succeed())
 	}
-	i.exec(ctx, "postgres", "ALTER SYSTEM SET ssl = on")
-	i.exec(ctx, "postgres", "SELECT pg_reload_conf()")
-	Eventually(func() string { return strings.Join(i.rows(ctx, "postgres", "SHOW ssl"), "") }).Should(Equal("on"))
 	return string(authority)
 }

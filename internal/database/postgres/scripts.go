@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"fmt"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// checkCapacity returns a statement that fails when the server is full. The detail of its error is
+// the number of tenants.
+func checkCapacity(capacity *int32) []string {
+	if capacity == nil {
+		return nil
+	}
+	return []string{"DO " + literal(fmt.Sprintf(`
+DECLARE
+	tenants bigint := (SELECT count(*) FROM tenantry.tenants WHERE state = 'Active');
+BEGIN
+	IF tenants >= %d THEN
+		RAISE 'full' USING ERRCODE = '%s', DETAIL = tenants, HINT = '%d';
+	END IF;
+END`, *capacity, sqlstateFull, *capacity))}
+}
+
+// takeOver returns a statement that fails when another tenant was first.
+func takeOver(a database.Adopt) string {
+	return "DO " + literal(fmt.Sprintf(`
+BEGIN
+	UPDATE tenantry.tenants SET uid = %s, tenant = %s, state = 'Active', since = now() WHERE name = %s AND uid = %s;
+	IF NOT FOUND THEN
+		RAISE 'another tenant has the database' USING ERRCODE = '%s';
+	END IF;
+END`, literal(a.UID), literal(a.Tenant), literal(a.Name), literal(a.From), sqlstateChanged))
+}
+
+// createSchema returns a statement that fails when somebody else has a schema of that name.
+func createSchema(name string) string {
+	return "DO " + literal(fmt.Sprintf(`
+DECLARE
+	owner name := (SELECT nspowner::regrole FROM pg_namespace WHERE nspname = %[1]s);
+BEGIN
+	IF owner IS NULL THEN
+		CREATE SCHEMA %[2]s AUTHORIZATION %[3]s;
+	ELSIF owner <> '%[3]s' THEN
+		RAISE 'conflict' USING ERRCODE = '%[4]s',
+			DETAIL = format('database %%s already has a schema %%s, not made for this tenant but of role %%s; rename or drop it', current_database(), %[1]s, owner);
+	END IF;
+	GRANT USAGE, CREATE ON SCHEMA %[2]s TO %[2]s;
+END`, literal(name), identifier(name), database.PlatformOwner, sqlstateConflict))
+}
+
+// dropSchema returns a statement that leaves somebody else's schema of that name alone.
+func dropSchema(name string) string {
+	return "DO " + literal(fmt.Sprintf(`
+BEGIN
+	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = %s AND nspowner = '%s'::regrole) THEN
+		DROP SCHEMA %s CASCADE;
+	END IF;
+END`, literal(name), database.PlatformOwner, identifier(name)))
+}
+
+// dropOwned returns a statement that does nothing for the roles that don't exist.
+func dropOwned(owner string) string {
+	logins := database.Logins(owner)
+	return "DO " + literal(fmt.Sprintf(`
+DECLARE
+	role name;
+BEGIN
+	FOR role IN SELECT rolname FROM pg_roles WHERE rolname IN (%s) LOOP
+		EXECUTE format('DROP OWNED BY %%I CASCADE', role);
+	END LOOP;
+END`, list(literal, owner, logins[0], logins[1])))
+}
