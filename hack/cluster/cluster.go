@@ -178,6 +178,9 @@ func (c *ControlPlane) Alive() bool {
 	return true
 }
 
+// Processes returns the parts of the control plane, in the order in which they were started.
+func (c *ControlPlane) Processes() []*process.Process { return slices.Clone(c.processes) }
+
 // Stop ends the control plane and returns once no process of it is left. Logs and data stay. It
 // may be called again.
 func (c *ControlPlane) Stop() error { return stop(c.processes) }
