@@ -81,6 +81,9 @@ func (b *bench) measureAdmission(ctx context.Context, sizes []int, samples int) 
 		return result, err
 	}
 	defer func() { err = firstError(err, s.close()) }()
+	if err := s.awaitGarbageCollector(ctx); err != nil {
+		return result, err
+	}
 	standing, serial := 0, 0
 	for _, tenants := range sizes {
 		if err := b.provisionWalls(ctx, s, standing, tenants); err != nil {
