@@ -107,7 +107,7 @@ test-unit: ## Run the tests that start neither Kubernetes nor PostgreSQL.
 	@packages=$$($(call tested,.,0)); go test $$packages
 
 .PHONY: bench
-bench: ## Measure the operator against a bare client; see .local/bench.json.
+bench: ## Measure the operator against a bare client, in turn; see .local/bench.json.
 	go run ./hack/bench
 
 .PHONY: bench-admission

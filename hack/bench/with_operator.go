@@ -113,7 +113,7 @@ type latency struct {
 	Samples    int     `json:"samples"`
 	P50Seconds float64 `json:"p50Seconds"`
 	P99Seconds float64 `json:"p99Seconds"`
-	// CPUSeconds is the CPU time that one of them takes, by program.
+	// CPUSeconds is the CPU time that one of them takes, by program, with what the programs do anyway.
 	CPUSeconds usage `json:"cpuSeconds"`
 }
 
@@ -131,6 +131,9 @@ func (o *operated) measureLatency(ctx context.Context, samples int) (latency, er
 			return measured, err
 		}
 		took[i] = time.Since(start).Seconds()
+	}
+	if err := awaitRest(ctx, o.programs()); err != nil {
+		return measured, err
 	}
 	measured.CPUSeconds, _, err = meter.read()
 	for program := range measured.CPUSeconds {
