@@ -151,7 +151,10 @@ func (b *bench) measureBlocks(ctx context.Context, floor *floor, operated *opera
 	if b.result.APIWritesPerTenant, err = operated.writesPerTenant(); err != nil {
 		return err
 	}
-	b.result.FloorWritesPerTenant, err = floor.writesPerTenant()
+	if b.result.FloorWritesPerTenant, err = floor.writesPerTenant(); err != nil {
+		return err
+	}
+	b.result.ReconcilesPerTenant, err = operated.reconcilesPerTenant(ctx)
 	return err
 }
 

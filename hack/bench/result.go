@@ -38,6 +38,8 @@ type result struct {
 	// APIWritesPerTenant counts the operator's writes, FloorWritesPerTenant the bare client's.
 	APIWritesPerTenant   float64 `json:"apiWritesPerTenant"`
 	FloorWritesPerTenant float64 `json:"floorWritesPerTenant"`
+	// ReconcilesPerTenant is how often the operator looks at a tenant until there is no more to do.
+	ReconcilesPerTenant float64 `json:"reconcilesPerTenant"`
 	// IdleAPIRequests and IdleSQLStatements are sent while all tenants are looked at again with
 	// nothing changed; open watches, the leader's Lease and the servers' probes aside.
 	IdleAPIRequests   int `json:"idleApiRequests"`
@@ -182,6 +184,7 @@ func (r *result) printOthers() {
 		{"operator: API writes per tenant", fmt.Sprintf("%.2f", r.APIWritesPerTenant), ""},
 		{"floor: API writes per tenant", fmt.Sprintf("%.2f", r.FloorWritesPerTenant), ""},
 		{"API writes beyond the objects", fmt.Sprintf("%.2f", r.APIWritesPerTenant-r.FloorWritesPerTenant), "at most 2"},
+		{"operator: reconciles per tenant", fmt.Sprintf("%.2f", r.ReconcilesPerTenant), ""},
 		{"API requests over a resync of all", fmt.Sprint(r.IdleAPIRequests), "0"},
 		{"SQL statements over a resync of all", fmt.Sprint(r.IdleSQLStatements), "0"},
 		{"restart: seconds until all are checked", fmt.Sprintf("%.2f", r.RestartSeconds), ""},

@@ -96,7 +96,9 @@ func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, e
 	if err := operator.Install(ctx, kubernetes); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.admin, err = client.NewWithWatch(kubernetes.Config(), client.Options{Scheme: scheme}); err != nil {
+	config := kubernetes.Config()
+	config.DisableCompression = true // as the operator has it
+	if s.admin, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil

@@ -22,6 +22,7 @@ const resync = 20 * time.Second
 type operated struct {
 	site    *site
 	manager *operator.Operator
+	metrics *operator.Metrics
 	tenants int
 	// emptyBytes is the operator's memory without tenants.
 	emptyBytes int64
@@ -52,6 +53,9 @@ func (b *bench) newOperated(ctx context.Context, s *site) (*operated, error) {
 		return nil, err
 	}
 	o := &operated{site: s, manager: manager}
+	if o.metrics, err = manager.Metrics(ctx, s.admin); err != nil {
+		return nil, err
+	}
 	if o.emptyBytes, err = manager.ResidentBytes(); err != nil {
 		return nil, err
 	}
@@ -100,6 +104,12 @@ func (o *operated) countWrites() (int, error) {
 func (o *operated) writesPerTenant() (float64, error) {
 	sent, err := o.countWrites()
 	return float64(sent-o.writes) / float64(o.tenants), err
+}
+
+// reconcilesPerTenant is how often the operator has looked at each tenant that it has.
+func (o *operated) reconcilesPerTenant(ctx context.Context) (float64, error) {
+	reconciles, err := o.metrics.Reconciles(ctx, tenantController)
+	return float64(reconciles) / float64(o.tenants), err
 }
 
 // bytesPerTenant is by how much each tenant has let the operator's memory grow.
