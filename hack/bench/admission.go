@@ -27,7 +27,7 @@ const (
 	// warmup is how many writes of each kind go uncounted.
 	warmup = 20
 	// limitRatio is what a create may take at most, against one that no policy is about.
-	limitRatio = 1.25
+	limitRatio = 1.20
 )
 
 // admissionResult is what .local/bench-admission.json holds. Times are in seconds.

@@ -93,3 +93,52 @@ func awaitRest(ctx context.Context, programs []*process.Process) error {
 	}
 	return nil
 }
+
+// meter measures the CPU time of some programs, and of those that have nothing to do with them.
+type meter struct {
+	programs, everything []*process.Process
+	since                time.Time
+	before               reading
+}
+
+// reading is what a meter shows, in seconds of CPU time.
+type reading struct {
+	programs        usage
+	everything, own float64
+	machine         float64
+}
+
+func startMeter(programs, everything []*process.Process) (*meter, error) {
+	m := &meter{programs: programs, everything: everything, since: time.Now()}
+	var err error
+	m.before, err = m.take()
+	return m, err
+}
+
+func (m *meter) take() (reading, error) {
+	var now reading
+	everything, err := usageOf(m.everything)
+	if err != nil {
+		return now, err
+	}
+	now.everything = everything.total()
+	if now.programs, err = usageOf(m.programs); err != nil {
+		return now, err
+	}
+	if now.own, err = ownUsage(); err != nil {
+		return now, err
+	}
+	now.programs[applier] = now.own
+	now.machine, err = machineUsage()
+	return now, err
+}
+
+// read returns the CPU time of the programs since the start, in seconds, and how many cores others used.
+func (m *meter) read() (used usage, otherCores float64, err error) {
+	now, err := m.take()
+	if err != nil {
+		return nil, 0, err
+	}
+	others := now.machine - m.before.machine - (now.everything - m.before.everything) - (now.own - m.before.own)
+	return now.programs.since(m.before.programs), max(0, others) / time.Since(m.since).Seconds(), nil
+}
