@@ -137,10 +137,11 @@ var _ = Describe("A process", func() {
 		Expect(running.CPUTime()).To(BeNumerically(">", 50*time.Millisecond))
 	}, SpecTimeout(time.Minute))
 
-	It("tells how much memory it has", func() {
-		idle := start(shell(dir, "idle", "exec sleep 300"))
-		Expect(idle.ResidentBytes()).To(BeNumerically(">", 100<<10))
-	})
+	It("tells how much memory it has", func(ctx SpecContext) {
+		big := start(shell(dir, "big", "x=$(head -c 10000000 /dev/zero | tr '\\0' x); echo up; while :; do sleep 0.01; done"))
+		Expect(big.WaitReady(ctx, logged(big, "up"))).To(Succeed())
+		Expect(big.ResidentBytes()).To(BeNumerically(">", 10_000_000))
+	}, SpecTimeout(time.Minute))
 
 	It("can't be started from a file that is not there", func() {
 		_, err := process.Start(process.Command{Name: "absent", Path: "/nowhere/absent", LogPath: filepath.Join(dir, "log")})

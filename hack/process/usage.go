@@ -44,13 +44,12 @@ func (p *Process) children() ([]procfs.ProcStat, error) {
 	return children, nil
 }
 
-// userHZ is the number of the kernel's clock ticks a second, the same on all architectures of Go.
-const userHZ = 100
+// tick is the unit in which the kernel counts CPU time, the same on all architectures of Go.
+const tick = 10 * time.Millisecond
 
 // cpuTime is what a process and those of its children that have ended have used.
 func cpuTime(stat procfs.ProcStat) time.Duration {
-	ticks := time.Duration(stat.UTime) + time.Duration(stat.STime) + time.Duration(stat.CUTime) + time.Duration(stat.CSTime)
-	return ticks * time.Second / userHZ
+	return time.Duration(int64(stat.UTime)+int64(stat.STime)+int64(stat.CUTime)+int64(stat.CSTime)) * tick
 }
 
 // ResidentBytes returns how much of the machine's memory the process has now.
