@@ -97,7 +97,7 @@ test-repeat: ## Run SUITES (all of them if left out) N times with one core kept 
 	@go run ./hack/suites -repeat $(N) -busy $(SUITES)
 
 .PHONY: bench
-bench: ## Measure the operator against a bare client; see .local/bench.json.
+bench: ## Measure the operator against a bare client, in turn; see .local/bench.json.
 	go run ./hack/bench
 
 .PHONY: bench-admission

@@ -27,7 +27,7 @@ const (
 	// warmup is how many writes of each kind go uncounted.
 	warmup = 20
 	// limitRatio is what a create may take at most, against one that no policy is about.
-	limitRatio = 1.25
+	limitRatio = 1.20
 )
 
 // admissionResult is what .local/bench-admission.json holds. Times are in seconds.
@@ -81,6 +81,9 @@ func (b *bench) measureAdmission(ctx context.Context, sizes []int, samples int) 
 		return result, err
 	}
 	defer func() { err = firstError(err, s.close()) }()
+	if err := s.awaitGarbageCollector(ctx); err != nil {
+		return result, err
+	}
 	standing, serial := 0, 0
 	for _, tenants := range sizes {
 		if err := b.provisionWalls(ctx, s, standing, tenants); err != nil {

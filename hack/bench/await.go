@@ -24,28 +24,39 @@ type awaiting struct {
 	want     int
 	done     func(client.Object) bool
 	finished sets.Set[types.NamespacedName]
+	// times say when each of those was done that was not from the start.
+	times []time.Time
 }
 
 // await watches objects of a kind until as many as wanted are done, and tells how it gets on.
 func (s *site) await(ctx context.Context, list client.ObjectList, want int, what string, done func(client.Object) bool, options ...client.ListOption) error {
+	_, err := s.awaitEach(ctx, list, want, what, done, options...)
+	return err
+}
+
+// awaitEach does the same, and returns when each was done that was not from the start, in that order.
+func (s *site) awaitEach(ctx context.Context, list client.ObjectList, want int, what string, done func(client.Object) bool, options ...client.ListOption) ([]time.Time, error) {
 	wait := &awaiting{what: what, want: want, done: done, finished: sets.New[types.NamespacedName]()}
 	if err := s.admin.List(ctx, list, options...); err != nil {
-		return err
+		return nil, err
 	}
 	if err := apimeta.EachListItem(list, wait.note); err != nil {
-		return err
+		return nil, err
 	}
+	wait.times = nil
 	watcher, err := s.admin.Watch(ctx, list, append(options, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer watcher.Stop()
-	return wait.follow(ctx, watcher.ResultChan())
+	err = wait.follow(ctx, watcher.ResultChan())
+	return wait.times, err
 }
 
 func (a *awaiting) note(object runtime.Object) error {
-	if object, ok := object.(client.Object); ok && a.done(object) {
+	if object, ok := object.(client.Object); ok && a.done(object) && !a.finished.Has(client.ObjectKeyFromObject(object)) {
 		a.finished.Insert(client.ObjectKeyFromObject(object))
+		a.times = append(a.times, time.Now())
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Command bench measures the operator against a floor: the same objects and the same SQL written
-// by a bare client, at the same concurrency, on an equally fresh control plane and PostgreSQL. It
-// prints a table and writes .local/bench.json.
+// by a bare client, at the same concurrency, on a control plane and a PostgreSQL like the operator's.
+// Both provision their tenants in blocks, in turn. It prints tables and writes .local/bench.json.
 //
 // With -admission it measures what the admission policies cost those who create objects, and writes
 // .local/bench-admission.json.
@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,57 +16,42 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/hack/cluster"
 	"github.com/tenantry/tenantry/hack/operator"
 )
 
-// result is what .local/bench.json holds. Times are in seconds.
-type result struct {
-	Tenants int `json:"tenants"`
-	// Seconds is the time from the creation of the first Tenant until all are Ready.
-	Seconds float64 `json:"seconds"`
-	// FloorSeconds is the time that the bare client takes until all apps are available, the mean of one
-	// run before the operator's and one after it.
-	FloorSeconds float64 `json:"floorSeconds"`
-	Ratio        float64 `json:"ratio"`
-	// APIWritesPerTenant counts the operator's writes, FloorWritesPerTenant the bare client's.
-	APIWritesPerTenant   float64 `json:"apiWritesPerTenant"`
-	FloorWritesPerTenant float64 `json:"floorWritesPerTenant"`
-	// IdleAPIRequests and IdleSQLStatements are sent while all tenants are looked at again with
-	// nothing changed; open watches, the leader's Lease and the servers' probes aside.
-	IdleAPIRequests   int `json:"idleApiRequests"`
-	IdleSQLStatements int `json:"idleSqlStatements"`
-	// RSSBytesPerTenant is by how much a tenant lets the operator's resident memory grow.
-	RSSBytesPerTenant int64 `json:"rssBytesPerTenant"`
-	// RestartSeconds is the time from the operator's start until all tenants are checked.
-	RestartSeconds float64 `json:"restartSeconds"`
-	RestartWrites  int     `json:"restartWrites"`
-	// LatencyP50Seconds and LatencyP99Seconds are from the creation of one Tenant, with nothing else
-	// under way, until it is Ready, over LatencySamples tenants.
-	LatencySamples    int     `json:"latencySamples"`
-	LatencyP50Seconds float64 `json:"latencyP50Seconds"`
-	LatencyP99Seconds float64 `json:"latencyP99Seconds"`
+// options are what the flags say.
+type options struct {
+	tenants, blocks, samples int
+	admission                bool
+	creates                  int
 }
 
 func main() {
-	tenants := flag.Int("tenants", 200, "the number of tenants")
-	samples := flag.Int("latency-samples", 50, "the number of tenants that are applied one by one to measure latency")
-	admission := flag.Bool("admission", false, "measure the admission policies, with 10 tenants and then with as many as -tenants says")
-	creates := flag.Int("creates", 800, "with -admission, the number of objects of each kind on either side")
+	var o options
+	flag.IntVar(&o.tenants, "tenants", 600, "the number of tenants that each side provisions, in all blocks together")
+	flag.IntVar(&o.blocks, "blocks", 3, "the number of blocks in which it does so, in turn with the other side")
+	flag.IntVar(&o.samples, "latency-samples", 50, "the number of tenants that are applied one by one to measure latency, after the first block and again after the last")
+	flag.BoolVar(&o.admission, "admission", false, "measure the admission policies, with 10 tenants and then with as many as -tenants says")
+	flag.IntVar(&o.creates, "creates", 800, "with -admission, the number of objects of each kind on either side")
 	flag.Parse()
 	log.SetLogger(logr.Discard())
-	if err := run(*tenants, *samples, *admission, *creates); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(tenants, samples int, admission bool, creates int) error {
+func run(o options) error {
+	if o.blocks < 1 || o.tenants < o.blocks {
+		return errors.New("-blocks must be at least 1, and -tenants at least as many")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root, err := operator.Root(ctx)
@@ -82,80 +66,111 @@ func run(tenants, samples int, admission bool, creates int) error {
 	if err != nil {
 		return err
 	}
-	bench := &bench{
-		tenants: tenants, samples: samples, bin: bin, program: program,
-		dir: filepath.Join(root, ".local", "bench"),
+	policies, err := admission.Objects(v1alpha1.PolicyEnforce)
+	if err != nil {
+		return err
 	}
-	if admission {
-		return bench.runAdmission(ctx, root, slices.Compact([]int{pairs, max(pairs, tenants)}), creates)
+	bench := &bench{options: o, policies: policies, bin: bin, program: program, dir: filepath.Join(root, ".local", "bench")}
+	if o.admission {
+		return bench.runAdmission(ctx, root, slices.Compact([]int{pairs, max(pairs, o.tenants)}), o.creates)
 	}
 	if err := bench.measure(ctx); err != nil {
 		return err
 	}
 	bench.result.print()
-	text, err := json.MarshalIndent(bench.result, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(root, ".local", "bench.json"), append(text, '\n'), 0o644)
+	return bench.result.write(root)
 }
 
 // bench is one run of the benchmark.
 type bench struct {
-	tenants, samples  int
+	options
+	// policies are those that the operator installs.
+	policies          []admission.Object
 	bin, program, dir string
 	result            result
-	// floors are the seconds that the bare client took, each time.
-	floors []float64
 }
 
-// measure takes the operator between two floors, each on a fresh site, since a machine gets slower or
-// faster while they run. The mean of the floors counts.
-func (b *bench) measure(ctx context.Context) error {
-	b.result.Tenants = b.tenants
-	for _, round := range []struct {
-		name string
-		run  func(context.Context, *site) error
-	}{
-		{"floor", b.measureFloor},
-		{"operator", b.measureOperator},
-		{"floor", b.measureFloor},
-	} {
-		say("%s: starting a fresh control plane and PostgreSQL", round.name)
-		site, err := newSite(ctx, b.bin, filepath.Join(b.dir, round.name), b.tenants+b.samples)
+// measure lets the operator and the floor provision tenants block by block in turn, each on a site of
+// its own: whatever else happens on the machine happens to both.
+func (b *bench) measure(ctx context.Context) (err error) {
+	floorSite, err := b.startSite(ctx, "floor")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, floorSite.close()) }()
+	operatedSite, err := b.startSite(ctx, "operator")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, operatedSite.close()) }()
+	for _, s := range []*site{floorSite, operatedSite} {
+		if err := s.awaitGarbageCollector(ctx); err != nil {
+			return err
+		}
+	}
+	floor, err := b.newFloor(ctx, floorSite)
+	if err != nil {
+		return fmt.Errorf("floor: %w", err)
+	}
+	defer floor.pool.Close()
+	operated, err := b.newOperated(ctx, operatedSite)
+	if err != nil {
+		return fmt.Errorf("operator: %w", err)
+	}
+	if err := b.measureBlocks(ctx, floor, operated); err != nil {
+		return err
+	}
+	return b.measureRest(ctx, operated)
+}
+
+// startSite starts one of the two sites.
+func (b *bench) startSite(ctx context.Context, name string) (*site, error) {
+	say("%s: starting a fresh control plane and PostgreSQL", name)
+	s, err := newSite(ctx, b.bin, filepath.Join(b.dir, name), 2, b.tenants+2*b.samples)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s, nil
+}
+
+// measureBlocks measures all blocks, and what grows with the tenants that are in place.
+func (b *bench) measureBlocks(ctx context.Context, floor *floor, operated *operated) error {
+	b.result.Tenants, b.result.Blocks = b.tenants, b.blocks
+	measured := make([]pair, b.blocks)
+	for i := range measured {
+		var err error
+		if measured[i], err = b.measurePair(ctx, floor, operated, i); err != nil {
+			return err
+		}
+		if err := b.measureStanding(ctx, operated, i == 0 || i == b.blocks-1); err != nil {
+			return err
+		}
+	}
+	b.result.summarize(measured)
+	var err error
+	if b.result.APIWritesPerTenant, err = operated.writesPerTenant(); err != nil {
+		return err
+	}
+	if b.result.FloorWritesPerTenant, err = floor.writesPerTenant(); err != nil {
+		return err
+	}
+	b.result.ReconcilesPerTenant, err = operated.reconcilesPerTenant(ctx)
+	return err
+}
+
+func (b *bench) measureStanding(ctx context.Context, operated *operated, withLatency bool) error {
+	now := standing{Tenants: operated.tenants}
+	var err error
+	if now.RSSBytesPerTenant, err = operated.bytesPerTenant(); err != nil {
+		return err
+	}
+	if withLatency && b.samples > 0 {
+		measured, err := operated.measureLatency(ctx, b.samples)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(round.run(ctx, site), site.close()); err != nil {
-			return fmt.Errorf("%s: %w", round.name, err)
-		}
+		now.Latency = &measured
 	}
-	b.result.FloorSeconds = (b.floors[0] + b.floors[1]) / 2
-	b.result.Ratio = b.result.Seconds / b.result.FloorSeconds
+	b.result.noteStanding(now)
 	return nil
-}
-
-func (r result) print() {
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, row := range []struct {
-		what, value, limit string
-	}{
-		{"tenants", fmt.Sprint(r.Tenants), ""},
-		{"operator: seconds until all are Ready", fmt.Sprintf("%.2f", r.Seconds), ""},
-		{"floor: seconds until all apps are available", fmt.Sprintf("%.2f", r.FloorSeconds), ""},
-		{"ratio", fmt.Sprintf("%.2f", r.Ratio), "at most 1.25"},
-		{"operator: API writes per tenant", fmt.Sprintf("%.2f", r.APIWritesPerTenant), ""},
-		{"floor: API writes per tenant", fmt.Sprintf("%.2f", r.FloorWritesPerTenant), ""},
-		{"API writes beyond the objects", fmt.Sprintf("%.2f", r.APIWritesPerTenant-r.FloorWritesPerTenant), "at most 3"},
-		{"API requests over a resync of all", fmt.Sprint(r.IdleAPIRequests), "0"},
-		{"SQL statements over a resync of all", fmt.Sprint(r.IdleSQLStatements), "0"},
-		{"resident memory per tenant, KiB", fmt.Sprintf("%.0f", float64(r.RSSBytesPerTenant)/1024), ""},
-		{"restart: seconds until all are checked", fmt.Sprintf("%.2f", r.RestartSeconds), ""},
-		{"restart: API writes", fmt.Sprint(r.RestartWrites), "0"},
-		{fmt.Sprintf("one tenant to Ready, p50 of %d, seconds", r.LatencySamples), fmt.Sprintf("%.3f", r.LatencyP50Seconds), ""},
-		{fmt.Sprintf("one tenant to Ready, p99 of %d, seconds", r.LatencySamples), fmt.Sprintf("%.3f", r.LatencyP99Seconds), ""},
-	} {
-		fmt.Fprintf(table, "%s\t%s\t%s\t\n", row.what, row.value, row.limit)
-	}
-	table.Flush()
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tenantry/tenantry/hack/cluster"
 	"github.com/tenantry/tenantry/hack/operator"
 	"github.com/tenantry/tenantry/hack/postgres"
+	"github.com/tenantry/tenantry/hack/process"
 )
 
 const (
@@ -58,18 +59,28 @@ type site struct {
 	requests   *requestLog
 }
 
-func newSite(ctx context.Context, bin, dir string, tenants int) (*site, error) {
+// newSite starts a site, one of as many as told for so many tenants each.
+func newSite(ctx context.Context, bin, dir string, sites, tenants int) (*site, error) {
 	s, err := newCluster(ctx, bin, dir, operator.User, floorUser)
 	if err != nil {
 		return nil, err
 	}
-	if s.postgres, err = postgres.Start(ctx, postgres.Options{Dir: postgresDir(dir, tenants), EndWithStarter: true, Progress: os.Stdout}); err != nil {
+	server := postgres.Options{Dir: postgresDir(dir, sites*tenants), EndWithStarter: true, Progress: os.Stdout}
+	if s.postgres, err = postgres.Start(ctx, server); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	return s, s.create(ctx, &corev1.Secret{
+	if err := s.create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: adminSecret},
 		StringData: map[string]string{"username": s.postgres.Username, "password": s.postgres.Password},
-	})
+	}); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// programs are all that the site is made of.
+func (s *site) programs() []*process.Process {
+	return append(s.kubernetes.Processes(), s.postgres.Process())
 }
 
 // newCluster is a site without PostgreSQL. Its log has the requests of the users.
@@ -85,20 +96,19 @@ func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, e
 	if err := operator.Install(ctx, kubernetes); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.admin, err = client.NewWithWatch(kubernetes.Config(), client.Options{Scheme: scheme}); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	if err := s.awaitGarbageCollector(ctx); err != nil {
+	config := kubernetes.Config()
+	config.DisableCompression = true // as the operator has it
+	if s.admin, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-// bytesPerDatabase is what PostgreSQL needs for a tenant, with room to spare.
+// bytesPerDatabase is what PostgreSQL needs for a tenant, with room to spare for all that runs.
 const bytesPerDatabase = 16 << 20
 
-// postgresDir is in memory if that has room for all databases: making one takes from 50 to 400 ms on a
-// disk that others use, too, and the comparison would be one of disks.
+// postgresDir is in memory if that has room for the databases of all sites: making one takes from 50 to
+// 400 ms on a disk that others use, too, and the comparison would be one of disks.
 func postgresDir(dir string, tenants int) string {
 	const memory = "/dev/shm"
 	var room unix.Statfs_t

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/operator"
+	"github.com/tenantry/tenantry/hack/process"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
 	"github.com/tenantry/tenantry/internal/desired"
@@ -31,47 +32,48 @@ const databaseChanges = 4
 // floor writes what the operator writes, in the same order, and nothing else: no finalizer, no
 // status, no event, no look at what is there.
 type floor struct {
+	site   *site
 	client client.Client
 	pool   *pgxpool.Pool
 	server *v1alpha1.DatabaseServer
 	major  int
 	// creating has room for databaseChanges.
 	creating chan struct{}
+	tenants  int
 }
 
-func (b *bench) measureFloor(ctx context.Context, s *site) error {
-	f, err := s.newFloor(ctx)
+func (f *floor) String() string { return "floor" }
+
+func (f *floor) standing() int { return f.tenants }
+
+func (f *floor) programs() []*process.Process { return f.site.programs() }
+
+func (f *floor) prepare(ctx context.Context, from, to int) (func(context.Context) error, error) {
+	specs, err := f.site.defaultedTenants(ctx, from, to)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.pool.Close()
-	specs, err := s.defaultedTenants(ctx, b.tenants)
-	if err != nil {
-		return err
-	}
-	if err := s.createPolicies(ctx); err != nil {
-		return err
-	}
-	say("floor: writing the objects and running the SQL of %d tenants", b.tenants)
-	start := time.Now()
-	err = until(ctx, func(ctx context.Context) error {
+	return func(ctx context.Context) error {
 		writing, ctx := errgroup.WithContext(ctx)
 		writing.SetLimit(concurrency)
 		for _, spec := range specs {
 			writing.Go(func() error { return f.provision(ctx, spec) })
 		}
 		return writing.Wait()
-	}, func(ctx context.Context) error {
-		return s.await(ctx, &appsv1.DeploymentList{}, b.tenants, "apps available", isAvailable,
-			client.MatchingLabels{naming.LabelManagedBy: naming.ManagedBy})
-	})
-	if err != nil {
-		return err
-	}
-	b.floors = append(b.floors, time.Since(start).Seconds())
-	events, err := s.requests.requests(floorUser)
-	b.result.FloorWritesPerTenant = float64(writes(events)) / float64(b.tenants)
-	return err
+	}, nil
+}
+
+func (f *floor) await(ctx context.Context, tenants int) ([]time.Time, error) {
+	done, err := f.site.awaitEach(ctx, &appsv1.DeploymentList{}, tenants, "apps available", isAvailable,
+		client.MatchingLabels{naming.LabelManagedBy: naming.ManagedBy})
+	f.tenants = tenants
+	return done, err
+}
+
+// writesPerTenant is how many requests to write the bare client has sent for each tenant.
+func (f *floor) writesPerTenant() (float64, error) {
+	sent, err := f.site.requests.requests(floorUser)
+	return float64(writes(sent)) / float64(f.tenants), err
 }
 
 func isAvailable(object client.Object) bool {
@@ -80,8 +82,12 @@ func isAvailable(object client.Object) bool {
 		deployment.Status.AvailableReplicas == *deployment.Spec.Replicas
 }
 
-// newFloor prepares the database server as the operator does, and a client that may do anything.
-func (s *site) newFloor(ctx context.Context) (*floor, error) {
+// newFloor prepares the database server and the admission policies as the operator does, and a client
+// that may do anything.
+func (b *bench) newFloor(ctx context.Context, s *site) (*floor, error) {
+	if err := b.createPolicies(ctx, s); err != nil {
+		return nil, err
+	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: floorAccount}}
 	if err := s.create(ctx, account, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: floorAccount},
@@ -115,18 +121,17 @@ func (s *site) newFloor(ctx context.Context) (*floor, error) {
 		return nil, err
 	}
 	return &floor{
-		client: writer, pool: pool, server: server, major: version,
+		site: s, client: writer, pool: pool, server: server, major: version,
 		creating: make(chan struct{}, databaseChanges),
 	}, nil
 }
 
-// defaultedTenants are the tenants as the API server would store them, with defaults filled in as the
-// operator does.
-func (s *site) defaultedTenants(ctx context.Context, count int) ([]*effective.Tenant, error) {
+// defaultedTenants are the tenants with defaults filled in as the operator does.
+func (s *site) defaultedTenants(ctx context.Context, from, to int) ([]*effective.Tenant, error) {
 	dryRun := client.NewDryRunClient(s.admin)
-	tenants := make([]*effective.Tenant, count)
+	tenants := make([]*effective.Tenant, to-from)
 	for i := range tenants {
-		created := tenant(tenantName(i))
+		created := tenant(tenantName(from + i))
 		if err := dryRun.Create(ctx, created); err != nil {
 			return nil, err
 		}

@@ -3,162 +3,176 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/prometheus/procfs"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/operator"
+	"github.com/tenantry/tenantry/hack/process"
 )
 
 // resync is often enough to see one soon, and not so often that it is all that happens.
 const resync = 20 * time.Second
 
-// measureOperator lets the operator provision tenants, rest, and start again.
-func (b *bench) measureOperator(ctx context.Context, s *site) error {
-	manager, err := b.startOperator(ctx, s)
-	if err != nil {
-		return err
-	}
-	if err := s.prepare(ctx); err != nil {
-		return err
-	}
-	empty, err := residentBytes(manager.PID())
-	if err != nil {
-		return err
-	}
-	if err := b.provision(ctx, s); err != nil {
-		return err
-	}
-	full, err := residentBytes(manager.PID())
-	if err != nil {
-		return err
-	}
-	b.result.RSSBytesPerTenant = (full - empty) / int64(b.tenants)
-	if err := b.measureLatency(ctx, s); err != nil {
-		return err
-	}
-	if err := s.awaitRest(ctx, b.tenants+b.samples); err != nil {
-		return err
-	}
-	if err := manager.Stop(); err != nil {
-		return err
-	}
-	return b.measureRest(ctx, s)
+// operated is the side on which the operator provisions what an admin applies.
+type operated struct {
+	site    *site
+	manager *operator.Operator
+	metrics *operator.Metrics
+	tenants int
+	// emptyBytes is the operator's memory without tenants.
+	emptyBytes int64
+	// writes is how many requests to write the operator had sent when there were no tenants.
+	writes int
 }
 
 func (b *bench) startOperator(ctx context.Context, s *site, args ...string) (*operator.Operator, error) {
 	return operator.Start(ctx, operator.Options{Program: b.program, Kubernetes: s.kubernetes, Dir: s.dir, Args: args})
 }
 
-// prepare waits until the operator's policies are checked, registers the database server, and waits
-// until the operator has prepared that.
-func (s *site) prepare(ctx context.Context) error {
-	if err := s.awaitPolicies(ctx); err != nil {
-		return err
-	}
-	server := s.databaseServer()
-	if err := s.create(ctx, server); err != nil {
-		return err
-	}
-	return s.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "database server", func(object client.Object) bool {
-		return meta.IsStatusConditionTrue(object.(*v1alpha1.DatabaseServer).Status.Conditions, v1alpha1.ConditionReady)
-	})
-}
-
-// awaitRest waits until the last that is to be written has been: the number of the server's tenants,
-// and in its registry what it has of each of them.
-func (s *site) awaitRest(ctx context.Context, tenants int) error {
-	if err := s.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "count of tenants", func(object client.Object) bool {
-		count := object.(*v1alpha1.DatabaseServer).Status.Tenants
-		return count != nil && int(*count) == tenants
-	}); err != nil {
-		return err
-	}
-	return s.awaitDigests(ctx)
-}
-
-// awaitDigests waits until it is noted in the registry what the server has of each tenant.
-func (s *site) awaitDigests(ctx context.Context) error {
-	connection, err := pgx.Connect(ctx, s.postgres.URL("postgres"))
+// newOperated starts the operator, registers the database server and waits until the operator has
+// prepared that.
+func (b *bench) newOperated(ctx context.Context, s *site) (*operated, error) {
+	manager, err := b.startOperator(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer connection.Close(ctx)
-	return wait.PollUntilContextTimeout(ctx, metricsPollInterval, metricsTimeout, true, func(ctx context.Context) (noted bool, err error) {
-		err = connection.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM tenantry.tenants WHERE digest IS NULL)").Scan(&noted)
-		return noted, err
-	})
+	if err := b.awaitPolicies(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := s.create(ctx, s.databaseServer()); err != nil {
+		return nil, err
+	}
+	if err := s.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "database server", func(object client.Object) bool {
+		return meta.IsStatusConditionTrue(object.(*v1alpha1.DatabaseServer).Status.Conditions, v1alpha1.ConditionReady)
+	}); err != nil {
+		return nil, err
+	}
+	o := &operated{site: s, manager: manager}
+	if o.metrics, err = manager.Metrics(ctx, s.admin); err != nil {
+		return nil, err
+	}
+	if o.emptyBytes, err = manager.ResidentBytes(); err != nil {
+		return nil, err
+	}
+	o.writes, err = o.countWrites()
+	return o, err
+}
+
+func (o *operated) String() string { return "operator" }
+
+func (o *operated) standing() int { return o.tenants }
+
+func (o *operated) programs() []*process.Process {
+	return append(o.site.programs(), o.manager.Process)
+}
+
+func (o *operated) prepare(_ context.Context, from, to int) (func(context.Context) error, error) {
+	return func(ctx context.Context) error {
+		for i := from; i < to; i++ {
+			if err := o.site.create(ctx, tenant(tenantName(i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+func (o *operated) await(ctx context.Context, tenants int) ([]time.Time, error) {
+	done, err := o.site.awaitEach(ctx, &v1alpha1.TenantList{}, tenants, "tenants Ready", isReady)
+	o.tenants = tenants
+	return done, err
 }
 
 func isReady(object client.Object) bool {
 	return meta.IsStatusConditionTrue(object.(*v1alpha1.Tenant).Status.Conditions, v1alpha1.ConditionReady)
 }
 
-// provision applies all tenants and takes the time until they are Ready.
-func (b *bench) provision(ctx context.Context, s *site) error {
-	say("operator: provisioning %d tenants", b.tenants)
-	before, err := s.requests.requests(operator.User)
-	if err != nil {
-		return err
-	}
-	start := time.Now()
-	err = until(ctx, func(ctx context.Context) error {
-		for i := range b.tenants {
-			if err := s.create(ctx, tenant(tenantName(i))); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, func(ctx context.Context) error {
-		return s.await(ctx, &v1alpha1.TenantList{}, b.tenants, "tenants Ready", isReady)
-	})
-	if err != nil {
-		return err
-	}
-	b.result.Seconds = time.Since(start).Seconds()
-	after, err := s.requests.requests(operator.User)
-	b.result.APIWritesPerTenant = float64(writes(after)-writes(before)) / float64(b.tenants)
-	return err
-}
-
 func tenantName(i int) string { return fmt.Sprintf("tenant-%04d", i) }
 
-// measureLatency applies tenants one after the other.
-func (b *bench) measureLatency(ctx context.Context, s *site) error {
-	say("operator: applying %d tenants one by one", b.samples)
-	latencies := make([]float64, 0, b.samples)
-	for i := range b.samples {
-		name := fmt.Sprintf("single-%04d", i)
+// countWrites counts the requests to write that the operator has sent so far.
+func (o *operated) countWrites() (int, error) {
+	sent, err := o.site.requests.requests(operator.User)
+	return writes(sent), err
+}
+
+// writesPerTenant is how many requests to write the operator has sent for each tenant that it has.
+func (o *operated) writesPerTenant() (float64, error) {
+	sent, err := o.countWrites()
+	return float64(sent-o.writes) / float64(o.tenants), err
+}
+
+// reconcilesPerTenant is how often the operator has looked at each tenant that it has.
+func (o *operated) reconcilesPerTenant(ctx context.Context) (float64, error) {
+	reconciles, err := o.metrics.Reconciles(ctx, tenantController)
+	return float64(reconciles) / float64(o.tenants), err
+}
+
+// bytesPerTenant is by how much each tenant has let the operator's memory grow.
+func (o *operated) bytesPerTenant() (int64, error) {
+	resident, err := o.manager.ResidentBytes()
+	return (resident - o.emptyBytes) / int64(o.tenants), err
+}
+
+// latency is how long tenants take that are applied one after the other, with nothing else under way.
+type latency struct {
+	Samples    int     `json:"samples"`
+	P50Seconds float64 `json:"p50Seconds"`
+	P99Seconds float64 `json:"p99Seconds"`
+	// CPUSeconds is the CPU time that one of them takes, by program, with what the programs do anyway.
+	CPUSeconds usage `json:"cpuSeconds"`
+}
+
+func (o *operated) measureLatency(ctx context.Context, samples int) (latency, error) {
+	measured := latency{Samples: samples}
+	say("operator: applying %d tenants one by one, with %d in place", samples, o.tenants)
+	meter, err := startMeter(o.programs(), o.programs())
+	if err != nil {
+		return measured, err
+	}
+	took := make([]float64, samples)
+	for i := range took {
 		start := time.Now()
-		if err := s.create(ctx, tenant(name)); err != nil {
-			return err
+		if err := o.applyOne(ctx); err != nil {
+			return measured, err
 		}
-		if err := s.await(ctx, &v1alpha1.TenantList{}, 1, name+" Ready", func(object client.Object) bool {
-			return object.GetName() == name && isReady(object)
-		}); err != nil {
-			return err
-		}
-		latencies = append(latencies, time.Since(start).Seconds())
+		took[i] = time.Since(start).Seconds()
 	}
-	b.result.LatencySamples = len(latencies)
-	if len(latencies) > 0 {
-		slices.Sort(latencies)
-		b.result.LatencyP50Seconds = latencies[len(latencies)/2]
-		b.result.LatencyP99Seconds = latencies[(len(latencies)*99+99)/100-1]
+	if err := awaitRest(ctx, o.programs()); err != nil {
+		return measured, err
 	}
-	return nil
+	measured.CPUSeconds, _, err = meter.read()
+	for program := range measured.CPUSeconds {
+		measured.CPUSeconds[program] /= float64(samples)
+	}
+	measured.P50Seconds, measured.P99Seconds = percentiles(took)
+	return measured, err
+}
+
+// applyOne applies a tenant and waits until it is Ready.
+func (o *operated) applyOne(ctx context.Context) error {
+	name := fmt.Sprintf("single-%04d", o.tenants)
+	if err := o.site.create(ctx, tenant(name)); err != nil {
+		return err
+	}
+	o.tenants++
+	return o.site.await(ctx, &v1alpha1.TenantList{}, 1, name+" Ready", isReady, client.MatchingFields{"metadata.name": name})
 }
 
 // measureRest starts the operator on a site where all is done, and counts what it sends: until it
 // has checked all tenants, and over a resync of all.
-func (b *bench) measureRest(ctx context.Context, s *site) error {
-	all := b.tenants + b.samples
+func (b *bench) measureRest(ctx context.Context, o *operated) error {
+	if err := o.awaitAllNoted(ctx); err != nil {
+		return err
+	}
+	if err := o.manager.Stop(); err != nil {
+		return err
+	}
+	s, all := o.site, o.tenants
 	say("operator: starting again with %d tenants", all)
 	before, err := s.requests.requests(operator.User)
 	if err != nil {
@@ -220,11 +234,27 @@ func (b *bench) measureResync(ctx context.Context, s *site, metrics *operator.Me
 	return nil
 }
 
-func residentBytes(pid int) (int64, error) {
-	process, err := procfs.NewProc(pid)
-	if err != nil {
-		return 0, err
+// awaitAllNoted waits until the last that is to be written has been: the number of the server's tenants,
+// and in its registry what it has of each of them.
+func (o *operated) awaitAllNoted(ctx context.Context) error {
+	if err := o.site.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "count of tenants", func(object client.Object) bool {
+		count := object.(*v1alpha1.DatabaseServer).Status.Tenants
+		return count != nil && int(*count) == o.tenants
+	}); err != nil {
+		return err
 	}
-	status, err := process.NewStatus()
-	return int64(status.VmRSS), err
+	return o.site.awaitDigests(ctx)
+}
+
+// awaitDigests waits until it is noted in the registry what the server has of each tenant.
+func (s *site) awaitDigests(ctx context.Context) error {
+	connection, err := pgx.Connect(ctx, s.postgres.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer connection.Close(ctx)
+	return wait.PollUntilContextTimeout(ctx, metricsPollInterval, metricsTimeout, true, func(ctx context.Context) (noted bool, err error) {
+		err = connection.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM tenantry.tenants WHERE digest IS NULL)").Scan(&noted)
+		return noted, err
+	})
 }

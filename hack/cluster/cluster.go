@@ -178,6 +178,9 @@ func (c *ControlPlane) Alive() bool {
 	return true
 }
 
+// Processes returns the parts of the control plane, in the order in which they were started.
+func (c *ControlPlane) Processes() []*process.Process { return slices.Clone(c.processes) }
+
 // Halt keeps the part of that name, such as "kube-controller-manager", from doing anything until resume
 // is called.
 func (c *ControlPlane) Halt(name string) (resume func() error, err error) {

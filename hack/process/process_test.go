@@ -125,6 +125,24 @@ var _ = Describe("A process", func() {
 		Expect(slow.Alive()).To(BeTrue())
 	}, SpecTimeout(time.Minute))
 
+	It("tells the CPU time of its children, of those that run and of those that have ended", func(ctx SpecContext) {
+		const work = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
+		ended := start(shell(dir, "ended", "sh -c '"+work+"'; echo done; exec sleep 300"))
+		Expect(ended.WaitReady(ctx, logged(ended, "done"))).To(Succeed())
+		Expect(ended.CPUTime()).To(BeNumerically(">", 50*time.Millisecond))
+
+		running := start(shell(dir, "running", "sh -c '"+work+"; echo done; exec sleep 300' & wait"))
+		DeferCleanup(func() error { return syscall.Kill(-running.PID(), syscall.SIGKILL) })
+		Expect(running.WaitReady(ctx, logged(running, "done"))).To(Succeed())
+		Expect(running.CPUTime()).To(BeNumerically(">", 50*time.Millisecond))
+	}, SpecTimeout(time.Minute))
+
+	It("tells how much memory it has", func(ctx SpecContext) {
+		big := start(shell(dir, "big", "x=$(head -c 10000000 /dev/zero | tr '\\0' x); echo up; while :; do sleep 0.01; done"))
+		Expect(big.WaitReady(ctx, logged(big, "up"))).To(Succeed())
+		Expect(big.ResidentBytes()).To(BeNumerically(">", 10_000_000))
+	}, SpecTimeout(time.Minute))
+
 	It("can't be started from a file that is not there", func() {
 		_, err := process.Start(process.Command{Name: "absent", Path: "/nowhere/absent", LogPath: filepath.Join(dir, "log")})
 		Expect(err).To(MatchError(And(ContainSubstring("can't start absent"), ContainSubstring("/nowhere/absent"))))

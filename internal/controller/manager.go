@@ -26,6 +26,7 @@ func CacheOptions() cache.Options {
 		UnsafeDisableDeepCopy: new(true),
 	}
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&v1alpha1.Tenant{}:  {Transform: cache.TransformStripManagedFields()},
 		&corev1.Pod{}:       managed,
 		&corev1.Namespace{}: {Transform: trim, UnsafeDisableDeepCopy: new(true)},
 	}}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -170,7 +171,11 @@ func (r *TenantReconciler) objectUpdated(ctx context.Context, e event.UpdateEven
 	if isQuota {
 		r.Fleet.Admissions.Note(e.ObjectOld.(*corev1.ResourceQuota), quota, time.Now())
 	}
-	if objectNews(e.ObjectOld, e.ObjectNew) {
+	switch {
+	case rolledOut(e.ObjectOld, e.ObjectNew):
+		enqueueAhead(ctx, q, requests)
+		return
+	case objectNews(e.ObjectOld, e.ObjectNew):
 		enqueue(ctx, q, requests)
 		return
 	}
@@ -210,6 +215,12 @@ func objectNews(was, is client.Object) bool {
 	default:
 		return true
 	}
+}
+
+// rolledOut says that an app has just come to be as the tenant asks for.
+func rolledOut(was, is client.Object) bool {
+	before, isDeployment := was.(*appsv1.Deployment)
+	return isDeployment && !status.RolledOut(before) && status.RolledOut(is.(*appsv1.Deployment))
 }
 
 // podNews are the changes of a pod that its Deployment doesn't tell of.
@@ -290,6 +301,20 @@ func enqueue(_ context.Context, q queue, requests []reconcile.Request) {
 	for _, request := range requests {
 		q.Add(request)
 	}
+}
+
+// priorityFinishing is above that of tenants that are new, which is 0.
+const priorityFinishing = 1
+
+// enqueueAhead lets tenants that are about to be Ready pass those that have yet to be begun. Of many that
+// are applied at once, all would be begun before the first is told Ready otherwise.
+func enqueueAhead(ctx context.Context, q queue, requests []reconcile.Request) {
+	ahead, canPass := q.(priorityqueue.PriorityQueue[reconcile.Request])
+	if !canPass {
+		enqueue(ctx, q, requests)
+		return
+	}
+	ahead.AddWithOpts(priorityqueue.AddOpts{Priority: new(priorityFinishing)}, requests...)
 }
 
 func (r *TenantReconciler) serverCreated(ctx context.Context, e event.CreateEvent, q queue) {

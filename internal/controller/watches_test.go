@@ -12,9 +12,11 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -171,6 +173,31 @@ func TestWhichChangesOfATenantsObjectsAreLookedAt(t *testing.T) {
 			got := enqueued(t, func(q queue) { (&TenantReconciler{Fleet: &fleet.Fleet{}}).objectUpdated(t.Context(), test.event, q) })
 			if !maps.Equal(got, test.want) {
 				t.Errorf("it is looked at: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestATenantThatIsAboutToBeReadyComesBeforeThoseThatAreNew(t *testing.T) {
+	rolling := builders.Deployment("acme", "app", 2).Pods(2, 2, 1).Build()
+	for _, test := range []struct {
+		name  string
+		event event.UpdateEvent
+		want  string
+	}{
+		{"its app is rolled out", updated(rolling, func(is *appsv1.Deployment) { is.Status.AvailableReplicas = 2 }), "acme"},
+		{"its app gets on", updated(rolling, func(is *appsv1.Deployment) { is.Status.ReadyReplicas = 2 }), "new"},
+		{"its app was rolled out before", updated(builders.Deployment("acme", "app", 2).Pods(2, 2, 2).Build(),
+			func(is *appsv1.Deployment) { is.Labels = map[string]string{"a": "b"} }), "new"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			q := priorityqueue.New[reconcile.Request]("test")
+			defer q.ShutDown()
+			q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: "new"}})
+			q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: "acme"}})
+			(&TenantReconciler{}).objectUpdated(t.Context(), test.event, q)
+			if first, _ := q.Get(); first.Name != test.want {
+				t.Errorf("%s is looked at first, want %s", first.Name, test.want)
 			}
 		})
 	}

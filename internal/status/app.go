@@ -27,7 +27,7 @@ func appInPlace(o Observation) state {
 	if want == 0 && have.Replicas == 0 {
 		return state{status: "True", reason: v1alpha1.ReasonScaledToZero, message: "The app has zero replicas."}
 	}
-	if have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want {
+	if RolledOut(deployment) {
 		return ready("%d of %d replicas are available.", want, want)
 	}
 	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble, deadlineExceeded} {
@@ -36,6 +36,13 @@ func appInPlace(o Observation) state {
 		}
 	}
 	return rollout(want, have)
+}
+
+// RolledOut says whether all pods of a Deployment are those that its spec asks for, and available.
+func RolledOut(deployment *appsv1.Deployment) bool {
+	want, have := ptr.Deref(deployment.Spec.Replicas, 1), deployment.Status
+	return have.ObservedGeneration >= deployment.Generation &&
+		have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want
 }
 
 // rollout tells how far along the app is.

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tenantry/tenantry/hack/process"
+)
+
+// side is one of the two that are compared, each on a site of its own.
+type side interface {
+	fmt.Stringer
+	// prepare returns what provisions the tenants of these numbers, below to.
+	prepare(ctx context.Context, from, to int) (provision func(context.Context) error, err error)
+	// await waits until the site has as many tenants with all they need, and returns when each of those
+	// got there that had not been there before.
+	await(ctx context.Context, tenants int) ([]time.Time, error)
+	// standing is how many tenants the site has.
+	standing() int
+	programs() []*process.Process
+}
+
+// block is what one side took for a batch of tenants. Times are in seconds.
+type block struct {
+	Tenants int `json:"tenants"`
+	// Seconds is the time until all tenants had all they need, HalfSeconds that until half of them had.
+	Seconds     float64 `json:"seconds"`
+	HalfSeconds float64 `json:"halfSeconds"`
+	// CPUSeconds is the CPU time, of user and system, by program, until all of them rested again.
+	CPUSeconds usage `json:"cpuSeconds"`
+	// OtherCores is how many of the machine's cores programs were using meanwhile, on average, that are
+	// not of the benchmark. Unless that is next to nothing, Seconds say little.
+	OtherCores float64 `json:"otherCores"`
+}
+
+// pair is a block of each side, one right after the other.
+type pair struct {
+	Operator block `json:"operator"`
+	Floor    block `json:"floor"`
+}
+
+// measurePair lets both sides provision the same tenants. Whoever came second last time comes first, so
+// that a machine that gets slower or faster favors neither.
+func (b *bench) measurePair(ctx context.Context, floor, operator side, i int) (pair, error) {
+	var measured pair
+	from, to := i*b.tenants/b.blocks, (i+1)*b.tenants/b.blocks
+	turns := []struct {
+		side side
+		into *block
+	}{{floor, &measured.Floor}, {operator, &measured.Operator}}
+	if i%2 == 1 {
+		slices.Reverse(turns)
+	}
+	everything := slices.Concat(floor.programs(), operator.programs())
+	for _, turn := range turns {
+		say("block %d of %d, %s: provisioning %d tenants", i+1, b.blocks, turn.side, to-from)
+		var err error
+		if *turn.into, err = measureBlock(ctx, turn.side, everything, from, to); err != nil {
+			return measured, fmt.Errorf("block %d of %d, %s: %w", i+1, b.blocks, turn.side, err)
+		}
+	}
+	return measured, nil
+}
+
+// measureBlock measures one side, while everything else that the benchmark has started rests.
+func measureBlock(ctx context.Context, s side, everything []*process.Process, from, to int) (block, error) {
+	measured := block{Tenants: to - from}
+	provision, err := s.prepare(ctx, from, to)
+	if err != nil {
+		return measured, err
+	}
+	if err := awaitRest(ctx, s.programs()); err != nil {
+		return measured, err
+	}
+	meter, err := startMeter(s.programs(), everything)
+	if err != nil {
+		return measured, err
+	}
+	start := time.Now()
+	var done []time.Time
+	err = until(ctx, provision, func(ctx context.Context) (err error) {
+		done, err = s.await(ctx, s.standing()+to-from)
+		return err
+	})
+	if err != nil {
+		return measured, err
+	}
+	measured.Seconds = done[len(done)-1].Sub(start).Seconds()
+	measured.HalfSeconds = done[(len(done)-1)/2].Sub(start).Seconds()
+	if err := awaitRest(ctx, s.programs()); err != nil {
+		return measured, err
+	}
+	measured.CPUSeconds, measured.OtherCores, err = meter.read()
+	return measured, err
+}
