@@ -119,10 +119,7 @@ func (e *Environment) ApplySample(ctx context.Context, sample Sample) []*v1alpha
 		// Another spec may have had an object of that name.
 		gomega.Eventually(ctx, e.gone(object)).Should(gomega.BeTrue())
 		gomega.Expect(strict.Create(ctx, object)).To(gomega.Succeed(), object.GetKind()+" "+object.GetName())
-		ginkgo.DeferCleanup(func(ctx ginkgo.SpecContext) {
-			gomega.Expect(client.IgnoreNotFound(e.Client.Delete(ctx, object))).To(gomega.Succeed())
-			gomega.Eventually(ctx, e.gone(object)).Should(gomega.BeTrue())
-		}, ginkgo.NodeTimeout(sampleRemovalTimeout))
+		ginkgo.DeferCleanup(e.removeSampled, object, ginkgo.NodeTimeout(sampleRemovalTimeout))
 	}
 	var tenants []*v1alpha1.Tenant
 	for _, tenant := range sample.of("Tenant") {
@@ -130,6 +127,12 @@ func (e *Environment) ApplySample(ctx context.Context, sample Sample) []*v1alpha
 	}
 	gomega.Expect(tenants).NotTo(gomega.BeEmpty(), "a sample shows a tenant")
 	return tenants
+}
+
+// removeSampled deletes an object and waits until it is gone.
+func (e *Environment) removeSampled(ctx ginkgo.SpecContext, object *unstructured.Unstructured) {
+	gomega.Expect(client.IgnoreNotFound(e.Client.Delete(ctx, object))).To(gomega.Succeed())
+	gomega.Eventually(ctx, e.gone(object)).Should(gomega.BeTrue())
 }
 
 // startServerOf starts a PostgreSQL server for a DatabaseServer of a sample, and changes that and its
