@@ -17,7 +17,6 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
-	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
@@ -88,7 +87,7 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation) (ctr
 	}
 	wait = sooner(wait, again)
 	if run.quotaBusy {
-		wait = sooner(wait, fleet.QuietTime)
+		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
 	}
 	return ctrl.Result{RequeueAfter: sooner(wait, run.nextLook())}, nil
 }

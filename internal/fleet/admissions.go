@@ -5,39 +5,83 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// QuietTime is how long a quota must have admitted nothing before it is changed. The quota controller
-// counts anew after each change, from a cache that may not have what was admitted last.
-const QuietTime = 300 * time.Millisecond
+const (
+	// minQuietTime and maxQuietTime bound QuietTime.
+	minQuietTime, maxQuietTime = 300 * time.Millisecond, 5 * time.Second
+	// quietLags is how many times longer than the quota controller took of late a quota must have been
+	// quiet. It counts by caches of every kind of object, and one of them may be further behind than the
+	// one that its answer came from.
+	quietLags = 4
+)
 
-// Admissions are when the quotas of each tenant have last admitted something. The zero value is ready
-// to use.
+// Admissions are when the quotas of each tenant have last admitted something, and how far behind the
+// quota controller is. The zero value is ready to use.
 type Admissions struct {
 	mutex   sync.RWMutex
-	tenants map[types.UID]map[types.UID]time.Time // by the UID of the tenant, then of the quota
+	tenants map[types.UID]map[types.UID]quotaTimes // by the UID of the tenant, then of the quota
+	// lag is how long the quota controller took of late to enforce a changed quota.
+	lag time.Duration
 }
 
-// Note notes how the usage of a quota has changed.
+// quotaTimes is what was seen of a quota, and when; zero for never.
+type quotaTimes struct {
+	// admitted is when it last admitted something; changed is since when the quota controller has yet to
+	// enforce it as it is written.
+	admitted, changed time.Time
+}
+
+// Note notes how a quota or its usage has changed.
 func (a *Admissions) Note(was, is *corev1.ResourceQuota, now time.Time) {
 	tenant, former := metav1.GetControllerOfNoCopy(is), metav1.GetControllerOfNoCopy(was)
 	if was.UID != is.UID || (former != nil && (tenant == nil || former.UID != tenant.UID)) {
 		a.ForgetQuota(was)
 	}
-	if tenant == nil || !isMoreUsed(was, is) {
+	if tenant == nil {
 		return
 	}
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
+	times := a.tenants[tenant.UID][is.UID]
+	if isMoreUsed(was, is) {
+		times.admitted = now
+	}
+	enforced := equality.Semantic.DeepEqual(is.Spec.Hard, is.Status.Hard)
+	switch {
+	case !enforced && (times.changed.IsZero() || !equality.Semantic.DeepEqual(was.Spec.Hard, is.Spec.Hard)):
+		times.changed = now
+	case enforced && !times.changed.IsZero():
+		a.lag = max(now.Sub(times.changed), a.lag*3/4)
+		times.changed = time.Time{}
+	}
+	a.put(tenant.UID, is.UID, times)
+}
+
+func (a *Admissions) put(tenant, quota types.UID, times quotaTimes) {
+	if times == (quotaTimes{}) {
+		a.remove(tenant, quota)
+		return
+	}
 	if a.tenants == nil {
-		a.tenants = map[types.UID]map[types.UID]time.Time{}
+		a.tenants = map[types.UID]map[types.UID]quotaTimes{}
 	}
-	if a.tenants[tenant.UID] == nil {
-		a.tenants[tenant.UID] = map[types.UID]time.Time{}
+	if a.tenants[tenant] == nil {
+		a.tenants[tenant] = map[types.UID]quotaTimes{}
 	}
-	a.tenants[tenant.UID][is.UID] = now
+	a.tenants[tenant][quota] = times
+}
+
+// QuietTime is how long a quota must have admitted nothing before it is changed. The quota controller
+// counts anew after each change, from a cache that may not have what was admitted last: what it counts
+// too few is admitted beyond the quota. The slower it is, the longer that takes.
+func (a *Admissions) QuietTime() time.Duration {
+	a.mutex.RLock()
+	defer a.mutex.RUnlock()
+	return min(maxQuietTime, max(minQuietTime, quietLags*a.lag))
 }
 
 func isMoreUsed(was, is *corev1.ResourceQuota) bool {
@@ -51,10 +95,10 @@ func isMoreUsed(was, is *corev1.ResourceQuota) bool {
 
 // Recent says whether a quota of the tenant has admitted something within QuietTime.
 func (a *Admissions) Recent(tenant, quota types.UID, now time.Time) bool {
+	quiet := a.QuietTime()
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
-	at, found := a.tenants[tenant][quota]
-	return found && now.Sub(at) < QuietTime
+	return now.Sub(a.tenants[tenant][quota].admitted) < quiet
 }
 
 // ForgetQuota forgets a quota that no longer exists.
@@ -65,9 +109,13 @@ func (a *Admissions) ForgetQuota(quota *corev1.ResourceQuota) {
 	}
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
-	delete(a.tenants[tenant.UID], quota.UID)
-	if len(a.tenants[tenant.UID]) == 0 {
-		delete(a.tenants, tenant.UID)
+	a.remove(tenant.UID, quota.UID)
+}
+
+func (a *Admissions) remove(tenant, quota types.UID) {
+	delete(a.tenants[tenant], quota)
+	if len(a.tenants[tenant]) == 0 {
+		delete(a.tenants, tenant)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestAQuotaIsBusyForAWhileAfterSomethingWasLetIn(t *testing.T) {
 		t.Error("it is busy after something has ended")
 	}
 	a.Note(quotaOf("acme", "quota", "1"), quotaOf("acme", "quota", "2"), now)
-	if !a.Recent("acme", "quota", now.Add(QuietTime-1)) || a.Recent("acme", "quota", now.Add(QuietTime)) || a.Recent("acme", "other", now) {
+	if !a.Recent("acme", "quota", now.Add(minQuietTime-1)) || a.Recent("acme", "quota", now.Add(minQuietTime)) || a.Recent("acme", "other", now) {
 		t.Error("it is not busy for just that while")
 	}
 	a.ForgetQuota(quotaOf("acme", "quota", "2"))
@@ -58,5 +58,66 @@ func TestAQuotaIsForgottenHoweverItWent(t *testing.T) {
 				t.Errorf("it remembers %v", a.tenants)
 			}
 		})
+	}
+}
+
+func TestTheSlowerTheQuotaControllerTheLongerAQuotaMustBeQuiet(t *testing.T) {
+	hard := func(quota *corev1.ResourceQuota, written, enforced string) *corev1.ResourceQuota {
+		changed := quota.DeepCopy()
+		changed.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(written)}
+		changed.Status.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(enforced)}
+		return changed
+	}
+	var a Admissions
+	now, quota := time.Now(), quotaOf("acme", "quota", "1")
+	enforce := func(lag time.Duration) {
+		a.Note(hard(quota, "4", "4"), hard(quota, "8", "4"), now)
+		a.Note(hard(quota, "8", "4"), hard(quota, "8", "4"), now.Add(lag/2))
+		now = now.Add(lag)
+		a.Note(hard(quota, "8", "4"), hard(quota, "8", "8"), now)
+	}
+	for _, test := range []struct{ lag, quiet time.Duration }{
+		{20 * time.Millisecond, minQuietTime},
+		{400 * time.Millisecond, 1600 * time.Millisecond},
+		{20 * time.Millisecond, 1200 * time.Millisecond}, // It comes down by and by.
+		{10 * time.Minute, maxQuietTime},
+	} {
+		enforce(test.lag)
+		if got := a.QuietTime(); got != test.quiet {
+			t.Errorf("after %s it is %s, want %s", test.lag, got, test.quiet)
+		}
+	}
+}
+
+func TestAQuotaThatChangesAgainIsWaitedForFromThenOn(t *testing.T) {
+	var a Admissions
+	now := time.Now()
+	version := func(written string) *corev1.ResourceQuota {
+		quota := quotaOf("acme", "quota", "1")
+		quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(written)}
+		return quota
+	}
+	a.Note(&corev1.ResourceQuota{}, version("4"), now)
+	a.Note(version("4"), version("8"), now.Add(time.Minute))
+	enforced := version("8")
+	enforced.Status.Hard = enforced.Spec.Hard
+	a.Note(version("8"), enforced, now.Add(time.Minute+500*time.Millisecond))
+	if got := a.QuietTime(); got != 2*time.Second {
+		t.Errorf("it is %s", got)
+	}
+	if _, known := a.tenants["acme"]["quota"]; !known {
+		t.Error("what it has admitted is forgotten")
+	}
+	idle := func(written string) *corev1.ResourceQuota {
+		quota := version(written)
+		quota.UID, quota.Status.Used = "idle", nil
+		return quota
+	}
+	a.Note(&corev1.ResourceQuota{}, idle("4"), now)
+	settled := idle("4")
+	settled.Status.Hard = settled.Spec.Hard
+	a.Note(idle("4"), settled, now)
+	if _, known := a.tenants["acme"]["idle"]; known {
+		t.Error("a quota is remembered that has admitted nothing and is enforced")
 	}
 }
