@@ -8,11 +8,11 @@ const (
 	ConditionReady = "Ready"
 	// ConditionReconciling is True while the operator is still working towards the spec.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True when the operator can't get on until somebody changes something.
+	// ConditionStalled is True when the operator can't continue until somebody changes something.
 	ConditionStalled = "Stalled"
 
-	// ConditionNamespaceReady is True when the tenant's namespaces exist, are the tenant's own, and are
-	// no more than its limit.
+	// ConditionNamespaceReady is True when the tenant's namespaces exist, belong to it, and are within its
+	// limit.
 	ConditionNamespaceReady = "NamespaceReady"
 	// ConditionQuotaReady is True when quota and container limits are in force.
 	ConditionQuotaReady = "QuotaReady"
@@ -20,24 +20,24 @@ const (
 	ConditionNetworkReady = "NetworkReady"
 	// ConditionAccessReady is True when the owners' rights are in place.
 	ConditionAccessReady = "AccessReady"
-	// ConditionDatabaseReady is True when the database takes the logins in the tenant's Secret.
-	// It is left out of a tenant without a database.
+	// ConditionDatabaseReady is True when the database accepts the login in the tenant's Secret. It is
+	// absent if the tenant has no database.
 	ConditionDatabaseReady = "DatabaseReady"
-	// ConditionAppReady is True when all replicas of the app are available at the newest settings.
-	// It is left out of a tenant without an app.
+	// ConditionAppReady is True when all replicas of the app are available with the current settings. It
+	// is absent if the tenant has no app.
 	ConditionAppReady = "AppReady"
 
-	// ConditionDeletionBlocked is True while a DatabaseServer is to be deleted and tenants have their
-	// database on it. It is left out otherwise.
+	// ConditionDeletionBlocked is True while a DatabaseServer is being deleted and still has tenants. It
+	// is absent otherwise.
 	ConditionDeletionBlocked = "DeletionBlocked"
-	// ConditionUnexpectedAccess is True on a Tenant while somebody has a share in its database roles,
-	// or they in those of others, and on a DatabaseServer while it has superusers that it had not when
-	// it was prepared. It says how to end that. It is left out otherwise.
+	// ConditionUnexpectedAccess is True on a Tenant while other roles are members of its database roles,
+	// or its roles are members of others, and on a DatabaseServer while it has superusers that it didn't
+	// have when it was prepared. The message says how to end that. It is absent otherwise.
 	ConditionUnexpectedAccess = "UnexpectedAccess"
 )
 
-// Reasons of conditions. Where a pod says itself what keeps it from running, AppReady carries the
-// pod's own reason (ErrImagePull, CrashLoopBackOff, Unschedulable, …).
+// Reasons of conditions. If a pod reports why it doesn't run, AppReady has the pod's own reason
+// (ErrImagePull, CrashLoopBackOff, Unschedulable, …).
 const (
 	// ReasonReady : everything is as the spec asks.
 	ReasonReady = "Ready"
@@ -45,7 +45,7 @@ const (
 	ReasonPending = "Pending"
 	// ReasonProgressing : work is under way, and nothing is wrong.
 	ReasonProgressing = "Progressing"
-	// ReasonConflict : an object is in the way that isn't this tenant's; it is left untouched.
+	// ReasonConflict : an object with that name exists and isn't this tenant's; it is not touched.
 	ReasonConflict = "Conflict"
 	// ReasonInvalid : the API server or the database server refuses what the spec asks for.
 	ReasonInvalid = "Invalid"
@@ -57,7 +57,7 @@ const (
 
 	// ReasonNamespaceLimitExceeded : the tenant has more namespaces than its limit allows.
 	ReasonNamespaceLimitExceeded = "NamespaceLimitExceeded"
-	// ReasonQuotaBelowUse : more is in use than the quota allows, since it was lowered.
+	// ReasonQuotaBelowUse : more is in use than the quota allows, because it was lowered.
 	ReasonQuotaBelowUse = "QuotaBelowUse"
 
 	// ReasonServerNotFound : the spec names a DatabaseServer that doesn't exist.
@@ -70,7 +70,7 @@ const (
 	ReasonIsolationNotOffered = "IsolationNotOffered"
 	// ReasonExtensionNotOffered : the DatabaseServer doesn't list an extension that the spec asks for.
 	ReasonExtensionNotOffered = "ExtensionNotOffered"
-	// ReasonServerUnschedulable : the DatabaseServer takes no new tenants, as its spec says.
+	// ReasonServerUnschedulable : the DatabaseServer is unschedulable, so it takes no new tenants.
 	ReasonServerUnschedulable = "ServerUnschedulable"
 	// ReasonNoSuitableServer : none of the DatabaseServers that the selector finds takes the tenant.
 	ReasonNoSuitableServer = "NoSuitableServer"
@@ -79,7 +79,7 @@ const (
 	// ReasonUnexpectedMember : a database role of a tenant has members, or memberships, that the
 	// operator has not made.
 	ReasonUnexpectedMember = "UnexpectedMember"
-	// ReasonUnexpectedSuperuser : the server has superusers that it had not when it was prepared.
+	// ReasonUnexpectedSuperuser : the server has superusers that it didn't have when it was prepared.
 	ReasonUnexpectedSuperuser = "UnexpectedSuperuser"
 	// ReasonUnreachable : the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"

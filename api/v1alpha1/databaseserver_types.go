@@ -19,7 +19,7 @@ const DatabaseEnginePostgreSQL DatabaseEngine = "PostgreSQL"
 // +kubebuilder:validation:MaxLength=9
 type DatabaseIsolation string
 
-// The kinds of isolation. In each of them a tenant has roles of its own.
+// The kinds of isolation. With each of them a tenant has roles of its own.
 const (
 	// DatabaseIsolationDedicated gives a tenant a server of its own, which the operator runs.
 	DatabaseIsolationDedicated DatabaseIsolation = "Dedicated"
@@ -38,13 +38,13 @@ type SSLMode string
 
 // The SSL modes.
 const (
-	// SSLModeDisable : plain connections.
+	// SSLModeDisable : connections are not encrypted.
 	SSLModeDisable SSLMode = "disable"
-	// SSLModeRequire : encrypted, the server's certificate is not checked.
+	// SSLModeRequire : connections are encrypted; the server's certificate is not verified.
 	SSLModeRequire SSLMode = "require"
-	// SSLModeVerifyCA : encrypted, the certificate must come from a trusted authority.
+	// SSLModeVerifyCA : as require, and the certificate must be signed by a trusted authority.
 	SSLModeVerifyCA SSLMode = "verify-ca"
-	// SSLModeVerifyFull : as verify-ca, and the certificate must be for the host.
+	// SSLModeVerifyFull : as verify-ca, and the certificate must be issued for the host.
 	SSLModeVerifyFull SSLMode = "verify-full"
 )
 
@@ -75,10 +75,10 @@ type SecretKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
-// DatabaseServerCapacity is how much a server takes.
+// DatabaseServerCapacity limits how many tenants a server has.
 type DatabaseServerCapacity struct {
-	// tenants is the number of tenants the server may have; databases retained after their tenant
-	// was deleted don't count. Left out, there is no limit.
+	// tenants is the maximum number of tenants on the server. Databases that are retained after their
+	// tenant was deleted don't count. Left out, there is no limit.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Tenants *int32 `json:"tenants,omitempty"`
@@ -86,29 +86,29 @@ type DatabaseServerCapacity struct {
 
 // DedicatedServer is a PostgreSQL server that the operator runs for one tenant.
 type DedicatedServer struct {
-	// instances is the number of PostgreSQL instances: one primary, and the others are replicas that
-	// take over when it fails. More than one needs CloudNativePG in the cluster. Left out, it is 1.
+	// instances is the number of PostgreSQL instances: one primary, and replicas that take over when it
+	// fails. More than one requires CloudNativePG in the cluster. Left out, it is 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9
 	Instances int32 `json:"instances,omitempty"`
 
-	// storage is the size of the volume of each instance, at least 128Mi. It can grow, if the
-	// StorageClass allows volumes to be expanded, and not shrink.
+	// storage is the size of the volume of each instance, at least 128Mi. It can grow if the StorageClass
+	// allows volume expansion. It can't shrink.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('128Mi')) >= 0",message="storage must be at least 128Mi, which an empty database nearly fills; write for example 10Gi"
 	Storage *resource.Quantity `json:"storage,omitempty"`
 
-	// storageClassName is the StorageClass of the volumes. It can't be changed once there is a database.
-	// Left out, it is the default one of the cluster.
+	// storageClassName is the StorageClass of the volumes. It is immutable once the database exists. Left
+	// out, it is the cluster's default StorageClass.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	StorageClassName string `json:"storageClassName,omitempty"`
 
-	// version is the version of PostgreSQL, 14 or newer: a major one such as 18, which takes the
-	// minor version that the image has, or one with both such as 18.1. The major version can't be
-	// changed. Left out, it is 18.
+	// version is the version of PostgreSQL, 14 or newer: a major version such as 18, with whatever minor
+	// version the image has, or a full version such as 18.1. The major version is immutable. Left out, it
+	// is 18.
 	// +optional
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=16
@@ -135,13 +135,13 @@ type DedicatedServer struct {
 type DatabaseServerDedication struct {
 	DedicatedServer `json:",inline"`
 
-	// tenant is the name of the Tenant whose namespaces may reach the server.
+	// tenant is the name of the Tenant that has the server. Only its namespaces can reach it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Tenant string `json:"tenant,omitempty"`
 
-	// maxConnections is the server's max_connections: how many connections it takes at a time.
+	// maxConnections is the server's max_connections: the maximum number of concurrent connections.
 	// +required
 	// +kubebuilder:validation:Minimum=20
 	// +kubebuilder:validation:Maximum=20000
@@ -172,7 +172,7 @@ const (
 	ProvisionerStatefulSet DatabaseServerProvisioner = "StatefulSet"
 )
 
-// DatabaseServerSpec says how to reach a server and what it may be used for.
+// DatabaseServerSpec describes how to connect to a server and what tenants may use it for.
 // +kubebuilder:validation:XValidation:rule="!has(self.caSecretRef) || (has(self.sslMode) && self.sslMode.startsWith('verify'))",message="caSecretRef is used by the sslModes verify-ca and verify-full only; set one of them, or leave caSecretRef out",fieldPath=".caSecretRef"
 // +kubebuilder:validation:XValidation:rule="has(self.dedicated) == (has(self.isolations) && 'Dedicated' in self.isolations) && (!has(self.dedicated) || size(self.isolations) == 1)",message="Dedicated is the isolation of servers that the operator makes for one tenant, and their only one; write Database, Schema or Row",fieldPath=".isolations"
 type DatabaseServerSpec struct {
@@ -181,8 +181,8 @@ type DatabaseServerSpec struct {
 	// +default="PostgreSQL"
 	Engine DatabaseEngine `json:"engine,omitempty"`
 
-	// host is the DNS name or IP address under which both the operator and the tenants' pods reach
-	// the server.
+	// host is the DNS name or IP address of the server. Both the operator and the tenants' pods must be
+	// able to reach it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -195,27 +195,28 @@ type DatabaseServerSpec struct {
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port,omitempty"`
 
-	// sslMode is how connections are protected, the operator's and the tenants' alike: disable,
-	// require, verify-ca or verify-full, as in libpq. Left out, it is verify-full.
+	// sslMode says how the connections of the operator and of the tenants are protected: disable, require,
+	// verify-ca or verify-full, as in libpq. Left out, it is verify-full.
 	// +optional
 	// +default="verify-full"
 	SSLMode SSLMode `json:"sslMode,omitempty"`
 
-	// caSecretRef names the certificate authorities (PEM) that may have signed the server's
-	// certificate; they also reach the tenants, as ca.crt in their Secret. Left out, the
-	// authorities trusted by the operator's image count.
+	// caSecretRef refers to the certificate authorities, in PEM, that are trusted to sign the server's
+	// certificate. Tenants get them as ca.crt in their Secret. Left out, the authorities in the operator's
+	// image are trusted.
 	// +optional
 	CASecretRef *SecretKeyReference `json:"caSecretRef,omitempty"`
 
-	// adminSecretRef names the Secret with the keys username and password of the role by which the
-	// operator creates databases and roles. It must be a superuser.
+	// adminSecretRef refers to the Secret with the keys username and password of the role that the
+	// operator logs in with. The role must be a superuser.
 	// +required
 	AdminSecretRef SecretReference `json:"adminSecretRef,omitzero"`
 
-	// isolations are the kinds of isolation that tenants may ask for on this server: Database, Schema
-	// or Row; of a server that the operator has made for one tenant it is Dedicated. For Schema and Row the operator makes a database tenantry_schema and tenantry_row, which
-	// those tenants share; the tables of one app are in tenantry_row, so a second app of that
-	// isolation needs a second server. Left out, it is Database.
+	// isolations are the kinds of isolation that the server offers to tenants: Database, Schema or Row. A
+	// server that the operator has created for one tenant has Dedicated. For Schema and Row, the operator
+	// creates the databases tenantry_schema and tenantry_row, which those tenants share. tenantry_row has
+	// the tables of one app, so a second app with the isolation Row needs another server. Left out, it is
+	// Database.
 	// +optional
 	// +default=["Database"]
 	// +listType=set
@@ -223,13 +224,13 @@ type DatabaseServerSpec struct {
 	// +kubebuilder:validation:MaxItems=4
 	Isolations []DatabaseIsolation `json:"isolations,omitempty"`
 
-	// extensions are the extensions of PostgreSQL that tenants may use which can't create them
-	// themselves: the databases that tenants of the isolations Schema and Row share have all of them,
-	// in the schema extensions, which is in the search_path; tenants of the isolation Database get
-	// those that their spec.database.extensions lists. They must be installed on the server, and be
-	// safe in the hands of tenants: dblink, file_fdw, postgres_fdw and languages such as plpython3u
-	// are not. Left out, there are none; tenants of the isolation Database can create those that
-	// PostgreSQL calls trusted in any case. One that is taken off the list stays where it is.
+	// extensions are the PostgreSQL extensions that tenants may use but can't create themselves. Tenants
+	// with the isolation Schema or Row have all of them, in the schema extensions, which is in the
+	// search_path. Tenants with the isolation Database get those in their spec.database.extensions. The
+	// extensions must be installed on the server and must be safe for tenants to use; dblink, file_fdw,
+	// postgres_fdw and languages such as plpython3u are not. Left out, there are none. Tenants with the
+	// isolation Database can always create extensions that PostgreSQL marks as trusted. Removing an
+	// extension from the list doesn't drop it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -238,49 +239,51 @@ type DatabaseServerSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(e, e.matches('^[a-z_][-a-z0-9_]*$'))",message="extensions has an entry that is no name of an extension; write one that pg_available_extensions lists, such as pg_trgm"
 	Extensions []string `json:"extensions,omitempty"`
 
-	// capacity is how much the server takes. Left out, there is no limit.
+	// capacity limits how many tenants the server has. Left out, there is no limit.
 	// +optional
 	Capacity *DatabaseServerCapacity `json:"capacity,omitempty"`
 
-	// unschedulable keeps new tenants off the server; those that it has go on as before. Left out, it
-	// is false.
+	// unschedulable keeps new tenants off the server. Tenants that are on it are not affected. Left out,
+	// it is false.
 	// +optional
 	Unschedulable bool `json:"unschedulable,omitempty"`
 
-	// networkPeers is where the tenants' pods find the server, for the network policy
-	// allow-database: the pods and namespaces of a server inside the cluster, or address blocks.
-	// Left out, it is the addresses that host resolves to, kept current.
+	// networkPeers are the peers that the NetworkPolicy allow-database opens the server's port to: the
+	// pods and namespaces of a server inside the cluster, or address blocks. Left out, they are the
+	// addresses that host resolves to, which the operator keeps current.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	NetworkPeers []networkingv1.NetworkPolicyPeer `json:"networkPeers,omitempty"`
 
-	// dedicated says that the operator runs the server itself, in the namespace tenantry-databases, for
-	// one tenant. It writes this, from spec.database.dedicated of the Tenant; change it there.
+	// dedicated is set on a server that the operator runs for one tenant, in the namespace
+	// tenantry-databases. The operator copies it from spec.database.dedicated of the Tenant; change it
+	// there.
 	// +optional
 	Dedicated *DatabaseServerDedication `json:"dedicated,omitempty"`
 }
 
 // RetainedDatabase is a database whose tenant was deleted and whose data was kept.
 type RetainedDatabase struct {
-	// name is the name of the database; a tenant takes it over with spec.database.adopt.
+	// name is the name of the database. A new tenant takes it over with spec.database.adopt.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// tenant is the name of the tenant that it belonged to.
+	// tenant is the name of the Tenant that the database belonged to.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Tenant string `json:"tenant,omitempty"`
 
-	// since is when its tenant was deleted.
+	// since is when that Tenant was deleted.
 	// +required
 	Since metav1.Time `json:"since,omitzero"`
 }
 
-// UnprotectedTable is a table of the isolation Row that is not kept apart by tenant.
+// UnprotectedTable is a table or view in the database of the isolation Row that isn't isolated by
+// tenant.
 type UnprotectedTable struct {
 	// name is the name of the table or view, with its schema.
 	// +required
@@ -288,25 +291,25 @@ type UnprotectedTable struct {
 	// +kubebuilder:validation:MaxLength=256
 	Name string `json:"name,omitempty"`
 
-	// problem says what is wrong with it, and what to do.
+	// problem says what is wrong with the table and what to do.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Problem string `json:"problem,omitempty"`
 }
 
-// DatabaseServerStatus is what the operator found out about the server.
+// DatabaseServerStatus is the observed state of a DatabaseServer.
 type DatabaseServerStatus struct {
-	// conditions are how the server is. Ready is True while the server answers and is prepared for tenants.
-	// DeletionBlocked is there while the server is to be deleted and has tenants, UnexpectedAccess while it
-	// has superusers that it had not when it was prepared.
+	// conditions describe the state of the server. Ready is True while the server answers and is prepared
+	// for tenants. DeletionBlocked is present while the server is being deleted and still has tenants,
+	// UnexpectedAccess while it has superusers that it didn't have when it was prepared.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that this status is about.
+	// observedGeneration is the generation of the spec that this status reflects.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -316,8 +319,8 @@ type DatabaseServerStatus struct {
 	// +optional
 	Provisioner DatabaseServerProvisioner `json:"provisioner,omitempty"`
 
-	// storage is the size of each volume of a server that the operator runs. It is what was asked for, also
-	// where the volume is still to grow.
+	// storage is the requested size of each volume of a server that the operator runs. The volume may
+	// still be growing to it.
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`
 
@@ -327,30 +330,30 @@ type DatabaseServerStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
 
-	// tenants is the number of tenants that have their database on the server.
+	// tenants is the number of tenants whose database is on the server.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Tenants *int32 `json:"tenants,omitempty"`
 
-	// retainedDatabases is the number of databases kept after their tenant was deleted.
+	// retainedDatabases is the number of databases that were kept when their tenant was deleted.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RetainedDatabases *int32 `json:"retainedDatabases,omitempty"`
 
-	// retained are the newest 100 of the retained databases.
+	// retained lists the 100 most recent of the retained databases.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=100
 	Retained []RetainedDatabase `json:"retained,omitempty"`
 
-	// unprotectedTables is the number of tables and views in the database of the isolation Row that
-	// are not kept apart by tenant. Left out, the server does not offer that isolation.
+	// unprotectedTables is the number of tables and views in the database of the isolation Row that aren't
+	// isolated by tenant. It is absent if the server doesn't offer that isolation.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	UnprotectedTables *int32 `json:"unprotectedTables,omitempty"`
 
-	// unprotected are the first 20 of them by name.
+	// unprotected lists the first 20 of these tables and views, by name.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -364,7 +367,7 @@ type DatabaseServerStatus struct {
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses,omitempty"`
 
-	// caBundle is the content of the Secret key that spec.caSecretRef names.
+	// caBundle is the content of the Secret key that spec.caSecretRef refers to.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1048576
@@ -391,11 +394,11 @@ type DatabaseServer struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec says how to reach the server and what it may be used for.
+	// spec describes how to connect to the server and what tenants may use it for.
 	// +required
 	Spec DatabaseServerSpec `json:"spec,omitzero"`
 
-	// status is what the operator found out about the server.
+	// status is the observed state of the server.
 	// +optional
 	// +default={"observedGeneration": -1, "conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "Waiting for the operator.", "lastTransitionTime": "1970-01-01T00:00:00Z"}]}
 	Status DatabaseServerStatus `json:"status,omitzero"`

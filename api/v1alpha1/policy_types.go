@@ -17,7 +17,7 @@ const (
 	PodSecurityRestricted PodSecurityStandard = "Restricted"
 )
 
-// PolicyEnforcement is what becomes of a request that breaks a rule.
+// PolicyEnforcement says what happens to a request that breaks a rule.
 // +kubebuilder:validation:Enum=Enforce;Audit
 type PolicyEnforcement string
 
@@ -30,7 +30,7 @@ const (
 	PolicyAudit PolicyEnforcement = "Audit"
 )
 
-// ImageRegistry is the beginning of an image's name: a registry, or a part of one.
+// ImageRegistry is the beginning of an image's name: a registry or a path in one.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=512
 // +kubebuilder:validation:XValidation:rule="!self.contains('://')",message="an image has no scheme; write registry.example/acme/ and not https://registry.example/acme/"
@@ -40,7 +40,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.contains('://') || self.contains('*') || self.matches('^[-.a-zA-Z0-9]+(:[0-9]+)?(/[-._/a-zA-Z0-9]*)?(:[-._a-zA-Z0-9]+)?(@[a-z0-9]+:[a-f0-9]+)?$')",message="this can't be the beginning of an image's name; write a host, a port where there is one, and a path, as in registry.example:5000/acme/"
 type ImageRegistry string
 
-// HostnamePattern is a hostname, or * for one or more labels in front of one.
+// HostnamePattern is a hostname, or a wildcard such as *.acme.example for all names below one.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:XValidation:rule="self == self.lowerAscii()",message="hostnames are in lower case; write this one so"
@@ -48,10 +48,10 @@ type ImageRegistry string
 // +kubebuilder:validation:XValidation:rule="self.contains('*') && !self.startsWith('*.') || self.matches('^([*][.])?[a-zA-Z0-9*]([-a-zA-Z0-9*]*[a-zA-Z0-9*])?([.][a-zA-Z0-9*]([-a-zA-Z0-9*]*[a-zA-Z0-9*])?)*$')",message="a hostname has neither scheme, port nor path, and its labels are letters, digits and dashes; write shop.acme.example or *.acme.example"
 type HostnamePattern string
 
-// ClassRule says which classes of a kind may be used.
+// ClassRule limits which classes of a kind may be used.
 // +kubebuilder:validation:XValidation:rule="!has(self.default) || (has(self.allowed) && self.default in self.allowed)",message="the default is not among those allowed; add it to allowed, or choose another default",fieldPath=".default"
 type ClassRule struct {
-	// allowed are the names of the classes that may be used. Left out or empty, it is none.
+	// allowed are the names of the classes that may be used. Left out or empty, no class may be used.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -59,8 +59,8 @@ type ClassRule struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	Allowed []string `json:"allowed,omitempty"`
 
-	// default is the class of an object that names none; it must be allowed. Left out, such an object
-	// gets what it gets in the rest of the cluster.
+	// default is the class that objects without one get. It must be in allowed. Left out, such objects get
+	// the cluster's default.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -69,7 +69,8 @@ type ClassRule struct {
 
 // DeviceClassRule says which DeviceClasses may be used.
 type DeviceClassRule struct {
-	// allowed are the names of the DeviceClasses that may be used. Left out or empty, it is none.
+	// allowed are the names of the DeviceClasses that may be used. Left out or empty, no DeviceClass may
+	// be used.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -78,7 +79,7 @@ type DeviceClassRule struct {
 	Allowed []string `json:"allowed,omitempty"`
 }
 
-// NodeLabel is a label of nodes, and the values of it among which pods must choose.
+// NodeLabel is a node label and the values that pods may select.
 type NodeLabel struct {
 	// key is the label's key.
 	// +required
@@ -86,7 +87,7 @@ type NodeLabel struct {
 	// +kubebuilder:validation:MaxLength=317
 	Key string `json:"key,omitempty"`
 
-	// values are the values that a pod may select by.
+	// values are the allowed values. A pod must select one of them.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -95,18 +96,18 @@ type NodeLabel struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// NodeSelectorRule says which nodes pods may run on, by labels of the nodes.
+// NodeSelectorRule limits which nodes pods may run on, by node labels.
 // +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.allowed) || self.default.all(k, !self.allowed.exists(a, a.key == k) || self.allowed.exists(a, a.key == k && self.default[k] in a.values))",message="the default selects by a value that is not allowed; add it to the values of its key in allowed, or choose another default",fieldPath=".default"
 type NodeSelectorRule struct {
-	// allowed are the labels by which each pod must select its nodes, by one of the values. Further
-	// labels in a pod's node selector only narrow the choice, and are always fine.
+	// allowed are the labels that each pod must have in its node selector, with one of the values. Further
+	// labels are always allowed, since they only narrow the choice.
 	// +optional
 	// +listType=map
 	// +listMapKey=key
 	// +kubebuilder:validation:MaxItems=16
 	Allowed []NodeLabel `json:"allowed,omitempty"`
 
-	// default are the labels that a pod gets in its node selector where it doesn't have the key.
+	// default are labels that are added to a pod's node selector if it doesn't have the key.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	Default map[string]string `json:"default,omitempty"`
@@ -135,25 +136,25 @@ type AllowedToleration struct {
 // TolerationRule says which taints of nodes pods may tolerate.
 // +kubebuilder:validation:XValidation:rule="!has(self.default) || self.default.all(t, has(self.allowed) && has(t.key) && self.allowed.exists(a, a.key == t.key && (!has(a.value) || (has(t.value) && t.value == a.value && (!has(t.operator) || t.operator == 'Equal'))) && (!has(a.effect) || (has(t.effect) && t.effect == a.effect))))",message="a default toleration is not among those allowed; add it to allowed, or choose another default",fieldPath=".default"
 type TolerationRule struct {
-	// allowed are the taints that pods may tolerate. Left out or empty, it is none.
+	// allowed are the taints that pods may tolerate. Left out or empty, pods may tolerate none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	Allowed []AllowedToleration `json:"allowed,omitempty"`
 
-	// default are tolerations that each pod gets; each must be allowed.
+	// default are tolerations that are added to each pod. Each must be in allowed.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Default []corev1.Toleration `json:"default,omitempty"`
 }
 
-// PolicyRules are what the objects in a tenant's namespaces must comply with. The API server
-// enforces them when an object is written; what was there before a rule stays as it is.
+// PolicyRules are the rules for objects in a tenant's namespaces. The API server enforces them when an
+// object is written; existing objects are not affected.
 type PolicyRules struct {
-	// enforcement is what becomes of a request that breaks a rule: Enforce refuses it, Audit lets it
-	// through with a warning to the client and an annotation in the API server's audit log. Pod
-	// Security follows suit. Left out, it is Enforce.
+	// enforcement says what happens to a request that breaks a rule. Enforce refuses it; Audit allows it,
+	// with a warning to the client and an annotation in the API server's audit log. Pod Security does the
+	// same. Left out, it is Enforce.
 	// +optional
 	Enforcement PolicyEnforcement `json:"enforcement,omitempty"`
 
@@ -163,19 +164,18 @@ type PolicyRules struct {
 	// +optional
 	PodSecurity PodSecurityStandard `json:"podSecurity,omitempty"`
 
-	// imageRegistries are what the images of all containers must begin with, for example
-	// registry.example/acme/. An entry that doesn't end in / stands for whole parts of a name:
-	// registry.example/acme is the image of that name, by whatever tag or digest, and all below it,
-	// but not registry.example/acme2. An image without a host is one of Docker Hub: nginx is
-	// docker.io/library/nginx. Left out, all images are fine.
+	// imageRegistries are the allowed beginnings of image names, for example registry.example/acme/. An
+	// entry that doesn't end in / matches whole path elements: registry.example/acme matches the image of
+	// that name, with any tag or digest, and all images below it, but not registry.example/acme2. An image
+	// without a host is on Docker Hub: nginx is docker.io/library/nginx. Left out, all images are allowed.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="an empty list would refuse all images; name a registry, or leave imageRegistries out to allow all"
 	ImageRegistries []ImageRegistry `json:"imageRegistries,omitempty"`
 
-	// imagePullPolicies are those that containers may have: Always, IfNotPresent, Never. Where only
-	// one is allowed, all containers get it. Left out, all are fine.
+	// imagePullPolicies are the pull policies that containers may have: Always, IfNotPresent, Never. If
+	// there is only one, all containers get it. Left out, all are allowed.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=3
@@ -183,45 +183,45 @@ type PolicyRules struct {
 	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="an empty list would refuse all containers; name a pull policy, or leave imagePullPolicies out to allow all"
 	ImagePullPolicies []corev1.PullPolicy `json:"imagePullPolicies,omitempty"`
 
-	// hostnames are those that Ingresses and the Gateway API's Gateways and routes may have, for
-	// example shop.acme.example. *.acme.example stands for all names below acme.example, however
-	// deep, and for the same wildcard in an Ingress. They are the tenant's alone: where two tenants
-	// claim the same, the older one keeps it. Left out or empty, it is none.
+	// hostnames are the names that Ingresses and the Gateway API's Gateways and routes may have, for
+	// example shop.acme.example. *.acme.example matches all names below acme.example, at any depth, and
+	// the same wildcard in an Ingress. A hostname belongs to one tenant: if two claim it, the older tenant
+	// keeps it. Left out or empty, no hostnames are allowed.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	Hostnames []HostnamePattern `json:"hostnames,omitempty"`
 
-	// storageClasses are those that PersistentVolumeClaims may name. Left out, all are fine.
+	// storageClasses limits the StorageClasses of PersistentVolumeClaims. Left out, all are allowed.
 	// +optional
 	StorageClasses *ClassRule `json:"storageClasses,omitempty"`
 
-	// priorityClasses are those that pods may name. Left out, it is none; pods that name none have
-	// the cluster's default priority.
+	// priorityClasses limits the PriorityClasses of pods. Left out, pods may name none, and have the
+	// cluster's default priority.
 	// +optional
 	PriorityClasses *ClassRule `json:"priorityClasses,omitempty"`
 
-	// runtimeClasses are those that pods may name. Left out, it is none; pods that name none run in
-	// the node's default runtime.
+	// runtimeClasses limits the RuntimeClasses of pods. Left out, pods may name none, and run in the
+	// node's default runtime.
 	// +optional
 	RuntimeClasses *ClassRule `json:"runtimeClasses,omitempty"`
 
-	// ingressClasses are those that Ingresses may name. Left out, all are fine.
+	// ingressClasses limits the IngressClasses of Ingresses. Left out, all are allowed.
 	// +optional
 	IngressClasses *ClassRule `json:"ingressClasses,omitempty"`
 
-	// gatewayClasses are those that Gateways may name. The default is of no use to a Gateway, whose
-	// class is required; leave it out. Left out, all are fine.
+	// gatewayClasses limits the GatewayClasses of Gateways. It can't have a default, since a Gateway must
+	// name its class. Left out, all are allowed.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.default)",message="gatewayClasses has no default, since each Gateway must name its class; leave default out",fieldPath=".default"
 	GatewayClasses *ClassRule `json:"gatewayClasses,omitempty"`
 
-	// deviceClasses are those that ResourceClaims and ResourceClaimTemplates may name. Left out, all
-	// are fine.
+	// deviceClasses limits the DeviceClasses of ResourceClaims and ResourceClaimTemplates. Left out, all
+	// are allowed.
 	// +optional
 	DeviceClasses *DeviceClassRule `json:"deviceClasses,omitempty"`
 
-	// serviceTypes are those that Services may have: ClusterIP, NodePort, LoadBalancer, ExternalName.
+	// serviceTypes are the types that Services may have: ClusterIP, NodePort, LoadBalancer, ExternalName.
 	// Left out, it is ClusterIP alone. No Service may have externalIPs.
 	// +optional
 	// +listType=set
@@ -230,12 +230,12 @@ type PolicyRules struct {
 	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="an empty list would refuse all Services; name a type, or leave serviceTypes out for ClusterIP"
 	ServiceTypes []corev1.ServiceType `json:"serviceTypes,omitempty"`
 
-	// nodeSelector says which nodes pods may run on. Left out, pods may select any.
+	// nodeSelector limits which nodes pods may run on. Left out, pods may select any.
 	// +optional
 	NodeSelector *NodeSelectorRule `json:"nodeSelector,omitempty"`
 
-	// tolerations say which taints of nodes pods may tolerate. Left out, it is none. That a node is
-	// not ready or not reachable may always be tolerated for a time, as Kubernetes does by default.
+	// tolerations limits which node taints pods may tolerate. Left out, pods may tolerate none. Pods may
+	// always tolerate for a time that a node is not ready or not reachable, as Kubernetes does by default.
 	// +optional
 	Tolerations *TolerationRule `json:"tolerations,omitempty"`
 }

@@ -2,10 +2,10 @@ package v1alpha1
 
 import corev1 "k8s.io/api/core/v1"
 
-// TenantApp is an app that the tenant runs: a Deployment, a Service in front of it and, with more
+// TenantApp is an app that the operator runs for the tenant: a Deployment, a Service and, with more
 // than one replica, a PodDisruptionBudget. All are named app.
 type TenantApp struct {
-	// image is the container image. Its user must not be root.
+	// image is the container image. It must not run as root.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
@@ -17,9 +17,8 @@ type TenantApp struct {
 	// +kubebuilder:validation:Maximum=10000
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// port is the TCP port that the app listens on; the app also finds it in the environment
-	// variable PORT, and other pods of the tenant reach it at the same port of the Service app.
-	// Left out, the app listens on no port and has no Service.
+	// port is the TCP port that the app listens on. It is also in the environment variable PORT, and is
+	// the port of the Service app. Left out, the app has no Service.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
@@ -39,16 +38,16 @@ type TenantApp struct {
 	// +kubebuilder:validation:items:MaxLength=65536
 	Args []string `json:"args,omitempty"`
 
-	// env are environment variables; they win over all others of the same name: PORT, the database's
-	// (DATABASE_URL and libpq's PGHOST and so on), and those of the tenant's config.
+	// env are environment variables. They override all others of the same name: PORT, those of the
+	// database (DATABASE_URL, PGHOST and so on), and those of the tenant's config.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=256
 	Env []corev1.EnvVar `json:"env,omitempty"`
 
-	// envFrom are further ConfigMaps and Secrets of the namespace whose keys become environment
-	// variables; they win over the tenant's config, and lose to env, PORT and the database's.
+	// envFrom are ConfigMaps and Secrets in the namespace whose keys become environment variables. They
+	// override the tenant's config, and are overridden by env, PORT and those of the database.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -71,26 +70,26 @@ type TenantApp struct {
 	StartupProbe *corev1.Probe `json:"startupProbe,omitempty"`
 }
 
-// TenantAppStatus is what runs of a tenant's app.
+// TenantAppStatus is the observed state of a tenant's app.
 type TenantAppStatus struct {
-	// url is where other pods of the tenant reach the app.
+	// url is the address of the app for other pods of the tenant.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	URL string `json:"url,omitempty"`
 
-	// image is the image that the app was last set to.
+	// image is the image of the app's Deployment.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
 
-	// replicas is the number of pods that the app should have.
+	// replicas is the desired number of pods.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// readyReplicas is the number of pods that are ready.
+	// readyReplicas is the number of ready pods.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`

@@ -14,7 +14,7 @@ type DatabaseServerReference struct {
 	Name string `json:"name,omitempty"`
 }
 
-// ReclaimPolicy is what becomes of a tenant's database when the tenant is deleted.
+// ReclaimPolicy says what happens to a tenant's database when the tenant is deleted.
 // +kubebuilder:validation:Enum=Retain;Delete
 type ReclaimPolicy string
 
@@ -39,17 +39,17 @@ const (
 	SharedTablesManage SharedTables = "Manage"
 )
 
-// AnnotationRotateCredentials on a Tenant asks for a new password: each value that it has not had
-// before brings one about, for example the present time. Taking it off does nothing.
+// AnnotationRotateCredentials on a Tenant requests a new password. Each new value, for example the
+// current time, requests one. Removing the annotation does nothing.
 const AnnotationRotateCredentials = "tenantry.dev/rotate-credentials" //nolint:gosec // It is a name and no credential.
 
-// CredentialsRotation says when the tenant gets a new password, and how long the former one works
-// on. Two logins take turns, so that an app is never without one that works.
+// CredentialsRotation says when the tenant gets a new password, and how long the former login keeps
+// working. Two logins take turns, so an app always has one that works.
 // +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) > duration(has(self.gracePeriod) ? self.gracePeriod : '1h')",message="interval must be longer than gracePeriod, which is 1h if left out; write a longer interval or a shorter gracePeriod",fieldPath=".interval"
 type CredentialsRotation struct {
 	// interval is the time between two rotations, for example 720h: 10s to 87600h, in hours (h), minutes
 	// (m) and seconds (s). Left out, the password changes only when the annotation
-	// tenantry.dev/rotate-credentials of the Tenant gets another value, or when it has been lost or
+	// tenantry.dev/rotate-credentials of the Tenant gets a new value, or when the password was lost or
 	// changed by others.
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -57,9 +57,9 @@ type CredentialsRotation struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) >= duration('10s') && duration(self) <= duration('87600h')",message="interval must be a time from 10s to 87600h in hours, minutes and seconds, such as 720h or 1h30m"
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
-	// gracePeriod is how long the former login takes new sessions after a rotation, for the app to
-	// move to the new one: 0s to 8760h, in hours (h), minutes (m) and seconds (s). Sessions that are
-	// open go on beyond it. Left out, it is 1h.
+	// gracePeriod is how long the former login accepts new sessions after a rotation, so that apps can
+	// switch to the new one: 0s to 8760h, in hours (h), minutes (m) and seconds (s). Sessions that are
+	// open are not ended. Left out, it is 1h.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -84,24 +84,24 @@ type DatabaseCredentials struct {
 	Rotation CredentialsRotation `json:"rotation,omitzero"`
 }
 
-// TenantDatabase is the database that a tenant gets.
+// TenantDatabase describes the database of a tenant.
 // +kubebuilder:validation:XValidation:rule="!has(self.sharedTables) || self.sharedTables == 'Use' || (has(self.isolation) && self.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".sharedTables"
 // +kubebuilder:validation:XValidation:rule="(has(self.isolation) && self.isolation == 'Dedicated') || has(self.serverRef) != has(self.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"
 // +kubebuilder:validation:XValidation:rule="!has(self.isolation) || self.isolation != 'Dedicated' || (!has(self.serverRef) && !has(self.serverSelector))",message="a tenant of the isolation Dedicated gets a server of its own; leave serverRef and serverSelector out"
 // +kubebuilder:validation:XValidation:rule="has(self.dedicated) == (has(self.isolation) && self.isolation == 'Dedicated')",message="dedicated says what server a tenant of the isolation Dedicated gets, and no other one has it; set isolation to Dedicated and dedicated.storage to a size such as 10Gi, or leave dedicated out",fieldPath=".dedicated"
 type TenantDatabase struct {
-	// isolation is how the tenant's data is kept apart from that of others. Dedicated: a server of its
-	// own, which the operator runs. On a server that tenants share, Database: a database of its own;
-	// Schema: a schema of its own in a database that tenants share; Row: its own rows of tables that
-	// all tenants share, kept apart by row-level security. In each of them it has roles of its own. It is fixed once the database is placed. Left out, it
-	// is Database.
+	// isolation says how the tenant's data is kept apart from other tenants' data. Dedicated: the tenant
+	// has a server of its own, which the operator runs. Database: it has a database of its own on a shared
+	// server. Schema: it has a schema of its own in a shared database. Row: it has its own rows in shared
+	// tables, isolated by row-level security. With each of them it has roles of its own. The isolation is
+	// immutable once the database is placed. Left out, it is Database.
 	// +optional
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
 
-	// sharedTables is what a tenant of the isolation Row may do with the tables that all tenants
-	// share. Use: read and change its own rows. Manage: also create and change the tables, for all
-	// tenants; give that to one tenant, in which you run the app's migrations, and to nobody else, since
-	// whoever may change a table can get at all rows in it. Left out, it is Use.
+	// sharedTables says what a tenant with the isolation Row may do with the shared tables. Use: read and
+	// change its own rows. Manage: also create and change the tables, for all tenants. Give Manage only to
+	// the one tenant in which you run the app's migrations, since whoever may change a table can read all
+	// of its rows. Left out, it is Use.
 	// +optional
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
@@ -114,15 +114,15 @@ type TenantDatabase struct {
 	// +optional
 	Dedicated *DedicatedServer `json:"dedicated,omitempty"`
 
-	// serverRef names the DatabaseServer. It is fixed once the database is placed. Either this or
-	// serverSelector is needed, but for the isolation Dedicated.
+	// serverRef refers to the DatabaseServer. It is immutable once the database is placed. Set either this
+	// or serverSelector, unless the isolation is Dedicated.
 	// +optional
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
 
-	// serverSelector says which labels the DatabaseServer must have. Among those that are Ready,
-	// schedulable, offer the isolation and the extensions and have room, the least filled one is
-	// chosen, by the number of its tenants relative to its capacity. That is decided once, and stands
-	// in status.database.server; what becomes of the labels afterwards doesn't matter.
+	// serverSelector selects DatabaseServers by label. Among those that are Ready, schedulable, have room,
+	// and offer the isolation and the extensions, the operator chooses the one with the fewest tenants
+	// relative to its capacity. It chooses once; status.database.server has the result, and later changes
+	// of labels have no effect.
 	// +optional
 	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
 
@@ -142,17 +142,16 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^t_[a-z2-7]{20}$')",message="adopt must be the name of a retained database, t_ and 20 letters or digits, as in status.retained of the DatabaseServer"
 	Adopt string `json:"adopt,omitempty"`
 
-	// connectionLimit is the number of connections that the tenant may have open at a time. Left
-	// out, it is 20.
+	// connectionLimit is the maximum number of concurrent connections of the tenant. Left out, it is 20.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
 
-	// extensions are extensions of PostgreSQL that the tenant's database gets, of those that
-	// spec.extensions of the DatabaseServer lists; they are in the schema extensions, which is in the
-	// search_path. Tenants of the isolations Schema and Row have all of those in any case. What is
-	// taken off the list stays in the database. Left out, it gets none.
+	// extensions are the PostgreSQL extensions that are created in the tenant's database, in the schema
+	// extensions, which is in the search_path. Each must be in spec.extensions of the DatabaseServer.
+	// Tenants with the isolation Schema or Row always have all of those. Removing an extension from the
+	// list doesn't drop it. Left out, none are created.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -160,16 +159,15 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Extensions []string `json:"extensions,omitempty"`
 
-	// tempFileLimit is how much disk space the temporary files of one session may take, as of large
-	// sorts; a statement that needs more fails. The tenant can't lift it. Left out, it is what the
-	// server's own temp_file_limit says.
+	// tempFileLimit limits the disk space for temporary files of a session, for example for large sorts. A
+	// statement that needs more fails. The tenant can't raise the limit. Left out, the server's own
+	// temp_file_limit applies.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",message="tempFileLimit must be between 64Ki and 1Ti; write for example 1Gi"
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeoutSeconds is how many seconds a statement may take before it is canceled. It is a
-	// default, which the tenant's sessions can change. Left out, it is what the server's own
-	// statement_timeout says.
+	// statementTimeoutSeconds is the number of seconds after which a statement is canceled. It is a
+	// default, which sessions can change. Left out, the server's own statement_timeout applies.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
@@ -181,52 +179,52 @@ type TenantDatabase struct {
 	Credentials DatabaseCredentials `json:"credentials,omitzero"`
 }
 
-// TenantDatabaseStatus is where a tenant's database is.
+// TenantDatabaseStatus is the observed state of a tenant's database.
 type TenantDatabaseStatus struct {
-	// server is the name of the DatabaseServer that the database is on.
+	// server is the name of the DatabaseServer with the database.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Server string `json:"server,omitempty"`
 
-	// isolation is the isolation that the database has.
+	// isolation is the isolation of the database.
 	// +optional
 	Isolation DatabaseIsolation `json:"isolation,omitempty"`
 
-	// name is the name of the tenant's database, or of its schema, or what its rows have in the column
-	// tenant_id, as the isolation is; adopt takes it. It tells nothing about
-	// the tenant, since all tenants of a server can see it.
+	// name is the name of the tenant's database or schema, or the value of the column tenant_id in its
+	// rows, depending on the isolation. spec.database.adopt accepts it. It reveals nothing about the
+	// tenant, since all tenants of a server can see it.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// version is the version of PostgreSQL of a server that the tenant has to itself.
+	// version is the version of PostgreSQL on a server of the tenant's own.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
 
-	// storage is the size of each volume of a server that the tenant has to itself.
+	// storage is the size of each volume of a server of the tenant's own.
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`
 
-	// host is where the server is reached.
+	// host is the host name or address of the server.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Host string `json:"host,omitempty"`
 
-	// connectionLimit is the number of connections that are allowed at a time.
+	// connectionLimit is the maximum number of concurrent connections that is in force.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
 
-	// sharedTables is what the tenant may do with shared tables, if that is more than to use them.
+	// sharedTables is Manage if the tenant may create and change shared tables, and absent otherwise.
 	// +optional
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
-	// extensions are those that the tenant asked for.
+	// extensions are the extensions that the tenant asked for and has.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -234,11 +232,11 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Extensions []string `json:"extensions,omitempty"`
 
-	// tempFileLimit is how much disk space the temporary files of one session may take.
+	// tempFileLimit is the limit for temporary files of a session that is in force.
 	// +optional
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeoutSeconds is how many seconds a statement may take, unless the session says otherwise.
+	// statementTimeoutSeconds is the default statement timeout that is in force.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
@@ -249,34 +247,33 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName,omitempty"`
 
-	// credentialsRevision stands for the password that the server has for the login; it changes
-	// with it.
+	// credentialsRevision identifies the password that the server has for the login. It changes when the
+	// password changes.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	CredentialsRevision string `json:"credentialsRevision,omitempty"`
 
-	// login is the role that the Secret has the password of. Two take turns.
+	// login is the role in the Secret. It is one of two, which take turns.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Login string `json:"login,omitempty"`
 
-	// rotatedAt is when the present password was made.
+	// rotatedAt is when the current password was generated.
 	// +optional
 	RotatedAt *metav1.Time `json:"rotatedAt,omitempty"`
 
-	// nextRotation is when the next one is due. It is left out where the spec has no interval.
+	// nextRotation is when the next rotation is due. It is absent if the spec has no interval.
 	// +optional
 	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
 
-	// formerLoginUntil is until when the login before this one takes new sessions. It is left out
-	// once that is over.
+	// formerLoginUntil is when the former login stops accepting new sessions. It is absent once it has.
 	// +optional
 	FormerLoginUntil *metav1.Time `json:"formerLoginUntil,omitempty"`
 
 	// rotationRequest is the value that the annotation tenantry.dev/rotate-credentials had when the
-	// present password was made; its SHA-256, in hex, if it had more than 253 characters.
+	// current password was generated, or its SHA-256 in hex if it had more than 253 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

@@ -1,12 +1,12 @@
 package v1alpha1
 
-// TenantNamespaces says how many namespaces a tenant may have. The first one is named after the
-// tenant and made by the operator. Further ones are made by owners with the role Admin, who create a
-// Namespace with the label tenantry.dev/tenant and the tenant's name as its value.
+// TenantNamespaces limits the namespaces of a tenant. The operator creates the first one, which has the
+// tenant's name. Owners with the role Admin create further ones: Namespaces with the label
+// tenantry.dev/tenant and the tenant's name as its value.
 type TenantNamespaces struct {
-	// limit is how many namespaces the tenant may use, the one named after the tenant included. Left
-	// out, it is 1. Namespaces beyond the limit exist, but nobody can use them: those that are in use
-	// stay so, and of the others the older come first.
+	// limit is the number of namespaces that the tenant may use, including the one with the tenant's name.
+	// Left out, it is 1. Nobody can use namespaces beyond the limit. Namespaces in use stay usable; when
+	// there is room, the oldest of the others is next.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=256
@@ -20,11 +20,13 @@ type NamespaceState string
 
 // The states of namespaces.
 const (
-	// NamespaceUsable : owners have their rights in it, and it has its part of the quota.
+	// NamespaceUsable : owners have their rights in it, and it has its share of the quota.
 	NamespaceUsable NamespaceState = "Usable"
-	// NamespaceOverLimit : the tenant has as many namespaces as it may already; nothing can run in it.
+	// NamespaceOverLimit : the tenant already uses as many namespaces as it may, and nothing can run in
+	// this one.
 	NamespaceOverLimit NamespaceState = "OverLimit"
-	// NamespaceConflict : it has the tenant's label but belongs to somebody else, and is left as it is.
+	// NamespaceConflict : it has the tenant's label but belongs to somebody else; the operator doesn't
+	// touch it.
 	NamespaceConflict NamespaceState = "Conflict"
 	// NamespaceTerminating : it is being deleted.
 	NamespaceTerminating NamespaceState = "Terminating"
@@ -38,7 +40,7 @@ type TenantNamespace struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// primary says that this is the namespace named after the tenant.
+	// primary is true for the namespace with the tenant's name.
 	// +optional
 	Primary bool `json:"primary,omitempty"`
 

@@ -38,7 +38,7 @@ const (
 	OwnerRoleViewer OwnerRole = "Viewer"
 )
 
-// Owner is somebody who may work in the tenant's namespaces.
+// Owner is a user, group or ServiceAccount with rights in the tenant's namespaces.
 // +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == has(self.__namespace__)",message="an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"
 type Owner struct {
 	// kind is User, Group or ServiceAccount.
@@ -64,8 +64,8 @@ type Owner struct {
 	Role OwnerRole `json:"role,omitempty"`
 
 	// clusterRoles are the names of further ClusterRoles that the owner has in each of the tenant's
-	// namespaces. The operator must have been allowed to bind them: AccessReady says how, where it
-	// has not.
+	// namespaces. The operator must be allowed to bind them; if it isn't, AccessReady says how to allow
+	// it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
@@ -75,89 +75,89 @@ type Owner struct {
 	ClusterRoles []string `json:"clusterRoles,omitempty"`
 }
 
-// ContainerLimits are bounds and defaults for each container, enforced by a LimitRange.
+// ContainerLimits are limits and defaults for each container, enforced by a LimitRange.
 // +kubebuilder:validation:XValidation:rule="[has(self.default) ? self.default : {}, has(self.defaultRequest) ? self.defaultRequest : {}, has(self.max) ? self.max : {}].all(l, l.all(k, k in ['cpu', 'memory', 'ephemeral-storage']))",message="containers knows the resources cpu, memory and ephemeral-storage"
 // +kubebuilder:validation:XValidation:rule="[has(self.default) ? self.default : {}, has(self.defaultRequest) ? self.defaultRequest : {}, has(self.max) ? self.max : {}].all(l, l.all(k, !string(l[k]).startsWith('-')))",message="containers has a negative quantity; write zero or more"
 // +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.max) || self.default.all(k, !(k in self.max) || quantity(string(self.default[k])).compareTo(quantity(string(self.max[k]))) <= 0)",message="containers.default is above containers.max; lower the default or raise the maximum"
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || self.defaultRequest.all(k, !(k in self.default) || quantity(string(self.defaultRequest[k])).compareTo(quantity(string(self.default[k]))) <= 0)",message="containers.defaultRequest is above containers.default; a request can't be above its limit"
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.max) || self.defaultRequest.all(k, !(k in self.max) || quantity(string(self.defaultRequest[k])).compareTo(quantity(string(self.max[k]))) <= 0)",message="containers.defaultRequest is above containers.max; lower the request or raise the maximum"
 type ContainerLimits struct {
-	// default are the limits of a container that states none: cpu, memory, ephemeral-storage.
+	// default are the limits of containers that have none: cpu, memory, ephemeral-storage.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=3
 	Default corev1.ResourceList `json:"default,omitempty"`
 
-	// defaultRequest are the requests of a container that states none.
+	// defaultRequest are the requests of containers that have none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=3
 	DefaultRequest corev1.ResourceList `json:"defaultRequest,omitempty"`
 
-	// max are the highest limits a container may state.
+	// max are the highest limits that a container may have.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=3
 	Max corev1.ResourceList `json:"max,omitempty"`
 }
 
-// TenantNetwork is what the tenant's pods may reach, and by whom they may be reached, beyond DNS,
-// the tenant itself and its database.
+// TenantNetwork allows connections of the tenant's pods beyond those to DNS, the tenant's own pods and
+// its database.
 type TenantNetwork struct {
-	// ingress are further connections that all pods of the tenant accept, as in a NetworkPolicy.
+	// ingress are rules for connections to all pods of the tenant, as in a NetworkPolicy.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Ingress []networkingv1.NetworkPolicyIngressRule `json:"ingress,omitempty"`
 
-	// egress are further connections that all pods of the tenant may open, as in a NetworkPolicy.
+	// egress are rules for connections from all pods of the tenant, as in a NetworkPolicy.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Egress []networkingv1.NetworkPolicyEgressRule `json:"egress,omitempty"`
 }
 
-// TenantSpec is what a tenant may use and what it runs.
+// TenantSpec describes what a tenant may use and what it runs.
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, k.matches('^(cpu|memory|ephemeral-storage|pods|services|services[.](loadbalancers|nodeports)|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|(requests|limits)[.](cpu|memory|ephemeral-storage)|requests[.]storage|hugepages-.+|requests[.]hugepages-.+|requests[.][^/]+/.+|count/.+|.+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|.+[.]deviceclass[.]resource[.]k8s[.]io/devices)$'))",message="quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu",fieldPath=".quota"
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, !string(self.quota[k]).startsWith('-'))",message="quota has a negative entry; write zero or more, or leave the entry out for no limit",fieldPath=".quota"
 // +kubebuilder:validation:XValidation:rule="!has(self.config) || self.config.all(k, k.matches('^[-._a-zA-Z0-9]+$'))",message="config has a key that can not be an environment variable; use letters, digits, dashes, dots and underscores",fieldPath=".config"
 type TenantSpec struct {
-	// displayName is the name people know the tenant by.
+	// displayName is a human-readable name of the tenant.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	DisplayName string `json:"displayName,omitempty"`
 
-	// owners are those who may work in the tenant's namespaces, each listed once.
+	// owners are the users, groups and ServiceAccounts with rights in the tenant's namespaces. Each is
+	// listed once.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.all(o, self.exists_one(p, p.kind == o.kind && p.name == o.name && (p.kind != 'ServiceAccount' || !has(p.__namespace__) || !has(o.__namespace__) || p.__namespace__ == o.__namespace__)))",message="owners lists somebody more than once; give each owner one role"
 	Owners []Owner `json:"owners,omitempty"`
 
-	// namespaces says how many namespaces the tenant may have. Left out, it has the one that is named
-	// after it.
+	// namespaces limits the number of the tenant's namespaces. Left out, it has the one with its name.
 	// +optional
 	Namespaces TenantNamespaces `json:"namespaces,omitzero"`
 
-	// quota is the most that all of the tenant's objects may use together, in all its namespaces. It
-	// moves between them as it is needed. The keys are those of a
-	// ResourceQuota (https://kubernetes.io/docs/concepts/policy/resource-quotas/), for example
-	// requests.cpu, requests.memory, requests.storage, pods. What isn't listed isn't limited.
+	// quota limits what all of the tenant's objects use together, in all its namespaces. It moves between
+	// the namespaces as needed. The keys are those of a ResourceQuota
+	// (https://kubernetes.io/docs/concepts/policy/resource-quotas/), for example requests.cpu,
+	// requests.memory, requests.storage, pods. What isn't listed isn't limited.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=24
 	Quota corev1.ResourceList `json:"quota,omitempty"`
 
-	// containers are bounds and defaults for each container. Left out, a container that states no
-	// limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi. Once written, it
-	// counts as it is written: {} sets neither bounds nor defaults.
+	// containers are limits and defaults for each container. Left out, a container that states no limits
+	// has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi. If set, it applies exactly as
+	// written: {} sets neither limits nor defaults.
 	// +optional
 	Containers *ContainerLimits `json:"containers,omitempty"`
 
-	// network is what the tenant's pods may reach beyond the default: DNS, the tenant itself and
-	// its database, and nothing else.
+	// network allows connections beyond the default. By default, the tenant's pods reach DNS, the tenant's
+	// own pods and its database, and only the tenant's own pods reach them.
 	// +optional
 	Network TenantNetwork `json:"network,omitzero"`
 
-	// policy is what the objects in the tenant's namespaces must comply with. It is projected into
-	// each of them as the TenantPolicy tenant. Each rule says what applies where it is left out.
+	// policy are the rules for objects in the tenant's namespaces. The operator copies them into each
+	// namespace as the TenantPolicy tenant. Each rule says what applies where it is left out.
 	// +optional
 	Policy PolicyRules `json:"policy,omitzero"`
 
@@ -165,80 +165,80 @@ type TenantSpec struct {
 	// +optional
 	Database *TenantDatabase `json:"database,omitempty"`
 
-	// app is what the tenant runs. Left out, nothing is deployed into the namespace.
+	// app is an app that the operator runs for the tenant. Left out, the tenant has none.
 	// +optional
 	App *TenantApp `json:"app,omitempty"`
 
-	// config are plain settings; each reaches the app as an environment variable.
+	// config are settings of the app. Each becomes an environment variable.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=256
 	Config map[string]string `json:"config,omitempty"`
 
-	// cordoned freezes the tenant: in its namespaces nobody but cluster admins and the cluster itself
-	// may change anything, nor open a session to a pod. Reading goes on, and so does what runs. Left
-	// out, it is false.
+	// cordoned freezes the tenant: only cluster admins and the cluster itself may change anything in its
+	// namespaces or open a session to a pod. Reading is allowed, and pods keep running. Left out, it is
+	// false.
 	// +optional
 	Cordoned bool `json:"cordoned,omitempty"`
 
-	// deletionProtection keeps the Tenant from being deleted, by whomever, until it is set to false.
-	// Left out, it is false.
+	// deletionProtection keeps anyone from deleting the Tenant until it is set to false. Left out, it is
+	// false.
 	// +optional
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
 }
 
-// TenantUsage is what the tenant uses of its quota, in all its namespaces together.
+// TenantUsage is how much of its quota the tenant uses, in all its namespaces together.
 type TenantUsage struct {
 	// hard is the quota that is in force.
 	// +optional
 	Hard corev1.ResourceList `json:"hard,omitempty"`
 
-	// used is how much of it is in use. It lags behind by some seconds.
+	// used is how much of it is in use. It can be some seconds old.
 	// +optional
 	Used corev1.ResourceList `json:"used,omitempty"`
 }
 
-// TenantStatus is what stands of a tenant.
+// TenantStatus is the observed state of a Tenant.
 type TenantStatus struct {
-	// conditions are how far along the tenant is. Ready always; NamespaceReady, QuotaReady, NetworkReady and AccessReady;
-	// DatabaseReady and AppReady where the spec has them; Reconciling and Stalled only while True.
-	// UnexpectedAccess is there while others have a share in the tenant's database roles.
+	// conditions describe the state of the tenant. Ready, NamespaceReady, QuotaReady, NetworkReady and
+	// AccessReady are always present; DatabaseReady and AppReady if the spec has a database or an app;
+	// Reconciling and Stalled only while True. UnexpectedAccess is present while others have a share in
+	// the tenant's database roles.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that this status is about.
+	// observedGeneration is the generation of the spec that this status reflects.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// namespaces are the tenant's namespaces, the usable ones first. Where there are more than 256,
-	// the others are left out.
+	// namespaces are the tenant's namespaces, the usable ones first, at most 256.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=256
 	Namespaces []TenantNamespace `json:"namespaces,omitempty"`
 
-	// usableNamespaces is how many of them are Usable.
+	// usableNamespaces is the number of namespaces in the state Usable.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	UsableNamespaces *int32 `json:"usableNamespaces,omitempty"`
 
-	// database is where the tenant's database is.
+	// database is the observed state of the tenant's database.
 	// +optional
 	Database *TenantDatabaseStatus `json:"database,omitempty"`
 
-	// app is what runs.
+	// app is the observed state of the tenant's app.
 	// +optional
 	App *TenantAppStatus `json:"app,omitempty"`
 
-	// usage is what the tenant uses of its quota.
+	// usage is how much of its quota the tenant uses.
 	// +optional
 	Usage *TenantUsage `json:"usage,omitempty"`
 }
 
-// Tenant is one customer or team: all it may use of the cluster, and all it runs there.
+// Tenant is a customer or team: what it may use of the cluster and what it runs there.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=tn,categories=tenantry
@@ -268,11 +268,11 @@ type Tenant struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what the tenant may use and what it runs.
+	// spec describes what the tenant may use and what it runs.
 	// +required
 	Spec TenantSpec `json:"spec"` //nolint:kubeapilinter // An empty spec is a valid one, which Go must not leave out.
 
-	// status is what stands of it.
+	// status is the observed state of the tenant.
 	// +optional
 	// +default={"observedGeneration": -1, "conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "Waiting for the operator.", "lastTransitionTime": "1970-01-01T00:00:00Z"}]}
 	Status TenantStatus `json:"status,omitzero"`

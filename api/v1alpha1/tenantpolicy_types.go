@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TenantPolicySpec is what the objects in one of a tenant's namespaces must comply with.
+// TenantPolicySpec has the rules for objects in one of a tenant's namespaces.
 type TenantPolicySpec struct {
 	// tenant is the name of the Tenant.
 	// +required
@@ -10,7 +10,7 @@ type TenantPolicySpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Tenant string `json:"tenant,omitempty"`
 
-	// primary says that the namespace is the one named after the tenant.
+	// primary is true in the namespace with the tenant's name.
 	// +optional
 	Primary bool `json:"primary,omitempty"`
 
@@ -18,9 +18,9 @@ type TenantPolicySpec struct {
 	PolicyRules `json:",inline"`
 }
 
-// TenantPolicy is a tenant's spec.policy as it is in force in one of its namespaces. The operator
-// writes it, under the name tenant, and the API server reads it whenever something is written in
-// the namespace; where it is missing, nearly all is refused.
+// TenantPolicy is a tenant's spec.policy as it applies in one of its namespaces. The operator writes
+// it, with the name tenant, and the API server reads it when an object is written in the namespace. If
+// it is missing, nearly everything is refused.
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=tnp,categories=tenantry
 // +kubebuilder:printcolumn:name="Tenant",type=string,JSONPath=`.spec.tenant`
@@ -37,7 +37,7 @@ type TenantPolicy struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what the objects in the namespace must comply with.
+	// spec has the rules for objects in the namespace.
 	// +required
 	Spec TenantPolicySpec `json:"spec,omitzero"`
 }
