@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,36 +44,56 @@ type retries struct {
 	// live reads from the API server.
 	live         client.Reader
 	again, later workqueue.TypedRateLimiter[string]
+
+	mutex sync.Mutex
+	due   map[string]dueAt
+}
+
+// dueAt is when an object is looked at again, and why.
+type dueAt struct {
+	retry problem.Retry
+	at    time.Time
 }
 
 func newRetries(c client.Client, live client.Reader) *retries {
 	return &retries{
-		client: c, live: live,
+		client: c, live: live, due: map[string]dueAt{},
 		again: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retrySoon, retryBound),
 		later: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryLater, retryBound),
 	}
 }
 
 // after notes how a pass has ended, and returns how long to wait for the next one; zero if that isn't
-// needed, or the controller sees to it.
+// needed, or the controller sees to it. A pass that an event has led to, before the retry was due, counts
+// for none: else a tenant about which there is much to tell would soon wait the longest.
 func (r *retries) after(name string, retry problem.Retry) time.Duration {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	now, former := time.Now(), r.due[name]
+	if former.retry == retry && now.Before(former.at) {
+		return former.at.Sub(now)
+	}
 	if retry != problem.Again {
 		r.again.Forget(name)
 	}
 	if retry != problem.Later {
 		r.later.Forget(name)
 	}
+	wait := time.Duration(0)
 	switch retry {
 	case problem.Again:
-		return r.again.When(name)
+		wait = r.again.When(name)
 	case problem.Later:
-		return r.later.When(name)
+		wait = r.later.When(name)
 	default:
+		delete(r.due, name)
 		return 0
 	}
+	r.due[name] = dueAt{retry, now.Add(wait)}
+	return wait
 }
 
-// rounds is how many passes in a row have decided on old data.
+// rounds is how many passes in a row have decided on old data, each when it was due.
 func (r *retries) rounds(name string) int { return r.again.NumRequeues(name) }
 
 // forget forgets an object that is gone.

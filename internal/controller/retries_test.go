@@ -47,39 +47,63 @@ func TestRetriesBackOff(t *testing.T) {
 		{"what the controller sees to", problem.WithBackoff, []time.Duration{0, 0}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRetries(nil, nil)
-			for range 2 { // What is over is forgotten.
-				var got []time.Duration
-				for range test.want {
-					got = append(got, r.after(name, test.retry))
+			synctest.Test(t, func(t *testing.T) {
+				r := newRetries(nil, nil)
+				for range 2 { // What is over is forgotten.
+					var got []time.Duration
+					for range test.want {
+						got = append(got, afterDue(r, name, test.retry))
+					}
+					if !slices.Equal(got, test.want) {
+						t.Errorf("it waits %v, want %v", got, test.want)
+					}
+					for range 100 {
+						afterDue(r, name, test.retry)
+					}
+					if got := afterDue(r, name, test.retry); got != test.bounds {
+						t.Errorf("it comes to wait %s, want %s", got, test.bounds)
+					}
+					r.forget(name)
+					if r.rounds(name) != 0 || len(r.due) != 0 {
+						t.Errorf("forgotten, it counts %d rounds, and has %v", r.rounds(name), r.due)
+					}
 				}
-				if !slices.Equal(got, test.want) {
-					t.Errorf("it waits %v, want %v", got, test.want)
-				}
-				for range 100 {
-					r.after(name, test.retry)
-				}
-				if got := r.after(name, test.retry); got != test.bounds {
-					t.Errorf("it comes to wait %s, want %s", got, test.bounds)
-				}
-				r.forget(name)
-				if r.rounds(name) != 0 {
-					t.Errorf("forgotten, it counts %d rounds", r.rounds(name))
-				}
-			}
+			})
 		})
 	}
 }
 
+// afterDue is retries.after, and waits until the retry is due.
+func afterDue(r *retries, name string, retry problem.Retry) time.Duration {
+	wait := r.after(name, retry)
+	<-time.After(wait)
+	return wait
+}
+
 func TestRoundsOnOldDataCountInARowOnly(t *testing.T) {
-	r := newRetries(nil, nil)
-	for _, retry := range []problem.Retry{problem.Again, problem.Again, problem.Later, problem.Again} {
-		r.after("acme", retry)
-	}
-	r.after("globex", problem.OnChange)
-	if got := r.rounds("acme"); got != 1 {
-		t.Errorf("it counts %d, want 1", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRetries(nil, nil)
+		for _, retry := range []problem.Retry{problem.Again, problem.Again, problem.Later, problem.Again} {
+			afterDue(r, "acme", retry)
+		}
+		r.after("globex", problem.OnChange)
+		if got := r.rounds("acme"); got != 1 {
+			t.Errorf("it counts %d, want 1", got)
+		}
+	})
+}
+
+func TestAPassThatAnEventHasLedToPutsNoRetryOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRetries(nil, nil)
+		r.after("acme", problem.Later)
+		<-time.After(10 * time.Second)
+		for range 3 {
+			if got := r.after("acme", problem.Later); got != retryLater-10*time.Second {
+				t.Errorf("it waits %s", got)
+			}
+		}
+	})
 }
 
 // real makes a client behave as one that sends requests: none is sent once its context has ended. The
@@ -282,6 +306,11 @@ func TestThatTheOperatorEndsIsNoNewsOfATenant(t *testing.T) {
 }
 
 func TestAnObjectThatKeepsChangingIsTriedLessOftenAndNamed(t *testing.T) {
+	synctest.Test(t, testAnObjectThatKeepsChanging)
+}
+
+func testAnObjectThatKeepsChanging(t *testing.T) {
+	t.Helper()
 	tenant := builders.Stored(t, builders.Tenant("acme").Finalizers(naming.FinalizerTenant).Quota(corev1.ResourcePods, "10").Build())
 	busy := true
 	cluster := on(t, interceptor.Funcs{Update: func(_ context.Context, _ client.WithWatch, object client.Object, _ ...client.UpdateOption) error {
@@ -307,6 +336,7 @@ func TestAnObjectThatKeepsChangingIsTriedLessOftenAndNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		<-time.After(result.RequeueAfter)
 		return result.RequeueAfter
 	}
 
