@@ -327,13 +327,25 @@ func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEven
 	was, is := e.ObjectOld.(*v1alpha1.DatabaseServer), e.ObjectNew.(*v1alpha1.DatabaseServer)
 	switch {
 	case was.ResourceVersion == is.ResourceVersion:
-	case was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) ||
-		!slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle:
+	case concernsTenants(was, is):
 		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
 		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 	default:
 		enqueue(ctx, q, r.waitingFor(ctx, is.Name))
 	}
+}
+
+// concernsTenants reports whether a server has changed in a way that shows in its tenants: in their
+// objects, or in their status, which has the version and storage of a dedicated server.
+func concernsTenants(was, is *v1alpha1.DatabaseServer) bool {
+	if was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) {
+		return true
+	}
+	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle {
+		return true
+	}
+	return is.Spec.Dedicated != nil &&
+		(was.Status.Version != is.Status.Version || !equality.Semantic.DeepEqual(was.Status.Storage, is.Status.Storage))
 }
 
 func isStalled(server *v1alpha1.DatabaseServer) bool {

@@ -281,3 +281,28 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 		t.Errorf("of something else it makes %v, %v", object, err)
 	}
 }
+
+func TestWhichChangesOfAServerConcernItsTenants(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*v1alpha1.DatabaseServer)
+		want   bool
+	}{
+		"the number of its tenants":      {func(s *v1alpha1.DatabaseServer) { s.Status.Tenants = new(int32(2)) }, false},
+		"its spec":                       {func(s *v1alpha1.DatabaseServer) { s.Generation++ }, true},
+		"its authorities":                {func(s *v1alpha1.DatabaseServer) { s.Status.CABundle = "other" }, true},
+		"the same storage, written else": {func(s *v1alpha1.DatabaseServer) { s.Status.Storage = new(resource.MustParse("1024Mi")) }, false},
+		"its storage":                    {func(s *v1alpha1.DatabaseServer) { s.Status.Storage = new(resource.MustParse("2Gi")) }, true},
+		"its version":                    {func(s *v1alpha1.DatabaseServer) { s.Status.Version = "15.19" }, true},
+		"the version of a shared one":    {func(s *v1alpha1.DatabaseServer) { s.Status.Version, s.Spec.Dedicated = "15.19", nil }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			was := &v1alpha1.DatabaseServer{Spec: v1alpha1.DatabaseServerSpec{Dedicated: &v1alpha1.DatabaseServerDedication{}}}
+			was.Status.Version, was.Status.Storage = "15.18", new(resource.MustParse("1Gi"))
+			is := was.DeepCopy()
+			test.change(is)
+			if got := concernsTenants(was, is); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
