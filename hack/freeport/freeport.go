@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
 )
 
@@ -14,12 +15,31 @@ const (
 	lowest   = 20000
 	highest  = 32767
 	attempts = 1000
+
+	// variable holds the number of a lane; each has laneSize ports of its own.
+	variable = "TENANTRY_PORT_LANE"
+	laneSize = 2000
 )
+
+// Environment is a variable of the environment by which Find, in a process that has it, returns ports
+// that it returns in no process with another lane, a number from zero. A server that is down for a moment
+// thus finds its port free again.
+func Environment(lane int) string { return fmt.Sprintf("%s=%d", variable, lane) }
+
+// bounds are the lowest and the highest port that Find may return.
+func bounds() (low, high int) {
+	lane, err := strconv.Atoi(os.Getenv(variable))
+	if err != nil || lane < 0 || lowest+(lane+1)*laneSize > highest {
+		return lowest, highest
+	}
+	return lowest + lane*laneSize, lowest + (lane+1)*laneSize - 1
+}
 
 // Find returns different ports on which nothing listens at the loopback address. They lie below the
 // range from which Linux takes the local ports of outgoing connections, so nothing but another
 // server can take one before its own server listens, or while that is down for a moment.
 func Find(count int) (ports []int, err error) {
+	low, high := bounds()
 	var held []net.Listener
 	defer func() {
 		for _, listener := range held {
@@ -30,12 +50,12 @@ func Find(count int) (ports []int, err error) {
 		if len(ports) == count {
 			return ports, nil
 		}
-		port := lowest + rand.IntN(highest-lowest+1)
+		port := low + rand.IntN(high-low+1)
 		if listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port))); err == nil {
 			held = append(held, listener)
 			ports = append(ports, port)
 		}
 	}
 	return nil, fmt.Errorf("only %d of %d free ports were found between %d and %d; end what listens there",
-		len(ports), count, lowest, highest)
+		len(ports), count, low, high)
 }

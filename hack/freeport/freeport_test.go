@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/tenantry/tenantry/hack/freeport"
@@ -35,5 +36,21 @@ func TestPortsAreFreeForTheirServers(t *testing.T) {
 		if err := listener.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestLanesShareNoPort(t *testing.T) {
+	ranges := map[int][2]int{}
+	for lane := range 2 {
+		name, value, _ := strings.Cut(freeport.Environment(lane), "=")
+		t.Setenv(name, value)
+		ports, err := freeport.Find(500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ranges[lane] = [2]int{slices.Min(ports), slices.Max(ports)}
+	}
+	if ranges[0][1] >= ranges[1][0] {
+		t.Errorf("lane 0 has ports up to %d, and lane 1 from %d", ranges[0][1], ranges[1][0])
 	}
 }

@@ -1,6 +1,6 @@
-// Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL, one
-// after the other, and says at the end how long each took and what failed. A suite that fails doesn't
-// keep the others from running.
+// Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL, two at
+// a time, since most of them mostly wait. It prints the output of each as soon as that has ended, and says
+// at the end how long each took and what failed. A suite that fails doesn't keep the others from running.
 //
 //	go run ./hack/suites                                      every suite, once
 //	go run ./hack/suites ./test/isolation                     one of them
@@ -33,6 +33,7 @@ func main() {
 
 func run() error {
 	repeat := flag.Int("repeat", 1, "how often each suite is run")
+	lanes := flag.Int("lanes", 2, "how many suites run at a time")
 	unit := flag.Bool("unit", false, "leave out the suites that start Kubernetes or PostgreSQL")
 	busy := flag.Bool("busy", false, "keep one core busy meanwhile")
 	timeout := flag.Duration("timeout", time.Hour, "how long one run of one suite may take")
@@ -50,26 +51,43 @@ func run() error {
 	if *busy {
 		go spin(ctx)
 	}
-	return report(os.Stdout, runAll(ctx, all, *repeat, *timeout))
+	began := time.Now()
+	results := runAll(ctx, slices.Repeat(all, *repeat), *lanes, *timeout)
+	return report(os.Stdout, results, time.Since(began))
 }
 
-// runAll runs suites, all of them once before the first one comes again.
-func runAll(ctx context.Context, all []suite, repeat int, timeout time.Duration) (results []result) {
+// runAll runs suites, beginning them in their order.
+func runAll(ctx context.Context, all []suite, lanes int, timeout time.Duration) []result {
 	ready := sync.OnceValue(func() error { return buildKubernetes(ctx) })
-	for range repeat {
-		for _, suite := range all {
-			outcome := result{suite: suite, skipped: ctx.Err()}
-			if suite.starts && outcome.skipped == nil {
-				outcome.skipped = ready()
+	results := make([]result, len(all))
+	next := make(chan int)
+	var group sync.WaitGroup
+	for lane := range lanes {
+		group.Go(func() {
+			for i := range next {
+				results[i] = runOne(ctx, all[i], lane, ready, timeout)
 			}
-			if outcome.skipped == nil {
-				fmt.Printf("== %s ==\n", suite)
-				outcome = suite.run(ctx, timeout)
-			}
-			results = append(results, outcome)
-		}
+		})
 	}
+	for i := range all {
+		next <- i
+	}
+	close(next)
+	group.Wait()
 	return results
+}
+
+// runOne runs a suite, unless there is no use in it.
+func runOne(ctx context.Context, one suite, lane int, ready func() error, timeout time.Duration) result {
+	skipped := ctx.Err()
+	if skipped == nil && one.starts {
+		skipped = ready()
+	}
+	if skipped != nil {
+		return result{suite: one, skipped: skipped}
+	}
+	fmt.Printf("== %s begins ==\n", one)
+	return one.run(ctx, lane, timeout)
 }
 
 // buildKubernetes builds what the suites start, where its progress can be seen.

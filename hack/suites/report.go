@@ -11,16 +11,14 @@ import (
 	"time"
 )
 
-// report says how long each run took and what failed, and which tests failed how often. It returns
-// an error if anything failed or was not run.
-func report(to io.Writer, results []result) error {
+// report says how long each run and all of them took, what failed, and which tests failed how often. It
+// returns an error if anything failed or was not run.
+func report(to io.Writer, results []result, total time.Duration) error {
 	fmt.Fprintln(to, "== How long the suites took ==")
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	var total time.Duration
 	var bad []string
 	for _, r := range results {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", r.suite, r.took.Round(time.Second), r.verdict())
-		total += r.took
 		if r.skipped != nil || r.err != nil {
 			bad = append(bad, r.String())
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,10 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/tenantry/tenantry/hack/freeport"
 )
 
 const (
@@ -127,16 +129,16 @@ type result struct {
 	failures []string
 }
 
-// run runs the suite once. Its output goes to standard output.
-func (s suite) run(ctx context.Context, timeout time.Duration) result {
+// run runs the suite once, in the lane of that number, and then copies its output to standard output.
+func (s suite) run(ctx context.Context, lane int, timeout time.Duration) result {
 	outcome := result{suite: s, seed: 1 + rand.Int64N(1<<31-2)}
-	reports, err := os.MkdirTemp("", "tenantry-suites-")
+	scratch, err := os.MkdirTemp("", "tenantry-suites-")
 	if err != nil {
 		outcome.err = err
 		return outcome
 	}
-	defer os.RemoveAll(reports)
-	path := filepath.Join(reports, "report.json")
+	defer os.RemoveAll(scratch)
+	reportPath := filepath.Join(scratch, "report.json")
 
 	args := []string{"test", "-timeout=" + timeout.String()}
 	if s.starts {
@@ -144,11 +146,12 @@ func (s suite) run(ctx context.Context, timeout time.Duration) result {
 	}
 	args = append(args, s.packages...)
 	if s.specs {
-		args = append(args, fmt.Sprintf("-ginkgo.seed=%d", outcome.seed), "-ginkgo.json-report="+path)
+		args = append(args, fmt.Sprintf("-ginkgo.seed=%d", outcome.seed), "-ginkgo.json-report="+reportPath)
 	}
-	var failed failedTests
+	var output bytes.Buffer
 	command := exec.CommandContext(ctx, "go", args...)
-	command.Dir, command.Stdout, command.Stderr = s.module, io.MultiWriter(os.Stdout, &failed), os.Stderr
+	command.Dir, command.Stdout, command.Stderr = s.module, &output, &output
+	command.Env = append(os.Environ(), freeport.Environment(lane))
 	// The tests end what they have started when they are interrupted. A group of its own lets them hear
 	// of that in the same way from a terminal and from anybody else.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -157,14 +160,19 @@ func (s suite) run(ctx context.Context, timeout time.Duration) result {
 	began := time.Now()
 	outcome.err = command.Run()
 	outcome.took = time.Since(began)
-	if outcome.err == nil {
-		return outcome
+	if outcome.err != nil {
+		if outcome.failures = failedSpecs(reportPath); len(outcome.failures) == 0 {
+			outcome.failures = failedTests(output.String())
+		}
 	}
-	if outcome.failures = failedSpecs(path); len(outcome.failures) == 0 {
-		outcome.failures = failed.names
-	}
+	printing.Lock()
+	defer printing.Unlock()
+	fmt.Printf("== %s, %s, %s ==\n%s", s, outcome.took.Round(time.Second), outcome.verdict(), &output)
 	return outcome
 }
+
+// printing is held while the output of a suite is printed, so that those of two don't mix.
+var printing sync.Mutex
 
 // failedSpecs are the names of the specs that failed, by Ginkgo's report; none if it didn't come to
 // write one.
@@ -188,21 +196,13 @@ func failedSpecs(path string) []string {
 	return names
 }
 
-// failedTests reads from the output of go test which tests have failed.
-type failedTests struct {
-	rest  []byte
-	names []string
-}
-
-func (f *failedTests) Write(output []byte) (int, error) {
-	f.rest = append(f.rest, output...)
-	end := bytes.LastIndexByte(f.rest, '\n') + 1
-	for lines := bufio.NewScanner(bytes.NewReader(f.rest[:end])); lines.Scan(); {
-		if test, found := strings.CutPrefix(strings.TrimSpace(lines.Text()), "--- FAIL: "); found {
+// failedTests are the names of the tests that failed, by the output of go test.
+func failedTests(output string) (names []string) {
+	for line := range strings.Lines(output) {
+		if test, found := strings.CutPrefix(strings.TrimSpace(line), "--- FAIL: "); found {
 			name, _, _ := strings.Cut(test, " (")
-			f.names = append(f.names, name)
+			names = append(names, name)
 		}
 	}
-	f.rest = f.rest[end:]
-	return len(output), nil
+	return names
 }

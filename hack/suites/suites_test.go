@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +19,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		{suite: faults, skipped: errors.New("interrupted")},
 	}
 	var told strings.Builder
-	err := report(&told, results)
+	err := report(&told, results, 3*time.Minute)
 	if err == nil || err.Error() != "failed or not run: ./test/faults, ./test/isolation" {
 		t.Errorf("the error is %v", err)
 	}
@@ -25,7 +27,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		"./test/isolation  1m30s  FAILED (exit status 1), seed 7\n",
 		"./test/faults     1m0s   passed\n",
 		"./test/faults     0s     not run (interrupted)\n",
-		"in all            4m0s\n",
+		"in all            3m0s\n",
 		"FAILED 2 of 2 times in ./test/isolation: [It] b\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
 	} {
 		if !strings.Contains(told.String(), line) {
@@ -35,22 +37,26 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 }
 
 func TestNothingThatFailedIsNoError(t *testing.T) {
-	if err := report(&strings.Builder{}, []result{{suite: suite{name: "./test/faults"}, took: time.Minute}}); err != nil {
+	if err := report(&strings.Builder{}, []result{{suite: suite{name: "./test/faults"}, took: time.Minute}}, time.Minute); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestTheTestsThatFailedAreReadWhereverTheOutputIsCut(t *testing.T) {
+func TestTheTestsThatFailedAreReadFromTheOutput(t *testing.T) {
 	const output = "=== RUN   TestA\n--- FAIL: TestA (0.10s)\n    --- FAIL: TestA/sub (0.00s)\n--- PASS: TestB (0.00s)\n"
-	for cut := range output {
-		var failed failedTests
-		for _, part := range []string{output[:cut], output[cut:]} {
-			if _, err := failed.Write([]byte(part)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := strings.Join(failed.names, " "); got != "TestA TestA/sub" {
-			t.Errorf("cut at %d it is %q", cut, got)
+	if got := strings.Join(failedTests(output), " "); got != "TestA TestA/sub" {
+		t.Errorf("it is %q", got)
+	}
+}
+
+func TestTwoSuitesRunAtATimeAndEachOnce(t *testing.T) {
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	all := slices.Repeat([]suite{{name: "a"}, {name: "b", starts: true}, {name: "c"}}, 3)
+	results := runAll(interrupted, all, 2, time.Minute)
+	for i, r := range results {
+		if r.name != all[i].name || !errors.Is(r.skipped, context.Canceled) {
+			t.Errorf("run %d is %+v", i, r)
 		}
 	}
 }
