@@ -95,7 +95,7 @@ func buildKubernetes(ctx context.Context) error {
 	command := exec.CommandContext(ctx, "go", "run", "./hack/cluster/build")
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("Kubernetes could not be built: %w", err)
+		return fmt.Errorf("can't build Kubernetes: %w", err)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func (r *retries) after(name string, retry problem.Retry) time.Duration {
 	if retry != problem.Later {
 		r.later.Forget(name)
 	}
-	wait := time.Duration(0)
+	var wait time.Duration
 	switch retry {
 	case problem.Again:
 		wait = r.again.When(name)

@@ -106,9 +106,9 @@ func TestAPassThatAnEventHasLedToPutsNoRetryOff(t *testing.T) {
 	})
 }
 
-// real makes a client behave as one that sends requests: none is sent once its context has ended. The
+// unlessOver makes a client behave as one that sends requests: none is sent once its context has ended. The
 // hooks that are given go before.
-func real(hooks interceptor.Funcs) interceptor.Funcs {
+func unlessOver(hooks interceptor.Funcs) interceptor.Funcs {
 	funcs := interceptor.Funcs{
 		Get: hooks.Get,
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
@@ -167,7 +167,7 @@ func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.
 		WithIndex(&corev1.ResourceQuota{}, indexLabel, labelOf).
 		WithStatusSubresource(&v1alpha1.Tenant{}, &v1alpha1.DatabaseServer{}, &corev1.ResourceQuota{}).
 		WithReturnManagedFields().
-		WithObjects(objects...).WithInterceptorFuncs(real(hooks)).Build()
+		WithObjects(objects...).WithInterceptorFuncs(unlessOver(hooks)).Build()
 }
 
 // tenantsOn is a reconciler of Tenants on a cluster.

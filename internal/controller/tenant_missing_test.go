@@ -48,7 +48,7 @@ func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
 func TestTheOwnerOfObjectsIsTheTenantWithoutItsSpec(t *testing.T) {
 	tenant := builders.Effective(t, builders.Tenant("acme").Finalizers("a").App("registry.example/shop:1").Build())
 	owner := objectOf(tenant)
-	if owner.GetUID() != tenant.UID || owner.GetName() != "acme" || owner.(*v1alpha1.Tenant).Spec.App != nil {
+	if owner.GetUID() != tenant.UID || owner.GetName() != "acme" || owner.Spec.App != nil {
 		t.Errorf("it is %+v", owner)
 	}
 	owner.GetFinalizers()[0] = "b"

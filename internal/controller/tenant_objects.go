@@ -110,8 +110,9 @@ func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part 
 
 // objectOf is the Tenant as Kubernetes knows it, with its metadata and nothing else: it owns objects,
 // has finalizers, and is what Events are about.
-func objectOf(tenant *effective.Tenant) client.Object {
-	return &v1alpha1.Tenant{ObjectMeta: *tenant.ObjectMeta.DeepCopy()}
+func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
+	object := &v1alpha1.Tenant{ObjectMeta: tenant.ObjectMeta}
+	return object.DeepCopy()
 }
 
 // applyAll puts objects in place, also those behind one that fails.

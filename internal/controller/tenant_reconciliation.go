@@ -173,8 +173,9 @@ func (r *TenantReconciler) loadDatabase(ctx context.Context, run *reconciliation
 	if spec == nil {
 		return nil
 	}
-	if run.unusable = tenant.Spec.MissingForDatabase(); run.unusable != nil {
-		return nil
+	if missing := tenant.Spec.MissingForDatabase(); missing != nil {
+		run.unusable = missing
+		return nil //nolint:nilerr // What is missing keeps the database from being made, and nothing else.
 	}
 	server, err := r.findServer(ctx, run)
 	switch {

@@ -140,9 +140,8 @@ func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *effective.Te
 	if wait := r.mayWait(tenant, next, now, failure); wait > 0 {
 		return wait, nil
 	}
-	before := &v1alpha1.Tenant{ObjectMeta: *tenant.ObjectMeta.DeepCopy(), Status: tenant.Status}
-	after := before.DeepCopy()
-	after.Status = next
+	before, after := objectOf(tenant), objectOf(tenant)
+	before.Status, after.Status = tenant.Status, next
 	if err := r.Status().Patch(ctx, after, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}

@@ -282,8 +282,8 @@ func owners(objects ...client.Object) []reconcile.Request {
 
 func ownersOf(object client.Object) []string {
 	names := labelOf(object)
-	if controller := tenantControlling(object); controller != nil {
-		names = append(names, controller.Name)
+	if owner := tenantControlling(object); owner != nil {
+		names = append(names, owner.Name)
 	}
 	return names
 }

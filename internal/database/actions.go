@@ -5,8 +5,8 @@ import "fmt"
 // Action is one step towards what a tenant wants. It prints as a short phrase without secrets.
 type Action interface {
 	fmt.Stringer
-	// Accept calls the method of the visitor that is named after the action.
-	Accept(v Visitor)
+	// accept calls the method of the visitor that is named after the action.
+	accept(v Visitor)
 }
 
 // Visitor has a method for each action. Whatever carries out actions implements it, so that the
@@ -46,6 +46,9 @@ type Visitor interface {
 	DropRoles(DropRoles)
 	Deregister(Deregister)
 }
+
+// Visit calls the method of the visitor that is named after the action.
+func Visit(action Action, visitor Visitor) { action.accept(visitor) }
 
 // Register enters a name for the tenant in the registry, unless the server is full.
 type Register struct {
@@ -229,36 +232,36 @@ func (a DropDatabase) String() string  { return "drop database " + a.Database }
 func (a DropRoles) String() string     { return fmt.Sprintf("drop roles %v", a.Roles) }
 func (a Deregister) String() string    { return "deregister " + a.Name }
 
-func (a Register) Accept(v Visitor)          { v.Register(a) }
-func (a Adopt) Accept(v Visitor)             { v.Adopt(a) }
-func (a CreateOwner) Accept(v Visitor)       { v.CreateOwner(a) }
-func (a CreateLogin) Accept(v Visitor)       { v.CreateLogin(a) }
-func (a GrantOwner) Accept(v Visitor)        { v.GrantOwner(a) }
-func (a SetLoginRole) Accept(v Visitor)      { v.SetLoginRole(a) }
-func (a SetLoginSetting) Accept(v Visitor)   { v.SetLoginSetting(a) }
-func (a ResetLoginSetting) Accept(v Visitor) { v.ResetLoginSetting(a) }
-func (a JoinShared) Accept(v Visitor)        { v.JoinShared(a) }
-func (a GrantTables) Accept(v Visitor)       { v.GrantTables(a) }
-func (a RevokeTables) Accept(v Visitor)      { v.RevokeTables(a) }
-func (a CreateSchema) Accept(v Visitor)      { v.CreateSchema(a) }
-func (a DropSchema) Accept(v Visitor)        { v.DropSchema(a) }
-func (a DeleteRows) Accept(v Visitor)        { v.DeleteRows(a) }
-func (a DropOwned) Accept(v Visitor)         { v.DropOwned(a) }
-func (a UnmarkSecured) Accept(v Visitor)     { v.UnmarkSecured(a) }
-func (a EnableLogin) Accept(v Visitor)       { v.EnableLogin(a) }
-func (a DisableLogin) Accept(v Visitor)      { v.DisableLogin(a) }
-func (a RestrictRole) Accept(v Visitor)      { v.RestrictRole(a) }
-func (a CreateDatabase) Accept(v Visitor)    { v.CreateDatabase(a) }
-func (a RevokePublic) Accept(v Visitor)      { v.RevokePublic(a) }
-func (a GrantDatabase) Accept(v Visitor)     { v.GrantDatabase(a) }
-func (a OpenDatabase) Accept(v Visitor)      { v.OpenDatabase(a) }
-func (a SecureSchema) Accept(v Visitor)      { v.SecureSchema(a) }
-func (a MarkSecured) Accept(v Visitor)       { v.MarkSecured(a) }
-func (a CreateExtensions) Accept(v Visitor)  { v.CreateExtensions(a) }
-func (a MarkExtensions) Accept(v Visitor)    { v.MarkExtensions(a) }
-func (a TerminateSessions) Accept(v Visitor) { v.TerminateSessions(a) }
-func (a MarkRetained) Accept(v Visitor)      { v.MarkRetained(a) }
-func (a UnsetTemplate) Accept(v Visitor)     { v.UnsetTemplate(a) }
-func (a DropDatabase) Accept(v Visitor)      { v.DropDatabase(a) }
-func (a DropRoles) Accept(v Visitor)         { v.DropRoles(a) }
-func (a Deregister) Accept(v Visitor)        { v.Deregister(a) }
+func (a Register) accept(v Visitor)          { v.Register(a) }
+func (a Adopt) accept(v Visitor)             { v.Adopt(a) }
+func (a CreateOwner) accept(v Visitor)       { v.CreateOwner(a) }
+func (a CreateLogin) accept(v Visitor)       { v.CreateLogin(a) }
+func (a GrantOwner) accept(v Visitor)        { v.GrantOwner(a) }
+func (a SetLoginRole) accept(v Visitor)      { v.SetLoginRole(a) }
+func (a SetLoginSetting) accept(v Visitor)   { v.SetLoginSetting(a) }
+func (a ResetLoginSetting) accept(v Visitor) { v.ResetLoginSetting(a) }
+func (a JoinShared) accept(v Visitor)        { v.JoinShared(a) }
+func (a GrantTables) accept(v Visitor)       { v.GrantTables(a) }
+func (a RevokeTables) accept(v Visitor)      { v.RevokeTables(a) }
+func (a CreateSchema) accept(v Visitor)      { v.CreateSchema(a) }
+func (a DropSchema) accept(v Visitor)        { v.DropSchema(a) }
+func (a DeleteRows) accept(v Visitor)        { v.DeleteRows(a) }
+func (a DropOwned) accept(v Visitor)         { v.DropOwned(a) }
+func (a UnmarkSecured) accept(v Visitor)     { v.UnmarkSecured(a) }
+func (a EnableLogin) accept(v Visitor)       { v.EnableLogin(a) }
+func (a DisableLogin) accept(v Visitor)      { v.DisableLogin(a) }
+func (a RestrictRole) accept(v Visitor)      { v.RestrictRole(a) }
+func (a CreateDatabase) accept(v Visitor)    { v.CreateDatabase(a) }
+func (a RevokePublic) accept(v Visitor)      { v.RevokePublic(a) }
+func (a GrantDatabase) accept(v Visitor)     { v.GrantDatabase(a) }
+func (a OpenDatabase) accept(v Visitor)      { v.OpenDatabase(a) }
+func (a SecureSchema) accept(v Visitor)      { v.SecureSchema(a) }
+func (a MarkSecured) accept(v Visitor)       { v.MarkSecured(a) }
+func (a CreateExtensions) accept(v Visitor)  { v.CreateExtensions(a) }
+func (a MarkExtensions) accept(v Visitor)    { v.MarkExtensions(a) }
+func (a TerminateSessions) accept(v Visitor) { v.TerminateSessions(a) }
+func (a MarkRetained) accept(v Visitor)      { v.MarkRetained(a) }
+func (a UnsetTemplate) accept(v Visitor)     { v.UnsetTemplate(a) }
+func (a DropDatabase) accept(v Visitor)      { v.DropDatabase(a) }
+func (a DropRoles) accept(v Visitor)         { v.DropRoles(a) }
+func (a Deregister) accept(v Visitor)        { v.Deregister(a) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -105,7 +106,8 @@ func TestEachProblemSaysWhatToDo(t *testing.T) {
 			if !strings.Contains(got.Message, test.message) {
 				t.Errorf("it says %q, and not %q", got.Message, test.message)
 			}
-			if strings.Contains(got.Message, "%!") || unicode.IsLower([]rune(got.Message)[0]) && !strings.HasPrefix(got.Message, "spec.") {
+			first, _ := utf8.DecodeRuneInString(got.Message)
+			if strings.Contains(got.Message, "%!") || unicode.IsLower(first) && !strings.HasPrefix(got.Message, "spec.") {
 				t.Errorf("it is no sentence: %q", got.Message)
 			}
 			if wrapped := fmt.Errorf("a phase: %w", got); problem.Of(wrapped) != got || problem.OfServer(wrapped) != got || !errors.Is(wrapped, got) {

@@ -16,7 +16,7 @@ func TestEachActionIsCarriedOut(t *testing.T) {
 			if kind.Name() != method.Name {
 				t.Errorf("the method is not named after the action %s", kind)
 			}
-			action, ok := reflect.Zero(kind).Interface().(database.Action)
+			action, ok := reflect.TypeAssert[database.Action](reflect.Zero(kind))
 			if !ok {
 				t.Fatalf("%s is not an Action", kind)
 			}

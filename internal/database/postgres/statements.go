@@ -56,7 +56,7 @@ func (k batchKind) takesMore() bool {
 func Statements(actions []database.Action, majorVersion int) []Batch {
 	r := renderer{majorVersion: majorVersion}
 	for _, action := range actions {
-		action.Accept(&r)
+		database.Visit(action, &r)
 	}
 	return r.batches
 }
