@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -70,8 +71,39 @@ func (f fields) write(ctx context.Context, desired, live client.Object) (client.
 	}
 	applied.SetNamespace(live.GetNamespace())
 	applied.SetName(live.GetName())
-	return applied, f.engine.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, text),
+	err = f.engine.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, text),
 		client.FieldOwner(f.engine.fieldOwner), client.ForceOwnership)
+	if apierrors.IsInvalid(err) {
+		// What others have set may not go with what is desired, as another port of the same name.
+		return f.replace(ctx, desired, live)
+	}
+	return applied, err
+}
+
+// replace replaces the object, with nothing of others left but its metadata and what is to be kept.
+func (f fields) replace(ctx context.Context, desired, live client.Object) (client.Object, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	if err != nil {
+		return nil, err
+	}
+	have, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range f.keep {
+		value, found, err := unstructured.NestedFieldNoCopy(have, path...)
+		if _, said, _ := unstructured.NestedFieldNoCopy(content, path...); err != nil || said || !found {
+			continue
+		}
+		if err := unstructured.SetNestedField(content, value, path...); err != nil {
+			return nil, err
+		}
+	}
+	whole := reflect.New(reflect.TypeOf(desired).Elem()).Interface().(client.Object)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, whole); err != nil {
+		return nil, err
+	}
+	return exact{f.engine}.write(ctx, whole, live)
 }
 
 // patchOf is the server-side apply of the desired state to just that object.

@@ -20,9 +20,10 @@ import (
 	"github.com/tenantry/tenantry/internal/metrics"
 )
 
-// +kubebuilder:rbac:groups="",resources=namespaces;secrets;configmaps;services;serviceaccounts;limitranges;resourcequotas,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=namespaces;secrets;configmaps;limitranges;resourcequotas,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
@@ -102,7 +103,7 @@ func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part 
 func (r *TenantReconciler) applyAll(ctx context.Context, tenant *v1alpha1.Tenant, objects []desired.Object) error {
 	var failures []error
 	for _, object := range objects {
-		outcome, err := r.Engine.Apply(ctx, tenant, object)
+		outcome, err := put(ctx, r.Engine, tenant, object)
 		if err != nil {
 			failures = append(failures, refusal(object, err))
 			continue
@@ -110,6 +111,14 @@ func (r *TenantReconciler) applyAll(ctx context.Context, tenant *v1alpha1.Tenant
 		r.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
+}
+
+// put puts an object in place, in the way in which its kind is owned.
+func put(ctx context.Context, engine *apply.Engine, owner client.Object, object desired.Object) (apply.Outcome, error) {
+	if owning := desired.OwningOf(object); owning.Fields {
+		return engine.ApplyFields(ctx, owner, object, owning.Keep...)
+	}
+	return engine.Apply(ctx, owner, object)
 }
 
 // isWall says whether a namespace is open as long as a part of it is missing.

@@ -26,7 +26,7 @@ func app(in Inputs) []Object {
 		return nil
 	}
 	return present(
-		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(tenant), deployment(in))
+		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in))
 }
 
 func serviceAccount(tenant *v1alpha1.Tenant) Object {
@@ -58,8 +58,10 @@ func service(tenant *v1alpha1.Tenant) Object {
 	}
 }
 
-func podDisruptionBudget(tenant *v1alpha1.Tenant) Object {
-	if ptr.Deref(tenant.Spec.App.Replicas, 1) < 2 {
+// podDisruptionBudget is nil for an app that never has more than one pod.
+func podDisruptionBudget(in Inputs) Object {
+	tenant := in.Tenant
+	if !in.Autoscaled && replicas(tenant) < 2 {
 		return nil
 	}
 	return &policyv1.PodDisruptionBudget{
@@ -71,6 +73,8 @@ func podDisruptionBudget(tenant *v1alpha1.Tenant) Object {
 	}
 }
 
+func replicas(tenant *v1alpha1.Tenant) int32 { return ptr.Deref(tenant.Spec.App.Replicas, 1) }
+
 // deployment is nil while the tenant's database server doesn't exist: an app that runs goes on as it
 // is, rather than restart without what only the server can tell, and a new one would lack its Secret.
 func deployment(in Inputs) Object {
@@ -80,10 +84,9 @@ func deployment(in Inputs) Object {
 	}
 	podLabels := naming.ManagedLabels(tenant.Name)
 	maps.Copy(podLabels, naming.AppLabels(tenant.Name))
-	return &appsv1.Deployment{
+	result := &appsv1.Deployment{
 		ObjectMeta: meta(tenant, naming.App),
 		Spec: appsv1.DeploymentSpec{
-			Replicas: new(ptr.Deref(tenant.Spec.App.Replicas, 1)),
 			Selector: &metav1.LabelSelector{MatchLabels: naming.AppLabels(tenant.Name)},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
@@ -94,6 +97,10 @@ func deployment(in Inputs) Object {
 			},
 		},
 	}
+	if !in.Autoscaled {
+		result.Spec.Replicas = new(replicas(tenant))
+	}
+	return result
 }
 
 // podSpec meets the Pod Security Standard Restricted
@@ -101,6 +108,7 @@ func deployment(in Inputs) Object {
 func podSpec(in Inputs) corev1.PodSpec {
 	return corev1.PodSpec{
 		ServiceAccountName:           naming.App,
+		ImagePullSecrets:             in.Tenant.Spec.App.ImagePullSecrets,
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
 		SecurityContext: &corev1.PodSecurityContext{
@@ -187,7 +195,8 @@ func caVolumes(in Inputs) []corev1.Volume {
 	}}
 }
 
-// settingsRevision changes with whatever the app finds in its environment.
+// settingsRevision changes with whatever the app finds in its environment, and with what its container
+// gets for the resources that it doesn't state.
 func settingsRevision(in Inputs) string {
 	hash := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(in.Tenant.Spec.Config)) {
@@ -199,5 +208,6 @@ func settingsRevision(in Inputs) string {
 			fmt.Fprintf(hash, "%q=%q\n", key, database.Data[key])
 		}
 	}
+	hash.Write([]byte(limitsRevision(in)))
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
