@@ -11,7 +11,18 @@ type TenantApp struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
 
-	// replicas is the number of pods. Left out, it is 1.
+	// imagePullSecrets name the Secrets of the tenant's primary namespace by which the image is pulled
+	// from a private registry, of the type kubernetes.io/dockerconfigjson. Left out, the pods use those
+	// of the ServiceAccount app, which a cluster admin may set.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:XValidation:rule="self.name != ''",message="an entry of imagePullSecrets needs the name of a Secret; set name"
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
+	// replicas is the number of pods, unless a HorizontalPodAutoscaler of the tenant's primary namespace
+	// has the Deployment app as its target: then that sets it. Left out, it is 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000

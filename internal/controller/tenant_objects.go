@@ -22,9 +22,10 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// +kubebuilder:rbac:groups="",resources=namespaces;secrets;configmaps;services;serviceaccounts;limitranges;resourcequotas,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=namespaces;secrets;configmaps;limitranges;resourcequotas,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
@@ -119,7 +120,7 @@ func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 func (r *TenantReconciler) applyAll(ctx context.Context, run *reconciliation, objects []desired.Object) error {
 	var failures []error
 	for _, object := range objects {
-		outcome, err := r.Engine.Apply(ctx, objectOf(run.tenant()), object)
+		outcome, err := put(ctx, r.Engine, objectOf(run.tenant()), object)
 		if err != nil {
 			failures = append(failures, r.unapplied(ctx, run, object, err))
 			continue
@@ -127,6 +128,14 @@ func (r *TenantReconciler) applyAll(ctx context.Context, run *reconciliation, ob
 		r.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
+}
+
+// put puts an object in place, in the way in which its kind is owned.
+func put(ctx context.Context, engine *apply.Engine, owner client.Object, object desired.Object) (apply.Outcome, error) {
+	if owning := desired.OwningOf(object); owning.Fields {
+		return engine.ApplyFields(ctx, owner, object, owning.Keep...)
+	}
+	return engine.Apply(ctx, owner, object)
 }
 
 // unapplied is why an object could not be put in place, in terms of what it is for.

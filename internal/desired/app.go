@@ -25,7 +25,7 @@ func app(in Inputs) []Object {
 		return nil
 	}
 	return present(
-		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(tenant), deployment(in))
+		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in))
 }
 
 func serviceAccount(tenant *effective.Tenant) Object {
@@ -57,8 +57,10 @@ func service(tenant *effective.Tenant) Object {
 	}
 }
 
-func podDisruptionBudget(tenant *effective.Tenant) Object {
-	if *tenant.Spec.App.Replicas < 2 {
+// podDisruptionBudget is nil for an app that never has more than one pod.
+func podDisruptionBudget(in Inputs) Object {
+	tenant := in.Tenant
+	if !in.Autoscaled && *tenant.Spec.App.Replicas < 2 {
 		return nil
 	}
 	return &policyv1.PodDisruptionBudget{
@@ -79,10 +81,9 @@ func deployment(in Inputs) Object {
 	}
 	podLabels := naming.ManagedLabels(tenant.Name)
 	maps.Copy(podLabels, naming.AppLabels(tenant.Name))
-	return &appsv1.Deployment{
+	result := &appsv1.Deployment{
 		ObjectMeta: meta(tenant, naming.App),
 		Spec: appsv1.DeploymentSpec{
-			Replicas: tenant.Spec.App.Replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: naming.AppLabels(tenant.Name)},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
@@ -93,6 +94,10 @@ func deployment(in Inputs) Object {
 			},
 		},
 	}
+	if !in.Autoscaled {
+		result.Spec.Replicas = tenant.Spec.App.Replicas
+	}
+	return result
 }
 
 // podSpec meets the Pod Security Standard Restricted
@@ -100,6 +105,7 @@ func deployment(in Inputs) Object {
 func podSpec(in Inputs) corev1.PodSpec {
 	return corev1.PodSpec{
 		ServiceAccountName:           naming.App,
+		ImagePullSecrets:             in.Tenant.Spec.App.ImagePullSecrets,
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
 		SecurityContext: &corev1.PodSecurityContext{
@@ -186,7 +192,8 @@ func caVolumes(in Inputs) []corev1.Volume {
 	}}
 }
 
-// settingsRevision changes with whatever the app finds in its environment.
+// settingsRevision changes with whatever the app finds in its environment, and with what its container
+// gets for the resources that it doesn't state.
 func settingsRevision(in Inputs) string {
 	hash := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(in.Tenant.Spec.Config)) {
@@ -198,5 +205,6 @@ func settingsRevision(in Inputs) string {
 			fmt.Fprintf(hash, "%q=%q\n", key, database.Data[key])
 		}
 	}
+	hash.Write([]byte(limitsRevision(in)))
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }

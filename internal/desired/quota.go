@@ -43,7 +43,7 @@ func limitRange(in Inputs, place Place) Object {
 	if !place.Usable || len(limits.Default)+len(limits.DefaultRequest)+len(limits.Max) == 0 {
 		return nil
 	}
-	return &corev1.LimitRange{
+	object := &corev1.LimitRange{
 		ObjectMeta: metaIn(place.Name, in.Tenant, naming.ContainerLimits),
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
 			Type:           corev1.LimitTypeContainer,
@@ -52,4 +52,8 @@ func limitRange(in Inputs, place Place) Object {
 			Max:            limits.Max,
 		}}},
 	}
+	if in.isPrimary(place) {
+		markChange(in, object)
+	}
+	return object
 }

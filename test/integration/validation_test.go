@@ -79,6 +79,8 @@ var _ = Describe("The API server", func() {
 		Entry("a port that can't be", tenant().App(image).Port(65536), "spec.app.port in body should be less than or equal to 65535"),
 
 		Entry("an isolation that isn't there", mutated(tenant().Database(shared), func(spec *v1alpha1.TenantSpec) { spec.Database.Isolation = "Planet" }), `Unsupported value: "Planet": supported values: "Dedicated", "Database", "Schema", "Row"`),
+		Entry("a Secret without a name for a registry", tenant().App(image).ImagePullSecrets(""), "an entry of imagePullSecrets needs the name of a Secret; set name"),
+		Entry("a Secret twice for a registry", tenant().App(image).ImagePullSecrets("registry", "registry"), `Duplicate value: {"name":"registry"}`),
 		Entry("an unknown reclaim policy", tenant().Database(shared).ReclaimPolicy("Recycle"), `Unsupported value: "Recycle": supported values: "Retain", "Delete"`),
 		Entry("a negative connection limit", tenant().Database(shared).ConnectionLimit(-1), "spec.database.connectionLimit in body should be greater than or equal to 1"),
 		Entry("an impossible name of the Secret", tenant().Database(shared).DatabaseSecret("My_Secret"), "secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"),
