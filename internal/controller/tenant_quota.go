@@ -44,10 +44,14 @@ func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) 
 			continue
 		}
 		waits := problem.WaitsForQuota(namespace)
-		if namespace == run.tenant().Name {
-			return waits
+		if namespace != run.tenant().Name {
+			run.withhold(desired.Quota, namespace, waits)
+			continue
 		}
-		run.withhold(desired.Quota, namespace, waits)
+		if _, failed := run.problems[string(desired.Quota)]; failed {
+			waits = problem.WaitsForQuotaToBeInPlace()
+		}
+		return waits
 	}
 	return nil
 }

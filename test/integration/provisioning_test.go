@@ -370,7 +370,7 @@ var _ = Describe("kubectl explain", func() {
 		Entry("what a database is", "tenant.spec.database",
 			"database gives the tenant a database. Left out, it has none.",
 			"connectionLimit is the number of connections that the tenant may have open at a time. Left out, it is 20.",
-			"Retain: the data and the roles stay, and the logins are disabled;"),
+			"Retain keeps the data and the roles, and disables the logins;"),
 		Entry("units and defaults", "tenant.spec.app.replicas", "replicas is the number of pods. Left out, it is 1."),
 		Entry("defaults of several fields", "tenant.spec.containers",
 			"Left out, a container that states no limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi."),

@@ -220,18 +220,20 @@ var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
 
 var _ = Describe("What only other objects' validation can refuse", func() {
 	It("is said in the condition of its part, with what to change", func(ctx SpecContext) {
-		built := builders.Tenant("unsound").Quota("pods", "1500m").App(image).Probes(&corev1.Probe{}, nil, nil)
-		tenant := apply(ctx, built)
+		tenant := apply(ctx, builders.Tenant("unsound").Quota("pods", "1500m").App(image).Probes(&corev1.Probe{}, nil, nil))
 		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(And(
 			haveCondition(v1alpha1.ConditionQuotaReady, "False", v1alpha1.ReasonInvalid, "must be an integer"),
-			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonInvalid, "must specify a handler type"),
+			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonProgressing, "It waits for the quota; QuotaReady says"),
 			haveCondition(v1alpha1.ConditionNetworkReady, "True", v1alpha1.ReasonReady),
 			stalled(v1alpha1.ReasonInvalid, "must be an integer")))
 
-		change(ctx, tenant, func() {
-			tenant.Spec.Quota["pods"] = resource.MustParse("2")
-			tenant.Spec.App.LivenessProbe = nil
-		})
+		change(ctx, tenant, func() { tenant.Spec.Quota["pods"] = resource.MustParse("2") })
+		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(And(
+			haveCondition(v1alpha1.ConditionQuotaReady, "True", v1alpha1.ReasonReady),
+			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonInvalid, "must specify a handler type"),
+			stalled(v1alpha1.ReasonInvalid, "must specify a handler type")))
+
+		change(ctx, tenant, func() { tenant.Spec.App.LivenessProbe = nil })
 		waitReady(ctx, tenant)
 	}, SpecTimeout(specTimeout))
 })
