@@ -21,8 +21,8 @@ type TenantApp struct {
 	// +kubebuilder:validation:items:XValidation:rule="self.name != ''",message="an entry of imagePullSecrets needs the name of a Secret; set name"
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 
-	// replicas is the number of pods, unless a HorizontalPodAutoscaler of the tenant's primary namespace
-	// has the Deployment app as its target: then that sets it. Left out, it is 1.
+	// replicas is the number of pods. Left out, it is 1. A HorizontalPodAutoscaler in the tenant's primary
+	// namespace whose target is the Deployment app decides instead, for as long as there is one.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
