@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -105,7 +106,7 @@ func deployment(in Inputs) Object {
 func podSpec(in Inputs) corev1.PodSpec {
 	return corev1.PodSpec{
 		ServiceAccountName:           naming.App,
-		ImagePullSecrets:             in.Tenant.Spec.App.ImagePullSecrets,
+		ImagePullSecrets:             pullSecrets(in.Tenant.Spec.App),
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
 		SecurityContext: &corev1.PodSecurityContext{
@@ -115,6 +116,14 @@ func podSpec(in Inputs) corev1.PodSpec {
 		Containers: []corev1.Container{container(in)},
 		Volumes:    caVolumes(in),
 	}
+}
+
+func pullSecrets(app *v1alpha1.TenantApp) []corev1.LocalObjectReference {
+	var references []corev1.LocalObjectReference
+	for _, secret := range app.ImagePullSecrets {
+		references = append(references, corev1.LocalObjectReference{Name: secret.Name})
+	}
+	return references
 }
 
 func container(in Inputs) corev1.Container {

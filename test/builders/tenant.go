@@ -251,7 +251,7 @@ func (b *TenantBuilder) App(image string) *TenantBuilder {
 // ImagePullSecrets name the Secrets by which the app's image is pulled.
 func (b *TenantBuilder) ImagePullSecrets(names ...string) *TenantBuilder {
 	for _, name := range names {
-		b.app().ImagePullSecrets = append(b.app().ImagePullSecrets, corev1.LocalObjectReference{Name: name})
+		b.app().ImagePullSecrets = append(b.app().ImagePullSecrets, v1alpha1.PullSecret{Name: name})
 	}
 	return b
 }
