@@ -58,13 +58,8 @@ func (s *siege) state(ctx context.Context, isolation database.Isolation) []strin
 
 // attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
 func (s *siege) attempt(ctx context.Context, sql string) error {
-	conn, err := s.server.loginAs(ctx, database.Logins(s.attacker.Name())[0], string(s.attacker.Password), database.SharedDatabase(s.attacker.Isolation))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, s.names.Replace(sql))
-	return err
+	return s.server.attempt(ctx, database.Logins(s.attacker.Name())[0], string(s.attacker.Password),
+		database.SharedDatabase(s.attacker.Isolation), s.names.Replace(sql))
 }
 
 func (s *siege) refused(ctx SpecContext, sql, code string) {

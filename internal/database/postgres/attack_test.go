@@ -175,13 +175,7 @@ func attacksOnDatabases(release release) {
 
 	// attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
 	attempt := func(ctx context.Context, sql string) error {
-		conn, err := server.loginAs(ctx, database.Logins(a)[0], string(attacker.Password), a)
-		if err != nil {
-			return err
-		}
-		defer conn.Close(ctx)
-		_, err = conn.Exec(ctx, names.Replace(sql))
-		return err
+		return server.attempt(ctx, database.Logins(a)[0], string(attacker.Password), a, names.Replace(sql))
 	}
 
 	DescribeTable("is refused",
