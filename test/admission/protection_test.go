@@ -145,6 +145,35 @@ var _ = Describe("A cordoned tenant", func() {
 	}, SpecTimeout(specTimeout))
 })
 
+// K16
+var _ = Describe("A cordoned tenant with further namespaces", func() {
+	It("has none created, labeled or deleted by its Admin, until it is let go", func(ctx SpecContext) {
+		tenant := applyReady(ctx, tenant("stopped").NamespaceLimit(3))
+		further := func(name string) client.Object {
+			return object(`{apiVersion: v1, kind: Namespace, metadata: {name: ` + name + `, labels: {tenantry.dev/tenant: stopped}}}`)
+		}
+		dev := further("stopped-dev")
+		Eventually(ctx, func() error { return alice.Create(ctx, dev) }).Should(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(2)))))
+		label := `{"metadata": {"labels": {"team": "blue"}}}`
+		Expect(patch(ctx, alice, dev, label)).To(Succeed())
+
+		change(ctx, tenant, func() { tenant.Spec.Cordoned = true })
+		waitReady(ctx, tenant)
+		sentence := "the Tenant stopped is cordoned, so its namespaces may be read and not changed"
+		Eventually(ctx, func() error { return alice.Delete(ctx, dev, client.DryRunAll) }).Should(refuse(sentence))
+		Expect(patch(ctx, alice, dev, `{"metadata": {"labels": {"team": "red"}}}`)).To(refuse(sentence))
+		Eventually(ctx, func() error { return try(ctx, alice, further("stopped-more")) }).Should(refuse(
+			"You may not create namespaces for the tenant stopped", "is not cordoned"))
+		Expect(alice.Get(ctx, client.ObjectKeyFromObject(dev), dev)).To(Succeed())
+		Expect(patch(ctx, env.Client, dev, `{"metadata": {"labels": {"team": "green"}}}`)).To(Succeed())
+
+		change(ctx, tenant, func() { tenant.Spec.Cordoned = false })
+		Eventually(ctx, func() error { return try(ctx, alice, further("stopped-more")) }).Should(Succeed())
+		Eventually(ctx, func() error { return alice.Delete(ctx, dev) }).Should(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
 var _ = Describe("A Tenant with deletionProtection", func() {
 	It("is deleted by nobody, until it is false", func(ctx SpecContext) {
 		tenant := applyReady(ctx, tenant("precious").DeletionProtection())
