@@ -1,6 +1,9 @@
 package v1alpha1
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // PodSecurityStandard is one of Kubernetes' Pod Security Standards
 // (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
@@ -238,4 +241,13 @@ type PolicyRules struct {
 	// always tolerate for a time that a node is not ready or not reachable, as Kubernetes does by default.
 	// +optional
 	Tolerations *TolerationRule `json:"tolerations,omitempty"`
+
+	// maxTokenLifetime is how long a token of a ServiceAccount may be valid that somebody asks for, as with
+	// kubectl create token: 10m to 87600h, in hours (h), minutes (m) and seconds (s). Tokens that Kubernetes
+	// puts into pods are not affected. Left out, it is 24h.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) >= duration('10m') && duration(self) <= duration('87600h')",message="maxTokenLifetime must be a time from 10m to 87600h in hours, minutes and seconds, such as 24h or 1h30m"
+	MaxTokenLifetime *metav1.Duration `json:"maxTokenLifetime,omitempty"`
 }

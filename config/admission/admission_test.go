@@ -58,6 +58,9 @@ func TestEachPolicyFailsClosed(t *testing.T) {
 			}
 		case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
 			ref := object.Spec.ParamRef
+			if object.Name == "tokens.tenantry.dev" {
+				continue // A kubelet asks for tokens in a namespace that is ending; see unusable.yaml for others.
+			}
 			if ref != nil && (ref.Namespace != "" || (refusesToCreate(object) && *ref.ParameterNotFoundAction != admissionregistrationv1.DenyAction)) {
 				t.Errorf("%s lets through what there is no TenantPolicy for", object.Name)
 			}

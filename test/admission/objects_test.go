@@ -3,9 +3,11 @@ package admission
 import (
 	"context"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -186,6 +188,30 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(account.AutomountServiceAccountToken).To(HaveValue(BeTrue()))
 	}, SpecTimeout(specTimeout))
 
+	// K17
+	It("a token of a ServiceAccount is valid for as long as the policy allows at most", func(ctx SpecContext) {
+		tenant := applyReady(ctx, tenant("brief"))
+		token := func(who client.Client, seconds int64) error {
+			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "brief", Name: "default"}}
+			return who.SubResource("token").Create(ctx, account, &authenticationv1.TokenRequest{
+				Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds},
+			})
+		}
+		const day, century = 24 * 60 * 60, 876000 * 60 * 60
+		Eventually(ctx, func() error { return token(alice, century) }).Should(refuse(
+			"the token would be valid for 3153600000 seconds, and the maxTokenLifetime is 24h0m0s, which is 86400 seconds; ask for a shorter one"))
+		Expect(token(alice, day+1)).To(refuse("the token would be valid for 86401 seconds"))
+		Expect(token(env.Client, day+1)).To(refuse("the token would be valid for 86401 seconds"))
+		Expect(token(alice, day)).To(Succeed())
+		output, err := kubectlAs(ctx, "bob", "-n", "brief", "create", "token", "default")
+		Expect(err).NotTo(HaveOccurred(), output)
+		Expect(token(as("system:kube-controller-manager"), century)).To(Succeed())
+
+		change(ctx, tenant, func() { tenant.Spec.Policy.MaxTokenLifetime = &metav1.Duration{Duration: time.Hour} })
+		Eventually(ctx, func() error { return token(alice, 3601) }).Should(refuse("the maxTokenLifetime is 1h0m0s"))
+		Expect(token(alice, 3600)).To(Succeed())
+	}, SpecTimeout(specTimeout))
+
 	It("what is let through can't be changed into what isn't", func(ctx SpecContext) {
 		created := func(object client.Object) client.Object {
 			GinkgoHelper()
@@ -252,6 +278,8 @@ var _ = Describe("A Tenant", func() {
 		Entry(nil, "imageRegistries: [acme/]", "write docker.io/acme/"),
 		Entry(nil, "imageRegistries: [nginx]", "this must begin with the registry's host"),
 		Entry(nil, "imageRegistries: ['registry.example:port/x']", "this can't be the beginning of an image's name"),
+		Entry(nil, "maxTokenLifetime: 1m", "maxTokenLifetime must be a time from 10m to 87600h"),
+		Entry(nil, "maxTokenLifetime: 1d", "maxTokenLifetime must be a time from 10m to 87600h"),
 		Entry(nil, "imagePullPolicies: []", "an empty list would refuse all containers"),
 		Entry(nil, "serviceTypes: []", "an empty list would refuse all Services"),
 		Entry(nil, "storageClasses: {allowed: [fast], default: slow}", "the default is not among those allowed"),

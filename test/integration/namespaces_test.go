@@ -328,7 +328,7 @@ var _ = Describe("The limit of a tenant's namespaces", func() {
 				continue
 			}
 			Expect(err).To(MatchError(ContainSubstring("cannot create resource")))
-			Expect(env.Client.Create(ctx, pod(name, "hello"), client.DryRunAll)).To(MatchError(ContainSubstring("the Tenant crowded has as many namespaces as spec.namespaces.limit allows, so "+name+" can't be used")))
+			Expect(env.Client.Create(ctx, pod(name, "hello"), client.DryRunAll)).To(MatchError(ContainSubstring("the Tenant crowded has as many namespaces as spec.namespaces.limit allows, so " + name + " can't be used")))
 			message := tenant.Status.Namespaces[len(tenant.Status.Namespaces)-1].Message
 			Expect(message).To(Equal("The tenant may use 5 namespaces and has that many already; delete one of them, or raise spec.namespaces.limit."))
 		}

@@ -132,6 +132,7 @@ var ways = []TableEntry{
 		by(policy("persistentvolumeclaims")), everyone, create(claim("acme", "1Gi", ""))),
 
 	Entry("tokens: that never expire", creates(secret("kubernetes.io/service-account-token")), by(policy("secrets")), everyone, token("acme")),
+	Entry("tokens: for a hundred years", []act{tokenFor("acme", 876000*60*60)}, by(policy("tokens")), everyone, tokenFor("acme", 24*60*60)),
 	Entry("tokens: of another namespace", []act{token("globex"), token("kube-system")}, by(rbac), everyone, token("acme"), podWithoutToken),
 
 	Entry("more rights: by a role that one doesn't have", creates(
@@ -203,10 +204,14 @@ func bind(ctx context.Context, who client.Client) error {
 }
 
 // token is kubectl create token for a ServiceAccount that every namespace has.
-func token(namespace string) act {
+func token(namespace string) act { return tokenFor(namespace, 3600) }
+
+// tokenFor is the same with a lifetime.
+func tokenFor(namespace string, seconds int64) act {
 	return func(ctx context.Context, who client.Client) error {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}
-		return who.SubResource("token").Create(ctx, account, &authenticationv1.TokenRequest{})
+		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
+		return who.SubResource("token").Create(ctx, account, request)
 	}
 }
 
