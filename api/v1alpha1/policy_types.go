@@ -186,14 +186,26 @@ type PolicyRules struct {
 	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="an empty list would refuse all containers; name a pull policy, or leave imagePullPolicies out to allow all"
 	ImagePullPolicies []corev1.PullPolicy `json:"imagePullPolicies,omitempty"`
 
-	// hostnames are the names that Ingresses and the Gateway API's Gateways and routes may have, for
-	// example shop.acme.example. *.acme.example matches all names below acme.example, at any depth, and
+	// hostnames are the names that Ingresses and the Gateway API's Gateways and routes may have, and that
+	// annotations for controllers of DNS, certificates and proxies may name, for example
+	// shop.acme.example. *.acme.example matches all names below acme.example, at any depth, and
 	// the same wildcard in an Ingress. A hostname belongs to one tenant: if two claim it, the older tenant
 	// keeps it. Left out or empty, no hostnames are allowed.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	Hostnames []HostnamePattern `json:"hostnames,omitempty"`
+
+	// allowedAnnotations are keys of annotations that may have any value, although they name hosts or are
+	// part of a proxy's configuration, for example nginx.ingress.kubernetes.io/configuration-snippet. With
+	// those the tenant can take the traffic of others. Left out or empty, annotations name only the
+	// hostnames above, and none configures a proxy by snippets, rules or regular expressions.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=317
+	AllowedAnnotations []string `json:"allowedAnnotations,omitempty"`
 
 	// storageClasses limits the StorageClasses of PersistentVolumeClaims. Left out, all are allowed.
 	// +optional

@@ -468,6 +468,11 @@ func (in *PolicyRules) DeepCopyInto(out *PolicyRules) {
 		*out = make([]HostnamePattern, len(*in))
 		copy(*out, *in)
 	}
+	if in.AllowedAnnotations != nil {
+		in, out := &in.AllowedAnnotations, &out.AllowedAnnotations
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.StorageClasses != nil {
 		in, out := &in.StorageClasses, &out.StorageClasses
 		*out = new(ClassRule)

@@ -157,6 +157,72 @@ var _ = Describe("In a tenant's namespace", func() {
 			labels: {app.kubernetes.io/managed-by: tenantry}}}`), "the operator's alone"),
 	)
 
+	// K4
+	DescribeTable("a hostname by annotation is let through if it is the tenant's", func(ctx SpecContext, object client.Object, key, value string) {
+		object = annotated(object.DeepCopyObject().(client.Object), key, value)
+		Expect(try(ctx, who(object), object)).To(Succeed())
+	},
+		Entry("of external-dns", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example"),
+		Entry("a list", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.test, *.acme.example,A.acme.example."),
+		Entry("of ingress-nginx", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "www.acme.example"),
+		Entry("an allowed snippet", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/configuration-snippet", "more_set_headers 'a: b';"),
+		Entry("none at all", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/proxy-body-size", "8m"),
+		Entry("one's own meaning", pod("acme", ""), "example.com/hostname", "anything at all"),
+		Entry("none, where none are said", service("plain", "ClusterIP"), "example.com/note", "pay.globex.example"),
+	)
+
+	// K4
+	DescribeTable("a foreign hostname by annotation is refused", func(ctx SpecContext, object client.Object, key, value, reason string) {
+		object = annotated(object.DeepCopyObject().(client.Object), key, value)
+		Expect(try(ctx, who(object), object)).To(refuse(reason))
+	},
+		Entry("of external-dns", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "pay.globex.example",
+			"the host pay.globex.example in the annotation external-dns.alpha.kubernetes.io/hostname is not the tenant's; allowed are the hostnames: [shop.acme.test, *.acme.example]"),
+		Entry("of external-dns, internal", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/internal-hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("of external-dns, on a pod", pod("acme", ""), "external-dns.alpha.kubernetes.io/hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("of external-dns, on a route", gateway("HTTPRoute", "acme", "hostnames: [shop.acme.example], "+backend),
+			"external-dns.alpha.kubernetes.io/hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("of external-dns, on a Gateway", gateway("Gateway", "acme", "gatewayClassName: shared, "+listener("*.acme.example")),
+			"external-dns.alpha.kubernetes.io/hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("behind one's own", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example,pay.globex.example", "the host pay.globex.example"),
+		Entry("behind one's own and a blank", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "pay.globex.example shop.acme.example",
+			"the host pay.globex.example"),
+		Entry("as a regular expression", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "~^pay|shop.acme.example", "~^pay"),
+		Entry("in capitals", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "PAY.globex.example", "pay.globex.example"),
+		Entry("of ingress-nginx under another prefix", ingress("acme", "shop.acme.example", ""), "proxy.example/server-alias", "pay.globex.example", "pay.globex.example"),
+		Entry("of haproxy-ingress", ingress("acme", "shop.acme.example", ""), "haproxy-ingress.github.io/redirect-from", "pay.globex.example", "pay.globex.example"),
+		Entry("of Kong", ingress("acme", "shop.acme.example", ""), "konghq.com/host-aliases", "pay.globex.example", "pay.globex.example"),
+		Entry("of Traefik", ingress("acme", "shop.acme.example", ""), "traefik.ingress.kubernetes.io/router.tls.domains.0.main", "pay.globex.example", "pay.globex.example"),
+		Entry("of cert-manager", ingress("acme", "shop.acme.example", ""), "cert-manager.io/alt-names", "pay.globex.example", "pay.globex.example"),
+		Entry("of any, where none are said", service("plain", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example", "[]"),
+		Entry("by a snippet", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-snippet", "return 200;",
+			"the annotation nginx.ingress.kubernetes.io/server-snippet can make a proxy answer for the hostnames of others; leave it out, or ask a cluster admin "+
+				"to add it to spec.policy.allowedAnnotations of the Tenant acme"),
+		Entry("by snippets of NGINX", ingress("acme", "shop.acme.example", ""), "nginx.org/server-snippets", "return 200;", "nginx.org/server-snippets"),
+		Entry("by a snippet of HAProxy", service("acme", "ClusterIP"), "haproxy.org/backend-config-snippet", "x", "haproxy.org/backend-config-snippet"),
+		Entry("by a configuration of haproxy-ingress", ingress("acme", "shop.acme.example", ""), "haproxy-ingress.github.io/config-backend", "x", "config-backend"),
+		Entry("by a rule of AWS", ingress("acme", "shop.acme.example", ""), "alb.ingress.kubernetes.io/conditions.app", "[]", "conditions.app"),
+		Entry("by a route of Skipper", ingress("acme", "shop.acme.example", ""), "zalando.org/skipper-routes", "r: * -> <shunt>;", "skipper-routes"),
+		Entry("by a mapping of Emissary", service("acme", "ClusterIP"), "getambassador.io/config", "host: pay.globex.example", "getambassador.io/config"),
+	)
+
+	// K4
+	It("a foreign hostname by annotation is refused later, too", func(ctx SpecContext) {
+		for _, object := range []client.Object{service("acme", "ClusterIP"), ingress("acme", "shop.acme.example", "")} {
+			annotated(object, "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example")
+			Expect(alice.Create(ctx, object)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, object) })
+			for _, key := range []string{"external-dns.alpha.kubernetes.io/hostname", "nginx.ingress.kubernetes.io/server-alias"} {
+				theirs := fmt.Sprintf(`{"metadata": {"annotations": {%q: "pay.globex.example"}}}`, key)
+				Expect(patch(ctx, alice, object, theirs)).To(refuse("the host pay.globex.example"))
+				status := client.RawPatch("application/merge-patch+json", []byte(theirs))
+				Expect(env.Client.Status().Patch(ctx, object.DeepCopyObject().(client.Object), status)).To(refuse("the host pay.globex.example"))
+				Expect(patch(ctx, alice, object, fmt.Sprintf(`{"metadata": {"annotations": {%q: "www.acme.example"}}}`, key))).To(Succeed())
+			}
+			Expect(patch(ctx, alice, object, `{"metadata": {"annotations": null}}`)).To(Succeed())
+		}
+	}, SpecTimeout(specTimeout))
+
 	It("an Ingress and a claim that name no class get the tenant's, not the cluster's", func(ctx SpecContext) {
 		ingress := ingress("acme", "shop.acme.example", "")
 		Expect(alice.Create(ctx, ingress, client.DryRunAll)).To(Succeed())

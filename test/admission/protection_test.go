@@ -288,12 +288,13 @@ func orphan(ctx context.Context) client.Object {
 // K1
 var _ = Describe("What holds up the end of a namespace", func() {
 	// Each kind that a TenantPolicy is about.
-	held := func(ctx context.Context, namespace string) []client.Object {
+	held := func(ctx context.Context, tenant, namespace string) []client.Object {
 		GinkgoHelper()
+		host := "shop." + tenant + ".example"
 		objects := []client.Object{
-			pod(namespace, ""), claim(namespace, ""), service(namespace, "ClusterIP"), ingress(namespace, "shop.ending.example", ""),
-			gateway("Gateway", namespace, "gatewayClassName: shared, "+listener("shop.ending.example")),
-			gateway("HTTPRoute", namespace, "hostnames: [shop.ending.example], "+backend),
+			pod(namespace, ""), claim(namespace, ""), service(namespace, "ClusterIP"), ingress(namespace, host, ""),
+			gateway("Gateway", namespace, "gatewayClassName: shared, "+listener(host)),
+			gateway("HTTPRoute", namespace, "hostnames: ["+host+"], "+backend),
 			resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}"),
 		}
 		for _, object := range objects {
@@ -314,14 +315,14 @@ var _ = Describe("What holds up the end of a namespace", func() {
 	}
 	ending := func(name string) *builders.TenantBuilder {
 		return tenant(name).NamespaceLimit(2).Policy(func(rules *v1alpha1.PolicyRules) {
-			rules.Hostnames = []v1alpha1.HostnamePattern{"shop.ending.example"}
+			rules.Hostnames = []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern("shop." + name + ".example")}
 		})
 	}
 
 	It("is released by an admin, and the Tenant is gone", func(ctx SpecContext) {
 		tenant := applyReady(ctx, ending("ending"))
 		Expect(alice.Create(ctx, claim("ending", "storageClassName: none"))).To(Succeed()) // Kubernetes protects it.
-		objects := held(ctx, "ending")
+		objects := held(ctx, "ending", "ending")
 		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
 		release(ctx, objects)
 		Eventually(ctx, komega.Get(tenant)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
@@ -332,7 +333,7 @@ var _ = Describe("What holds up the end of a namespace", func() {
 		further := object(`{apiVersion: v1, kind: Namespace, metadata: {name: shrinking-dev, labels: {tenantry.dev/tenant: shrinking}}}`)
 		Eventually(ctx, func() error { return alice.Create(ctx, further) }).Should(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(2)))))
-		objects := held(ctx, "shrinking-dev")
+		objects := held(ctx, "shrinking", "shrinking-dev")
 		deployer := &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shrinking-dev", Name: "deployer", Finalizers: []string{"example.com/held"}},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},

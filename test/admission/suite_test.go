@@ -76,6 +76,7 @@ func acmeRules(rules *v1alpha1.PolicyRules) {
 	text := `{
 		imageRegistries: ["registry.example/acme", "registry.example:5000/", docker.io/library/],
 		hostnames: [shop.acme.test, "*.acme.example"],
+		allowedAnnotations: [nginx.ingress.kubernetes.io/configuration-snippet],
 		storageClasses: {allowed: [fast, slow], default: fast},
 		priorityClasses: {allowed: [high, low], default: low},
 		runtimeClasses: {allowed: [sandbox]},

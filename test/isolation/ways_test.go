@@ -122,6 +122,11 @@ var ways = []TableEntry{
 	), by(policy("ingresses")), everyone, create(ingress("shop.acme.example", ""))),
 	Entry("the hostnames of others: by an HTTPRoute", creates(httpRoute("acme", "shop.globex.example"), httpRoute("acme", "")),
 		by(policy("gateways")), everyone, create(httpRoute("acme", "shop.acme.example"))),
+	Entry("the hostnames of others: by annotation", creates(
+		annotatedIngress("nginx.ingress.kubernetes.io/server-alias", "shop.globex.example"),
+		annotatedIngress("external-dns.alpha.kubernetes.io/hostname", "shop.acme.example,shop.globex.example"),
+		annotatedIngress("nginx.ingress.kubernetes.io/server-snippet", "return 200;"),
+	), by(policy("annotations")), everyone, create(annotatedIngress("nginx.ingress.kubernetes.io/server-alias", "shop.acme.example"))),
 	Entry("foreign classes: of Ingresses", creates(ingress("shop.acme.example", "ingressClassName: internal")),
 		by(policy("ingresses")), everyone, create(ingress("shop.acme.example", "ingressClassName: public"))),
 	Entry("foreign classes: of Gateways", creates(gateway("internal")), by(policy("gateways")), everyone, create(gateway("shared"))),
