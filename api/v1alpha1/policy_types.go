@@ -211,6 +211,12 @@ type PolicyRules struct {
 	// +optional
 	StorageClasses *ClassRule `json:"storageClasses,omitempty"`
 
+	// volumeAttributesClasses limits the VolumeAttributesClasses of PersistentVolumeClaims. It can't have a
+	// default; claims may always name none. Left out, all are allowed.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.default)",message="volumeAttributesClasses has no default; a StorageClass says what volumes have at first, so leave default out",fieldPath=".default"
+	VolumeAttributesClasses *ClassRule `json:"volumeAttributesClasses,omitempty"`
+
 	// priorityClasses limits the PriorityClasses of pods. Left out, pods may name none, and have the
 	// cluster's default priority.
 	// +optional

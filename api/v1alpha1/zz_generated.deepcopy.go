@@ -478,6 +478,11 @@ func (in *PolicyRules) DeepCopyInto(out *PolicyRules) {
 		*out = new(ClassRule)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.VolumeAttributesClasses != nil {
+		in, out := &in.VolumeAttributesClasses, &out.VolumeAttributesClasses
+		*out = new(ClassRule)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.PriorityClasses != nil {
 		in, out := &in.PriorityClasses, &out.PriorityClasses
 		*out = new(ClassRule)

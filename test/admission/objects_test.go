@@ -72,6 +72,9 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a ListenerSet", gateway("ListenerSet", "acme", "parentRef: {name: g}, "+listener("shop.acme.example"))),
 		Entry("a claim of an allowed StorageClass", claim("acme", "storageClassName: slow")),
 		Entry("a claim of any StorageClass, where none are said", claim("plain", "storageClassName: whatever")),
+		// K20
+		Entry("a claim of an allowed VolumeAttributesClass", claim("acme", "volumeAttributesClassName: gold")),
+		Entry("a claim of any VolumeAttributesClass, where none are said", claim("plain", "volumeAttributesClassName: platinum")),
 		Entry("a ResourceClaim of an allowed DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}")),
 		Entry("a template of one", resourceClaim("ResourceClaimTemplate", "{name: d, firstAvailable: [{name: a, deviceClassName: gpu}]}")),
 		Entry("a Secret", object(`{apiVersion: v1, kind: Secret, metadata: {namespace: acme, generateName: secret-}, stringData: {a: b}}`)),
@@ -129,6 +132,9 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a claim of no StorageClass, which takes any volume", claim("acme", "storageClassName: ''")),
 		Entry("a claim of a foreign StorageClass by annotation",
 			annotated(claim("acme", "storageClassName: fast"), "volume.beta.kubernetes.io/storage-class", "standard"), "standard"),
+		// K20
+		Entry("a claim of a foreign VolumeAttributesClass", claim("acme", "volumeAttributesClassName: platinum"),
+			`spec.volumeAttributesClassName is "platinum", which is none of the allowed volumeAttributesClasses: [silver, gold]`),
 		Entry("a claim of a volume of its choice", claim("plain", "volumeName: theirs"), "spec.volumeName is theirs"),
 		Entry("a ResourceClaim of a foreign DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: fpga}}"),
 			"the deviceClassName fpga is none of the allowed deviceClasses: [gpu]"),
@@ -297,6 +303,10 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(patch(ctx, alice, ingress, `{"metadata": {"annotations": {"kubernetes.io/ingress.class": "internal"}}}`)).To(refuse("internal"))
 		Expect(patch(ctx, alice, ingress, `{"spec": {"rules": [{"host": "www.acme.example"}]}}`)).To(Succeed())
 
+		// K20
+		own := created(claim("acme", "volumeAttributesClassName: silver"))
+		Expect(patch(ctx, alice, own, `{"spec": {"volumeAttributesClassName": "platinum"}}`)).To(refuse(`spec.volumeAttributesClassName is "platinum"`))
+
 		claim := created(claim("plain", "storageClassName: none"))
 		Expect(patch(ctx, alice, claim, `{"spec": {"volumeName": "theirs"}}`)).To(refuse("spec.volumeName is theirs"))
 
@@ -344,6 +354,7 @@ var _ = Describe("A Tenant", func() {
 		Entry(nil, "imageRegistries: [acme/]", "write docker.io/acme/"),
 		Entry(nil, "imageRegistries: [nginx]", "this must begin with the registry's host"),
 		Entry(nil, "imageRegistries: ['registry.example:port/x']", "this can't be the beginning of an image's name"),
+		Entry(nil, "volumeAttributesClasses: {allowed: [a], default: a}", "volumeAttributesClasses has no default"),
 		Entry(nil, "maxTokenLifetime: 1m", "maxTokenLifetime must be a time from 10m to 87600h"),
 		Entry(nil, "maxTokenLifetime: 1d", "maxTokenLifetime must be a time from 10m to 87600h"),
 		Entry(nil, "imagePullPolicies: []", "an empty list would refuse all containers"),

@@ -132,6 +132,8 @@ var ways = []TableEntry{
 	Entry("foreign classes: of Gateways", creates(gateway("internal")), by(policy("gateways")), everyone, create(gateway("shared"))),
 	Entry("foreign classes: of claims", creates(claim("acme", "1Gi", "storageClassName: slow"), claim("acme", "1Gi", "storageClassName: ''")),
 		by(policy("persistentvolumeclaims")), everyone, create(claim("acme", "1Gi", "storageClassName: fast"))),
+	Entry("foreign classes: of volume attributes", creates(claim("acme", "1Gi", "volumeAttributesClassName: platinum")),
+		by(policy("persistentvolumeclaims")), everyone, create(claim("acme", "1Gi", "volumeAttributesClassName: gold"))),
 	Entry("foreign classes: of devices", creates(resourceClaim("fpga")), by(policy("resourceclaims")), everyone, create(resourceClaim("gpu"))),
 	Entry("the volumes of others: by their names", creates(claim("acme", "1Gi", "volumeName: theirs")),
 		by(policy("persistentvolumeclaims")), everyone, create(claim("acme", "1Gi", ""))),
