@@ -19,7 +19,7 @@ func (s *server) runInside(ctx context.Context, batch Batch) error {
 	defer cancel()
 	config := s.pool.Config().ConnConfig
 	config.Database = batch.Database
-	err := connectAndSend(ctx, config, batch)
+	err := s.connectAndSend(ctx, config, batch)
 	if hasCode(err, sqlstateUndefinedSchema) {
 		// The tenant, who is let in before, has dropped the schema: it was its own already.
 		return nil
@@ -27,13 +27,13 @@ func (s *server) runInside(ctx context.Context, batch Batch) error {
 	return err
 }
 
-func connectAndSend(ctx context.Context, config *pgx.ConnConfig, batch Batch) error {
+func (s *server) connectAndSend(ctx context.Context, config *pgx.ConnConfig, batch Batch) error {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	return send(ctx, conn.PgConn(), batch)
+	return s.send(ctx, conn.PgConn(), batch)
 }
 
 // runAsTenant runs the batch in a session of a tenant that has no other, by a password for this
@@ -47,7 +47,7 @@ func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
 	defer cancel()
 	config := s.pool.Config().ConnConfig
 	config.Database, config.User, config.Password = batch.Database, batch.Login, string(password)
-	if err := connectAndSend(ctx, config, batch); err != nil {
+	if err := s.connectAndSend(ctx, config, batch); err != nil {
 		return err
 	}
 	return s.changeRole(ctx, database.DisableLogin{Login: batch.Login})
@@ -60,7 +60,7 @@ func (s *server) changeRole(ctx context.Context, action database.Action) error {
 
 // runShared runs the batch in a database that tenants share.
 func (s *server) runShared(ctx context.Context, batch Batch) error {
-	return s.acquireShared(ctx, batch.Database, changeTimeout, batch.run)
+	return s.acquireShared(ctx, batch.Database, changeTimeout, s.running(batch))
 }
 
 // readShared does in a shared database what read does in the maintenance database.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +16,10 @@ import (
 // the registry or roles holds: the bytes of "tenantry".
 const registryLock = 0x74656e616e747279
 
-var lockRegistry = "SELECT pg_advisory_xact_lock(" + strconv.Itoa(registryLock) + ")"
+// lockRegistry takes that lock for the rest of the transaction, in which whatever a tenant may hold is
+// then waited for a short time only.
+var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), pg_advisory_xact_lock(%d), set_config('lock_timeout', '%d', true)",
+	registryTimeout.Milliseconds(), registryLock, registryLockTimeout.Milliseconds())
 
 // hardening can be run any number of times, also by several at once. What the registry says of
 // a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
