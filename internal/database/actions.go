@@ -20,6 +20,7 @@ type Visitor interface {
 	SetLoginRole(SetLoginRole)
 	SetLoginSetting(SetLoginSetting)
 	ResetLoginSetting(ResetLoginSetting)
+	ResetSettings(ResetSettings)
 	JoinShared(JoinShared)
 	GrantTables(GrantTables)
 	RevokeTables(RevokeTables)
@@ -86,6 +87,10 @@ type SetLoginSetting struct{ Login, Setting, Value string }
 
 // ResetLoginSetting makes the sessions of a login start with the server's own setting.
 type ResetLoginSetting struct{ Login, Setting string }
+
+// ResetSettings makes the sessions of a role, whatever they connect to, start with the server's own
+// settings. What the role's sessions are to start with is then to be set again.
+type ResetSettings struct{ Role string }
 
 // JoinShared lets the members of the owner role connect to the database that tenants of the
 // isolation share.
@@ -193,6 +198,7 @@ func (a SetLoginSetting) String() string {
 	return "set " + a.Setting + " of " + a.Login + " to " + a.Value
 }
 func (a ResetLoginSetting) String() string { return "reset " + a.Setting + " of " + a.Login }
+func (a ResetSettings) String() string     { return "reset all settings of " + a.Role }
 func (a JoinShared) String() string {
 	return "let " + a.Owner + " into the shared database of isolation " + string(a.Isolation)
 }
@@ -237,6 +243,7 @@ func (a GrantOwner) Accept(v Visitor)        { v.GrantOwner(a) }
 func (a SetLoginRole) Accept(v Visitor)      { v.SetLoginRole(a) }
 func (a SetLoginSetting) Accept(v Visitor)   { v.SetLoginSetting(a) }
 func (a ResetLoginSetting) Accept(v Visitor) { v.ResetLoginSetting(a) }
+func (a ResetSettings) Accept(v Visitor)     { v.ResetSettings(a) }
 func (a JoinShared) Accept(v Visitor)        { v.JoinShared(a) }
 func (a GrantTables) Accept(v Visitor)       { v.GrantTables(a) }
 func (a RevokeTables) Accept(v Visitor)      { v.RevokeTables(a) }

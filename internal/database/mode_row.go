@@ -49,7 +49,7 @@ func planDemotion(d Desired, o Observed) []Action {
 
 // planDropRows has the rows deleted in a session of the tenant itself: the triggers of the tables
 // must not run with more rights than the tenant has. For that it needs its login, also where
-// somebody dropped it.
+// somebody dropped it, and without what the tenant has set for it.
 func planDropRows(o Observed) []Action {
 	actions := planLockout(o)
 	if _, exists := o.Shared[IsolationRow]; !exists {
@@ -67,6 +67,7 @@ func planDropRows(o Observed) []Action {
 		actions = append(actions, GrantOwner{Login: login, Owner: o.Name})
 	}
 	return append(actions,
+		ResetSettings{Role: login},
 		DeleteRows{Login: login},
 		DropOwned{Owner: o.Name, Database: SharedDatabase(IsolationRow)})
 }

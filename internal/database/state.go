@@ -160,8 +160,12 @@ type Role struct {
 	MemberOfOwner bool
 	// SetRole is the role that its sessions start with; of logins only.
 	SetRole string
-	// Settings are the other settings that its sessions start with; of logins only.
+	// Settings are those of the settings that its sessions start with that a tenant can't set; of logins
+	// only.
 	Settings map[string]string
+	// Tampered reports whether it has settings by which no session could work for the tenant's removal,
+	// or more of them than anybody could mean.
+	Tampered bool
 }
 
 // Database is a database as the server has it.

@@ -78,6 +78,10 @@ func (r *renderer) ResetLoginSetting(a database.ResetLoginSetting) {
 	r.inRegistry(fmt.Sprintf("ALTER ROLE %s RESET %s", identifier(a.Login), identifier(a.Setting)))
 }
 
+func (r *renderer) ResetSettings(a database.ResetSettings) {
+	r.inRegistry(resetSettings(a.Role))
+}
+
 func (r *renderer) EnableLogin(a database.EnableLogin) {
 	r.inRegistry(fmt.Sprintf("ALTER ROLE %s LOGIN CONNECTION LIMIT %d PASSWORD %s", identifier(a.Login), a.ConnectionLimit, verifier(a.Password)))
 }

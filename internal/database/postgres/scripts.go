@@ -71,3 +71,21 @@ BEGIN
 	END LOOP;
 END`, list(literal, owner, logins[0], logins[1])))
 }
+
+// resetSettings returns a statement that resets also what is for one database only.
+func resetSettings(role string) string {
+	return "DO " + literal(fmt.Sprintf(`
+DECLARE
+	found record;
+BEGIN
+	FOR found IN SELECT datname FROM pg_db_role_setting LEFT JOIN pg_database ON oid = setdatabase
+		WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = %[1]s)
+	LOOP
+		IF found.datname IS NULL THEN
+			ALTER ROLE %[2]s RESET ALL;
+		ELSE
+			EXECUTE format('ALTER ROLE %[2]s IN DATABASE %%I RESET ALL', found.datname);
+		END IF;
+	END LOOP;
+END`, literal(role), identifier(role)))
+}
