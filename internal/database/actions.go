@@ -115,9 +115,9 @@ type DropSchema struct{ Schema string }
 // DeleteRows deletes the rows of a tenant in a session of its login, which has no other.
 type DeleteRows struct{ Login string }
 
-// DropOwned drops what the owner role and its logins have in a shared database, and the rights
-// that others gave them.
-type DropOwned struct{ Database, Owner string }
+// DropOwned drops what the owner role and its logins have in any database, and what others have there
+// that names them: rights, default privileges and policies. Each of them keeps a role from being dropped.
+type DropOwned struct{ Owner string }
 
 // EnableLogin lets a login in with this password and limit.
 type EnableLogin struct {
@@ -209,7 +209,7 @@ func (a RevokeTables) String() string {
 func (a CreateSchema) String() string   { return "create schema " + a.Schema }
 func (a DropSchema) String() string     { return "drop schema " + a.Schema }
 func (a DeleteRows) String() string     { return "delete the rows of " + a.Login }
-func (a DropOwned) String() string      { return "drop what " + a.Owner + " has in " + a.Database }
+func (a DropOwned) String() string      { return "drop what " + a.Owner + " has in any database" }
 func (a UnmarkSecured) String() string  { return "unmark " + a.Name }
 func (a EnableLogin) String() string    { return "enable login " + a.Login }
 func (a DisableLogin) String() string   { return "disable login " + a.Login }

@@ -168,7 +168,7 @@ func (r *renderer) DropSchema(a database.DropSchema) {
 }
 
 func (r *renderer) DropOwned(a database.DropOwned) {
-	r.inShared(a.Database, dropOwned(a.Owner))
+	r.add(Batch{kind: everywhere, Owner: a.Owner, Statements: []string{dropOwned(a.Owner)}})
 }
 
 func (r *renderer) DeleteRows(a database.DeleteRows) {

@@ -47,6 +47,8 @@ func (s *server) run(ctx context.Context, batch Batch) error {
 		return s.runShared(ctx, batch)
 	case asTenant:
 		return s.runAsTenant(ctx, batch)
+	case everywhere:
+		return s.runEverywhere(ctx, batch)
 	case databaseChange:
 		select {
 		case s.databaseChanges <- struct{}{}:

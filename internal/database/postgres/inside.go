@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +13,33 @@ import (
 
 // maxSharedConnections is how many sessions the operator has in a shared database.
 const maxSharedConnections = 4
+
+// dependents are the databases with objects that depend on the roles $1. One that nobody can connect to
+// is left out; PostgreSQL names it when a role can't be dropped.
+const dependents = `SELECT DISTINCT datname::text FROM pg_shdepend JOIN pg_database ON pg_database.oid = dbid
+WHERE refclassid = 'pg_authid'::regclass AND refobjid IN (SELECT oid FROM pg_roles WHERE rolname::text = ANY ($1))
+	AND datallowconn AND datconnlimit <> -2
+ORDER BY 1`
+
+// runEverywhere runs the batch in each database that has something that depends on the roles of the
+// tenant, also where another tenant has made it: by a right that it gave them, say.
+func (s *server) runEverywhere(ctx context.Context, batch Batch) error {
+	logins := database.Logins(batch.Owner)
+	var names []string
+	err := s.acquire(ctx, changeTimeout, func(ctx context.Context, conn *conn) error {
+		rows, err := conn.Query(ctx, dependents, []string{batch.Owner, logins[0], logins[1]})
+		if err != nil {
+			return err
+		}
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	for _, name := range names {
+		batch.Database = name
+		err = errors.Join(err, s.runInside(ctx, batch))
+	}
+	return err
+}
 
 // runInside runs the batch in a tenant's database, on a connection that is only for it.
 func (s *server) runInside(ctx context.Context, batch Batch) error {

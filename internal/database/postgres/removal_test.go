@@ -272,3 +272,43 @@ var _ = Describe("What is not the tenant's", func() {
 		Expect(shared.state(ctx, heir)).To(BeEmpty(), "nothing was made for the refused tenant")
 	}, SpecTimeout(time.Minute))
 })
+
+// D6: objects of a tenant that name the roles of another keep them from being dropped.
+var _ = Describe("Another tenant's objects that name a deleted tenant's roles", func() {
+	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
+		It("don't keep the roles of isolation "+string(isolation), func(ctx SpecContext) {
+			victim := shared.provisioned(ctx, func(d *database.Desired) { d.Isolation = isolation })
+			role, logins := victim.Name(), database.Logins(victim.Name())
+			attacker := shared.provisioned(ctx)
+			session := shared.session(ctx, attacker, attacker.Name())
+			for _, statement := range []string{
+				"CREATE TABLE bait (x int)",
+				"GRANT SELECT ON bait TO " + role,
+				"GRANT USAGE ON SCHEMA public TO " + logins[0],
+				"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO " + logins[1],
+				"ALTER TABLE bait ENABLE ROW LEVEL SECURITY",
+				"CREATE POLICY bait ON bait TO " + role + ", " + attacker.Name() + " USING (true)",
+				"CREATE POLICY hook ON bait TO " + logins[0] + " USING (true)",
+			} {
+				_, err := session.Exec(ctx, statement)
+				Expect(err).NotTo(HaveOccurred(), statement)
+			}
+			neighbor := shared.provisioned(ctx, func(d *database.Desired) { d.Isolation = database.IsolationSchema })
+			_, err := shared.session(ctx, neighbor, neighbor.Name()).Exec(ctx, "CREATE TABLE bait (x int); GRANT SELECT ON bait TO "+role)
+			Expect(err).NotTo(HaveOccurred())
+
+			By("Locking one of them, which holds the removal up and lets nobody in")
+			_, err = session.Exec(ctx, "BEGIN; LOCK TABLE bait")
+			Expect(err).NotTo(HaveOccurred())
+			Expect(shared.remove(ctx, victim, database.ReclaimDelete)).To(beError[*database.LockedError]())
+			_, err = shared.loginAs(ctx, logins[0], string(victim.Password), database.ConnectTo(isolation, role))
+			Expect(err).To(MatchError(ContainSubstring("FATAL")))
+			_, err = session.Exec(ctx, "COMMIT")
+			Expect(err).NotTo(HaveOccurred())
+
+			Expect(shared.remove(ctx, victim, database.ReclaimDelete)).To(Succeed())
+			Expect(shared.state(ctx, victim)).To(BeEmpty())
+			Expect(shared.rows(ctx, attacker.Name(), "SELECT polname::text FROM pg_policy")).To(Equal([]string{"bait"}), "what is the other tenant's own stays")
+		}, SpecTimeout(time.Minute))
+	}
+})
