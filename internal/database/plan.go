@@ -118,7 +118,7 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 		switch {
 		case i == d.Active:
 			actions = append(actions, planLogin(d, roles, login, d.Password, o.Logins[i])...)
-		case d.NextPassword != "" || d.Now.Before(d.FormerUntil):
+		case d.changingOver():
 			actions = append(actions, planLogin(d, roles, login, d.NextPassword, o.Logins[i])...)
 		default:
 			actions = append(actions, planDisabledLogin(roles, login, o.Logins[i])...)

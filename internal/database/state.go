@@ -42,7 +42,8 @@ type Desired struct {
 	// ManagesTables lets the tenant create and change the tables that all tenants share. Of
 	// IsolationRow only.
 	ManagesTables bool
-	// ConnectionLimit is how many connections the tenant may have at a time.
+	// ConnectionLimit is how many connections the tenant may have at a time: in a change-over by each of
+	// its two logins, or else the app couldn't start anew before its former sessions end.
 	ConnectionLimit int32
 	// Extensions are the extensions that the tenant's database has. Of IsolationDatabase only; those
 	// of shared databases are in [Sharing].
@@ -69,6 +70,19 @@ type Desired struct {
 	Adopt string
 	// Capacity is how many tenants the server takes; nil means any number.
 	Capacity *int32
+}
+
+// changingOver reports whether both logins are to let the tenant in: from a rotation's start until the end
+// of its grace period.
+func (d Desired) changingOver() bool { return d.NextPassword != "" || d.Now.Before(d.FormerUntil) }
+
+// databaseConnectionLimit is that of a database of the tenant's own, which has room for what its logins
+// may have.
+func (d Desired) databaseConnectionLimit() int32 {
+	if d.changingOver() {
+		return int32(len(Logins(d.Name()))) * d.ConnectionLimit
+	}
+	return d.ConnectionLimit
 }
 
 // Name returns the name to observe the tenant's database by: that of the adopted database, or
