@@ -349,10 +349,10 @@ var _ = Describe("Settings by which a provisioned tenant would harm the operator
 	}
 	const huge = "SELECT set_config('search_path', repeat('x', 240 * 1024 * 1024), false); ALTER ROLE $LOGIN SET search_path FROM CURRENT"
 	weapons := []TableEntry{
-		Entry("240 MB of text", huge),
-		Entry("no row-level security", "ALTER ROLE $LOGIN SET row_security = off"),
-		Entry("a library that there isn't", "ALTER ROLE $LOGIN SET local_preload_libraries = 'nonexistent'"),
-		Entry("the same in its database only", "ALTER ROLE $LOGIN IN DATABASE $DATABASE SET local_preload_libraries = 'nonexistent'"),
+		Entry("240 MB of text", huge, SpecTimeout(time.Minute)),
+		Entry("no row-level security", "ALTER ROLE $LOGIN SET row_security = off", SpecTimeout(time.Minute)),
+		Entry("a library that there isn't", "ALTER ROLE $LOGIN SET local_preload_libraries = 'nonexistent'", SpecTimeout(time.Minute)),
+		Entry("the same in its database only", "ALTER ROLE $LOGIN IN DATABASE $DATABASE SET local_preload_libraries = 'nonexistent'", SpecTimeout(time.Minute)),
 	}
 
 	DescribeTable("are put right",
@@ -371,7 +371,7 @@ var _ = Describe("Settings by which a provisioned tenant would harm the operator
 			Expect(shared.converge(ctx, tenant)).To(Succeed())
 			Expect(shared.state(ctx, tenant)).To(Equal(before))
 			shared.session(ctx, tenant, tenant.Name())
-		}, weapons, SpecTimeout(time.Minute))
+		}, weapons)
 
 	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
 		DescribeTable("don't keep a tenant of isolation "+string(isolation)+" from being removed",
@@ -380,7 +380,7 @@ var _ = Describe("Settings by which a provisioned tenant would harm the operator
 				setting(ctx, tenant, statement)
 				Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 				Expect(shared.state(ctx, tenant)).To(BeEmpty())
-			}, weapons, SpecTimeout(time.Minute))
+			}, weapons)
 	}
 
 	It("may be a password of any length", func(ctx SpecContext) {
