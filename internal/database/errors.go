@@ -162,3 +162,16 @@ func (e *LockedError) Error() string {
 }
 
 func (e *LockedError) Unwrap() error { return e.Err }
+
+// UnfinishedError says that there is more to remove than is removed at one go. What was removed is gone
+// for good; observing and planning again goes on with the rest.
+type UnfinishedError struct {
+	// Left is how many there still are.
+	Left int64
+	// What names them, in the plural.
+	What string
+}
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("the tenant's data is being removed in portions; %d %s are left", e.Left, e.What)
+}

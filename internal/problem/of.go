@@ -149,6 +149,9 @@ func ofTenantsDatabase(err error) (Problem, bool) {
 	if locked, ok := errors.AsType[*database.LockedError](err); ok {
 		return temporary(v1alpha1.ReasonFailed, WithBackoff, "The database waits for a lock: %s", sentence(locked)), true
 	}
+	if unfinished, ok := errors.AsType[*database.UnfinishedError](err); ok {
+		return temporary(v1alpha1.ReasonProgressing, WithBackoff, "The removal goes on: %s", sentence(unfinished)), true
+	}
 	_, unreachable := errors.AsType[*database.UnreachableError](err)
 	_, refused := errors.AsType[*database.AuthenticationError](err)
 	_, unsuitable := errors.AsType[*database.UnsuitableServerError](err)

@@ -92,6 +92,10 @@ func TestWhatAnErrorMeansForATenant(t *testing.T) {
 			"an app locks the tenant's database", errLocked, "Failed", false, problem.WithBackoff,
 			"on database server shared, role t_a_0 has had a transaction open since 2026-11-26T14:00:00Z that locks what the operator has to change; end it in that app, or run SELECT pg_terminate_backend(4711) there.",
 		},
+		{
+			"there is much to remove", &database.UnfinishedError{Left: 1200, What: "rows"}, "Progressing", false, problem.WithBackoff,
+			"The removal goes on: the tenant's data is being removed in portions; 1200 rows are left.",
+		},
 		{"the database server is full", &database.FullError{Tenants: 2, Capacity: 2}, "ServerFull", true, problem.OnChange, "spec.capacity.tenants is 2"},
 		{"no database server matches", &database.NoServerError{Selector: "tier=gold"}, "ServerNotFound", false, problem.OnChange, "tier=gold"},
 		{"no database server takes it now", &database.NoServerError{Matched: 1, Lacks: []string{"a is not ready"}, Passes: true}, "NoSuitableServer", false, problem.OnChange, "a is not ready"},

@@ -164,7 +164,9 @@ func (r *renderer) CreateSchema(a database.CreateSchema) {
 }
 
 func (r *renderer) DropSchema(a database.DropSchema) {
-	r.inShared(database.SharedDatabase(database.IsolationSchema), dropSchema(a.Schema))
+	shared := database.SharedDatabase(database.IsolationSchema)
+	r.add(Batch{kind: inPortions, Database: shared, Statements: []string{nextInSchema(a.Schema)}})
+	r.inShared(shared, dropSchema(a.Schema))
 }
 
 func (r *renderer) DropOwned(a database.DropOwned) {
@@ -174,6 +176,6 @@ func (r *renderer) DropOwned(a database.DropOwned) {
 func (r *renderer) DeleteRows(a database.DeleteRows) {
 	r.add(Batch{
 		kind: asTenant, Database: database.SharedDatabase(database.IsolationRow), Login: a.Login,
-		Statements: []string{"SELECT tenantry.delete_all()"},
+		Statements: []string{"SELECT tenantry.delete_some()"},
 	})
 }

@@ -66,6 +66,9 @@ func (s *server) classify(ctx context.Context, err error) error {
 	if locked, ok := errors.AsType[*database.LockedError](err); ok {
 		return locked
 	}
+	if unfinished, ok := errors.AsType[*database.UnfinishedError](err); ok {
+		return unfinished
+	}
 	if untrusted(err) {
 		return s.unsuitable(err, "its certificate is not trusted: %v; correct spec.caSecretRef, or spec.host if that is not the name in the certificate", cause(err))
 	}

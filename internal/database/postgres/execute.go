@@ -45,6 +45,8 @@ func (s *server) run(ctx context.Context, batch Batch) error {
 		return s.runInside(ctx, batch)
 	case inShared:
 		return s.runShared(ctx, batch)
+	case inPortions:
+		return s.runInPortions(ctx, batch)
 	case asTenant:
 		return s.runAsTenant(ctx, batch)
 	case everywhere:

@@ -75,7 +75,7 @@ func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
 	defer cancel()
 	config := s.pool.Config().ConnConfig
 	config.Database, config.User, config.Password = batch.Database, batch.Login, string(password)
-	if err := s.connectAndSend(ctx, config, batch); err != nil {
+	if err := s.deleteInPortions(ctx, config, batch); err != nil {
 		return err
 	}
 	return s.changeRole(ctx, database.DisableLogin{Login: batch.Login})

@@ -162,7 +162,8 @@ func (s *Servers) Observe(ctx context.Context, address database.Server, uid, nam
 
 // Execute carries the actions out in order and stops at the first that fails. Besides the errors
 // of Probe it returns a [database.FullError], a [database.LockedError] when somebody else holds what it
-// needs, and a [database.ChangedError] when the server has changed since it was observed. Whatever the error, observing and planning again leads on.
+// needs, a [database.UnfinishedError] when there is more to remove than one call does, and a
+// [database.ChangedError] when the server has changed since it was observed. Whatever the error, observing and planning again leads on.
 func (s *Servers) Execute(ctx context.Context, address database.Server, actions []database.Action) error {
 	if len(actions) == 0 {
 		return nil

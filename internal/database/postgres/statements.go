@@ -36,7 +36,9 @@ const (
 	inDatabase
 	// inShared : within a database that tenants share.
 	inShared
-	// asTenant : within a shared database, in a session of the tenant.
+	// inPortions : within a shared database, what the one statement returns, until it returns nothing.
+	inPortions
+	// asTenant : within a shared database, in a session of the tenant, the one statement until it returns 0.
 	asTenant
 	// everywhere : within each database that has an object that depends on the tenant's roles.
 	everywhere
@@ -49,7 +51,7 @@ const (
 // takesMore reports whether actions that follow each other can be in one batch of this kind.
 func (k batchKind) takesMore() bool {
 	switch k {
-	case asTenant, everywhere, alone, databaseChange:
+	case inPortions, asTenant, everywhere, alone, databaseChange:
 		return false
 	case inRegistry, onDatabase, inDatabase, inShared:
 	}
