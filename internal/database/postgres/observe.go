@@ -66,7 +66,8 @@ var roleAttributes = `
 			'Verifier', ` + boundedVerifier + `,
 			'Tampered', EXISTS (SELECT FROM (
 				SELECT 0::oid AS database UNION ALL
-				SELECT pg_database.oid FROM pg_database WHERE datname = (SELECT name FROM target) OR datname IN (SELECT shared.name FROM (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner))
+				SELECT pg_database.oid FROM pg_database WHERE datname = (SELECT name FROM target) UNION ALL
+				SELECT pg_database.oid FROM (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner) JOIN pg_database ON datname = shared.name
 			) AS place JOIN pg_db_role_setting ON setdatabase = place.database AND setrole = oid
 			WHERE ` + boundedSettings + ` IS NULL OR EXISTS (SELECT FROM unnest(` + boundedSettings + `) AS setting
 				WHERE split_part(setting, '=', 1) IN ('row_security', 'local_preload_libraries')))`

@@ -238,6 +238,7 @@ DECLARE
 	progress boolean := false;
 	obstacle text;
 BEGIN
+	SET CONSTRAINTS ALL IMMEDIATE; -- So that a key that would fail at the end only is noticed at once.
 	FOREACH target IN ARRAY targets LOOP
 		LOOP
 			EXIT WHEN clock_timestamp() > began + interval '5 seconds';

@@ -79,7 +79,7 @@ WITH inside AS (
 	FROM pg_largeobject_metadata WHERE lomowner IN (SELECT pg_roles.oid FROM pg_roles WHERE rolname IN (%[3]s))
 )
 SELECT command, count(*) OVER () FROM found
-ORDER BY kind, oid DESC LIMIT greatest(1, current_setting('max_locks_per_transaction')::int / 8)`,
+ORDER BY kind, oid DESC LIMIT greatest(1, current_setting('max_locks_per_transaction')::int / 32)`,
 		literal(name), database.PlatformOwner, list(literal, name, logins[0], logins[1]))
 }
 
