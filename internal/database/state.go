@@ -80,7 +80,7 @@ func (d Desired) changingOver() bool { return d.NextPassword != "" || d.Now.Befo
 // may have.
 func (d Desired) databaseConnectionLimit() int32 {
 	if d.changingOver() {
-		return int32(len(Logins(d.Name()))) * d.ConnectionLimit
+		return 2 * d.ConnectionLimit
 	}
 	return d.ConnectionLimit
 }

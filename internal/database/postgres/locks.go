@@ -11,7 +11,7 @@ import (
 
 // lockLook is after what time, and how often from then on, a session that has not answered is looked at
 // for what it waits for. It is shorter than any time that it waits for a lock.
-const lockLook = 200 * time.Millisecond
+const lockLook = 300 * time.Millisecond
 
 // blocking tells of the session that has kept the one with the process ID $1 waiting for the longest.
 const blocking = `SELECT json_build_object('PID', pid, 'Role', coalesce(usename, ''), 'Since', coalesce(xact_start, backend_start))
