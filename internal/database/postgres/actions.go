@@ -164,9 +164,10 @@ func (r *renderer) CreateSchema(a database.CreateSchema) {
 }
 
 func (r *renderer) DropSchema(a database.DropSchema) {
-	shared := database.SharedDatabase(database.IsolationSchema)
-	r.add(Batch{kind: inPortions, Database: shared, Statements: []string{nextInSchema(a.Schema)}})
-	r.inShared(shared, dropSchema(a.Schema))
+	r.add(Batch{
+		kind: inPortions, Database: database.SharedDatabase(database.IsolationSchema),
+		Statements: []string{nextInSchema(a.Schema)},
+	})
 }
 
 func (r *renderer) DropOwned(a database.DropOwned) {

@@ -50,8 +50,8 @@ END`, literal(name), identifier(name), database.PlatformOwner, sqlstateConflict)
 }
 
 // nextInSchema returns a query for the commands that drop what is next of what the tenant has: views before
-// tables, partitions before their table, and so few at a time that their locks find room. It also returns
-// how much there is. Somebody else's schema of that name is left alone.
+// tables, partitions before their table, the schema last, and so few at a time that their locks find room.
+// It also returns how much there is. Somebody else's schema of that name is left alone.
 func nextInSchema(name string) string {
 	logins := database.Logins(name)
 	return fmt.Sprintf(`
@@ -75,22 +75,16 @@ WITH inside AS (
 	FROM inside JOIN pg_type USING (oid)
 	WHERE classid = 'pg_type'::regclass AND (typtype IN ('d', 'e', 'r') OR typtype = 'c' AND (SELECT relkind FROM pg_class WHERE pg_class.oid = typrelid) = 'c')
 	UNION ALL
-	SELECT 4, oid, format('SELECT lo_unlink(%%s)', oid)
-	FROM pg_largeobject_metadata WHERE lomowner IN (SELECT pg_roles.oid FROM pg_roles WHERE rolname IN (%[3]s))
+	SELECT 4, objid, format('SELECT lo_unlink(%%s)', objid)
+	FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid IN (SELECT pg_roles.oid FROM pg_roles WHERE rolname IN (%[3]s))
+		AND deptype = 'o' AND classid = 'pg_largeobject'::regclass AND dbid = (SELECT pg_database.oid FROM pg_database WHERE datname = current_database())
+	UNION ALL
+	SELECT 5, oid, 'DROP SCHEMA ' || oid::regnamespace || ' CASCADE'
+	FROM pg_namespace WHERE nspname = %[1]s AND nspowner = '%[2]s'::regrole
 )
 SELECT command, count(*) OVER () FROM found
 ORDER BY kind, oid DESC LIMIT greatest(1, current_setting('max_locks_per_transaction')::int / 32)`,
 		literal(name), database.PlatformOwner, list(literal, name, logins[0], logins[1]))
-}
-
-// dropSchema returns a statement that leaves somebody else's schema of that name alone.
-func dropSchema(name string) string {
-	return "DO " + literal(fmt.Sprintf(`
-BEGIN
-	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = %s AND nspowner = '%s'::regrole) THEN
-		DROP SCHEMA %s CASCADE;
-	END IF;
-END`, literal(name), database.PlatformOwner, identifier(name)))
 }
 
 // dropOwned returns a statement that does nothing for the roles that don't exist.
