@@ -55,7 +55,9 @@ var _ = Describe("A tenant that holds a lock", func() {
 	It("on a shared table is named, and says nothing of the server", func(ctx SpecContext) {
 		manager := shared.provisioned(ctx, func(d *database.Desired) { d.Isolation, d.ManagesTables = database.IsolationRow, true })
 		reader, migration := shared.session(ctx, manager, manager.Name()), shared.session(ctx, manager, manager.Name())
-		_, err := reader.Exec(ctx, "CREATE TABLE locked (id int); SELECT tenantry.isolate('locked'); BEGIN; SELECT FROM locked")
+		_, err := reader.Exec(ctx, "CREATE TABLE locked (id int); SELECT tenantry.isolate('locked')")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = reader.Exec(ctx, "BEGIN; SELECT FROM locked")
 		Expect(err).NotTo(HaveOccurred())
 		waiting, stop := context.WithCancel(ctx)
 		ended := make(chan error, 1)
