@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/internal/budget"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 )
 
 // quotas are the ResourceQuotas of a tenant by namespace, as they were at one moment.
@@ -48,7 +48,7 @@ func (r *TenantReconciler) divide(ctx context.Context, run *reconciliation) erro
 		if len(slices) == 1 && grant.Note.Holder == "" {
 			continue // It has all.
 		}
-		place.Quota = &desired.Slice{Hard: grant.Hard}
+		place.Quota = &parts.Slice{Hard: grant.Hard}
 		if place.Quota.Note, err = noteText(grant.Note); err != nil {
 			return err
 		}

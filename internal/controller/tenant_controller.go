@@ -10,9 +10,9 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/parts"
 )
 
 // TenantReconciler turns a Tenant into what its spec asks for.
@@ -37,21 +37,25 @@ type TenantReconciler struct {
 }
 
 // phase puts one part of a tenant in place.
-type phase struct {
-	part desired.Part
-	run  func(*TenantReconciler, context.Context, *reconciliation) error
+type phase func(*TenantReconciler, context.Context, *reconciliation) error
+
+// phases are those of the parts that consist of more than objects.
+var phases = map[*parts.Part]phase{
+	parts.Namespace: (*TenantReconciler).applyNamespaces,
+	parts.Network:   (*TenantReconciler).applyNetwork,
+	parts.Database:  (*TenantReconciler).placeDatabase,
 }
 
-// phases come in the order in which the parts need each other. A part that fails doesn't hold up
-// the next one, except for the namespace, which all others need. Owners get their rights in a namespace,
-// and the app runs there, once there are walls around it and its quota counts.
-var phases = []phase{
-	{desired.Namespace, (*TenantReconciler).applyNamespaces},
-	{desired.Quota, applyPart(desired.Quota)},
-	{desired.Network, (*TenantReconciler).applyNetwork},
-	{desired.Access, onceQuotaCounts(applyPart(desired.Access))},
-	{desired.Database, (*TenantReconciler).placeDatabase},
-	{desired.App, onceQuotaCounts((*TenantReconciler).applyApp)},
+// phaseOf is how a part is put in place. A part that fails doesn't hold up the next one, except for the
+// namespace, which all others need.
+func phaseOf(part *parts.Part) phase {
+	if own, found := phases[part]; found {
+		return own
+	}
+	if part.Opens {
+		return onceQuotaCounts(applyPart(part))
+	}
+	return applyPart(part)
 }
 
 // Reconcile brings a tenant from what it is to what its spec says.
@@ -78,11 +82,11 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if err != nil {
 		return r.reportFailure(ctx, tenant, err)
 	}
-	for _, phase := range phases {
+	for _, part := range parts.All {
 		if run.blocked() {
 			break
 		}
-		run.record(phase.part, phase.run(r, ctx, run))
+		run.record(part, phaseOf(part)(r, ctx, run))
 	}
 	run.fail(r.tidy(ctx, run))
 	return r.report(ctx, run)

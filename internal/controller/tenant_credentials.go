@@ -15,10 +15,10 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 )
 
 // maxRequest is how much the status holds of a request to rotate; a longer one is hashed.
@@ -105,14 +105,14 @@ func (run *reconciliation) credentialsIn(secret *corev1.Secret) database.Credent
 		return ""
 	}
 	found := database.Credentials{
-		Password: generated(desired.SecretKeyPassword), Next: generated(desired.SecretKeyNextPassword),
+		Password: generated(parts.SecretKeyPassword), Next: generated(parts.SecretKeyNextPassword),
 		RotatedAt: run.now, Request: secret.Annotations[v1alpha1.AnnotationRotateCredentials],
 	}
 	if at, err := time.Parse(time.RFC3339, secret.Annotations[naming.AnnotationRotatedAt]); err == nil {
 		found.RotatedAt = at
 	}
 	logins := database.Logins(databaseName(run.tenant(), run.database))
-	found.Active = slices.Index(logins[:], string(secret.Data[desired.SecretKeyUsername]))
+	found.Active = slices.Index(logins[:], string(secret.Data[parts.SecretKeyUsername]))
 	if found.Active < 0 {
 		found.Active = recordedLogin(run.database)
 	}
@@ -150,7 +150,7 @@ func (run *reconciliation) login(c database.Credentials) string {
 func (run *reconciliation) setCredentials(c database.Credentials) {
 	run.credentials, run.unverified = c, nil
 	name := databaseName(run.tenant(), run.database)
-	run.inputs.Login = &desired.Login{
+	run.inputs.Login = &parts.Login{
 		Database: connectTo(run.tenant(), run.database, name), Username: database.Logins(name)[c.Active], Password: string(c.Password),
 		NextPassword: string(c.Next), RotatedAt: c.RotatedAt, RotationRequest: c.Request,
 	}
@@ -158,7 +158,7 @@ func (run *reconciliation) setCredentials(c database.Credentials) {
 
 // applyLogin writes the Secret. A password that stands nowhere must not restart the app.
 func (r *TenantReconciler) applyLogin(ctx context.Context, run *reconciliation) error {
-	err := r.apply(ctx, run, desired.Database)
+	err := r.apply(ctx, run, parts.Database)
 	if err != nil {
 		run.inputs.Login = nil
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/dedicated"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
@@ -50,7 +49,7 @@ func (r *TenantReconciler) applyServer(ctx context.Context, tenant *effective.Te
 	if !isDedicated(tenant) {
 		return r.leaveServer(ctx, tenant)
 	}
-	server := desired.DatabaseServer(tenant, databaseName(tenant, recorded))
+	server := dedicated.DatabaseServer(tenant, databaseName(tenant, recorded))
 	outcome, err := r.Engine.Keep(ctx, naming.AnnotationTenantUID, server)
 	if err == nil {
 		r.noteChange(ctx, server, outcome)
@@ -135,7 +134,7 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *effective.T
 	if err != nil || server == nil || server.Spec.Dedicated == nil {
 		return err
 	}
-	wanted := desired.DatabaseServer(tenant, server.Spec.Dedicated.Database)
+	wanted := dedicated.DatabaseServer(tenant, server.Spec.Dedicated.Database)
 	if wanted == nil {
 		wanted = &v1alpha1.DatabaseServer{
 			ObjectMeta: metav1.ObjectMeta{Name: server.Name, Labels: naming.ManagedLabels(tenant.Name),

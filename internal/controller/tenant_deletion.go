@@ -120,7 +120,7 @@ func (r *TenantReconciler) reportWaiting(ctx context.Context, tenant *effective.
 	ctx, cancel := forStatus(ctx)
 	defer cancel()
 	now := time.Now()
-	wait, err := r.writeStatus(ctx, tenant, status.Terminating(status.Observation{Tenant: tenant, Now: now}, waiting, false), now, nil)
+	wait, err := r.writeStatus(ctx, tenant, status.Terminating(observationAt(tenant, now), waiting, false), now, nil)
 	return ctrl.Result{RequeueAfter: wait}, err
 }
 

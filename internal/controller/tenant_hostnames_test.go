@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -64,7 +64,7 @@ func TestWhoHasAHostname(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			me := claiming("me", 0, test.mine...)
-			run := &reconciliation{inputs: desired.Inputs{Tenant: effective.Of(me)}}
+			run := &reconciliation{inputs: parts.Inputs{Tenant: effective.Of(me)}}
 			if err := among(t, append(test.others, me)...).loadHostnames(t.Context(), run); err != nil {
 				t.Fatal(err)
 			}
@@ -79,8 +79,8 @@ func TestAHostnameOfAnotherTenantStallsTheNetworkAlone(t *testing.T) {
 	if err := hostnameConflict(nil); err != nil {
 		t.Errorf("without any it is %v", err)
 	}
-	run := &reconciliation{inputs: desired.Inputs{Tenant: effective.Of(claiming("me", 0))}, problems: map[string]problem.Problem{}}
-	run.record(desired.Network, hostnameConflict([]string{`a.example (Tenant "x")`}))
+	run := &reconciliation{inputs: parts.Inputs{Tenant: effective.Of(claiming("me", 0))}, problems: map[string]problem.Problem{}}
+	run.record(parts.Network, hostnameConflict([]string{`a.example (Tenant "x")`}))
 	found := run.problems[v1alpha1.ConditionNetworkReady]
 	if !found.Stalled || found.Reason != v1alpha1.ReasonConflict || !strings.Contains(found.Message, `a.example (Tenant "x")`) {
 		t.Errorf("the problem is %+v", found)

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -14,27 +14,23 @@ func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		tenant *builders.TenantBuilder
-		part   desired.Part
+		part   *parts.Part
 	}{
-		{"a server", builders.Tenant("acme").ConnectionLimit(5), desired.Database},
-		{"the size of a server", builders.Tenant("acme").Isolation(v1alpha1.DatabaseIsolationDedicated), desired.Database},
-		{"an image", builders.Tenant("acme").Port(8080), desired.App},
+		{"a server", builders.Tenant("acme").ConnectionLimit(5), parts.Database},
+		{"the size of a server", builders.Tenant("acme").Isolation(v1alpha1.DatabaseIsolationDedicated), parts.Database},
+		{"an image", builders.Tenant("acme").Port(8080), parts.App},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			run := &reconciliation{
-				inputs:   desired.Inputs{Tenant: builders.Effective(t, test.tenant.Build())},
+				inputs:   parts.Inputs{Tenant: builders.Effective(t, test.tenant.Build())},
 				problems: map[string]problem.Problem{},
 			}
 			r := &TenantReconciler{} // It asks nobody.
 			if err := r.loadDatabase(t.Context(), run); err != nil {
 				t.Fatal(err)
 			}
-			for _, phase := range phases {
-				if phase.part == test.part {
-					run.record(phase.part, phase.run(r, t.Context(), run))
-				}
-			}
-			found := run.problems[string(test.part)]
+			run.record(test.part, phaseOf(test.part)(r, t.Context(), run))
+			found := run.problems[test.part.Condition]
 			if !found.Stalled || found.Reason != v1alpha1.ReasonInvalid || found.Message == "" || run.retry != problem.OnChange {
 				t.Errorf("the problem is %+v", found)
 			}

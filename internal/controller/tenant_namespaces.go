@@ -14,11 +14,11 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 )
 
 const (
@@ -79,11 +79,11 @@ func (r *TenantReconciler) members(ctx context.Context, tenant *effective.Tenant
 }
 
 // placesOf are the namespaces to put objects into.
-func placesOf(members membership.Members) []desired.Place {
-	var places []desired.Place
+func placesOf(members membership.Members) []parts.Place {
+	var places []parts.Place
 	for _, member := range members.All {
 		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit {
-			places = append(places, desired.Place{Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable})
+			places = append(places, parts.Place{Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable})
 		}
 	}
 	return places
@@ -96,7 +96,7 @@ func (r *TenantReconciler) applyNamespaces(ctx context.Context, run *reconciliat
 	for _, member := range run.members.All {
 		live[member.Name] = member.Namespace
 	}
-	for _, object := range desired.Objects(desired.Namespace, run.inputs) {
+	for _, object := range parts.Namespace.Objects(run.inputs) {
 		namespace := cmp.Or(object.GetNamespace(), object.GetName())
 		if run.withheld.Has(namespace) {
 			continue
@@ -108,7 +108,7 @@ func (r *TenantReconciler) applyNamespaces(ctx context.Context, run *reconciliat
 		case namespace == run.tenant().Name:
 			return r.unapplied(ctx, run, object, err)
 		default:
-			run.withhold(desired.Namespace, namespace, r.unapplied(ctx, run, object, err))
+			run.withhold(parts.Namespace, namespace, r.unapplied(ctx, run, object, err))
 		}
 	}
 	return nil
@@ -139,8 +139,8 @@ func (r *TenantReconciler) withdraw(ctx context.Context, run *reconciliation) er
 		if !namespace.DeletionTimestamp.IsZero() {
 			continue
 		}
-		place := desired.Place{Name: namespace.Name, Usable: true}
-		mark := desired.Objects(desired.Namespace, desired.Inputs{Tenant: run.tenant(), Places: []desired.Place{place}})
+		place := parts.Place{Name: namespace.Name, Usable: true}
+		mark := parts.Namespace.Objects(parts.Inputs{Tenant: run.tenant(), Places: []parts.Place{place}})
 		err := client.IgnoreNotFound(r.Engine.Release(ctx, objectOf(run.tenant()), mark[0], namespace))
 		if err != nil {
 			failures = append(failures, r.unapplied(ctx, run, namespace, fmt.Errorf("release namespace %s: %w", namespace.Name, err)))

@@ -4,68 +4,64 @@ import (
 	"context"
 	"errors"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// +kubebuilder:rbac:groups="",resources=namespaces;secrets;configmaps;services;serviceaccounts;limitranges;resourcequotas,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
-
 // ownedKinds are the namespaced kinds that a tenant's objects have.
 func ownedKinds() []client.Object {
-	return []client.Object{
-		&corev1.Secret{}, &corev1.ResourceQuota{}, &corev1.LimitRange{}, &networkingv1.NetworkPolicy{},
-		&rbacv1.RoleBinding{}, &corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{},
-		&policyv1.PodDisruptionBudget{}, &appsv1.Deployment{}, &v1alpha1.TenantPolicy{},
+	kinds := parts.Kinds()
+	result := make([]client.Object, len(kinds))
+	for i, kind := range kinds {
+		result[i] = kind
 	}
+	return result
 }
 
-func ownedLists() []client.ObjectList {
-	return []client.ObjectList{
-		&corev1.SecretList{}, &corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &networkingv1.NetworkPolicyList{},
-		&rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.ConfigMapList{}, &corev1.ServiceList{},
-		&policyv1.PodDisruptionBudgetList{}, &appsv1.DeploymentList{}, &v1alpha1.TenantPolicyList{},
+// listsOf are empty lists of these kinds.
+func listsOf(scheme *runtime.Scheme, kinds []client.Object) ([]client.ObjectList, error) {
+	lists := make([]client.ObjectList, len(kinds))
+	for i, kind := range kinds {
+		gvk, err := apiutil.GVKForObject(kind, scheme)
+		if err != nil {
+			return nil, err
+		}
+		list, err := scheme.New(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+		if err != nil {
+			return nil, err
+		}
+		lists[i] = list.(client.ObjectList)
 	}
+	return lists, nil
 }
 
 // applyNetwork also says which of the tenant's hostnames are another one's.
 func (r *TenantReconciler) applyNetwork(ctx context.Context, run *reconciliation) error {
-	if err := r.apply(ctx, run, desired.Network); err != nil {
+	if err := r.apply(ctx, run, parts.Network); err != nil {
 		return err
 	}
 	return hostnameConflict(run.foreignHostnames)
 }
 
-// applyApp runs the app, if it is known what to run.
-func (r *TenantReconciler) applyApp(ctx context.Context, run *reconciliation) error {
-	if err := run.tenant().Spec.MissingForApp(); err != nil {
-		return err
-	}
-	return r.apply(ctx, run, desired.App)
-}
-
 // applyPart is the phase of a part that consists of objects and nothing else.
-func applyPart(part desired.Part) func(*TenantReconciler, context.Context, *reconciliation) error {
+func applyPart(part *parts.Part) phase {
 	return func(r *TenantReconciler, ctx context.Context, run *reconciliation) error {
+		if err := part.Missing(&run.tenant().Spec); err != nil {
+			return err
+		}
 		return r.apply(ctx, run, part)
 	}
 }
@@ -75,10 +71,10 @@ const parallel = 8
 
 // apply puts all objects of a part in place, also those behind one that fails, but none in a
 // namespace that is withheld. Namespaces don't wait for each other.
-func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part desired.Part) error {
+func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part *parts.Part) error {
 	var names []string
 	objects := map[string][]desired.Object{}
-	for _, object := range desired.Objects(part, run.inputs) {
+	for _, object := range part.Objects(run.inputs) {
 		name := object.GetNamespace()
 		if run.withheld.Has(name) {
 			continue
@@ -99,7 +95,7 @@ func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part 
 	for i, err := range outcomes {
 		switch {
 		case err == nil:
-		case isWall(part) && names[i] != run.tenant().Name:
+		case part.Wall && names[i] != run.tenant().Name:
 			run.withhold(part, names[i], err)
 		default:
 			failures = append(failures, err)
@@ -137,9 +133,6 @@ func (r *TenantReconciler) unapplied(ctx context.Context, run *reconciliation, o
 	return r.retries.keepsChanging(ctx, run.tenant().Name, object, err)
 }
 
-// isWall says whether a namespace is open as long as a part of it is missing.
-func isWall(part desired.Part) bool { return part == desired.Quota || part == desired.Network }
-
 func (r *TenantReconciler) noteChange(ctx context.Context, object client.Object, outcome apply.Outcome) {
 	key, err := apply.KeyOf(object, r.Client)
 	if err != nil || outcome == apply.Unchanged {
@@ -164,8 +157,8 @@ func (r *TenantReconciler) prune(ctx context.Context, run *reconciliation) error
 		return nil
 	}
 	keep := sets.New[apply.Key]()
-	for _, part := range desired.Parts {
-		for _, object := range desired.Objects(part, run.inputs) {
+	for _, part := range parts.All {
+		for _, object := range part.Objects(run.inputs) {
 			key, err := apply.KeyOf(object, r.Client)
 			if err != nil {
 				return err
@@ -182,7 +175,11 @@ func (r *TenantReconciler) prune(ctx context.Context, run *reconciliation) error
 
 // pruneIn deletes the tenant's objects in a namespace that are not to be kept.
 func (r *TenantReconciler) pruneIn(ctx context.Context, run *reconciliation, namespace string, keep sets.Set[apply.Key]) error {
-	deleted, err := r.Engine.Prune(ctx, objectOf(run.tenant()), namespace, ownedLists(), keep)
+	lists, err := listsOf(r.Scheme(), ownedKinds())
+	if err != nil {
+		return err
+	}
+	deleted, err := r.Engine.Prune(ctx, objectOf(run.tenant()), namespace, lists, keep)
 	for _, key := range deleted {
 		metrics.ObjectChanges.WithLabelValues(key.Kind, string(apply.Deleted)).Inc()
 	}

@@ -5,16 +5,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// onceQuotaCounts runs a phase that lets something into the tenant's namespaces once the cluster
+// onceQuotaCounts runs the phase of a part that lets something into the tenant's namespaces once the cluster
 // counts it. Until the quota controller has written the status of a new ResourceQuota, quota admission
 // lets everything pass and charges nothing; what it has let pass stays, and may go uncounted until the
 // quota controller counts anew, which it does every five minutes
 // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/resourcequota/resource_quota_controller.go).
-func onceQuotaCounts(run func(*TenantReconciler, context.Context, *reconciliation) error) func(*TenantReconciler, context.Context, *reconciliation) error {
+func onceQuotaCounts(run phase) phase {
 	return func(r *TenantReconciler, ctx context.Context, pass *reconciliation) error {
 		if err := r.awaitQuota(ctx, pass); err != nil {
 			return err
@@ -27,7 +27,7 @@ func onceQuotaCounts(run func(*TenantReconciler, context.Context, *reconciliatio
 // error. The quota controller's write leads to another pass.
 func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) error {
 	var limited []string
-	for _, object := range desired.Objects(desired.Quota, run.inputs) {
+	for _, object := range parts.Quota.Objects(run.inputs) {
 		if _, isQuota := object.(*corev1.ResourceQuota); isQuota {
 			limited = append(limited, object.GetNamespace())
 		}
@@ -47,7 +47,7 @@ func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) 
 		if namespace == run.tenant().Name {
 			return waits
 		}
-		run.withhold(desired.Quota, namespace, waits)
+		run.withhold(parts.Quota, namespace, waits)
 	}
 	return nil
 }

@@ -10,15 +10,15 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // reconciliation is one pass over one tenant: what it starts from, and what came of it so far.
 type reconciliation struct {
-	inputs   desired.Inputs
+	inputs   parts.Inputs
 	members  membership.Members
 	quotas   map[string]*corev1.ResourceQuota
 	problems map[string]problem.Problem
@@ -62,7 +62,7 @@ type reconciliation struct {
 func (run *reconciliation) tenant() *effective.Tenant { return run.inputs.Tenant }
 
 // record notes how the phase of a part ended.
-func (run *reconciliation) record(part desired.Part, err error) {
+func (run *reconciliation) record(part *parts.Part, err error) {
 	if err == nil {
 		return
 	}
@@ -70,10 +70,12 @@ func (run *reconciliation) record(part desired.Part, err error) {
 		return
 	}
 	run.note(part, err)
-	if part == desired.Namespace {
+	if part == parts.Namespace {
 		run.noNamespace = true
-		for _, other := range desired.Parts[1:] {
-			run.problems[string(other)] = problem.WaitsForNamespace()
+		for _, other := range parts.All {
+			if other != parts.Namespace {
+				run.problems[other.Condition] = problem.WaitsForNamespace()
+			}
 		}
 	}
 }
@@ -89,12 +91,12 @@ func (run *reconciliation) isOutdated(err error) bool {
 }
 
 // note notes what keeps a part from being in place, beside what has been noted already.
-func (run *reconciliation) note(part desired.Part, err error) {
+func (run *reconciliation) note(part *parts.Part, err error) {
 	found := run.weigh(err)
-	if other, noted := run.problems[string(part)]; noted {
+	if other, noted := run.problems[part.Condition]; noted {
 		found = problem.Together(other, found)
 	}
-	run.problems[string(part)] = found
+	run.problems[part.Condition] = found
 }
 
 // fail notes what keeps the pass from its end.
@@ -115,7 +117,7 @@ func (run *reconciliation) weigh(err error) problem.Problem {
 }
 
 // withhold notes that a namespace other than the primary one must stay closed, and why.
-func (run *reconciliation) withhold(part desired.Part, namespace string, err error) {
+func (run *reconciliation) withhold(part *parts.Part, namespace string, err error) {
 	run.withheld.Insert(namespace)
 	if !run.isOutdated(err) {
 		run.note(part, err)
@@ -145,7 +147,7 @@ func (run *reconciliation) blocked() bool {
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
 func (r *TenantReconciler) load(ctx context.Context, tenant *effective.Tenant) (*reconciliation, error) {
 	run := &reconciliation{
-		inputs:   desired.Inputs{Tenant: tenant, Audit: r.Audit},
+		inputs:   parts.Inputs{Tenant: tenant, Audit: r.Audit},
 		problems: map[string]problem.Problem{},
 		rounds:   r.retries.rounds(tenant.Name),
 		database: r.databaseOf(tenant),

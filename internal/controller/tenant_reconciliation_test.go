@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
@@ -27,43 +27,43 @@ var (
 
 func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
 	type outcome struct {
-		part desired.Part
+		part *parts.Part
 		err  error
 	}
 	for _, test := range []struct {
 		name     string
 		outcomes []outcome
-		reasons  map[desired.Part]string
+		reasons  map[*parts.Part]string
 		retry    problem.Retry
 		failed   bool
 		blocked  bool
 	}{
-		{"all is well", []outcome{{desired.Namespace, nil}, {desired.App, nil}}, nil, problem.OnChange, false, false},
+		{"all is well", []outcome{{parts.Namespace, nil}, {parts.App, nil}}, nil, problem.OnChange, false, false},
 		{
-			"one part fails", []outcome{{desired.Quota, errInvalid}, {desired.App, nil}},
-			map[desired.Part]string{desired.Quota: "Invalid"}, problem.OnChange, false, false,
+			"one part fails", []outcome{{parts.Quota, errInvalid}, {parts.App, nil}},
+			map[*parts.Part]string{parts.Quota: "Invalid"}, problem.OnChange, false, false,
 		},
 		{
 			"of several retries the most eager counts",
-			[]outcome{{desired.Quota, errRefused}, {desired.Network, errInTheWay}, {desired.Access, errInvalid}},
-			map[desired.Part]string{desired.Quota: "Failed", desired.Network: "Conflict", desired.Access: "Invalid"}, problem.WithBackoff, true, false,
+			[]outcome{{parts.Quota, errRefused}, {parts.Network, errInTheWay}, {parts.Access, errInvalid}},
+			map[*parts.Part]string{parts.Quota: "Failed", parts.Network: "Conflict", parts.Access: "Invalid"}, problem.WithBackoff, true, false,
 		},
 		{
-			"without its namespace a tenant has nothing", []outcome{{desired.Namespace, errInTheWay}},
-			map[desired.Part]string{
-				desired.Namespace: "Conflict", desired.Database: "Progressing", desired.Quota: "Progressing",
-				desired.Network: "Progressing", desired.Access: "Progressing", desired.App: "Progressing",
+			"without its namespace a tenant has nothing", []outcome{{parts.Namespace, errInTheWay}},
+			map[*parts.Part]string{
+				parts.Namespace: "Conflict", parts.Database: "Progressing", parts.Quota: "Progressing",
+				parts.Network: "Progressing", parts.Access: "Progressing", parts.App: "Progressing",
 			}, problem.Later, false, true,
 		},
-		{"what was decided on old data proves nothing", []outcome{{desired.Database, errChanged}}, nil, problem.Again, false, true},
+		{"what was decided on old data proves nothing", []outcome{{parts.Database, errChanged}}, nil, problem.Again, false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			run := &reconciliation{problems: map[string]problem.Problem{}}
 			for _, outcome := range test.outcomes {
 				run.record(outcome.part, outcome.err)
 			}
-			for _, part := range desired.Parts {
-				if got := run.problems[string(part)].Reason; got != test.reasons[part] {
+			for _, part := range parts.All {
+				if got := run.problems[part.Condition].Reason; got != test.reasons[part] {
 					t.Errorf("%s is %q, want %q", part, got, test.reasons[part])
 				}
 			}
@@ -76,9 +76,9 @@ func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
 
 func TestWhatIsDecidedOnOldDataTooOftenIsAProblem(t *testing.T) {
 	run := &reconciliation{problems: map[string]problem.Problem{}, rounds: tooOften}
-	run.record(desired.Database, errChanged)
+	run.record(parts.Database, errChanged)
 	run.fail(errChanged)
-	found := run.problems[string(desired.Database)]
+	found := run.problems[parts.Database.Condition]
 	if found.Reason != "Failed" || run.failure == nil || run.failure.Reason != "Failed" {
 		t.Errorf("the problem is %+v, of the pass %+v", found, run.failure)
 	}
@@ -89,9 +89,9 @@ func TestWhatIsDecidedOnOldDataTooOftenIsAProblem(t *testing.T) {
 
 func TestWhatKeepsSeveralNamespacesClosedIsAllSaid(t *testing.T) {
 	run := &reconciliation{problems: map[string]problem.Problem{}, withheld: sets.New[string]()}
-	run.withhold(desired.Quota, "a", errInTheWay)
-	run.withhold(desired.Quota, "b", errInvalid)
-	found := run.problems[string(desired.Quota)]
+	run.withhold(parts.Quota, "a", errInTheWay)
+	run.withhold(parts.Quota, "b", errInvalid)
+	found := run.problems[parts.Quota.Condition]
 	for _, err := range []error{errInTheWay, errInvalid} {
 		if !strings.Contains(found.Message, err.Error()) {
 			t.Errorf("the problem is %+v, without %v", found, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 )
@@ -32,8 +33,10 @@ import (
 func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
-		Tenant: tenant, Problems: run.problems, Failure: run.failure, Database: run.database, Memberships: run.memberships,
-		Namespaces: run.members.List(), Now: time.Now(),
+		Observation: parts.Observation{
+			Tenant: tenant, Problems: run.problems, Database: run.database, Namespaces: run.members.List(),
+		},
+		Failure: run.failure, Memberships: run.memberships, Now: time.Now(),
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}
@@ -114,11 +117,16 @@ func (r *TenantReconciler) reportProblem(ctx context.Context, tenant *effective.
 	if found.Retry == problem.WithBackoff {
 		failure = err
 	}
-	wait, writeErr := r.writeStatus(ctx, tenant, of(status.Observation{Tenant: tenant, Now: now}, found), now, failure)
+	wait, writeErr := r.writeStatus(ctx, tenant, of(observationAt(tenant, now), found), now, failure)
 	if err := errors.Join(writeErr, failure); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: sooner(wait, again)}, nil
+}
+
+// observationAt is of a tenant at whose parts nobody has looked.
+func observationAt(tenant *effective.Tenant, now time.Time) status.Observation {
+	return status.Observation{Observation: parts.Observation{Tenant: tenant}, Now: now}
 }
 
 // sooner is the shorter one of two times to wait, where zero means that nobody waits.

@@ -29,7 +29,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/workload"
 )
 
 const (
@@ -220,7 +220,7 @@ func objectNews(was, is client.Object) bool {
 // rolledOut says that an app has just come to be as the tenant asks for.
 func rolledOut(was, is client.Object) bool {
 	before, isDeployment := was.(*appsv1.Deployment)
-	return isDeployment && !status.RolledOut(before) && status.RolledOut(is.(*appsv1.Deployment))
+	return isDeployment && !workload.RolledOut(before) && workload.RolledOut(is.(*appsv1.Deployment))
 }
 
 // podNews are the changes of a pod that its Deployment doesn't tell of.
@@ -231,7 +231,7 @@ var podNews = predicate.Funcs{
 }
 
 func inTrouble(object client.Object) string {
-	reason, _ := status.PodTrouble(object.(*corev1.Pod))
+	reason, _ := workload.PodTrouble(object.(*corev1.Pod))
 	return reason
 }
 

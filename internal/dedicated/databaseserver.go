@@ -1,9 +1,10 @@
-package desired
+package dedicated
 
 import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
@@ -39,14 +40,14 @@ func DatabaseServer(tenant *effective.Tenant, database string) *v1alpha1.Databas
 			Host:           naming.ServerHost(name),
 			Port:           portPostgreSQL,
 			SSLMode:        v1alpha1.SSLModeVerifyFull,
-			CASecretRef:    &v1alpha1.SecretKeyReference{SecretReference: secret(naming.ServerAuthority(name)), Key: secretKeyCA},
+			CASecretRef:    &v1alpha1.SecretKeyReference{SecretReference: secret(naming.ServerAuthority(name)), Key: keyAuthority},
 			AdminSecretRef: secret(naming.ServerSuperuser(name)),
 			Isolations:     []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationDedicated},
 			Extensions:     spec.Extensions,
 			Capacity:       &v1alpha1.DatabaseServerCapacity{Tenants: new(int32(1))},
 			NetworkPeers: []networkingv1.NetworkPolicyPeer{{
-				NamespaceSelector: labelSelector(corev1.LabelMetadataName, naming.DatabasesNamespace),
-				PodSelector:       labelSelector(naming.LabelServer, name),
+				NamespaceSelector: metav1.SetAsLabelSelector(labels.Set{corev1.LabelMetadataName: naming.DatabasesNamespace}),
+				PodSelector:       metav1.SetAsLabelSelector(labels.Set{naming.LabelServer: name}),
 			}},
 			Dedicated: &v1alpha1.DatabaseServerDedication{
 				DedicatedServer: *spec.Dedicated,

@@ -1,4 +1,4 @@
-package desired
+package parts
 
 import (
 	"maps"
@@ -9,9 +9,24 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/condition"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
+
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
+
+// Access is the rights of the tenant's owners in its namespaces.
+var Access = &Part{
+	Condition: v1alpha1.ConditionAccessReady,
+	Opens:     true,
+	Kinds:     []desired.Object{&rbacv1.RoleBinding{}, &corev1.ConfigMap{}},
+	objects:   access,
+	inPlace:   accessInPlace,
+}
 
 // clusterRoles are Kubernetes' own user-facing roles.
 var clusterRoles = []struct {
@@ -23,7 +38,7 @@ var clusterRoles = []struct {
 	{v1alpha1.OwnerRoleViewer, "view"},
 }
 
-func access(in Inputs) []Object {
+func access(in Inputs) []desired.Object {
 	objects := present(tenantUser(in))
 	for _, place := range in.places() {
 		if place.Usable {
@@ -34,8 +49,8 @@ func access(in Inputs) []Object {
 	return append(objects, present(namespaceList(in))...)
 }
 
-func roleBindings(tenant *effective.Tenant, place Place) []Object {
-	var bindings []Object
+func roleBindings(tenant *effective.Tenant, place Place) []desired.Object {
+	var bindings []desired.Object
 	for _, r := range clusterRoles {
 		bindings = append(bindings, present(roleBinding(tenant, place.Name,
 			"tenant-"+strings.ToLower(string(r.role)), r.clusterRole, hasRole(r.role)))...)
@@ -60,7 +75,7 @@ func furtherClusterRoles(tenant *effective.Tenant) []string {
 
 // tenantUser lets owners create namespaces of the tenant. It is in the primary namespace only: in
 // another one that is named like another tenant it would open that one.
-func tenantUser(in Inputs) Object {
+func tenantUser(in Inputs) desired.Object {
 	if in.Tenant.Spec.Namespaces.Limit < 2 {
 		return nil
 	}
@@ -68,7 +83,7 @@ func tenantUser(in Inputs) Object {
 }
 
 // namespaceOwner lets owners change and delete a namespace that they have made, or could have.
-func namespaceOwner(in Inputs, place Place) Object {
+func namespaceOwner(in Inputs, place Place) desired.Object {
 	if in.isPrimary(place) {
 		return nil
 	}
@@ -76,7 +91,7 @@ func namespaceOwner(in Inputs, place Place) Object {
 }
 
 // namespaceList tells owners of their namespaces, which Kubernetes can't list for them.
-func namespaceList(in Inputs) Object {
+func namespaceList(in Inputs) desired.Object {
 	if len(in.Listing) == 0 {
 		return nil
 	}
@@ -92,7 +107,7 @@ func hasRole(role v1alpha1.OwnerRole) func(v1alpha1.Owner) bool {
 }
 
 // roleBinding is nil where it would bind nobody.
-func roleBinding(tenant *effective.Tenant, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) Object {
+func roleBinding(tenant *effective.Tenant, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) desired.Object {
 	subjects := subjectsOf(tenant, bound)
 	if len(subjects) == 0 {
 		return nil
@@ -117,4 +132,11 @@ func subjectsOf(tenant *effective.Tenant, bound func(v1alpha1.Owner) bool) []rba
 		subjects = append(subjects, subject)
 	}
 	return subjects
+}
+
+func accessInPlace(o Observation) condition.State {
+	if len(o.Tenant.Spec.Owners) == 0 {
+		return condition.Ready("The tenant has no owners.")
+	}
+	return condition.Ready("The owners' rights are in place.")
 }

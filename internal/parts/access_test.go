@@ -1,4 +1,4 @@
-package desired_test
+package parts_test
 
 import (
 	"reflect"
@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/diff"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -48,7 +48,7 @@ func TestWhatOwnersMayDo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := map[string][]rbacv1.Subject{}
-			for _, object := range desired.Objects(desired.Access, inputsOf(t, test.tenant)) {
+			for _, object := range parts.Access.Objects(inputsOf(t, test.tenant)) {
 				binding := object.(*rbacv1.RoleBinding)
 				if binding.RoleRef.Kind != "ClusterRole" || binding.RoleRef.APIGroup != rbacv1.GroupName {
 					t.Errorf("%s is bound to %v", binding.Name, binding.RoleRef)

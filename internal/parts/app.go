@@ -1,4 +1,4 @@
-package desired
+package parts
 
 import (
 	"crypto/sha256"
@@ -13,13 +13,32 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
+// +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
+
+// App is what the tenant runs.
+var App = &Part{
+	Condition: v1alpha1.ConditionAppReady,
+	Opens:     true,
+	Kinds: []desired.Object{
+		&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
+	},
+	applies: func(spec effective.Spec) bool { return spec.App != nil },
+	missing: (*effective.Spec).MissingForApp,
+	objects: app,
+	inPlace: appInPlace,
+}
+
 const caVolume = "database-ca"
 
-func app(in Inputs) []Object {
+func app(in Inputs) []desired.Object {
 	tenant := in.Tenant
 	if tenant.Spec.App == nil {
 		return nil
@@ -28,18 +47,18 @@ func app(in Inputs) []Object {
 		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(tenant), deployment(in))
 }
 
-func serviceAccount(tenant *effective.Tenant) Object {
+func serviceAccount(tenant *effective.Tenant) desired.Object {
 	return &corev1.ServiceAccount{
 		ObjectMeta:                   meta(tenant, naming.App),
 		AutomountServiceAccountToken: new(false),
 	}
 }
 
-func configMap(tenant *effective.Tenant) Object {
+func configMap(tenant *effective.Tenant) desired.Object {
 	return &corev1.ConfigMap{ObjectMeta: meta(tenant, naming.AppConfig), Data: tenant.Spec.Config}
 }
 
-func service(tenant *effective.Tenant) Object {
+func service(tenant *effective.Tenant) desired.Object {
 	if tenant.Spec.App.Port == 0 {
 		return nil
 	}
@@ -57,7 +76,7 @@ func service(tenant *effective.Tenant) Object {
 	}
 }
 
-func podDisruptionBudget(tenant *effective.Tenant) Object {
+func podDisruptionBudget(tenant *effective.Tenant) desired.Object {
 	if *tenant.Spec.App.Replicas < 2 {
 		return nil
 	}
@@ -72,7 +91,7 @@ func podDisruptionBudget(tenant *effective.Tenant) Object {
 
 // deployment is nil while the tenant's database server doesn't exist: an app that runs goes on as it
 // is, rather than restart without what only the server can tell, and a new one would lack its Secret.
-func deployment(in Inputs) Object {
+func deployment(in Inputs) desired.Object {
 	tenant := in.Tenant
 	if tenant.Spec.Database != nil && in.Login == nil {
 		return nil

@@ -1,4 +1,4 @@
-package desired_test
+package parts_test
 
 import (
 	"maps"
@@ -13,16 +13,16 @@ import (
 	"k8s.io/pod-security-admission/policy"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-func deploymentOf(t *testing.T, in desired.Inputs) *appsv1.Deployment {
+func deploymentOf(t *testing.T, in parts.Inputs) *appsv1.Deployment {
 	t.Helper()
-	return find[*appsv1.Deployment](t, desired.App, in)
+	return find[*appsv1.Deployment](t, parts.App, in)
 }
 
-func containerOf(t *testing.T, in desired.Inputs) corev1.Container {
+func containerOf(t *testing.T, in parts.Inputs) corev1.Container {
 	t.Helper()
 	containers := deploymentOf(t, in).Spec.Template.Spec.Containers
 	if len(containers) != 1 {
@@ -38,7 +38,7 @@ func TestTheAppsPodsMeetTheRestrictedStandardWhateverTheNamespaceAllows(t *testi
 	}
 	for _, test := range []struct {
 		name string
-		in   desired.Inputs
+		in   parts.Inputs
 	}{
 		{"an image alone", inputsOf(t, builders.Tenant("acme").App(image))},
 		{"in a privileged namespace", inputsOf(t, builders.Tenant("acme").App(image).PodSecurity(v1alpha1.PodSecurityPrivileged))},
@@ -59,7 +59,7 @@ func TestTheAppsPodsMeetTheRestrictedStandardWhateverTheNamespaceAllows(t *testi
 
 func TestTheAppHasNoWayToTheAPIServer(t *testing.T) {
 	in := everything(t, "acme")
-	account := find[*corev1.ServiceAccount](t, desired.App, in)
+	account := find[*corev1.ServiceAccount](t, parts.App, in)
 	pod := deploymentOf(t, in).Spec.Template.Spec
 	if pod.ServiceAccountName != account.Name {
 		t.Errorf("the pods run as %q, not %q", pod.ServiceAccountName, account.Name)
@@ -103,8 +103,8 @@ func TestReplicasThatTheSpecLeavesOutAreOne(t *testing.T) {
 
 func TestServiceAndDisruptionBudgetSelectTheAppsPodsAndNoOthers(t *testing.T) {
 	in := everything(t, "acme")
-	budget := find[*policyv1.PodDisruptionBudget](t, desired.App, in)
-	service := find[*corev1.Service](t, desired.App, in)
+	budget := find[*policyv1.PodDisruptionBudget](t, parts.App, in)
+	service := find[*corev1.Service](t, parts.App, in)
 	pods := labels.Set(deploymentOf(t, in).Spec.Template.Labels)
 	others := labels.Set(deploymentOf(t, everything(t, "globex")).Spec.Template.Labels)
 	for what, selector := range map[string]map[string]string{
@@ -132,7 +132,7 @@ func TestTheOperatorFindsTheAppsPodsByItsLabel(t *testing.T) {
 
 func TestTheServiceListensOnThePortOfTheApp(t *testing.T) {
 	in := everything(t, "acme")
-	ports := find[*corev1.Service](t, desired.App, in).Spec.Ports
+	ports := find[*corev1.Service](t, parts.App, in).Spec.Ports
 	if len(ports) != 1 || ports[0].Port != 8080 || ports[0].TargetPort.String() != containerOf(t, in).Ports[0].Name {
 		t.Errorf("the Service's ports are %v", ports)
 	}
@@ -140,7 +140,7 @@ func TestTheServiceListensOnThePortOfTheApp(t *testing.T) {
 
 func TestTheAppsConfigIsInAConfigMap(t *testing.T) {
 	in := everything(t, "acme")
-	config := find[*corev1.ConfigMap](t, desired.App, in)
+	config := find[*corev1.ConfigMap](t, parts.App, in)
 	if !maps.Equal(config.Data, map[string]string{"LOG_LEVEL": "info", "feature.new-checkout": "true"}) {
 		t.Errorf("it holds %v", config.Data)
 	}
@@ -162,7 +162,7 @@ func TestTheAppsEnvironment(t *testing.T) {
 	rootCert := "PGSSLROOTCERT=/var/run/secrets/tenantry.dev/database/ca.crt"
 	for _, test := range []struct {
 		name string
-		in   desired.Inputs
+		in   parts.Inputs
 		want []string
 	}{
 		{"an image alone: nothing", inputsOf(t, builders.Tenant("acme").App(image)), nil},
@@ -217,7 +217,7 @@ func TestTheAppRestartsWhenItsSettingsChangeAndOnlyThen(t *testing.T) {
 	tenant := func() *builders.TenantBuilder {
 		return builders.Tenant("acme").Config("LOG_LEVEL", "info").Config("MODE", "fast").Database("shared").App(image).Port(8080)
 	}
-	settings := func(in desired.Inputs) string {
+	settings := func(in parts.Inputs) string {
 		revision := deploymentOf(t, in).Spec.Template.Annotations["tenantry.dev/settings"]
 		if revision == "" {
 			t.Fatal("the pods don't say which settings they have")
@@ -227,22 +227,22 @@ func TestTheAppRestartsWhenItsSettingsChangeAndOnlyThen(t *testing.T) {
 	before := settings(withDatabase(t, tenant(), server()))
 	for _, test := range []struct {
 		name     string
-		in       desired.Inputs
+		in       parts.Inputs
 		restarts bool
 	}{
 		{"a setting has another value", withDatabase(t, tenant().Config("LOG_LEVEL", "debug"), server()), true},
 		{"a setting more", withDatabase(t, tenant().Config("TRACE", ""), server()), true},
-		{"a setting less", func() desired.Inputs {
+		{"a setting less", func() parts.Inputs {
 			in := withDatabase(t, tenant(), server())
 			delete(in.Tenant.Spec.Config, "MODE")
 			return in
 		}(), true},
-		{"one setting that reads like two", func() desired.Inputs {
+		{"one setting that reads like two", func() parts.Inputs {
 			in := withDatabase(t, tenant(), server())
 			in.Tenant.Spec.Config = map[string]string{"LOG_LEVEL": "info\nMODE=fast"}
 			return in
 		}(), true},
-		{"another password", func() desired.Inputs {
+		{"another password", func() parts.Inputs {
 			in := withDatabase(t, tenant(), server())
 			in.Login.Password = "0aP1sG6fD4jH7cW5nB8yT2rL9mQ3vXZk"
 			return in
@@ -279,7 +279,7 @@ func TestTheAppFindsTheAuthoritiesWhereItsSettingsSay(t *testing.T) {
 	if source == nil || source.SecretName != "login" || len(source.Items) != 1 {
 		t.Fatalf("it mounts %v, and not one key of the database's Secret", volumes[0])
 	}
-	if _, found := find[*corev1.Secret](t, desired.Database, in).Data[source.Items[0].Key]; !found {
+	if _, found := find[*corev1.Secret](t, parts.Database, in).Data[source.Items[0].Key]; !found {
 		t.Errorf("the Secret has no key %q", source.Items[0].Key)
 	}
 	mounted := container.VolumeMounts[0].MountPath + "/" + source.Items[0].Path
@@ -301,7 +301,7 @@ func TestWithoutAnAuthorityNothingIsMounted(t *testing.T) {
 func TestTheAppIsLeftAsItIsWhileItsDatabaseServerIsMissing(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").Database("nowhere").App(image).Port(8080).Replicas(2))
 	want := []string{"ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app"}
-	if got := list(t, desired.Objects(desired.App, in)); !slices.Equal(got, want) {
+	if got := list(t, parts.App.Objects(in)); !slices.Equal(got, want) {
 		t.Errorf("the app's objects are %q, want %q", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package desired
+package parts
 
 import (
 	"net/netip"
@@ -9,20 +9,35 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/condition"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 )
+
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
+
+// Network is which traffic gets through to the tenant, and out of it.
+var Network = &Part{
+	Condition: v1alpha1.ConditionNetworkReady,
+	Wall:      true,
+	Kinds:     []desired.Object{&networkingv1.NetworkPolicy{}},
+	objects: func(in Inputs) []desired.Object {
+		return in.each(denyAll, allowDNS, allowTenant, allowDatabase, allowSpec)
+	},
+	inPlace: func(Observation) condition.State { return condition.Ready("The network policies are in place.") },
+}
 
 const portDNS = 53
 
 // networkPolicy is nil for a namespace that can't be used, where nothing but denyAll is needed.
-func networkPolicy(in Inputs, place Place, name string, spec networkingv1.NetworkPolicySpec) Object {
+func networkPolicy(in Inputs, place Place, name string, spec networkingv1.NetworkPolicySpec) desired.Object {
 	if !place.Usable && name != naming.PolicyDenyAll {
 		return nil
 	}
 	return &networkingv1.NetworkPolicy{ObjectMeta: metaIn(place.Name, in.Tenant, name), Spec: spec}
 }
 
-func denyAll(in Inputs, place Place) Object {
+func denyAll(in Inputs, place Place) desired.Object {
 	return networkPolicy(in, place, naming.PolicyDenyAll, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 	})
@@ -30,7 +45,7 @@ func denyAll(in Inputs, place Place) Object {
 
 // allowDNS opens the way to the pods that nearly every distribution labels k8s-app=kube-dns, be
 // they CoreDNS or kube-dns (https://kubernetes.io/docs/tasks/administer-cluster/coredns/).
-func allowDNS(in Inputs, place Place) Object {
+func allowDNS(in Inputs, place Place) desired.Object {
 	return networkPolicy(in, place, naming.PolicyAllowDNS, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
 		Egress: []networkingv1.NetworkPolicyEgressRule{{
@@ -46,7 +61,7 @@ func allowDNS(in Inputs, place Place) Object {
 	})
 }
 
-func allowTenant(in Inputs, place Place) Object {
+func allowTenant(in Inputs, place Place) desired.Object {
 	peers := []networkingv1.NetworkPolicyPeer{{NamespaceSelector: labelSelector(naming.LabelTenant, in.Tenant.Name)}}
 	return networkPolicy(in, place, naming.PolicyAllowTenant, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
@@ -57,7 +72,7 @@ func allowTenant(in Inputs, place Place) Object {
 
 // allowDatabase is nil while it isn't known where the server is: a rule without peers would open
 // the port to everywhere.
-func allowDatabase(in Inputs, place Place) Object {
+func allowDatabase(in Inputs, place Place) desired.Object {
 	server := in.Server
 	peers := databasePeers(server)
 	if len(peers) == 0 {
@@ -91,7 +106,7 @@ func databasePeers(server *v1alpha1.DatabaseServer) []networkingv1.NetworkPolicy
 	return peers
 }
 
-func allowSpec(in Inputs, place Place) Object {
+func allowSpec(in Inputs, place Place) desired.Object {
 	rules := in.Tenant.Spec.Network
 	var types []networkingv1.PolicyType
 	if len(rules.Ingress) > 0 {

@@ -1,4 +1,4 @@
-package desired_test
+package parts_test
 
 import (
 	"reflect"
@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -95,7 +95,7 @@ func TestTheNetworkPolicies(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := findNamed[*networkingv1.NetworkPolicy](t, desired.Network, inputsOf(t, test.tenant), test.policy).Spec
+			got := findNamed[*networkingv1.NetworkPolicy](t, parts.Network, inputsOf(t, test.tenant), test.policy).Spec
 			if !reflect.DeepEqual(got, test.want) {
 				t.Error(diff.Diff(test.want, got))
 			}
@@ -104,7 +104,7 @@ func TestTheNetworkPolicies(t *testing.T) {
 }
 
 func TestEachNetworkPolicyIsForAllPodsOfTheTenant(t *testing.T) {
-	for _, object := range desired.Objects(desired.Network, everything(t, "acme")) {
+	for _, object := range parts.Network.Objects(everything(t, "acme")) {
 		selector := object.(*networkingv1.NetworkPolicy).Spec.PodSelector
 		if len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {
 			t.Errorf("%s selects only %v", object.GetName(), selector)
@@ -142,7 +142,7 @@ func TestTheWayToTheDatabase(t *testing.T) {
 					To:    test.want,
 				}},
 			}
-			got := findNamed[*networkingv1.NetworkPolicy](t, desired.Network, in, "allow-database").Spec
+			got := findNamed[*networkingv1.NetworkPolicy](t, parts.Network, in, "allow-database").Spec
 			if !reflect.DeepEqual(got, want) {
 				t.Error(diff.Diff(want, got))
 			}
@@ -154,7 +154,7 @@ func TestTheWayToTheDatabase(t *testing.T) {
 func TestThereIsNoWayToADatabaseOfWhichNobodyKnowsWhereItIs(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		in   desired.Inputs
+		in   parts.Inputs
 	}{
 		{"no database", inputsOf(t, builders.Tenant("acme"))},
 		{"no such server", inputsOf(t, builders.Tenant("acme").Database("nowhere"))},
@@ -162,7 +162,7 @@ func TestThereIsNoWayToADatabaseOfWhichNobodyKnowsWhereItIs(t *testing.T) {
 		{"it resolves to nonsense", withDatabase(t, builders.Tenant("acme").Database("shared"), server().Addresses("nonsense"))},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for _, object := range desired.Objects(desired.Network, test.in) {
+			for _, object := range parts.Network.Objects(test.in) {
 				if object.GetName() == "allow-database" {
 					t.Errorf("there is a policy %v", object)
 				}

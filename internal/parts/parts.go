@@ -1,15 +1,18 @@
-// Package desired says which objects a tenant should have. It is pure: it sees its Inputs and
-// nothing else, neither the cluster nor the time, so the same Inputs always give the same objects.
-package desired
+// Package parts says what the parts of a tenant are: for each, one file has which tenants have it, which
+// objects it consists of, and what its condition says. It is pure: it sees its Inputs, or an Observation,
+// and nothing else, neither the cluster nor the time, so the same Inputs always give the same objects.
+package parts
 
 import (
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/condition"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -70,47 +73,67 @@ type Login struct {
 	RotationRequest string
 }
 
-// Object is a Kubernetes object.
-type Object interface {
-	metav1.Object
-	runtime.Object
+// Part is a part of a tenant that has a condition of its own.
+type Part struct {
+	// Condition is the type of the condition.
+	Condition string
+	// Wall says that a namespace is open as long as it lacks this part, and so must stay closed.
+	Wall bool
+	// Opens says that the part lets something into a namespace. It waits until the quota counts there.
+	Opens bool
+	// Kinds are the namespaced kinds of its objects. The operator watches them, and deletes those of the
+	// tenant that are no longer asked for.
+	Kinds []desired.Object
+
+	applies func(effective.Spec) bool         // nil if each tenant has the part
+	missing func(*effective.Spec) error       // nil if a spec can't lack anything
+	objects func(Inputs) []desired.Object     // none for a spec that hasn't the part
+	inPlace func(Observation) condition.State // of a part without a problem
 }
 
-// Part is a part of a tenant that has a condition of its own; its value is the condition's type.
-type Part string
+// All are all parts, in the order in which they need each other. It is also the order in which they explain
+// why a tenant isn't Ready. Whatever the operator does with parts goes by this list.
+var All = []*Part{Namespace, Quota, Network, Access, Database, App}
 
-// The parts, in the order in which they are put in place.
-const (
-	Namespace Part = v1alpha1.ConditionNamespaceReady
-	Database  Part = v1alpha1.ConditionDatabaseReady
-	Quota     Part = v1alpha1.ConditionQuotaReady
-	Network   Part = v1alpha1.ConditionNetworkReady
-	Access    Part = v1alpha1.ConditionAccessReady
-	App       Part = v1alpha1.ConditionAppReady
-)
+// String is the type of the condition.
+func (p *Part) String() string { return p.Condition }
 
-// Parts are all parts, in the order in which they are put in place.
-var Parts = []Part{Namespace, Database, Quota, Network, Access, App}
+// Applies says whether a tenant with this spec has the part.
+func (p *Part) Applies(spec effective.Spec) bool { return p.applies == nil || p.applies(spec) }
 
-// Objects are the objects of one part of the tenant, in the order in which they are put in place.
-// A part that the spec leaves out has none. They share maps and slices with the Inputs; copy an
-// object before you change it.
-func Objects(part Part, in Inputs) []Object {
-	switch part {
-	case Namespace:
-		return in.each(namespace, tenantPolicy)
-	case Database:
-		return present(secret(in))
-	case Quota:
-		return in.each(resourceQuota, limitRange)
-	case Network:
-		return in.each(denyAll, allowDNS, allowTenant, allowDatabase, allowSpec)
-	case Access:
-		return access(in)
-	case App:
-		return app(in)
+// Missing says what the spec lacks to make the part of, as a [*effective.MissingError]; nil for nothing.
+func (p *Part) Missing(spec *effective.Spec) error {
+	if p.missing == nil {
+		return nil
 	}
-	return nil
+	return p.missing(spec)
+}
+
+// Objects are the objects of the part, in the order in which they are put in place. A part that the spec
+// leaves out has none. They share maps and slices with the Inputs; copy an object before you change it.
+func (p *Part) Objects(in Inputs) []desired.Object { return p.objects(in) }
+
+// State is what the part's condition says.
+func (p *Part) State(o Observation) condition.State {
+	if found, isProblem := o.Problems[p.Condition]; isProblem {
+		return condition.Of(found)
+	}
+	return p.inPlace(o)
+}
+
+// Kinds are the kinds of all parts, each once.
+func Kinds() []desired.Object {
+	var kinds []desired.Object
+	known := map[reflect.Type]bool{}
+	for _, part := range All {
+		for _, kind := range part.Kinds {
+			if of := reflect.TypeOf(kind); !known[of] {
+				known[of] = true
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	return kinds
 }
 
 // places are the tenant's namespaces, the primary one first.
@@ -122,8 +145,8 @@ func (in Inputs) places() []Place {
 }
 
 // each are the objects that these make for each of the tenant's namespaces.
-func (in Inputs) each(makers ...func(Inputs, Place) Object) []Object {
-	var objects []Object
+func (in Inputs) each(makers ...func(Inputs, Place) desired.Object) []desired.Object {
+	var objects []desired.Object
 	for _, place := range in.places() {
 		for _, maker := range makers {
 			objects = append(objects, present(maker(in, place))...)
@@ -136,8 +159,8 @@ func (in Inputs) each(makers ...func(Inputs, Place) Object) []Object {
 func (in Inputs) isPrimary(place Place) bool { return place.Name == in.Tenant.Name }
 
 // present are those of the objects that are not nil.
-func present(objects ...Object) []Object {
-	var result []Object
+func present(objects ...desired.Object) []desired.Object {
+	var result []desired.Object
 	for _, object := range objects {
 		if object != nil {
 			result = append(result, object)

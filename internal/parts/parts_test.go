@@ -1,4 +1,4 @@
-package desired_test
+package parts_test
 
 import (
 	"fmt"
@@ -13,12 +13,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/diff"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -36,17 +38,17 @@ var scheme = func() *runtime.Scheme {
 var longest = strings.Repeat("a", 63)
 
 // inputsOf are the inputs of a tenant without a database.
-func inputsOf(t *testing.T, tenant *builders.TenantBuilder) desired.Inputs {
+func inputsOf(t *testing.T, tenant *builders.TenantBuilder) parts.Inputs {
 	t.Helper()
-	return desired.Inputs{Tenant: builders.Effective(t, tenant.Build())}
+	return parts.Inputs{Tenant: builders.Effective(t, tenant.Build())}
 }
 
 // withDatabase are the inputs of a tenant that has its database on the server.
-func withDatabase(t *testing.T, tenant *builders.TenantBuilder, server *builders.DatabaseServerBuilder) desired.Inputs {
+func withDatabase(t *testing.T, tenant *builders.TenantBuilder, server *builders.DatabaseServerBuilder) parts.Inputs {
 	t.Helper()
 	in := inputsOf(t, tenant)
 	in.Server = builders.Stored(t, server.Build())
-	in.Login = &desired.Login{
+	in.Login = &parts.Login{
 		Database: "t_brewsrmdqcfqkxdoaomm", Username: "t_brewsrmdqcfqkxdoaomm_0", Password: "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a",
 	}
 	return in
@@ -58,7 +60,7 @@ func server() *builders.DatabaseServerBuilder {
 }
 
 // everything are the inputs of a tenant of this name that uses all there is.
-func everything(t *testing.T, name string) desired.Inputs {
+func everything(t *testing.T, name string) parts.Inputs {
 	t.Helper()
 	return withDatabase(t, builders.Tenant(name).DisplayName("Acme Corp").
 		Owner(v1alpha1.OwnerKindUser, "alice@acme.example", v1alpha1.OwnerRoleAdmin).
@@ -88,10 +90,10 @@ func probe() *corev1.Probe {
 }
 
 // all are the objects of all parts.
-func all(in desired.Inputs) []desired.Object {
+func all(in parts.Inputs) []desired.Object {
 	var objects []desired.Object
-	for _, part := range desired.Parts {
-		objects = append(objects, desired.Objects(part, in)...)
+	for _, part := range parts.All {
+		objects = append(objects, part.Objects(in)...)
 	}
 	return objects
 }
@@ -116,16 +118,16 @@ func list(t *testing.T, objects []desired.Object) []string {
 }
 
 // find is the only object of the type that a part has.
-func find[T desired.Object](t *testing.T, part desired.Part, in desired.Inputs) T {
+func find[T desired.Object](t *testing.T, part *parts.Part, in parts.Inputs) T {
 	t.Helper()
 	return findNamed[T](t, part, in, "")
 }
 
 // findNamed is the only object of the type and name that a part has.
-func findNamed[T desired.Object](t *testing.T, part desired.Part, in desired.Inputs, name string) T {
+func findNamed[T desired.Object](t *testing.T, part *parts.Part, in parts.Inputs, name string) T {
 	t.Helper()
 	var found []T
-	for _, object := range desired.Objects(part, in) {
+	for _, object := range part.Objects(in) {
 		if object, ok := object.(T); ok && (name == "" || object.GetName() == name) {
 			found = append(found, object)
 		}
@@ -143,17 +145,17 @@ func TestTheObjectsOfATenant(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name string
-		in   desired.Inputs
+		in   parts.Inputs
 		want []string
 	}{
 		{"a name alone: walls, and nothing behind them", inputsOf(t, builders.Tenant("acme")), bare},
 		{
 			"everything", everything(t, "acme"),
 			[]string{
-				"Namespace acme", "TenantPolicy tenant", "Secret database", "ResourceQuota tenant", "LimitRange containers",
+				"Namespace acme", "TenantPolicy tenant", "ResourceQuota tenant", "LimitRange containers",
 				"NetworkPolicy deny-all", "NetworkPolicy allow-dns", "NetworkPolicy allow-tenant", "NetworkPolicy allow-database",
 				"NetworkPolicy allow-spec", "RoleBinding tenant-admin", "RoleBinding tenant-editor", "RoleBinding tenant-viewer",
-				"ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app", "Deployment app",
+				"Secret database", "ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app", "Deployment app",
 			},
 		},
 		{
@@ -174,7 +176,7 @@ func TestTheObjectsOfATenant(t *testing.T) {
 		{
 			"a database without an app",
 			withDatabase(t, builders.Tenant("acme").Database("shared").DatabaseSecret("login"), server()),
-			slices.Concat(bare[:2], []string{"Secret login"}, bare[2:], []string{"NetworkPolicy allow-database"}),
+			slices.Concat(bare, []string{"NetworkPolicy allow-database", "Secret login"}),
 		},
 		{
 			"a database whose server does not exist",
@@ -215,9 +217,36 @@ func TestNoTwoObjectsHaveTheSameName(t *testing.T) {
 	}
 }
 
-func TestAnUnknownPartHasNoObjects(t *testing.T) {
-	if objects := desired.Objects("PizzaReady", everything(t, "acme")); objects != nil {
-		t.Errorf("it has %v", list(t, objects))
+func TestEachPartTellsOfAllKindsOfItsObjects(t *testing.T) {
+	in := everything(t, "acme")
+	in.Listing = []v1alpha1.TenantNamespace{{Name: "acme", State: v1alpha1.NamespaceUsable}}
+	for _, part := range parts.All {
+		told, found := sets.New[string](), sets.New[string]()
+		for _, kind := range part.Kinds {
+			told.Insert(kindOf(t, kind))
+		}
+		for _, object := range part.Objects(in) {
+			if object.GetNamespace() != "" {
+				found.Insert(kindOf(t, object))
+			}
+		}
+		if !told.Equal(found) {
+			t.Errorf("%s tells of %v, and has %v", part, sets.List(told), sets.List(found))
+		}
+	}
+}
+
+func TestKindsThatSeveralPartsHaveComeOnce(t *testing.T) {
+	names := sets.New[string]()
+	for _, kind := range parts.Kinds() {
+		if name := kindOf(t, kind); names.Has(name) {
+			t.Errorf("%s comes twice", name)
+		} else {
+			names.Insert(name)
+		}
+	}
+	if !names.HasAll("ConfigMap", "Secret", "Deployment", "TenantPolicy") {
+		t.Errorf("some are left out of %v", sets.List(names))
 	}
 }
 
@@ -239,7 +268,7 @@ func TestTheSameInputsGiveTheSameObjectsAndStayAsTheyAre(t *testing.T) {
 func TestTheAPIServerTakesEachObject(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		in   desired.Inputs
+		in   parts.Inputs
 	}{
 		{"a name alone", inputsOf(t, builders.Tenant("acme"))},
 		{"everything", everything(t, "acme")},
@@ -280,7 +309,7 @@ func TestTheNamespace(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			namespace := find[*corev1.Namespace](t, desired.Namespace, inputsOf(t, test.tenant))
+			namespace := find[*corev1.Namespace](t, parts.Namespace, inputsOf(t, test.tenant))
 			for _, mode := range []string{"enforce", "audit", "warn"} {
 				if got := namespace.Labels["pod-security.kubernetes.io/"+mode]; got != test.standard {
 					t.Errorf("the namespace's label for %s is %q, want %q", mode, got, test.standard)
@@ -295,7 +324,7 @@ func TestTheNamespace(t *testing.T) {
 
 func TestTheQuota(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").Quota(corev1.ResourceRequestsCPU, "1500m").Quota(corev1.ResourcePods, "10"))
-	quota := find[*corev1.ResourceQuota](t, desired.Quota, in)
+	quota := find[*corev1.ResourceQuota](t, parts.Quota, in)
 	if got := fmt.Sprint(amounts(quota.Spec.Hard)); got != "map[pods:10 requests.cpu:1500m]" {
 		t.Errorf("the quota is %s", got)
 	}
@@ -321,7 +350,7 @@ func TestTheContainerLimits(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			limits := find[*corev1.LimitRange](t, desired.Quota, inputsOf(t, test.tenant)).Spec.Limits
+			limits := find[*corev1.LimitRange](t, parts.Quota, inputsOf(t, test.tenant)).Spec.Limits
 			if len(limits) != 1 || limits[0].Type != corev1.LimitTypeContainer {
 				t.Fatalf("the limits are not those of containers: %v", limits)
 			}
@@ -344,7 +373,7 @@ func TestTheContainerLimits(t *testing.T) {
 
 func TestATenantWhoLiftsAllContainerLimitsHasNoLimitRange(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").NoContainerLimits())
-	if objects := desired.Objects(desired.Quota, in); len(objects) > 0 {
+	if objects := parts.Quota.Objects(in); len(objects) > 0 {
 		t.Errorf("it has %v", list(t, objects))
 	}
 }

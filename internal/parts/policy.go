@@ -1,4 +1,4 @@
-package desired
+package parts
 
 import (
 	"slices"
@@ -7,12 +7,13 @@ import (
 	podsecurity "k8s.io/pod-security-admission/api"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
 // tenantPolicy is the tenant's policy as it is in force in one of its namespaces. One that isn't usable
 // has none, and so the API server refuses whatever a policy would be about.
-func tenantPolicy(in Inputs, place Place) Object {
+func tenantPolicy(in Inputs, place Place) desired.Object {
 	if !place.Usable {
 		return nil
 	}

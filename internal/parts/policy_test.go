@@ -1,4 +1,4 @@
-package desired_test
+package parts_test
 
 import (
 	"maps"
@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -19,7 +19,7 @@ func TestThePolicyIsTheTenantsLessTheHostnamesOfOthers(t *testing.T) {
 		rules.StorageClasses = &v1alpha1.ClassRule{}
 	}))
 	in.ForeignHostnames = []v1alpha1.HostnamePattern{"*.shared.example"}
-	policy := find[*v1alpha1.TenantPolicy](t, desired.Namespace, in)
+	policy := find[*v1alpha1.TenantPolicy](t, parts.Namespace, in)
 	if policy.Spec.Tenant != "acme" || !policy.Spec.Primary {
 		t.Errorf("it is of %+v", policy.Spec)
 	}
@@ -110,7 +110,7 @@ func TestTheLabelsByWhichTheAPIServerTellsWhatIsInForce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			in := inputsOf(t, test.tenant)
 			in.Audit = test.audit
-			labels := maps.Clone(find[*corev1.Namespace](t, desired.Namespace, in).Labels)
+			labels := maps.Clone(find[*corev1.Namespace](t, parts.Namespace, in).Labels)
 			enforced := labels["pod-security.kubernetes.io/enforce"]
 			maps.DeleteFunc(labels, func(key, _ string) bool {
 				return key == "tenantry.dev/tenant" || !strings.HasPrefix(key, "tenantry.dev/")

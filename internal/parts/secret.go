@@ -1,4 +1,4 @@
-package desired
+package parts
 
 import (
 	"maps"
@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -41,7 +42,7 @@ var pgpassEscape = strings.NewReplacer(`\`, `\\`, `:`, `\:`)
 // secret has the keys of CloudNativePG's application Secret
 // (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of
 // the Service Binding specification (https://servicebinding.io/spec/core/1.1.0/).
-func secret(in Inputs) Object {
+func secret(in Inputs) desired.Object {
 	if in.Login == nil {
 		return nil
 	}

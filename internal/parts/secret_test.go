@@ -1,4 +1,4 @@
-package desired_test
+package parts_test
 
 import (
 	"crypto/ecdsa"
@@ -20,20 +20,20 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-func secretOf(t *testing.T, in desired.Inputs) map[string]string {
+func secretOf(t *testing.T, in parts.Inputs) map[string]string {
 	t.Helper()
 	values := map[string]string{}
-	for key, value := range find[*corev1.Secret](t, desired.Database, in).Data {
+	for key, value := range find[*corev1.Secret](t, parts.Database, in).Data {
 		values[key] = string(value)
 	}
 	return values
 }
 
-func databaseOn(t *testing.T, server *builders.DatabaseServerBuilder) desired.Inputs {
+func databaseOn(t *testing.T, server *builders.DatabaseServerBuilder) parts.Inputs {
 	t.Helper()
 	return withDatabase(t, builders.Tenant("acme").Database("shared"), server)
 }
@@ -63,7 +63,7 @@ func TestTheKeysOfTheDatabaseSecret(t *testing.T) {
 }
 
 func TestATenantWithoutADatabaseHasNoSecret(t *testing.T) {
-	if objects := desired.Objects(desired.Database, inputsOf(t, builders.Tenant("acme"))); len(objects) > 0 {
+	if objects := parts.Database.Objects(inputsOf(t, builders.Tenant("acme"))); len(objects) > 0 {
 		t.Errorf("it has %v", list(t, objects))
 	}
 }

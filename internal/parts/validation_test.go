@@ -1,4 +1,4 @@
-package desired_test
+package parts_test
 
 import (
 	"testing"

@@ -1,4 +1,5 @@
-package status
+// Package workload says what all that runs pods has in common. It is pure.
+package workload
 
 import (
 	"cmp"
@@ -8,35 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // harmless are the reasons of a waiting container for which nothing is wrong.
 var harmless = []string{"", "ContainerCreating", "PodInitializing"}
-
-func appInPlace(o Observation) state {
-	deployment := o.Deployment
-	if _, missing := o.Problems[v1alpha1.ConditionDatabaseReady]; missing && deployment == nil {
-		return progressing("The app waits for its database.")
-	}
-	if deployment == nil || deployment.Status.ObservedGeneration < deployment.Generation {
-		return progressing("The app is being rolled out.")
-	}
-	want, have := ptr.Deref(deployment.Spec.Replicas, 1), deployment.Status
-	if want == 0 && have.Replicas == 0 {
-		return state{status: "True", reason: v1alpha1.ReasonScaledToZero, message: "The app has zero replicas."}
-	}
-	if RolledOut(deployment) {
-		return ready("%d of %d replicas are available.", want, want)
-	}
-	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble, deadlineExceeded} {
-		if trouble, found := find(o); found {
-			return stateOf(trouble)
-		}
-	}
-	return rollout(want, have)
-}
 
 // RolledOut says whether all pods of a Deployment are those that its spec asks for, and available.
 func RolledOut(deployment *appsv1.Deployment) bool {
@@ -45,28 +22,8 @@ func RolledOut(deployment *appsv1.Deployment) bool {
 		have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want
 }
 
-// rollout tells how far along the app is.
-func rollout(want int32, have appsv1.DeploymentStatus) state {
-	available := min(have.UpdatedReplicas, have.AvailableReplicas)
-	if former := have.Replicas - want; available >= want && former > 0 {
-		return progressing("%d of %d replicas are available, with %d more to end.", want, want, former)
-	}
-	return progressing("%d of %d replicas are available.", available, want)
-}
-
-// refused tells of pods that the API server doesn't let the app create.
-func refused(o Observation) (problem.Problem, bool) {
-	failure := deploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure)
-	if failure == nil || failure.Status != corev1.ConditionTrue {
-		return problem.Problem{}, false
-	}
-	return problem.PodsRefused(failure.Message), true
-}
-
-func podTrouble(o Observation) (problem.Problem, bool) { return newestTrouble(o.Pods) }
-
-// newestTrouble lets the newest pod in trouble speak, since it has the newest settings.
-func newestTrouble(pods []corev1.Pod) (problem.Problem, bool) {
+// NewestTrouble is the trouble of the newest pod that is in any, since it has the newest settings.
+func NewestTrouble(pods []corev1.Pod) (problem.Problem, bool) {
 	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {
 		return cmp.Or(
@@ -102,21 +59,4 @@ func PodTrouble(pod *corev1.Pod) (reason, message string) {
 		return cmp.Or(pod.Status.Reason, "PodFailed"), cmp.Or(pod.Status.Message, "it failed")
 	}
 	return "", ""
-}
-
-func deadlineExceeded(o Observation) (problem.Problem, bool) {
-	condition := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
-	if condition == nil || condition.Status != corev1.ConditionFalse {
-		return problem.Problem{}, false
-	}
-	return problem.RolloutStuck(condition.Reason, condition.Message), true
-}
-
-func deploymentCondition(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
-	for i := range deployment.Status.Conditions {
-		if deployment.Status.Conditions[i].Type == kind {
-			return &deployment.Status.Conditions[i]
-		}
-	}
-	return nil
 }
