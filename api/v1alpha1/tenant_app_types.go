@@ -11,7 +11,17 @@ type TenantApp struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
 
-	// replicas is the number of pods. Left out, it is 1.
+	// imagePullSecrets name the Secrets of the tenant's primary namespace by which the image is pulled
+	// from a private registry, of the type kubernetes.io/dockerconfigjson. Left out, the pods use those
+	// of the ServiceAccount app, which a cluster admin may set.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	ImagePullSecrets []PullSecret `json:"imagePullSecrets,omitempty"`
+
+	// replicas is the number of pods. Left out, it is 1. A HorizontalPodAutoscaler in the tenant's primary
+	// namespace whose target is the Deployment app decides instead, for as long as there is one.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
@@ -68,6 +78,15 @@ type TenantApp struct {
 	// startupProbe holds the other probes back until it succeeds.
 	// +optional
 	StartupProbe *corev1.Probe `json:"startupProbe,omitempty"`
+}
+
+// PullSecret names a Secret by which an image is pulled.
+// +kubebuilder:validation:XValidation:rule="self.name != ''",message="an entry of imagePullSecrets needs the name of a Secret; set name"
+type PullSecret struct {
+	// name is the name of the Secret.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"` //nolint:kubeapilinter // An empty name is sent, and refused in a sentence.
 }
 
 // TenantAppStatus is the observed state of a tenant's app.

@@ -1,11 +1,14 @@
 // Package apply brings objects of the API server to their desired state. It knows kinds by the
 // scheme only, and nothing of what the objects are for.
 //
-// An object is written whole: created by POST, which can't overwrite what somebody else has put
-// there in the meantime, and changed by PUT with a resourceVersion, which can't overwrite what the
-// cache has not shown yet. Unlike a server-side apply, a PUT also takes out what others added to
-// fields that the desired state leaves empty. Labels, annotations, finalizers and owner references
-// of others stay.
+// There are two ways of owning an object. [Engine.Apply] makes it exactly as desired: a PUT with a
+// resourceVersion, which can't overwrite what the cache has not shown yet, and which also takes out
+// what others have added. Labels, annotations, finalizers and owner references of others stay.
+// [Engine.ApplyFields] is a server-side apply: it insists on the fields that the desired state has,
+// removes those that it had before, and leaves all others to whoever sets them.
+//
+// Either way an object is created by POST, which can't overwrite what somebody else has put there in
+// the meantime, and nothing is sent when nothing would change.
 package apply
 
 import (
@@ -75,7 +78,19 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.put(ctx, desired, hash, version, controlledBy(owner))
+	return e.put(ctx, desired, hash, version, claim{ours: controlledBy(owner), way: exact{e}})
+}
+
+// ApplyFields gives an object the fields that the desired state has, and makes the owner its
+// controller. Fields that others set stay as they are. Of the fields that the desired state had before
+// and no longer has, those at the paths of keep stay as well, for somebody else to set, and all others
+// are removed. It sends nothing and returns errors as Apply does.
+func (e *Engine) ApplyFields(ctx context.Context, owner, desired client.Object, keep ...[]string) (Outcome, error) {
+	desired, hash, err := e.prepare(owner, desired)
+	if err != nil {
+		return Unchanged, err
+	}
+	return e.put(ctx, desired, hash, "", claim{ours: controlledBy(owner), way: fields{e, keep}})
 }
 
 // Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
@@ -88,22 +103,32 @@ func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Obj
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.put(ctx, desired, hash, "", claim{toTheEnd: true, ours: func(live client.Object) bool {
+	return e.put(ctx, desired, hash, "", claim{toTheEnd: true, way: exact{e}, ours: func(live client.Object) bool {
 		value, found := live.GetAnnotations()[annotation]
 		return found && value == desired.GetAnnotations()[annotation]
 	}})
 }
 
-// claim says which live objects may be written.
+// claim says which live objects may be written, and how.
 type claim struct {
 	// ours says whether it is the one that is meant.
 	ours func(live client.Object) bool
 	// toTheEnd says that it is written while it is being deleted, too.
 	toTheEnd bool
+	// way is how it is owned.
+	way way
 }
 
-func controlledBy(owner client.Object) claim {
-	return claim{ours: func(live client.Object) bool { return metav1.IsControlledBy(live, owner) }}
+// way is a way of owning an object.
+type way interface {
+	// unchanged says whether to write the desired state over live would change nothing.
+	unchanged(desired, live client.Object) (bool, error)
+	// write writes the desired state over live and returns what came of it.
+	write(ctx context.Context, desired, live client.Object) (client.Object, error)
+}
+
+func controlledBy(owner client.Object) func(live client.Object) bool {
+	return func(live client.Object) bool { return metav1.IsControlledBy(live, owner) }
 }
 
 // put makes an object as desired, if a live one may be written, and has this version, where one is
@@ -133,9 +158,9 @@ func (e *Engine) Adopt(ctx context.Context, owner, desired, live client.Object) 
 	if metav1.GetControllerOf(live) == nil {
 		live = live.DeepCopyObject().(client.Object)
 		live.SetOwnerReferences(overlayReferences(live.GetOwnerReferences(), desired.GetOwnerReferences()))
-		return e.write(ctx, desired, live, hash)
+		return e.write(ctx, desired, live, hash, exact{e})
 	}
-	return e.update(ctx, desired, live, hash, controlledBy(owner))
+	return e.update(ctx, desired, live, hash, claim{ours: controlledBy(owner), way: exact{e}})
 }
 
 // Release takes what Apply and Adopt have put into an object's metadata out again, and leaves the
@@ -184,10 +209,10 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 		return Unchanged, e.conflict(live)
 	}
 	if live.GetDeletionTimestamp().IsZero() {
-		return e.bring(ctx, desired, live, hash)
+		return e.bring(ctx, desired, live, hash, which.way)
 	}
 	if which.toTheEnd {
-		if outcome, err := e.bring(ctx, desired, live, hash); err != nil {
+		if outcome, err := e.bring(ctx, desired, live, hash, which.way); err != nil {
 			return outcome, err
 		}
 	}
@@ -195,11 +220,11 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 }
 
 // bring writes the desired state, unless the live one is known to come out of that.
-func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash string) (Outcome, error) {
+func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
 	if e.isSettled(live, hash) {
 		return Unchanged, nil
 	}
-	same, err := unchanged(desired, live, e.fieldOwner)
+	same, err := how.unchanged(desired, live)
 	if err != nil {
 		return Unchanged, err
 	}
@@ -207,17 +232,17 @@ func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash st
 		e.settle(live, hash)
 		return Unchanged, nil
 	}
-	return e.write(ctx, desired, live, hash)
+	return e.write(ctx, desired, live, hash, how)
 }
 
-// write writes the desired state over the version of the object that is given.
-func (e *Engine) write(ctx context.Context, desired, live client.Object, hash string) (Outcome, error) {
-	merged := merge(desired, live)
-	if err := e.client.Update(ctx, merged, client.FieldOwner(e.fieldOwner)); err != nil {
+// write writes the desired state over the live one, and remembers what came of it.
+func (e *Engine) write(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
+	written, err := how.write(ctx, desired, live)
+	if err != nil {
 		return Unchanged, err
 	}
-	e.settle(merged, hash)
-	if merged.GetResourceVersion() == live.GetResourceVersion() {
+	e.settle(written, hash)
+	if written.GetResourceVersion() == live.GetResourceVersion() {
 		return Unchanged, nil
 	}
 	return Configured, nil

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -40,45 +39,6 @@ func stamp(desired client.Object) (string, error) {
 	return hash, nil
 }
 
-// unchanged says whether live is what came out of writing desired. It is, when nothing that was
-// desired has a different value, and nobody else has set anything outside of metadata and status.
-func unchanged(desired, live client.Object, fieldOwner string) (bool, error) {
-	for _, entry := range live.GetManagedFields() {
-		foreign, err := setsContent(entry, fieldOwner)
-		if err != nil || foreign {
-			return false, err
-		}
-	}
-	want, err := runtime.DefaultUnstructuredConverter.ToUnstructured(merge(desired, live))
-	if err != nil {
-		return false, err
-	}
-	have, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
-	if err != nil {
-		return false, err
-	}
-	delete(want, "status")
-	return includes(have, want), nil
-}
-
-// setsContent says whether an entry of metadata.managedFields shows somebody else to have set
-// fields other than metadata and status.
-func setsContent(entry metav1.ManagedFieldsEntry, fieldOwner string) (bool, error) {
-	if entry.Manager == fieldOwner || entry.Subresource != "" || entry.FieldsV1 == nil {
-		return false, nil
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
-		return false, err
-	}
-	for field := range fields {
-		if field != "f:metadata" && field != "f:status" {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // includes says whether all that is in want is in have: each key of a map, and each item of a list
 // at its place, in a list of the same length.
 func includes(have, want any) bool {
@@ -102,18 +62,6 @@ func includes(have, want any) bool {
 	default:
 		return reflect.DeepEqual(have, want)
 	}
-}
-
-// merge is desired, over the metadata that others have set on live.
-func merge(desired, live client.Object) client.Object {
-	merged := desired.DeepCopyObject().(client.Object)
-	merged.SetUID(live.GetUID())
-	merged.SetResourceVersion(live.GetResourceVersion())
-	merged.SetFinalizers(live.GetFinalizers())
-	merged.SetLabels(overlay(live.GetLabels(), desired.GetLabels()))
-	merged.SetAnnotations(overlay(live.GetAnnotations(), desired.GetAnnotations()))
-	merged.SetOwnerReferences(overlayReferences(live.GetOwnerReferences(), desired.GetOwnerReferences()))
-	return merged
 }
 
 func overlay(below, above map[string]string) map[string]string {

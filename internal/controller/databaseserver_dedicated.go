@@ -24,7 +24,7 @@ import (
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=clusters.postgresql.cnpg.io,verbs=get
 // +kubebuilder:rbac:groups=postgresql.cnpg.io,resources=clusters,verbs=get;list;watch;create;update;delete
@@ -60,7 +60,7 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 	result.Unmet = cmp.Or(result.Unmet, unmet(in))
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
-		if _, err := r.Engine.Apply(ctx, server, object); err != nil {
+		if _, err := put(ctx, r.Engine, server, object); err != nil {
 			return result, r.retries.keepsChanging(ctx, server.Name, object, err)
 		}
 	}

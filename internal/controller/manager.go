@@ -2,6 +2,7 @@ package controller
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -13,12 +14,14 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces,
-// and of pods their metadata and status. What comes out of the cache must not be changed.
+// CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces, of
+// pods their metadata and status, and of autoscalers what they scale. What comes out of the cache must
+// not be changed.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{
 		Label:                 labels.SelectorFromSet(labels.Set{naming.LabelManagedBy: naming.ManagedBy}),
@@ -26,9 +29,10 @@ func CacheOptions() cache.Options {
 		UnsafeDisableDeepCopy: new(true),
 	}
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&v1alpha1.Tenant{}:  {Transform: cache.TransformStripManagedFields()},
-		&corev1.Pod{}:       managed,
-		&corev1.Namespace{}: {Transform: trim, UnsafeDisableDeepCopy: new(true)},
+		&v1alpha1.Tenant{}:                       {Transform: cache.TransformStripManagedFields()},
+		&corev1.Pod{}:                            managed,
+		&corev1.Namespace{}:                      {Transform: trim, UnsafeDisableDeepCopy: new(true)},
+		&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: trimAutoscaler, UnsafeDisableDeepCopy: new(true)},
 	}}
 	for _, kind := range append(ownedKinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
 		options.ByObject[kind] = managed
@@ -41,18 +45,19 @@ func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: new(true), Unstructured: true}}
 }
 
-// trim drops what nobody reads: of metadata.managedFields the entries of the operator itself and
-// those of controllers that report a status, the specs of pods, and who has set what of a claim, of
-// which nothing is taken back that the cluster has added.
+// trim drops what nobody reads: of metadata.managedFields the entries of controllers that report a
+// status, and those of others where the operator owns fields, or its own where it owns all; the specs of
+// pods, and who has set what of a claim, of which nothing is taken back that the cluster has added.
 func trim(object any) (any, error) {
-	if object, ok := object.(metav1.Object); ok {
-		var others []metav1.ManagedFieldsEntry
+	if object, ok := object.(client.Object); ok {
+		own := desired.OwningOf(object).Fields
+		var entries []metav1.ManagedFieldsEntry
 		for _, entry := range object.GetManagedFields() {
-			if entry.Manager != naming.FieldOwner && entry.Subresource == "" {
-				others = append(others, entry)
+			if (entry.Manager == naming.FieldOwner) == own && entry.Subresource == "" {
+				entries = append(entries, entry)
 			}
 		}
-		object.SetManagedFields(others)
+		object.SetManagedFields(entries)
 	}
 	if pod, ok := object.(*corev1.Pod); ok {
 		pod.Spec = corev1.PodSpec{}

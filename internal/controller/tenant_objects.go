@@ -115,7 +115,7 @@ func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 func (r *TenantReconciler) applyAll(ctx context.Context, run *reconciliation, objects []desired.Object) error {
 	var failures []error
 	for _, object := range objects {
-		outcome, err := r.Engine.Apply(ctx, objectOf(run.tenant()), object)
+		outcome, err := put(ctx, r.Engine, objectOf(run.tenant()), object)
 		if err != nil {
 			failures = append(failures, r.unapplied(ctx, run, object, err))
 			continue
@@ -123,6 +123,14 @@ func (r *TenantReconciler) applyAll(ctx context.Context, run *reconciliation, ob
 		r.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
+}
+
+// put puts an object in place, in the way in which its kind is owned.
+func put(ctx context.Context, engine *apply.Engine, owner client.Object, object desired.Object) (apply.Outcome, error) {
+	if owning := desired.OwningOf(object); owning.Fields {
+		return engine.ApplyFields(ctx, owner, object, owning.Keep...)
+	}
+	return engine.Apply(ctx, owner, object)
 }
 
 // unapplied is why an object could not be put in place, in terms of what it is for.

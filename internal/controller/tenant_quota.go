@@ -44,10 +44,14 @@ func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) 
 			continue
 		}
 		waits := problem.WaitsForQuota(namespace)
-		if namespace == run.tenant().Name {
-			return waits
+		if namespace != run.tenant().Name {
+			run.withhold(parts.Quota, namespace, waits)
+			continue
 		}
-		run.withhold(parts.Quota, namespace, waits)
+		if _, failed := run.problems[parts.Quota.Condition]; failed {
+			waits = problem.WaitsForQuotaToBeInPlace()
+		}
+		return waits
 	}
 	return nil
 }

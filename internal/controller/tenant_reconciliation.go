@@ -162,7 +162,7 @@ func (r *TenantReconciler) load(ctx context.Context, tenant *effective.Tenant) (
 	if tenant.Spec.Namespaces.Limit > 1 || len(run.members.All) > 1 {
 		run.inputs.Listing = run.members.List()
 	}
-	if err := errors.Join(r.loadHostnames(ctx, run), r.divide(ctx, run)); err != nil {
+	if err := errors.Join(r.loadHostnames(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run)); err != nil {
 		return nil, err
 	}
 	return run, r.loadDatabase(ctx, run)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -78,6 +79,7 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
 		}).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerNews)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).

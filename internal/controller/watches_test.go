@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -268,6 +269,13 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 	if len(config.ManagedFields) != 1 || config.ManagedFields[0].Manager != "kubectl-edit" || len(config.Data) != 1 {
 		t.Errorf("of a ConfigMap it keeps %+v", config)
 	}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{mine, status, foreign}}}
+	if _, err := trim(service); err != nil {
+		t.Fatal(err)
+	}
+	if len(service.ManagedFields) != 1 || service.ManagedFields[0].Manager != naming.FieldOwner {
+		t.Errorf("of a Service, of which the operator owns fields, it keeps %+v", service)
+	}
 	pod := builders.Pod("acme", "app-1").Waiting("app", "ImagePullBackOff", "Back-off").Build()
 	pod.Labels, pod.ManagedFields = naming.AppLabels("acme"), []metav1.ManagedFieldsEntry{foreign}
 	pod.Spec.Containers = []corev1.Container{{Name: "app"}}
@@ -304,5 +312,54 @@ func TestWhichChangesOfAServerConcernItsTenants(t *testing.T) {
 				t.Errorf("got %t, want %t", got, test.want)
 			}
 		})
+	}
+}
+
+func autoscaler(target autoscalingv2.CrossVersionObjectReference) *autoscalingv2.HorizontalPodAutoscaler {
+	return &autoscalingv2.HorizontalPodAutoscaler{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "any", Labels: map[string]string{"team": "blue"}},
+		Spec:       autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: target, MaxReplicas: 9},
+	}
+}
+
+func TestAnAutoscalerIsNewsWhenItBeginsOrEndsToScaleTheApp(t *testing.T) {
+	app := autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "app"}
+	for name, other := range map[string]autoscalingv2.CrossVersionObjectReference{
+		"another Deployment": {APIVersion: "apps/v1", Kind: "Deployment", Name: "own"},
+		"a StatefulSet":      {APIVersion: "apps/v1", Kind: "StatefulSet", Name: "app"},
+		"another group":      {APIVersion: "example.com/v1", Kind: "Deployment", Name: "app"},
+		"no group":           {APIVersion: "a/b/c", Kind: "Deployment", Name: "app"},
+	} {
+		if scalesApp(autoscaler(other)) {
+			t.Errorf("one that scales %s is taken for the app's", name)
+		}
+		retarget := func(to autoscalingv2.CrossVersionObjectReference) func(*autoscalingv2.HorizontalPodAutoscaler) {
+			return func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Spec.ScaleTargetRef = to }
+		}
+		if !autoscalerNews.Update(updated(autoscaler(other), retarget(app))) || !autoscalerNews.Update(updated(autoscaler(app), retarget(other))) {
+			t.Errorf("that it scales the app rather than %s, or the other way round, is no news", name)
+		}
+	}
+	if !autoscalerNews.Create(event.CreateEvent{Object: autoscaler(app)}) || !autoscalerNews.Delete(event.DeleteEvent{Object: autoscaler(app)}) {
+		t.Error("that one comes or goes is no news")
+	}
+	status := updated(autoscaler(app), func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Status.CurrentReplicas = 3 })
+	if autoscalerNews.Update(status) {
+		t.Error("its status is news")
+	}
+}
+
+func TestTheCacheKeepsOfAnAutoscalerWhatItScales(t *testing.T) {
+	whole := autoscaler(autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "app"})
+	kept, err := trimAutoscaler(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trimmed := kept.(*autoscalingv2.HorizontalPodAutoscaler)
+	if !scalesApp(trimmed) || trimmed.Namespace != "acme" || trimmed.Name != "any" || trimmed.Spec.MaxReplicas != 0 || len(trimmed.Labels) > 0 {
+		t.Errorf("it keeps %+v", trimmed)
+	}
+	if object, err := trimAutoscaler("something else"); err != nil || object != "something else" {
+		t.Errorf("of something else it makes %v, %v", object, err)
 	}
 }

@@ -49,6 +49,10 @@ const (
 	// app gets its environment from, and so restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
 
+	// AnnotationRestartsApp is on the LimitRange of the primary namespace, with the value true, if the app
+	// restarts when what it gives to containers changes. Those from before it did so lack it until then.
+	AnnotationRestartsApp = "tenantry.dev/restarts-app"
+
 	// AnnotationTenantUID is on the DatabaseServer that a tenant has to itself, and tells which tenant
 	// that is, of those that have had the name.
 	AnnotationTenantUID = "tenantry.dev/tenant-uid"

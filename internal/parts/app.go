@@ -19,9 +19,10 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;patch;delete
 
 // App is what the tenant runs.
 var App = &Part{
@@ -44,7 +45,7 @@ func app(in Inputs) []desired.Object {
 		return nil
 	}
 	return present(
-		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(tenant), deployment(in))
+		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in))
 }
 
 func serviceAccount(tenant *effective.Tenant) desired.Object {
@@ -76,8 +77,10 @@ func service(tenant *effective.Tenant) desired.Object {
 	}
 }
 
-func podDisruptionBudget(tenant *effective.Tenant) desired.Object {
-	if *tenant.Spec.App.Replicas < 2 {
+// podDisruptionBudget is nil for an app that never has more than one pod.
+func podDisruptionBudget(in Inputs) desired.Object {
+	tenant := in.Tenant
+	if !in.Autoscaled && *tenant.Spec.App.Replicas < 2 {
 		return nil
 	}
 	return &policyv1.PodDisruptionBudget{
@@ -98,10 +101,9 @@ func deployment(in Inputs) desired.Object {
 	}
 	podLabels := naming.ManagedLabels(tenant.Name)
 	maps.Copy(podLabels, naming.AppLabels(tenant.Name))
-	return &appsv1.Deployment{
+	result := &appsv1.Deployment{
 		ObjectMeta: meta(tenant, naming.App),
 		Spec: appsv1.DeploymentSpec{
-			Replicas: tenant.Spec.App.Replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: naming.AppLabels(tenant.Name)},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
@@ -112,6 +114,10 @@ func deployment(in Inputs) desired.Object {
 			},
 		},
 	}
+	if !in.Autoscaled {
+		result.Spec.Replicas = tenant.Spec.App.Replicas
+	}
+	return result
 }
 
 // podSpec meets the Pod Security Standard Restricted
@@ -119,6 +125,7 @@ func deployment(in Inputs) desired.Object {
 func podSpec(in Inputs) corev1.PodSpec {
 	return corev1.PodSpec{
 		ServiceAccountName:           naming.App,
+		ImagePullSecrets:             pullSecrets(in.Tenant.Spec.App),
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
 		SecurityContext: &corev1.PodSecurityContext{
@@ -128,6 +135,14 @@ func podSpec(in Inputs) corev1.PodSpec {
 		Containers: []corev1.Container{container(in)},
 		Volumes:    caVolumes(in),
 	}
+}
+
+func pullSecrets(app *v1alpha1.TenantApp) []corev1.LocalObjectReference {
+	var references []corev1.LocalObjectReference
+	for _, secret := range app.ImagePullSecrets {
+		references = append(references, corev1.LocalObjectReference{Name: secret.Name})
+	}
+	return references
 }
 
 func container(in Inputs) corev1.Container {
@@ -205,7 +220,8 @@ func caVolumes(in Inputs) []corev1.Volume {
 	}}
 }
 
-// settingsRevision changes with whatever the app finds in its environment.
+// settingsRevision changes with whatever the app finds in its environment, and with what its container
+// gets for the resources that it doesn't state.
 func settingsRevision(in Inputs) string {
 	hash := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(in.Tenant.Spec.Config)) {
@@ -217,5 +233,6 @@ func settingsRevision(in Inputs) string {
 			fmt.Fprintf(hash, "%q=%q\n", key, database.Data[key])
 		}
 	}
+	hash.Write([]byte(limitsRevision(in)))
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -98,6 +99,44 @@ func TestReplicasThatTheSpecLeavesOutAreOne(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").App(image))
 	if replicas := deploymentOf(t, in).Spec.Replicas; replicas == nil || *replicas != 1 {
 		t.Errorf("it has %v replicas, want 1", replicas)
+	}
+}
+
+func TestAnAutoscalerHasTheSayOverReplicas(t *testing.T) {
+	in := inputsOf(t, builders.Tenant("acme").App(image).Replicas(1))
+	in.Autoscaled = true
+	if replicas := deploymentOf(t, in).Spec.Replicas; replicas != nil {
+		t.Errorf("the Deployment insists on %d replicas", *replicas)
+	}
+	if keep := desired.OwningOf(deploymentOf(t, in)).Keep; !slices.ContainsFunc(keep, func(path []string) bool {
+		return slices.Equal(path, []string{"spec", "replicas"})
+	}) {
+		t.Errorf("what the number of replicas was would not stay; that goes for %v only", keep)
+	}
+	find[*policyv1.PodDisruptionBudget](t, parts.App, in)
+}
+
+func TestSecretsForRegistriesReachThePods(t *testing.T) {
+	in := inputsOf(t, builders.Tenant("acme").App(image).ImagePullSecrets("registry", "mirror"))
+	want := []corev1.LocalObjectReference{{Name: "registry"}, {Name: "mirror"}}
+	if got := deploymentOf(t, in).Spec.Template.Spec.ImagePullSecrets; !slices.Equal(got, want) {
+		t.Errorf("the pods have %v, want %v", got, want)
+	}
+}
+
+func TestWhatRunsIsOwnedByItsFieldsAndAllElseAsAWhole(t *testing.T) {
+	in := everything(t, "acme")
+	for _, part := range parts.All {
+		for _, object := range part.Objects(in) {
+			want := false
+			switch object.(type) {
+			case *corev1.ServiceAccount, *corev1.Service, *appsv1.Deployment, *policyv1.PodDisruptionBudget:
+				want = true
+			}
+			if got := desired.OwningOf(object).Fields; got != want {
+				t.Errorf("%T is owned by its fields: %t, want %t", object, got, want)
+			}
+		}
 	}
 }
 

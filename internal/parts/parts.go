@@ -34,6 +34,10 @@ type Inputs struct {
 	ForeignHostnames []v1alpha1.HostnamePattern
 	// Audit says that policies warn in the whole cluster, and refuse nothing.
 	Audit bool
+	// Autoscaled says that a HorizontalPodAutoscaler sets how many replicas the app has.
+	Autoscaled bool
+	// Limits is the LimitRange that is in place in the primary namespace; nil for none.
+	Limits *corev1.LimitRange
 }
 
 // Place is a namespace of a tenant.

@@ -62,7 +62,7 @@ func limitRange(in Inputs, place Place) desired.Object {
 	if !place.Usable || len(limits.Default)+len(limits.DefaultRequest)+len(limits.Max) == 0 {
 		return nil
 	}
-	return &corev1.LimitRange{
+	object := &corev1.LimitRange{
 		ObjectMeta: metaIn(place.Name, in.Tenant, naming.ContainerLimits),
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
 			Type:           corev1.LimitTypeContainer,
@@ -71,6 +71,10 @@ func limitRange(in Inputs, place Place) desired.Object {
 			Max:            limits.Max,
 		}}},
 	}
+	if in.isPrimary(place) {
+		markChange(in, object)
+	}
+	return object
 }
 
 func quotaInPlace(o Observation) condition.State {

@@ -29,6 +29,10 @@ func TestEachProblemSaysWhatToDo(t *testing.T) {
 	}{
 		{"WaitsForNamespace", problem.WaitsForNamespace(), "Progressing", false, problem.OnChange, "It waits for the namespace."},
 		{
+			"WaitsForQuotaToBeInPlace", problem.WaitsForQuotaToBeInPlace(), "Progressing", false, problem.OnChange,
+			"It waits for the quota; QuotaReady says",
+		},
+		{
 			"WaitsForQuota", problem.WaitsForQuota("acme-dev"), "Progressing", false, problem.OnChange,
 			`It waits until the cluster enforces ResourceQuota "tenant" in namespace "acme-dev"; if that takes`,
 		},

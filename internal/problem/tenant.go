@@ -10,6 +10,11 @@ import (
 // WaitsForNamespace : the part needs the tenant's primary namespace, which isn't there.
 func WaitsForNamespace() Problem { return progressing("It waits for the namespace.") }
 
+// WaitsForQuotaToBeInPlace : the part needs the quota, which isn't in place.
+func WaitsForQuotaToBeInPlace() Problem {
+	return progressing("It waits for the quota; QuotaReady says what keeps that from being in place.")
+}
+
 // WaitsForQuota : the cluster has not begun to enforce the quota of a namespace.
 func WaitsForQuota(namespace string) Problem {
 	return progressing("It waits until the cluster enforces ResourceQuota %q in namespace %q; if that takes more than some seconds, see whether the quota controller of kube-controller-manager runs.",

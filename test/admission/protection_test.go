@@ -62,7 +62,7 @@ var _ = Describe("What the operator manages", func() {
 
 	It("says what to do instead", func(ctx SpecContext) {
 		for _, args := range [][]string{
-			{"-n", "acme", "rollout", "restart", "deployment/app"},
+			{"-n", "acme", "rollout", "pause", "deployment/app"},
 			{"-n", "acme", "set", "image", "deployment/app", "app=registry.example/acme/shop:2"},
 			{"-n", "acme", "delete", "networkpolicy", "deny-all"},
 			{"-n", "acme", "delete", "networkpolicies", "--all"},
@@ -87,6 +87,92 @@ var _ = Describe("What the operator manages", func() {
 		_, err := env.Kubernetes.Kubectl(ctx, "-n", "acme", "scale", "deployment/app", "--replicas=3")
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, komega.Object(named(&appsv1.Deployment{}, "acme", "app")), atOnce).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(1)))))
+	}, SpecTimeout(specTimeout))
+
+	It("can be restarted as a whole by the tenant's engineers", func(ctx SpecContext) {
+		app := named(&appsv1.Deployment{}, "acme", "app")
+		pods := func() ([]types.UID, error) {
+			list := &corev1.PodList{}
+			err := env.Client.List(ctx, list, client.InNamespace("acme"), client.MatchingLabels{"app.kubernetes.io/name": "app"})
+			var uids []types.UID
+			for _, pod := range list.Items {
+				if pod.DeletionTimestamp.IsZero() {
+					uids = append(uids, pod.UID)
+				}
+			}
+			return uids, err
+		}
+		for _, user := range []string{"alice", "bob"} {
+			before, err := pods()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(komega.Get(app)()).To(Succeed())
+			generation := app.Generation
+			// kubectl writes the time in seconds, and refuses to restart twice in the same one.
+			Eventually(ctx, func() (string, error) {
+				return kubectlAs(ctx, user, "-n", "acme", "rollout", "restart", "deployment/app")
+			}).Should(ContainSubstring("deployment.apps/app restarted"))
+			output, err := kubectlAs(ctx, user, "-n", "acme", "rollout", "status", "deployment/app", "--timeout=60s")
+			Expect(err).NotTo(HaveOccurred(), output)
+			Eventually(ctx, pods).Should(And(HaveLen(1), Not(ContainElements(before))), user)
+			Expect(komega.Get(app)()).To(Succeed())
+			Expect(app.Generation).To(Equal(generation+1), "and nobody has taken it back")
+		}
+	}, SpecTimeout(specTimeout))
+
+	DescribeTable("can't be changed under the cover of a restart:", func(ctx SpecContext, change func(*appsv1.Deployment)) {
+		app := named(&appsv1.Deployment{}, "acme", "app")
+		Expect(komega.Get(app)()).To(Succeed())
+		restarted := app.DeepCopy()
+		restarted.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "2026-03-01T09:00:00+01:00"
+		changed := restarted.DeepCopy()
+		change(changed)
+		for _, who := range []client.Client{alice, bob} {
+			Expect(who.Patch(ctx, changed.DeepCopy(), client.MergeFrom(app), client.DryRunAll)).To(
+				refuse("app is managed by Tenantry; to change it, edit the Tenant acme"))
+			Expect(who.Patch(ctx, restarted.DeepCopy(), client.MergeFrom(app), client.DryRunAll)).To(Succeed())
+			Expect(who.Update(ctx, restarted.DeepCopy(), client.DryRunAll)).To(Succeed())
+		}
+	},
+		Entry("its image", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image += "0" }),
+		Entry("the node that its pods run on", func(d *appsv1.Deployment) { d.Spec.Template.Spec.NodeSelector = map[string]string{"pool": "shared"} }),
+		Entry("another annotation of its pods", func(d *appsv1.Deployment) { d.Spec.Template.Annotations["example.com/note"] = "mine" }),
+		Entry("an annotation that its pods have", func(d *appsv1.Deployment) { d.Spec.Template.Annotations["tenantry.dev/settings"] = "mine" }),
+		Entry("an annotation less of its pods", func(d *appsv1.Deployment) { delete(d.Spec.Template.Annotations, "tenantry.dev/settings") }),
+		Entry("a label of its pods", func(d *appsv1.Deployment) { d.Spec.Template.Labels["team"] = "mine" }),
+		Entry("a finalizer of its pods", func(d *appsv1.Deployment) { d.Spec.Template.Finalizers = []string{"example.com/forever"} }),
+		Entry("its replicas", func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(9)) }),
+		Entry("whether it is rolled out", func(d *appsv1.Deployment) { d.Spec.Paused = true }),
+		Entry("how it is rolled out", func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 60 }),
+		Entry("a label of its own", func(d *appsv1.Deployment) { d.Labels["team"] = "mine" }),
+		Entry("an annotation of its own", func(d *appsv1.Deployment) { d.Annotations["tenantry.dev/applied"] = "mine" }),
+		Entry("a finalizer of its own", func(d *appsv1.Deployment) { d.Finalizers = []string{"example.com/forever"} }),
+		Entry("its owner", func(d *appsv1.Deployment) { d.OwnerReferences = nil }),
+		Entry("who has set what of it", func(d *appsv1.Deployment) { d.ManagedFields = []metav1.ManagedFieldsEntry{{}} }),
+		Entry("a time that is none", func(d *appsv1.Deployment) {
+			d.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "now"
+		}),
+	)
+
+	It("can't be restarted in the operator's name", func(ctx SpecContext) {
+		app := named(&appsv1.Deployment{}, "acme", "app")
+		restart := client.RawPatch(types.MergePatchType, []byte(
+			`{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-01T09:00:00Z"}}}}}`))
+		Expect(alice.Patch(ctx, app, restart, client.DryRunAll, client.FieldOwner("tenantry"))).To(refuse("app is managed by Tenantry"))
+		Expect(alice.Patch(ctx, app, restart, client.DryRunAll, client.FieldOwner("alice"))).To(Succeed())
+	}, SpecTimeout(specTimeout))
+
+	It("is scaled by a HorizontalPodAutoscaler of the tenant's engineers, and by nothing else of theirs", func(ctx SpecContext) {
+		autoscaler := object(`{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {namespace: acme, name: app},
+			spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: app}, minReplicas: 2, maxReplicas: 3}}`)
+		Expect(bob.Create(ctx, autoscaler)).To(Succeed())
+		app := komega.Object(named(&appsv1.Deployment{}, "acme", "app"))
+		Eventually(ctx, app).Should(And(
+			HaveField("Spec.Replicas", HaveValue(Equal(int32(2)))), HaveField("Status.AvailableReplicas", Equal(int32(2)))))
+		output, err := kubectlAs(ctx, "bob", "-n", "acme", "scale", "deployment/app", "--replicas=3")
+		Expect(err).To(HaveOccurred())
+		Expect(output).To(ContainSubstring("or create a HorizontalPodAutoscaler for the Deployment app"))
+		Expect(bob.Delete(ctx, autoscaler)).To(Succeed())
+		Eventually(ctx, app).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(1)))))
 	}, SpecTimeout(specTimeout))
 
 	It("is beside what the tenant's engineers manage freely", func(ctx SpecContext) {

@@ -248,6 +248,14 @@ func (b *TenantBuilder) App(image string) *TenantBuilder {
 	return b
 }
 
+// ImagePullSecrets name the Secrets by which the app's image is pulled.
+func (b *TenantBuilder) ImagePullSecrets(names ...string) *TenantBuilder {
+	for _, name := range names {
+		b.app().ImagePullSecrets = append(b.app().ImagePullSecrets, v1alpha1.PullSecret{Name: name})
+	}
+	return b
+}
+
 // Replicas is the number of the app's pods.
 func (b *TenantBuilder) Replicas(replicas int32) *TenantBuilder {
 	b.app().Replicas = new(replicas)

@@ -192,15 +192,16 @@ var _ = Describe("By hand", Ordered, func() {
 		container := func() *corev1.Container { return &deployment.Spec.Template.Spec.Containers[0] }
 		changed(ctx, deployment, "app", func() { container().Image = "registry.example/mine:1" })
 		changed(ctx, deployment, "app", func() { deployment.Spec.Replicas = ptr.To[int32](9) })
-		changed(ctx, deployment, "app", func() { container().SecurityContext.RunAsUser = ptr.To[int64](1) })
-		changed(ctx, deployment, "app", func() { deployment.Spec.Template.Annotations["restarted"] = "now" })
-		changed(ctx, deployment, "app", func() { deployment.Spec.Paused = true })
+		changed(ctx, deployment, "app", func() { deployment.Spec.Template.Spec.SecurityContext.RunAsNonRoot = new(false) })
+		changed(ctx, deployment, "app", func() { container().SecurityContext.AllowPrivilegeEscalation = new(true) })
+		changed(ctx, deployment, "app", func() { deployment.Spec.Template.Annotations["tenantry.dev/settings"] = "other" })
+		changed(ctx, deployment, "app", func() { container().Ports[0].ContainerPort = 9090 })
 	}, SpecTimeout(specTimeout))
 
-	It("what kubectl set env and kubectl scale do is undone", func(ctx SpecContext) {
+	It("what kubectl set env and kubectl scale do to what the Tenant says is undone", func(ctx SpecContext) {
 		deployment := read(ctx, in(tenant, &appsv1.Deployment{}, "app"))
 		before := deployment.DeepCopy()
-		kubectl(ctx, "set", "env", "deployment/app", "EXTRA=1", "--namespace", "drift")
+		kubectl(ctx, "set", "env", "deployment/app", "PORT=1", "--namespace", "drift")
 		Eventually(ctx, komega.Object(deployment), atOnce).Should(And(
 			HaveField("Generation", BeNumerically(">", before.Generation)),
 			HaveField("Spec", Equal(before.Spec))))

@@ -365,18 +365,18 @@ var _ = Describe("kubectl explain", func() {
 			Expect(output).To(ContainSubstring(text))
 		}
 	},
-		Entry("what a tenant is", "tenant", "Tenant is one customer or team"),
+		Entry("what a tenant is", "tenant", "Tenant is a customer or team: what it may use of the cluster and what it runs there."),
 		Entry("what a tenant has", "tenant.spec", "displayName", "owners", "quota", "containers", "network", "policy", "database", "app", "config"),
 		Entry("what a database is", "tenant.spec.database",
 			"database gives the tenant a database. Left out, it has none.",
-			"connectionLimit is the number of connections that the tenant may have open at a time. Left out, it is 20.",
-			"Retain: the data and the roles stay, and the logins are disabled;"),
+			"connectionLimit is the maximum number of concurrent connections of the tenant. Left out, it is 20.",
+			"Retain keeps the data and the roles, and disables the logins;"),
 		Entry("units and defaults", "tenant.spec.app.replicas", "replicas is the number of pods. Left out, it is 1."),
 		Entry("defaults of several fields", "tenant.spec.containers",
 			"Left out, a container that states no limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi."),
 		Entry("defaults of lists", "tenant.spec.policy.serviceTypes", "Left out, it is ClusterIP alone."),
 		Entry("defaults of a server of one's own", "tenant.spec.database.dedicated.version", "Left out, it is 18."),
-		Entry("what a server is", "databaseserver.spec", "sslMode is how connections are protected"),
+		Entry("what a server is", "databaseserver.spec", "sslMode says how the connections of the operator and of the tenants are protected"),
 	)
 
 	It("has a text for every field", func(ctx SpecContext) {

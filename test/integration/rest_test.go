@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,7 @@ var _ = Describe("When nothing changes", Ordered, func() {
 			// The last that comes to rest is the usage of the quota.
 			Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2"))))
 		}
+		shareApps(ctx, tenants)
 		Eventually(ctx, komega.Object(&v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: shared}})).Should(
 			HaveField("Status.Tenants", HaveValue(Equal(int32(count)))))
 		Eventually(ctx, func() ([]string, error) {
@@ -105,3 +107,20 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		Expect(env.RestartOperator(ctx)).To(Succeed())
 	}, NodeTimeout(specTimeout))
 })
+
+// shareApps brings the apps of tenants into states in which others have a say in them, one each, and waits
+// until they are at rest.
+func shareApps(ctx context.Context, tenants []*v1alpha1.Tenant) {
+	GinkgoHelper()
+	change(ctx, tenants[0], func() { tenants[0].Spec.App.Image = "registry.example/shop:2" })
+	Expect(env.Client.Create(ctx, autoscalerOf(tenants[1], 2, 4))).To(Succeed())
+	Eventually(ctx, komega.Object(in(tenants[1], &appsv1.Deployment{}, "app"))).Should(WithTransform(insistsOnReplicas, BeFalse()))
+	account := in(tenants[2], &corev1.ServiceAccount{}, "app")
+	change(ctx, account, func() { account.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}} })
+	kubectl(ctx, "rollout", "restart", "deployment/app", "--namespace", tenants[3].Name)
+	for _, tenant := range tenants {
+		kubectl(ctx, "rollout", "status", "deployment/app", "--namespace", tenant.Name, "--timeout=60s")
+		waitReady(ctx, tenant)
+		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2"))))
+	}
+}

@@ -79,6 +79,8 @@ var _ = Describe("The API server", func() {
 		Entry("a port that can't be", tenant().App(image).Port(65536), "spec.app.port in body should be less than or equal to 65535"),
 
 		Entry("an isolation that isn't there", mutated(tenant().Database(shared), func(spec *v1alpha1.TenantSpec) { spec.Database.Isolation = "Planet" }), `Unsupported value: "Planet": supported values: "Dedicated", "Database", "Schema", "Row"`),
+		Entry("a Secret without a name for a registry", tenant().App(image).ImagePullSecrets(""), "an entry of imagePullSecrets needs the name of a Secret; set name"),
+		Entry("a Secret twice for a registry", tenant().App(image).ImagePullSecrets("registry", "registry"), `Duplicate value: {"name":"registry"}`),
 		Entry("an unknown reclaim policy", tenant().Database(shared).ReclaimPolicy("Recycle"), `Unsupported value: "Recycle": supported values: "Retain", "Delete"`),
 		Entry("a negative connection limit", tenant().Database(shared).ConnectionLimit(-1), "spec.database.connectionLimit in body should be greater than or equal to 1"),
 		Entry("an impossible name of the Secret", tenant().Database(shared).DatabaseSecret("My_Secret"), "secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"),
@@ -218,18 +220,20 @@ var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
 
 var _ = Describe("What only other objects' validation can refuse", func() {
 	It("is said in the condition of its part, with what to change", func(ctx SpecContext) {
-		built := builders.Tenant("unsound").Quota("pods", "1500m").App(image).Probes(&corev1.Probe{}, nil, nil)
-		tenant := apply(ctx, built)
+		tenant := apply(ctx, builders.Tenant("unsound").Quota("pods", "1500m").App(image).Probes(&corev1.Probe{}, nil, nil))
 		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(And(
 			haveCondition(v1alpha1.ConditionQuotaReady, "False", v1alpha1.ReasonInvalid, "must be an integer"),
-			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonInvalid, "must specify a handler type"),
+			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonProgressing, "It waits for the quota; QuotaReady says"),
 			haveCondition(v1alpha1.ConditionNetworkReady, "True", v1alpha1.ReasonReady),
 			stalled(v1alpha1.ReasonInvalid, "must be an integer")))
 
-		change(ctx, tenant, func() {
-			tenant.Spec.Quota["pods"] = resource.MustParse("2")
-			tenant.Spec.App.LivenessProbe = nil
-		})
+		change(ctx, tenant, func() { tenant.Spec.Quota["pods"] = resource.MustParse("2") })
+		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(And(
+			haveCondition(v1alpha1.ConditionQuotaReady, "True", v1alpha1.ReasonReady),
+			haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonInvalid, "must specify a handler type"),
+			stalled(v1alpha1.ReasonInvalid, "must specify a handler type")))
+
+		change(ctx, tenant, func() { tenant.Spec.App.LivenessProbe = nil })
 		waitReady(ctx, tenant)
 	}, SpecTimeout(specTimeout))
 })

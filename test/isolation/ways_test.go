@@ -38,6 +38,9 @@ var ways = []TableEntry{
 		change(thing("apps/v1", "Deployment", "acme", "app")), change(thing("v1", "Service", "acme", "app"))...),
 		change(thing("v1", "ConfigMap", "acme", "app-config"))...), change(thing("v1", "ServiceAccount", "acme", "app"))...),
 		by(policy("managed")), everyone, create(configMap("acme"))),
+	Entry("what the operator manages: the app, under the cover of a restart",
+		[]act{patch(thing("apps/v1", "Deployment", "acme", "app"), restarted(`"replicas": 9, `))}, by(policy("managed")),
+		everyone, patch(thing("apps/v1", "Deployment", "acme", "app"), restarted(""))),
 	Entry("what the operator manages: how far the app is scaled",
 		[]act{patch(thing("apps/v1", "Deployment", "acme", "app"), `{"spec": {"replicas": 9}}`, "scale")},
 		by(policy("scale")), everyone, read(thing("apps/v1", "Deployment", "acme", "app"))),
@@ -186,6 +189,11 @@ var ways = []TableEntry{
 		by(rbac), admins, remove(namespace("acme-dev", ""))),
 	Entry("acting in a cordoned tenant", append(creates(configMap("frozen"), pod("frozen", "")), change(thing("v1", "ServiceAccount", "frozen", "default"))...),
 		by(policy("cordoned")), everyone, list(thing("v1", "ConfigMap", "frozen", "any"))),
+}
+
+// restarted is the patch of kubectl rollout restart; more is more of the Deployment's spec, in JSON.
+func restarted(more string) string {
+	return fmt.Sprintf(`{"spec": {%s"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-01T09:00:00Z"}}}}}`, more)
 }
 
 // apply is kubectl apply --server-side.

@@ -1,0 +1,165 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+)
+
+// fields is the way of owning the fields that the desired state has, and no others.
+type fields struct {
+	engine *Engine
+	// keep are the paths of fields whose values stay when the desired state no longer has them.
+	keep [][]string
+}
+
+// unchanged says whether live has all that is desired, and shows it to be the operator's. That nothing
+// else is the operator's, the hash among the annotations says.
+func (f fields) unchanged(desired, live client.Object) (bool, error) {
+	owned, err := ownedFields(live, f.engine.fieldOwner)
+	if err != nil {
+		return false, err
+	}
+	want, err := intentOf(desired)
+	if err != nil {
+		return false, err
+	}
+	have, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return false, err
+	}
+	return holdsAll(owned, want, have), nil
+}
+
+// write applies the desired state. It may find another version of the object than the one that is
+// given, but no other object.
+func (f fields) write(ctx context.Context, desired, live client.Object) (client.Object, error) {
+	if err := f.takeOver(ctx, desired, live); err != nil {
+		return nil, err
+	}
+	gvk, err := apiutil.GVKForObject(desired, f.engine.client.Scheme())
+	if err != nil {
+		return nil, err
+	}
+	patch, err := patchOf(desired, live, gvk)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(patch)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := empty(desired, gvk, f.engine.client.Scheme())
+	if err != nil {
+		return nil, err
+	}
+	applied.SetNamespace(live.GetNamespace())
+	applied.SetName(live.GetName())
+	err = f.engine.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, text),
+		client.FieldOwner(f.engine.fieldOwner), client.ForceOwnership)
+	if apierrors.IsInvalid(err) {
+		// What others have set may not go with what is desired, as another port of the same name.
+		return f.replace(ctx, desired, live)
+	}
+	return applied, err
+}
+
+// replace replaces the object, with nothing of others left but its metadata and what is to be kept.
+func (f fields) replace(ctx context.Context, desired, live client.Object) (client.Object, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	if err != nil {
+		return nil, err
+	}
+	have, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range f.keep {
+		value, found, err := unstructured.NestedFieldNoCopy(have, path...)
+		if _, said, _ := unstructured.NestedFieldNoCopy(content, path...); err != nil || said || !found {
+			continue
+		}
+		if err := unstructured.SetNestedField(content, value, path...); err != nil {
+			return nil, err
+		}
+	}
+	whole := reflect.New(reflect.TypeOf(desired).Elem()).Interface().(client.Object)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, whole); err != nil {
+		return nil, err
+	}
+	return exact{f.engine}.write(ctx, whole, live)
+}
+
+// patchOf is the server-side apply of the desired state to just that object.
+func patchOf(desired, live client.Object, gvk schema.GroupVersionKind) (map[string]any, error) {
+	patch, err := intentOf(desired)
+	if err != nil {
+		return nil, err
+	}
+	patch["apiVersion"], patch["kind"] = gvk.GroupVersion().String(), gvk.Kind
+	metadata := patch["metadata"].(map[string]any)
+	metadata["name"], metadata["uid"] = live.GetName(), string(live.GetUID())
+	if namespace := live.GetNamespace(); namespace != "" {
+		metadata["namespace"] = namespace
+	}
+	return patch, nil
+}
+
+// intentOf is what a server-side apply of the desired state says: no field that isn't set, neither
+// status nor what tells the object from others.
+func intentOf(desired client.Object) (map[string]any, error) {
+	intent, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	if err != nil {
+		return nil, err
+	}
+	omitZero(reflect.ValueOf(desired), intent)
+	for _, field := range []string{"apiVersion", "kind", "status"} {
+		delete(intent, field)
+	}
+	metadata, _ := intent["metadata"].(map[string]any)
+	intent["metadata"] = map[string]any{}
+	for _, field := range []string{"labels", "annotations", "ownerReferences"} {
+		if value, found := metadata[field]; found {
+			intent["metadata"].(map[string]any)[field] = value
+		}
+	}
+	return intent, nil
+}
+
+// omitZero drops the structs that have no field set, which the JSON of Kubernetes' types shows as empty
+// objects, from the content of a Go value.
+func omitZero(of reflect.Value, content any) {
+	switch kind := of.Kind(); {
+	case kind == reflect.Pointer:
+		omitZero(of.Elem(), content)
+	case kind == reflect.Slice:
+		items, _ := content.([]any)
+		for i := range items {
+			omitZero(of.Index(i), items[i])
+		}
+	case kind == reflect.Struct:
+		object, _ := content.(map[string]any)
+		for field, below := range of.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			said, found := object[name]
+			switch {
+			case name == "" && field.Anonymous:
+				omitZero(below, content)
+			case !found:
+			case below.Kind() == reflect.Struct && below.IsZero():
+				delete(object, name)
+			default:
+				omitZero(below, said)
+			}
+		}
+	}
+}

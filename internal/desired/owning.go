@@ -1,0 +1,30 @@
+package desired
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Owning says how the objects of a kind are owned.
+type Owning struct {
+	// Fields says that the operator has a say in the fields that it sets, and others in all others.
+	// Where it is false, an object is as desired, and nobody adds to it.
+	Fields bool
+	// Keep are paths of fields whose values stay when they are no longer desired, since somebody else
+	// sets them from then on.
+	Keep [][]string
+}
+
+// OwningOf says how objects of this kind are owned: what runs for the tenant by its fields, since
+// injectors, autoscalers and platforms add to it, and what keeps the tenant in its place as a whole.
+func OwningOf(kind runtime.Object) Owning {
+	switch kind.(type) {
+	case *corev1.ServiceAccount, *corev1.Service, *policyv1.PodDisruptionBudget, *appsv1.StatefulSet:
+		return Owning{Fields: true}
+	case *appsv1.Deployment:
+		return Owning{Fields: true, Keep: [][]string{{"spec", "replicas"}}}
+	}
+	return Owning{}
+}
