@@ -21,7 +21,7 @@ import (
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
 
 // loadApp reads what others decide of the app: how far it is scaled, and what its pods get.
-func (r *TenantReconciler) loadApp(ctx context.Context, run *reconciliation) error {
+func (r *TenantReconciler) loadApp(ctx context.Context, run *pass) error {
 	tenant := run.tenant()
 	autoscalers := &autoscalingv2.HorizontalPodAutoscalerList{}
 	if err := r.List(ctx, autoscalers, client.InNamespace(tenant.Name)); err != nil {

@@ -33,7 +33,7 @@ func (r *TenantReconciler) quotas(ctx context.Context, tenant *effective.Tenant)
 }
 
 // divide gives each place its part of the tenant's quota.
-func (r *TenantReconciler) divide(ctx context.Context, run *reconciliation) error {
+func (r *TenantReconciler) divide(ctx context.Context, run *pass) error {
 	var err error
 	if run.quotas, err = r.quotas(ctx, run.tenant()); err != nil || len(run.tenant().Spec.Quota) == 0 {
 		return err
@@ -62,7 +62,7 @@ func (r *TenantReconciler) divide(ctx context.Context, run *reconciliation) erro
 
 // slicesOf are the slices of the places, in their order, then those of namespaces that have one and
 // are none of these.
-func (r *TenantReconciler) slicesOf(run *reconciliation) ([]budget.Slice, error) {
+func (r *TenantReconciler) slicesOf(run *pass) ([]budget.Slice, error) {
 	var slices []budget.Slice
 	known := map[string]bool{}
 	for _, place := range run.inputs.Places {

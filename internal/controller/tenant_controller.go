@@ -36,28 +36,6 @@ type TenantReconciler struct {
 	retries *retries
 }
 
-// phase puts one part of a tenant in place.
-type phase func(*TenantReconciler, context.Context, *reconciliation) error
-
-// phases are those of the parts that consist of more than objects.
-var phases = map[*parts.Part]phase{
-	parts.Namespace: (*TenantReconciler).applyNamespaces,
-	parts.Network:   (*TenantReconciler).applyNetwork,
-	parts.Database:  (*TenantReconciler).placeDatabase,
-}
-
-// phaseOf is how a part is put in place. A part that fails doesn't hold up the next one, except for the
-// namespace, which all others need.
-func phaseOf(part *parts.Part) phase {
-	if own, found := phases[part]; found {
-		return own
-	}
-	if part.Opens {
-		return onceQuotaCounts(applyPart(part))
-	}
-	return applyPart(part)
-}
-
 // Reconcile brings a tenant from what it is to what its spec says.
 func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	object := &v1alpha1.Tenant{}
@@ -86,8 +64,28 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		if run.blocked() {
 			break
 		}
-		run.record(part, phaseOf(part)(r, ctx, run))
+		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(r.tidy(ctx, run))
+	run.fail(r.objects().tidy(ctx, run))
 	return r.report(ctx, run)
+}
+
+// put puts one part of a tenant in place. A part that fails doesn't hold up the next one, except for the
+// namespace, which all others need. Those that consist of more than objects have phases of their own.
+func (r *TenantReconciler) put(ctx context.Context, run *pass, part *parts.Part) error {
+	if part.Opens {
+		if err := r.awaitQuota(ctx, run); err != nil {
+			return err
+		}
+	}
+	switch part {
+	case parts.Namespace:
+		return newNamespacePhase(r.objects(), run.members).run(ctx, run)
+	case parts.Network:
+		return run.network.run(ctx, r.objects(), run)
+	case parts.Database:
+		return run.database.run(ctx)
+	default:
+		return r.objects().run(ctx, run, part)
+	}
 }

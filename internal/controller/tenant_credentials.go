@@ -26,25 +26,25 @@ const maxRequest = 253
 
 // loadCredentials reads the tenant's Secret. It is believed when it is the recorded one, or nothing
 // is recorded yet; otherwise the server has to say what the password in it is good for.
-func (r *TenantReconciler) loadCredentials(ctx context.Context, run *reconciliation) error {
-	run.rotation = rotationOf(run.tenant())
-	stored, err := r.storedCredentials(ctx, run)
+func (d *databasePhase) loadCredentials(ctx context.Context) error {
+	d.rotation = rotationOf(d.tenant())
+	stored, err := d.storedCredentials(ctx)
 	if err != nil {
 		return err
 	}
-	recorded := run.database
+	recorded := d.recorded
 	switch {
 	case recorded == nil && stored.Password == "":
-		run.setCredentials(run.rotation.New(run.now))
+		d.setCredentials(d.rotation.New(d.now))
 	case recorded == nil:
-		run.setCredentials(stored)
-	case stored.Password != "" && revision(stored.Password) == recorded.CredentialsRevision && run.login(stored) == recorded.Login:
-		known := recordedCredentials(recorded, run.rotation)
+		d.setCredentials(stored)
+	case stored.Password != "" && revision(stored.Password) == recorded.CredentialsRevision && d.login(stored) == recorded.Login:
+		known := recordedCredentials(recorded, d.rotation)
 		known.Password, known.Next = stored.Password, stored.Next
-		run.setCredentials(run.rotation.Start(known, run.now))
+		d.setCredentials(d.rotation.Start(known, d.now))
 	default:
-		run.credentials = recordedCredentials(recorded, run.rotation)
-		run.unverified = &stored
+		d.credentials = recordedCredentials(recorded, d.rotation)
+		d.unverified = &stored
 	}
 	return nil
 }
@@ -67,18 +67,18 @@ func rotationOf(tenant *effective.Tenant) database.Rotation {
 
 // storedCredentials are those in the tenant's Secret, as far as it has any that the operator may have
 // made.
-func (r *TenantReconciler) storedCredentials(ctx context.Context, run *reconciliation) (database.Credentials, error) {
-	tenant := run.tenant()
+func (d *databasePhase) storedCredentials(ctx context.Context) (database.Credentials, error) {
+	tenant := d.tenant()
 	names := []string{tenant.Spec.Database.Credentials.SecretName}
-	if recorded := run.database; recorded != nil && recorded.SecretName != names[0] {
+	if recorded := d.recorded; recorded != nil && recorded.SecretName != names[0] {
 		names = append(names, recorded.SecretName)
 	}
 	for _, name := range names {
-		secret, err := r.secretOf(ctx, tenant, name)
+		secret, err := d.secretOf(ctx, tenant, name)
 		if err != nil {
 			return database.Credentials{}, err
 		}
-		if found := run.credentialsIn(secret); metav1.IsControlledBy(secret, tenant) && found.Password+found.Next != "" {
+		if found := d.credentialsIn(secret); metav1.IsControlledBy(secret, tenant) && found.Password+found.Next != "" {
 			return found, nil
 		}
 	}
@@ -86,18 +86,18 @@ func (r *TenantReconciler) storedCredentials(ctx context.Context, run *reconcili
 }
 
 // secretOf is a Secret of the tenant, an empty one if there is none.
-func (r *TenantReconciler) secretOf(ctx context.Context, tenant *effective.Tenant, name string) (*corev1.Secret, error) {
+func (s servers) secretOf(ctx context.Context, tenant *effective.Tenant, name string) (*corev1.Secret, error) {
 	key := types.NamespacedName{Namespace: tenant.Name, Name: name}
 	secret := &corev1.Secret{}
-	err := r.Get(ctx, key, secret)
+	err := s.Get(ctx, key, secret)
 	if apierrors.IsNotFound(err) && len(naming.DatabaseServers(tenant.Finalizers)) > 0 {
 		// The cache sees managed objects only, and somebody may have taken the label off.
-		err = r.Live.Get(ctx, key, secret)
+		err = s.live.Get(ctx, key, secret)
 	}
 	return secret, client.IgnoreNotFound(err)
 }
 
-func (run *reconciliation) credentialsIn(secret *corev1.Secret) database.Credentials {
+func (d *databasePhase) credentialsIn(secret *corev1.Secret) database.Credentials {
 	generated := func(key string) database.Sensitive {
 		if password := string(secret.Data[key]); database.IsGenerated(password) {
 			return database.Sensitive(password)
@@ -106,15 +106,15 @@ func (run *reconciliation) credentialsIn(secret *corev1.Secret) database.Credent
 	}
 	found := database.Credentials{
 		Password: generated(parts.SecretKeyPassword), Next: generated(parts.SecretKeyNextPassword),
-		RotatedAt: run.now, Request: secret.Annotations[v1alpha1.AnnotationRotateCredentials],
+		RotatedAt: d.now, Request: secret.Annotations[v1alpha1.AnnotationRotateCredentials],
 	}
 	if at, err := time.Parse(time.RFC3339, secret.Annotations[naming.AnnotationRotatedAt]); err == nil {
 		found.RotatedAt = at
 	}
-	logins := database.Logins(databaseName(run.tenant(), run.database))
+	logins := database.Logins(databaseName(d.tenant(), d.recorded))
 	found.Active = slices.Index(logins[:], string(secret.Data[parts.SecretKeyUsername]))
 	if found.Active < 0 {
-		found.Active = recordedLogin(run.database)
+		found.Active = recordedLogin(d.recorded)
 	}
 	return found
 }
@@ -142,73 +142,74 @@ func recordedCredentials(recorded *v1alpha1.TenantDatabaseStatus, rotation datab
 }
 
 // login is the role that the tenant logs in by.
-func (run *reconciliation) login(c database.Credentials) string {
-	return database.Logins(databaseName(run.tenant(), run.database))[c.Active]
+func (d *databasePhase) login(c database.Credentials) string {
+	return database.Logins(databaseName(d.tenant(), d.recorded))[c.Active]
 }
 
 // setCredentials makes them those that the tenant's Secret is made from.
-func (run *reconciliation) setCredentials(c database.Credentials) {
-	run.credentials, run.unverified = c, nil
-	name := databaseName(run.tenant(), run.database)
-	run.inputs.Login = &parts.Login{
-		Database: connectTo(run.tenant(), run.database, name), Username: database.Logins(name)[c.Active], Password: string(c.Password),
+func (d *databasePhase) setCredentials(c database.Credentials) {
+	d.credentials, d.unverified = c, nil
+	name := databaseName(d.tenant(), d.recorded)
+	d.in.Login = &parts.Login{
+		Database: connectTo(d.tenant(), d.recorded, name), Username: database.Logins(name)[c.Active], Password: string(c.Password),
 		NextPassword: string(c.Next), RotatedAt: c.RotatedAt, RotationRequest: c.Request,
 	}
 }
 
 // applyLogin writes the Secret. A password that stands nowhere must not restart the app.
-func (r *TenantReconciler) applyLogin(ctx context.Context, run *reconciliation) error {
-	err := r.apply(ctx, run, parts.Database)
+func (d *databasePhase) applyLogin(ctx context.Context) error {
+	err := d.applyAll(ctx, d.tenant(), parts.Database.Objects(*d.in))
+	if ended := ctx.Err(); ended != nil {
+		err = ended
+	}
 	if err != nil {
-		run.inputs.Login = nil
+		d.in.Login = nil
 	}
 	return err
 }
 
-// checkLogin compares the credentials with what the server has, and writes the Secret when that
-// leads to others.
-func (r *TenantReconciler) checkLogin(ctx context.Context, run *reconciliation, observed database.Observed) error {
+// credentialsFor are the tenant's credentials in the light of what the server has.
+func (d *databasePhase) credentialsFor(observed database.Observed) database.Credentials {
 	switch {
-	case run.unverified != nil:
-		run.setCredentials(run.rotation.Recover(*run.unverified, run.credentials, observed))
-	case run.database == nil:
-		run.setCredentials(run.rotation.WithFormer(run.credentials, observed))
+	case d.unverified != nil:
+		return d.rotation.Recover(*d.unverified, d.credentials, observed)
+	case d.recorded == nil:
+		return d.rotation.WithFormer(d.credentials, observed)
 	default:
-		run.setCredentials(run.rotation.Check(run.credentials, observed))
+		return d.rotation.Check(d.credentials, observed)
 	}
-	return r.applyLogin(ctx, run)
 }
 
 // completeRotation lets the tenant have the login that the server takes by now.
-func (r *TenantReconciler) completeRotation(ctx context.Context, run *reconciliation) error {
-	if run.credentials.Next == "" {
+func (d *databasePhase) completeRotation(ctx context.Context) error {
+	if d.credentials.Next == "" {
 		return nil
 	}
-	run.setCredentials(run.rotation.Complete(run.credentials, run.now))
-	if err := r.applyLogin(ctx, run); err != nil {
+	d.setCredentials(d.rotation.Complete(d.credentials, d.now))
+	if err := d.applyLogin(ctx); err != nil {
 		return err
 	}
-	metrics.Rotations.WithLabelValues(run.inputs.Server.Name).Inc()
-	r.Recorder.Eventf(objectOf(run.tenant()), nil, corev1.EventTypeNormal, "CredentialsRotated", "Reconcile",
+	metrics.Rotations.WithLabelValues(d.in.Server.Name).Inc()
+	d.recorder.Eventf(objectOf(d.tenant()), nil, corev1.EventTypeNormal, "CredentialsRotated", "Reconcile",
 		"The login in Secret %s is %s now; the former one takes new sessions until %s.",
-		run.tenant().Spec.Database.Credentials.SecretName, run.inputs.Login.Username, run.credentials.FormerUntil.UTC().Format(time.RFC3339))
+		d.tenant().Spec.Database.Credentials.SecretName, d.in.Login.Username, d.credentials.FormerUntil.UTC().Format(time.RFC3339))
 	return nil
 }
 
 // formerIsDue says whether the former login has had its time.
-func (run *reconciliation) formerIsDue() bool {
-	until := run.credentials.FormerUntil
-	return !until.IsZero() && !run.now.Before(until)
+func (d *databasePhase) formerIsDue() bool {
+	until := d.credentials.FormerUntil
+	return !until.IsZero() && !d.now.Before(until)
 }
 
 // nextLook is when the credentials want to be looked at again, by themselves; zero if never. What is
 // due already and could not be done has met a problem, which says when it is tried again.
-func (run *reconciliation) nextLook() time.Duration {
-	if run.database == nil || run.unverified != nil {
+func (d *databasePhase) nextLook() time.Duration {
+	if d.recorded == nil || d.unverified != nil {
 		return 0
 	}
-	at := run.rotation.NextLook(run.credentials)
-	if at.IsZero() || !run.provisioned && !run.now.Before(at) {
+	at := d.rotation.NextLook(d.credentials)
+	if at.IsZero() || !d.provisioned && !d.now.Before(at) {
 		return 0
 	}
 	return max(time.Until(at), time.Millisecond)

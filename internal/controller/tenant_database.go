@@ -4,87 +4,166 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// maxAttempts is how often a plan is made anew when the server changed between looking and acting.
-const maxAttempts = 3
+// databasePhase gives a tenant its database. It has much to load before the first phase, since objects of
+// other parts depend on the server and the login.
+type databasePhase struct {
+	servers
+	// in are the inputs of the pass, which have the server and the login as soon as those are known.
+	in *parts.Inputs
+	// now is when the pass began, in the seconds that objects hold.
+	now time.Time
 
-// placeDatabase sees to it that there is a server, and then to what the tenant has on it.
-func (r *TenantReconciler) placeDatabase(ctx context.Context, run *reconciliation) error {
-	if run.tenant().Spec.Database == nil {
-		return cmp.Or(run.unusable, r.leaveServer(ctx, run.tenant()))
-	}
-	if err := run.tenant().Spec.MissingForDatabase(); err != nil {
-		return err
-	}
-	if err := r.applyServer(ctx, run.tenant(), run.database); err != nil {
-		return err
-	}
-	if run.inputs.Server == nil {
-		return run.unusable
-	}
-	behind := r.ownServerProblem(ctx, run.tenant())
-	if behind != nil && run.database == nil {
-		return behind // What is wrong with the server can be corrected as long as there is no database.
-	}
-	return cmp.Or(r.provisionDatabase(ctx, run), behind)
+	// recorded is where the tenant's database is known to be; nil while it has none.
+	recorded *v1alpha1.TenantDatabaseStatus
+	// connection is how to reach the server; unusable is why that is not possible now.
+	connection database.Server
+	unusable   error
+	// left are servers that the tenant needs no finalizer for any more.
+	left []string
+
+	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
+	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
+	credentials database.Credentials
+	unverified  *database.Credentials
+	rotation    database.Rotation
+
+	// memberships are what the server has of those that the operator has not made; nil if it was not
+	// asked.
+	memberships *[]database.Membership
+	// acted says that the server was changed, and provisioned that it has what the tenant wants.
+	acted       bool
+	provisioned bool
 }
 
-// provisionDatabase writes the Secret, then brings the server in line with it. The Secret comes
-// first, so that a crash in between leaves a password that is still to be set, never one that
-// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
-// server hears of it, and the app hears of it when the server takes it.
-func (r *TenantReconciler) provisionDatabase(ctx context.Context, run *reconciliation) error {
-	if run.unverified == nil {
-		if err := r.applyLogin(ctx, run); err != nil {
+func (d *databasePhase) tenant() *effective.Tenant { return d.in.Tenant }
+
+// load reads what the tenant's objects, and its finalizers, need to know of its database.
+func (d *databasePhase) load(ctx context.Context) error {
+	found := prospect{tenant: d.tenant(), recorded: d.recorded}
+	if d.tenant().Spec.Database != nil && d.tenant().Spec.MissingForDatabase() == nil {
+		var err error
+		if found, err = d.find(ctx, d.tenant(), d.recorded); err != nil {
 			return err
 		}
 	}
-	report, drifted := r.Fleet.Inspections.Wanted(run.tenant().UID)
-	if run.settled() && !drifted {
-		run.database, run.provisioned = placement(run), true
-		r.Fleet.Placements.Put(run.tenant().UID, run.database)
-		return ignoreMissingConnection(run.unusable)
-	}
-	if run.unusable != nil {
-		return run.unusable
-	}
-	if err := r.converge(ctx, run); err != nil {
-		if run.credentials.Password == "" {
-			run.inputs.Login = nil
+	used := ""
+	if found.isKnown() {
+		if err := d.loadServer(ctx, &found); err != nil {
+			return err
 		}
-		return r.placeElsewhere(run, err)
+		used = found.server.Name
 	}
-	r.Fleet.Occupancy.Registered(run.inputs.Server.Name, run.tenant().UID, time.Now())
-	if run.formerIsDue() {
-		run.credentials.FormerUntil = time.Time{}
+	if found.unusable() == nil {
+		found.others = d.others(ctx, d.tenant(), used)
 	}
-	if err := r.completeRotation(ctx, run); err != nil {
-		return err
-	}
-	run.database, run.provisioned = placement(run), true
-	r.Fleet.Placements.Put(run.tenant().UID, run.database)
-	r.Fleet.Inspections.Inspected(run.tenant().UID, report, !run.acted)
+	d.unusable = found.unusable()
+	d.left, _ = leave(d.tenant().Name, found.others)
 	return nil
 }
 
+// loadServer reads what there is to know of the server.
+func (d *databasePhase) loadServer(ctx context.Context, found *prospect) error {
+	if d.recorded == nil {
+		d.fleet.Occupancy.Expect(found.server.Name, d.tenant().UID)
+	}
+	d.in.Server = found.server
+	d.connection, found.connected = d.fleet.Connections.To(found.server)
+	return d.loadCredentials(ctx)
+}
+
+// finalizers are those that the tenant must have before anything is made for it on a server, and those that
+// it needs no more.
+func (d *databasePhase) finalizers() (needed, left []string) {
+	if d.in.Server != nil && d.unusable == nil {
+		needed = append(needed, naming.DatabaseFinalizer(d.in.Server.Name))
+	}
+	for _, server := range d.left {
+		left = append(left, naming.DatabaseFinalizer(server))
+	}
+	return needed, left
+}
+
+// run sees to it that there is a server, and then to what the tenant has on it.
+func (d *databasePhase) run(ctx context.Context) error {
+	if d.tenant().Spec.Database == nil {
+		return cmp.Or(d.unusable, d.leaveServer(ctx, d.tenant()))
+	}
+	if err := parts.Database.Missing(&d.tenant().Spec); err != nil {
+		return err
+	}
+	if err := d.applyServer(ctx, d.tenant(), d.recorded); err != nil {
+		return err
+	}
+	if d.in.Server == nil {
+		return d.unusable
+	}
+	behind := d.ownServerProblem(ctx, d.tenant())
+	if behind != nil && d.recorded == nil {
+		return behind // What is wrong with the server can be corrected as long as there is no database.
+	}
+	return cmp.Or(d.provision(ctx), behind)
+}
+
+// provision writes the Secret, then brings the server in line with it. The Secret comes
+// first, so that a crash in between leaves a password that is still to be set, never one that
+// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
+// server hears of it, and the app hears of it when the server takes it.
+func (d *databasePhase) provision(ctx context.Context) error {
+	if d.unverified == nil {
+		if err := d.applyLogin(ctx); err != nil {
+			return err
+		}
+	}
+	report, drifted := d.fleet.Inspections.Wanted(d.tenant().UID)
+	if d.settled() && !drifted {
+		d.place()
+		return ignoreMissingConnection(d.unusable)
+	}
+	if d.unusable != nil {
+		return d.unusable
+	}
+	if err := d.converge(ctx); err != nil {
+		if d.credentials.Password == "" {
+			d.in.Login = nil
+		}
+		return d.placeElsewhere(err)
+	}
+	d.fleet.Occupancy.Registered(d.in.Server.Name, d.tenant().UID, time.Now())
+	if d.formerIsDue() {
+		d.credentials.FormerUntil = time.Time{}
+	}
+	if err := d.completeRotation(ctx); err != nil {
+		return err
+	}
+	d.place()
+	d.fleet.Inspections.Inspected(d.tenant().UID, report, !d.acted)
+	return nil
+}
+
+// place notes where the database is, now that the server has what the tenant wants.
+func (d *databasePhase) place() {
+	d.recorded, d.provisioned = d.placement(), true
+	d.fleet.Placements.Put(d.tenant().UID, d.recorded)
+}
+
 // settled says whether the server is known to have what the tenant wants.
-func (run *reconciliation) settled() bool {
-	if run.database == nil || run.unverified != nil || run.credentials.Next != "" || run.formerIsDue() {
+func (d *databasePhase) settled() bool {
+	if d.recorded == nil || d.unverified != nil || d.credentials.Next != "" || d.formerIsDue() {
 		return false
 	}
-	recorded, want := *run.database, *placement(run)
+	recorded, want := *d.recorded, *d.placement()
 	for _, times := range []*v1alpha1.TenantDatabaseStatus{&recorded, &want} {
 		times.RotatedAt, times.NextRotation, times.FormerLoginUntil = nil, nil, nil
 	}
@@ -92,12 +171,12 @@ func (run *reconciliation) settled() bool {
 }
 
 // placement is where the database is, once it is provisioned.
-func placement(run *reconciliation) *v1alpha1.TenantDatabaseStatus {
-	spec, server, credentials := run.tenant().Spec.Database, run.inputs.Server, run.credentials
+func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
+	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.credentials
 	placed := &v1alpha1.TenantDatabaseStatus{
 		Server:                  server.Name,
 		Isolation:               spec.Isolation,
-		Name:                    databaseName(run.tenant(), run.database),
+		Name:                    databaseName(d.tenant(), d.recorded),
 		Host:                    server.Spec.Host,
 		ConnectionLimit:         spec.ConnectionLimit,
 		SecretName:              spec.Credentials.SecretName,
@@ -105,13 +184,13 @@ func placement(run *reconciliation) *v1alpha1.TenantDatabaseStatus {
 		TempFileLimit:           spec.TempFileLimit,
 		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
 		CredentialsRevision:     revision(credentials.Password),
-		Login:                   run.inputs.Login.Username,
+		Login:                   d.in.Login.Username,
 		RotatedAt:               timeOrNil(credentials.RotatedAt),
-		NextRotation:            timeOrNil(run.rotation.DueAt(credentials)),
+		NextRotation:            timeOrNil(d.rotation.DueAt(credentials)),
 		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
 		RotationRequest:         credentials.Request,
 	}
-	if isDedicated(run.tenant()) {
+	if isDedicated(d.tenant()) {
 		placed.Version, placed.Storage = server.Status.Version, server.Status.Storage
 	}
 	if spec.SharedTables == v1alpha1.SharedTablesManage {
@@ -120,30 +199,38 @@ func placement(run *reconciliation) *v1alpha1.TenantDatabaseStatus {
 	return placed
 }
 
-// converge observes, plans and acts until the server has what the tenant wants.
-func (r *TenantReconciler) converge(ctx context.Context, run *reconciliation) error {
-	uid := string(run.tenant().UID)
-	name := databaseName(run.tenant(), run.database)
-	return r.execute(ctx, run.connection, uid, name, func(observed database.Observed) ([]database.Action, error) {
-		if run.database != nil && observed.Registration == nil {
-			return nil, problem.DatabaseLost(run.database.Server, run.database.Name)
+// converge looks at the server, decides, writes the login and acts, until the server has what the tenant
+// wants.
+func (d *databasePhase) converge(ctx context.Context) error {
+	uid, name := string(d.tenant().UID), databaseName(d.tenant(), d.recorded)
+	return d.change(d.connection, func() (changed bool, err error) {
+		observed, err := d.databases.Observe(ctx, d.connection, uid, name)
+		if err != nil {
+			return false, err
 		}
-		run.memberships = &observed.Memberships
-		if err := r.checkLogin(ctx, run, observed); err != nil {
-			return nil, err
+		if d.recorded != nil && observed.Registration == nil {
+			return false, problem.DatabaseLost(d.recorded.Server, d.recorded.Name)
 		}
-		actions, err := database.Plan(run.wanted(), observed)
-		run.acted = run.acted || len(actions) > 0
-		return actions, err
+		d.memberships = &observed.Memberships
+		d.setCredentials(d.credentialsFor(observed))
+		if err := d.applyLogin(ctx); err != nil {
+			return false, err
+		}
+		actions, err := database.Plan(d.wanted(d.credentials), observed)
+		if err != nil {
+			return false, err
+		}
+		d.acted = d.acted || len(actions) > 0
+		return d.execute(ctx, d.connection, actions)
 	})
 }
 
-// wanted is what the tenant wants on the server.
-func (run *reconciliation) wanted() database.Desired {
-	spec, credentials := run.tenant().Spec.Database, run.credentials
+// wanted is what the tenant wants on the server, with these credentials.
+func (d *databasePhase) wanted(credentials database.Credentials) database.Desired {
+	spec := d.tenant().Spec.Database
 	want := database.Desired{
-		UID:              string(run.tenant().UID),
-		Tenant:           run.tenant().Name,
+		UID:              string(d.tenant().UID),
+		Tenant:           d.tenant().Name,
 		Isolation:        database.Isolation(spec.Isolation),
 		ManagesTables:    spec.SharedTables == v1alpha1.SharedTablesManage,
 		ConnectionLimit:  spec.ConnectionLimit,
@@ -153,47 +240,16 @@ func (run *reconciliation) wanted() database.Desired {
 		Password:         credentials.Password,
 		NextPassword:     credentials.Next,
 		FormerUntil:      credentials.FormerUntil,
-		Now:              run.now,
+		Now:              d.now,
 		Adopt:            spec.Adopt,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())
 	}
-	if capacity := run.inputs.Server.Spec.Capacity; capacity != nil {
+	if capacity := d.in.Server.Spec.Capacity; capacity != nil {
 		want.Capacity = capacity.Tenants
 	}
 	return want
-}
-
-// execute observes, plans and acts. A server that broke off is one to connect to anew: when that
-// has succeeded, the tenants that wait for it are told.
-func (r *TenantReconciler) execute(ctx context.Context, server database.Server, uid, name string, plan func(database.Observed) ([]database.Action, error)) error {
-	err := r.attempt(ctx, server, uid, name, plan)
-	if _, unreachable := errors.AsType[*database.UnreachableError](err); unreachable {
-		r.Fleet.Connections.Drop(server.Name)
-	}
-	return err
-}
-
-func (r *TenantReconciler) attempt(ctx context.Context, server database.Server, uid, name string, plan func(database.Observed) ([]database.Action, error)) error {
-	var changed *database.ChangedError
-	var err error
-	for range maxAttempts {
-		var observed database.Observed
-		if observed, err = r.Databases.Observe(ctx, server, uid, name); err != nil {
-			return err
-		}
-		actions, planErr := plan(observed)
-		if planErr != nil || len(actions) == 0 {
-			return planErr
-		}
-		ctrl.LoggerFrom(ctx).V(1).Info("Changing the database", "server", server.Name, "actions", actions)
-		if err = r.Databases.Execute(ctx, server, actions); !errors.As(err, &changed) {
-			metrics.DatabaseChanges.WithLabelValues(server.Name, metrics.Result(err)).Inc()
-			return err
-		}
-	}
-	return err
 }
 
 // ignoreMissingConnection drops problem.NotConnected, which is nothing to one who needs no connection.
@@ -204,39 +260,20 @@ func ignoreMissingConnection(err error) error {
 	return err
 }
 
-// usable is how to reach a server, or why it can't be used now. Extensions that the tenant has already
-// are no longer asked about.
-func (r *TenantReconciler) usable(run *reconciliation, server *v1alpha1.DatabaseServer) (database.Server, error) {
-	wanted, recorded := run.tenant().Spec.Database, run.database
-	if !slices.Contains(server.Spec.Isolations, wanted.Isolation) {
-		return database.Server{}, problem.IsolationNotOffered(server.Name, server.Spec.Isolations, wanted.Isolation)
+// databaseName is the name that the database has, or will have.
+func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) string {
+	if recorded != nil {
+		return recorded.Name
 	}
-	for _, extension := range wanted.Extensions {
-		if wanted.Isolation != v1alpha1.DatabaseIsolationDedicated && !slices.Contains(server.Spec.Extensions, extension) && (recorded == nil || !slices.Contains(recorded.Extensions, extension)) {
-			return database.Server{}, problem.ExtensionNotOffered(server.Name, server.Spec.Extensions, extension)
-		}
-	}
-	if err := closed(run, server); err != nil {
-		return database.Server{}, err
-	}
-	return r.reachable(server)
+	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
 }
 
-// reachable is how to reach a server, or why it can't be reached now.
-func (r *TenantReconciler) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
-	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
-	if ready == nil || ready.Status == "Unknown" {
-		return database.Server{}, problem.NotConnected()
+// connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its
+// Secret stays right when its spec asks for what can't be had.
+func connectTo(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
+	isolation := tenant.Spec.Database.Isolation
+	if recorded != nil {
+		isolation = recorded.Isolation
 	}
-	if ready.Reason == v1alpha1.ReasonProgressing {
-		return database.Server{}, problem.ServerProgressing(ready.Message)
-	}
-	if ready.Status != "True" {
-		return database.Server{}, problem.ServerNotReady(server.Name, ready.Message)
-	}
-	access, found := r.Fleet.Connections.To(server)
-	if !found {
-		return database.Server{}, problem.NotConnected()
-	}
-	return access, nil
+	return database.ConnectTo(database.Isolation(isolation), name)
 }

@@ -25,49 +25,38 @@ func isDedicated(tenant *effective.Tenant) bool {
 }
 
 // ownServer reads the server that was made for the tenant; nil if there is none.
-func (r *TenantReconciler) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
-	server, err := r.serverNamed(ctx, naming.DedicatedServer(tenant.Name))
+func (s servers) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
+	server, err := s.serverNamed(ctx, naming.DedicatedServer(tenant.Name))
 	if server == nil || server.Annotations[naming.AnnotationTenantUID] != string(tenant.UID) {
 		return nil, err
 	}
 	return server, err
 }
 
-// dedicatedServer reads the tenant's own server; nil if that is still to be made, or has yet to be told
-// which database it is for.
-func (r *TenantReconciler) dedicatedServer(ctx context.Context, run *reconciliation) (*v1alpha1.DatabaseServer, error) {
-	server, err := r.ownServer(ctx, run.tenant())
-	if err != nil || server == nil || server.Spec.Dedicated == nil || server.Spec.Dedicated.Database != databaseName(run.tenant(), run.database) {
-		run.unusable = problem.OwnServerMissing()
-		return nil, err
-	}
-	return server, nil
-}
-
 // applyServer makes the tenant's own server, if it is to have one, or brings it in line with the spec.
-func (r *TenantReconciler) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
+func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
 	if !isDedicated(tenant) {
-		return r.leaveServer(ctx, tenant)
+		return s.leaveServer(ctx, tenant)
 	}
 	server := dedicated.DatabaseServer(tenant, databaseName(tenant, recorded))
-	outcome, err := r.Engine.Keep(ctx, naming.AnnotationTenantUID, server)
+	outcome, err := s.engine.Keep(ctx, naming.AnnotationTenantUID, server)
 	if err == nil {
-		r.noteChange(ctx, server, outcome)
+		s.noteChange(ctx, server, outcome)
 		return nil
 	}
-	if former, _ := r.serverNamed(ctx, server.Name); former != nil && !former.DeletionTimestamp.IsZero() {
+	if former, _ := s.serverNamed(ctx, server.Name); former != nil && !former.DeletionTimestamp.IsZero() {
 		return &apply.TerminatingError{Object: fmt.Sprintf("DatabaseServer %q", server.Name)}
 	}
-	return r.retries.keepsChanging(ctx, tenant.Name, server, err)
+	return s.retries.keepsChanging(ctx, tenant.Name, server, err)
 }
 
 // ownServerProblem says what keeps the tenant's own server from being as its spec wants it, while it can
 // be used all the same.
-func (r *TenantReconciler) ownServerProblem(ctx context.Context, tenant *effective.Tenant) error {
+func (s servers) ownServerProblem(ctx context.Context, tenant *effective.Tenant) error {
 	if !isDedicated(tenant) {
 		return nil
 	}
-	server, err := r.ownServer(ctx, tenant)
+	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil {
 		return err
 	}
@@ -81,56 +70,56 @@ func (r *TenantReconciler) ownServerProblem(ctx context.Context, tenant *effecti
 }
 
 // leaveServer has the server deleted that the tenant wanted to itself before its spec was changed. Where
-// it has a finalizer for that, leaveOtherServers looks first whether anything is there.
-func (r *TenantReconciler) leaveServer(ctx context.Context, tenant *effective.Tenant) error {
-	server, err := r.ownServer(ctx, tenant)
-	if err != nil || server == nil || r.used(tenant, server) {
+// it has a finalizer for that, loadOthers looks first whether anything is there.
+func (s servers) leaveServer(ctx context.Context, tenant *effective.Tenant) error {
+	server, err := s.ownServer(ctx, tenant)
+	if err != nil || server == nil || s.used(tenant, server) {
 		return err
 	}
-	if err := r.updateServer(ctx, tenant); err != nil {
+	if err := s.updateServer(ctx, tenant); err != nil {
 		return err
 	}
-	return r.removeServer(ctx, tenant)
+	return s.removeServer(ctx, tenant)
 }
 
 // databaseOf is where the tenant's database is; nil if it has none.
-func (r *TenantReconciler) databaseOf(tenant *effective.Tenant) *v1alpha1.TenantDatabaseStatus {
-	return r.Fleet.Placements.Of(tenant.UID, tenant.Status.Database)
+func (s servers) databaseOf(tenant *effective.Tenant) *v1alpha1.TenantDatabaseStatus {
+	return s.fleet.Placements.Of(tenant.UID, tenant.Status.Database)
 }
 
 // used says whether a server of the tenant's own has, or may have, something of the tenant.
-func (r *TenantReconciler) used(tenant *effective.Tenant, server *v1alpha1.DatabaseServer) bool {
-	return slices.Contains(tenant.Finalizers, naming.DatabaseFinalizer(server.Name)) || r.databaseOf(tenant) != nil
+func (s servers) used(tenant *effective.Tenant, server *v1alpha1.DatabaseServer) bool {
+	return slices.Contains(tenant.Finalizers, naming.DatabaseFinalizer(server.Name)) || s.databaseOf(tenant) != nil
 }
 
 // isDeletedWithServer says whether nothing needs to be done about the tenant's database on a server, since
 // that is its own, and is deleted with all that is on it, or is gone.
-func (r *TenantReconciler) isDeletedWithServer(ctx context.Context, tenant *effective.Tenant, name string) (bool, error) {
+func (s servers) isDeletedWithServer(ctx context.Context, tenant *effective.Tenant, name string) (bool, error) {
 	if !isDedicated(tenant) || name != naming.DedicatedServer(tenant.Name) {
 		return false, nil
 	}
 	if reclaimPolicy(tenant) == database.ReclaimDelete {
 		return true, nil
 	}
-	server, err := r.serverNamed(ctx, name)
+	server, err := s.serverNamed(ctx, name)
 	return server == nil && err == nil, err
 }
 
 // removeServer has the tenant's own server deleted, if it has one. What becomes of its data says the
 // spec of the server.
-func (r *TenantReconciler) removeServer(ctx context.Context, tenant *effective.Tenant) error {
-	server, err := r.ownServer(ctx, tenant)
+func (s servers) removeServer(ctx context.Context, tenant *effective.Tenant) error {
+	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || !server.DeletionTimestamp.IsZero() {
 		return err
 	}
-	return r.Engine.Delete(ctx, server.DeepCopy())
+	return s.engine.Delete(ctx, server.DeepCopy())
 }
 
 // updateServer has the tenant's own server follow the spec of the tenant to the end, also when it is
 // being deleted itself. What the tenant was to adopt and has not is kept; all else of a server that was
 // never used is not.
-func (r *TenantReconciler) updateServer(ctx context.Context, tenant *effective.Tenant) error {
-	server, err := r.ownServer(ctx, tenant)
+func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) error {
+	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || server.Spec.Dedicated == nil {
 		return err
 	}
@@ -143,16 +132,16 @@ func (r *TenantReconciler) updateServer(ctx context.Context, tenant *effective.T
 		}
 	}
 	switch {
-	case dedicated.Adopts(server) && r.databaseOf(tenant) == nil:
+	case dedicated.Adopts(server) && s.databaseOf(tenant) == nil:
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyRetain
-	case !r.used(tenant, server):
+	case !s.used(tenant, server):
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
 	}
-	_, err = r.Engine.Keep(ctx, naming.AnnotationTenantUID, wanted)
+	_, err = s.engine.Keep(ctx, naming.AnnotationTenantUID, wanted)
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
 		return nil
 	}
-	return r.retries.keepsChanging(ctx, tenant.Name, wanted, err)
+	return s.retries.keepsChanging(ctx, tenant.Name, wanted, err)
 }
 
 // reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.

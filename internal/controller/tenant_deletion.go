@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -32,7 +33,7 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *effect
 		return r.reportWaiting(ctx, tenant, waiting)
 	}
 	if err == nil {
-		err = r.removeDatabases(ctx, tenant, servers)
+		err = r.servers().removeDatabases(ctx, tenant, servers)
 	}
 	if err == nil {
 		err = r.removeFinalizers(ctx, tenant, servers)
@@ -69,49 +70,64 @@ func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *effecti
 }
 
 // removeDatabases takes away what the tenant has on the servers, and then the server of its own.
-func (r *TenantReconciler) removeDatabases(ctx context.Context, tenant *effective.Tenant, servers []string) error {
-	if err := r.updateServer(ctx, tenant); err != nil {
+func (s servers) removeDatabases(ctx context.Context, tenant *effective.Tenant, servers []string) error {
+	if err := s.updateServer(ctx, tenant); err != nil {
 		return err
 	}
 	for _, server := range servers {
-		covered, err := r.isDeletedWithServer(ctx, tenant, server)
+		covered, err := s.isDeletedWithServer(ctx, tenant, server)
 		if err == nil && !covered {
-			err = r.removeDatabase(ctx, tenant, server)
+			err = s.removeDatabase(ctx, tenant, server)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return r.removeServer(ctx, tenant)
+	return s.removeServer(ctx, tenant)
 }
 
 // removeDatabase drops or retains what the server's registry says was made for this tenant, and no
 // more.
-func (r *TenantReconciler) removeDatabase(ctx context.Context, tenant *effective.Tenant, name string) error {
+func (s servers) removeDatabase(ctx context.Context, tenant *effective.Tenant, name string) error {
 	server := &v1alpha1.DatabaseServer{}
-	err := r.Get(ctx, types.NamespacedName{Name: name}, server)
+	err := s.Get(ctx, types.NamespacedName{Name: name}, server)
 	if apierrors.IsNotFound(err) {
 		return problem.ServerGone(name)
 	}
 	if err != nil {
 		return err
 	}
-	access, err := r.reachable(server)
+	access, err := s.reachable(server)
 	if err != nil {
 		return err
 	}
-	policy, kept := reclaimPolicy(tenant), ""
-	err = r.execute(ctx, access, string(tenant.UID), database.Name(string(tenant.UID)), func(observed database.Observed) ([]database.Action, error) {
-		if observed.Registration != nil && policy == database.ReclaimRetain {
-			kept = observed.Registration.Name
+	uid := string(tenant.UID)
+	kept := ""
+	err = s.change(access, func() (changed bool, err error) {
+		observed, err := s.databases.Observe(ctx, access, uid, database.Name(uid))
+		if err != nil {
+			return false, err
 		}
-		return database.PlanRemoval(observed, policy)
+		kept = cmp.Or(retained(observed, reclaimPolicy(tenant)), kept)
+		actions, err := database.PlanRemoval(observed, reclaimPolicy(tenant))
+		if err != nil {
+			return false, err
+		}
+		return s.execute(ctx, access, actions)
 	})
 	if err == nil && kept != "" {
-		r.Recorder.Eventf(objectOf(tenant), server, corev1.EventTypeNormal, "DatabaseRetained", "Delete",
+		s.recorder.Eventf(objectOf(tenant), server, corev1.EventTypeNormal, "DatabaseRetained", "Delete",
 			"Database %s stays on server %s with its logins disabled; a Tenant takes it over with spec.database.adopt.", kept, name)
 	}
 	return err
+}
+
+// retained is the database that stays on a server; empty if none does.
+func retained(observed database.Observed, policy database.ReclaimPolicy) string {
+	if observed.Registration == nil || policy != database.ReclaimRetain {
+		return ""
+	}
+	return observed.Registration.Name
 }
 
 // reportWaiting says in the status what the deletion waits for.

@@ -4,65 +4,29 @@ import (
 	"context"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // ensureFinalizers sees to it that nothing is made for a tenant without a finalizer that says so.
 // It is one write for a new tenant.
-func (r *TenantReconciler) ensureFinalizers(ctx context.Context, run *reconciliation) error {
-	tenant := run.tenant()
-	before, after := objectOf(tenant), objectOf(tenant)
+func (r *TenantReconciler) ensureFinalizers(ctx context.Context, run *pass) error {
+	needed, left := run.database.finalizers()
+	before, after := objectOf(run.tenant()), objectOf(run.tenant())
 	changed := controllerutil.AddFinalizer(after, naming.FinalizerTenant)
-	if leaves := tenant.Spec.Database == nil || run.inputs.Server != nil; leaves && run.unusable == nil {
-		left, err := r.leaveOtherServers(ctx, run, after)
-		if err == nil && run.inputs.Server != nil {
-			changed = controllerutil.AddFinalizer(after, naming.DatabaseFinalizer(run.inputs.Server.Name)) || changed
-		}
-		changed, run.unusable = left || changed, err
+	for _, finalizer := range left {
+		changed = controllerutil.RemoveFinalizer(after, finalizer) || changed
+	}
+	for _, finalizer := range needed {
+		changed = controllerutil.AddFinalizer(after, finalizer) || changed
 	}
 	if !changed {
 		return nil
 	}
-	return r.patchFinalizers(ctx, tenant, before, after)
-}
-
-// leaveOtherServers takes those finalizers off the tenant's object that are for servers that the spec
-// asked for before, and on which nothing was made for the tenant, as when the server was full. A server
-// that has something for the tenant can't be left: that is a problem.
-func (r *TenantReconciler) leaveOtherServers(ctx context.Context, run *reconciliation, object client.Object) (left bool, err error) {
-	tenant := run.tenant()
-	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
-		if run.inputs.Server != nil && name == run.inputs.Server.Name {
-			continue
-		}
-		server := &v1alpha1.DatabaseServer{}
-		err := r.Get(ctx, types.NamespacedName{Name: name}, server)
-		if client.IgnoreNotFound(err) != nil {
-			return left, err
-		}
-		access, found := r.Fleet.Connections.To(server)
-		if !found {
-			return left, problem.PlacedElsewhere(tenant.Name, name, problem.MayHaveDatabase)
-		}
-		uid := string(tenant.UID)
-		observed, err := r.Databases.Observe(ctx, access, uid, database.Name(uid))
-		if err != nil {
-			return left, err
-		}
-		if observed.Registration != nil {
-			return left, problem.PlacedElsewhere(tenant.Name, name, problem.HasDatabase)
-		}
-		left = controllerutil.RemoveFinalizer(object, naming.DatabaseFinalizer(name)) || left
-	}
-	return left, nil
+	return r.patchFinalizers(ctx, run.tenant(), before, after)
 }
 
 // removeFinalizers lets a tenant go of which nothing is left.

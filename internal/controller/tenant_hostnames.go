@@ -16,6 +16,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
@@ -81,8 +82,22 @@ func (r *TenantReconciler) overlapping(ctx context.Context, tenant *effective.Te
 	return result, nil
 }
 
+// networkPhase lets the network policies be put in place, and says which of the tenant's hostnames are
+// another one's.
+type networkPhase struct {
+	// foreignHostnames are those, each with who has it.
+	foreignHostnames []string
+}
+
+func (n networkPhase) run(ctx context.Context, o objects, run *pass) error {
+	if err := o.apply(ctx, run, parts.Network); err != nil {
+		return err
+	}
+	return hostnameConflict(n.foreignHostnames)
+}
+
 // loadHostnames finds out which of the tenant's hostnames an older tenant claims.
-func (r *TenantReconciler) loadHostnames(ctx context.Context, run *reconciliation) error {
+func (r *TenantReconciler) loadHostnames(ctx context.Context, run *pass) error {
 	for _, hostname := range run.tenant().Spec.Policy.Hostnames {
 		others, err := r.overlapping(ctx, run.tenant(), string(hostname))
 		if err != nil {
@@ -91,7 +106,7 @@ func (r *TenantReconciler) loadHostnames(ctx context.Context, run *reconciliatio
 		for i := range others {
 			if older(&others[i], run.tenant()) {
 				run.inputs.ForeignHostnames = append(run.inputs.ForeignHostnames, hostname)
-				run.foreignHostnames = append(run.foreignHostnames, fmt.Sprintf("%s (Tenant %q)", hostname, others[i].Name))
+				run.network.foreignHostnames = append(run.network.foreignHostnames, fmt.Sprintf("%s (Tenant %q)", hostname, others[i].Name))
 				break
 			}
 		}

@@ -64,12 +64,12 @@ func TestWhoHasAHostname(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			me := claiming("me", 0, test.mine...)
-			run := &reconciliation{inputs: parts.Inputs{Tenant: effective.Of(me)}}
+			run := &pass{inputs: parts.Inputs{Tenant: effective.Of(me)}}
 			if err := among(t, append(test.others, me)...).loadHostnames(t.Context(), run); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(run.foreignHostnames, test.want) || len(run.inputs.ForeignHostnames) != len(test.want) {
-				t.Errorf("of others are %v (%v), want %v", run.foreignHostnames, run.inputs.ForeignHostnames, test.want)
+			if !slices.Equal(run.network.foreignHostnames, test.want) || len(run.inputs.ForeignHostnames) != len(test.want) {
+				t.Errorf("of others are %v (%v), want %v", run.network.foreignHostnames, run.inputs.ForeignHostnames, test.want)
 			}
 		})
 	}
@@ -79,7 +79,7 @@ func TestAHostnameOfAnotherTenantStallsTheNetworkAlone(t *testing.T) {
 	if err := hostnameConflict(nil); err != nil {
 		t.Errorf("without any it is %v", err)
 	}
-	run := &reconciliation{inputs: parts.Inputs{Tenant: effective.Of(claiming("me", 0))}, problems: map[string]problem.Problem{}}
+	run := &findings{problems: map[string]problem.Problem{}}
 	run.record(parts.Network, hostnameConflict([]string{`a.example (Tenant "x")`}))
 	found := run.problems[v1alpha1.ConditionNetworkReady]
 	if !found.Stalled || found.Reason != v1alpha1.ReasonConflict || !strings.Contains(found.Message, `a.example (Tenant "x")`) {

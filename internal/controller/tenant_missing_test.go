@@ -21,15 +21,16 @@ func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
 		{"an image", builders.Tenant("acme").Port(8080), parts.App},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			run := &reconciliation{
+			run := &pass{
 				inputs:   parts.Inputs{Tenant: builders.Effective(t, test.tenant.Build())},
-				problems: map[string]problem.Problem{},
+				findings: findings{problems: map[string]problem.Problem{}},
 			}
+			run.database.in = &run.inputs
 			r := &TenantReconciler{} // It asks nobody.
-			if err := r.loadDatabase(t.Context(), run); err != nil {
+			if err := run.database.load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			run.record(test.part, phaseOf(test.part)(r, t.Context(), run))
+			run.record(test.part, r.put(t.Context(), run, test.part))
 			found := run.problems[test.part.Condition]
 			if !found.Stalled || found.Reason != v1alpha1.ReasonInvalid || found.Message == "" || run.retry != problem.OnChange {
 				t.Errorf("the problem is %+v", found)

@@ -3,20 +3,16 @@ package controller
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
-	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 )
@@ -89,65 +85,48 @@ func placesOf(members membership.Members) []parts.Place {
 	return places
 }
 
-// applyNamespaces makes the primary namespace, takes over those that owners have made, and puts the
+// namespacePhase makes the primary namespace, takes over those that owners have made, and puts the
 // tenant's policy into each.
-func (r *TenantReconciler) applyNamespaces(ctx context.Context, run *reconciliation) error {
-	live := map[string]*corev1.Namespace{}
-	for _, member := range run.members.All {
-		live[member.Name] = member.Namespace
+type namespacePhase struct {
+	objects
+	// live are the tenant's namespaces by name, as the cache has them.
+	live map[string]*corev1.Namespace
+}
+
+func newNamespacePhase(o objects, members membership.Members) namespacePhase {
+	phase := namespacePhase{objects: o, live: map[string]*corev1.Namespace{}}
+	for _, member := range members.All {
+		phase.live[member.Name] = member.Namespace
 	}
+	return phase
+}
+
+func (n namespacePhase) run(ctx context.Context, run *pass) error {
 	for _, object := range parts.Namespace.Objects(run.inputs) {
 		namespace := cmp.Or(object.GetNamespace(), object.GetName())
 		if run.withheld.Has(namespace) {
 			continue
 		}
-		outcome, err := r.applyNamespace(ctx, run.tenant(), object, live)
+		outcome, err := n.applyOne(ctx, run.tenant(), object)
 		switch {
 		case err == nil:
-			r.noteChange(ctx, object, outcome)
+			n.noteChange(ctx, object, outcome)
 		case namespace == run.tenant().Name:
-			return r.unapplied(ctx, run, object, err)
+			return n.unapplied(ctx, run.tenant(), object, err)
 		default:
-			run.withhold(parts.Namespace, namespace, r.unapplied(ctx, run, object, err))
+			run.withhold(parts.Namespace, namespace, n.unapplied(ctx, run.tenant(), object, err))
 		}
 	}
 	return nil
 }
 
-func (r *TenantReconciler) applyNamespace(ctx context.Context, tenant *effective.Tenant, object client.Object, live map[string]*corev1.Namespace) (apply.Outcome, error) {
+func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, object client.Object) (apply.Outcome, error) {
 	if _, isNamespace := object.(*corev1.Namespace); isNamespace {
 		// One that is in the cache and shows whose it is. Any other is made, or is in the way.
-		found := live[object.GetName()]
+		found := n.live[object.GetName()]
 		if found != nil && found.DeletionTimestamp.IsZero() && membership.Mine(tenant, found) {
-			return r.Engine.Adopt(ctx, objectOf(tenant), object, found)
+			return n.engine.Adopt(ctx, objectOf(tenant), object, found)
 		}
 	}
-	return r.Engine.Apply(ctx, objectOf(tenant), object)
-}
-
-// withdraw takes the tenant's objects out of namespaces that are no longer its own, and leaves all
-// else in them.
-func (r *TenantReconciler) withdraw(ctx context.Context, run *reconciliation) error {
-	var failures []error
-	for _, namespace := range run.strays() {
-		failures = append(failures, r.pruneIn(ctx, run, namespace, nil))
-	}
-	if len(failures) == 0 || errors.Join(failures...) != nil {
-		return errors.Join(failures...)
-	}
-	for _, namespace := range run.members.Leaving {
-		if !namespace.DeletionTimestamp.IsZero() {
-			continue
-		}
-		place := parts.Place{Name: namespace.Name, Usable: true}
-		mark := parts.Namespace.Objects(parts.Inputs{Tenant: run.tenant(), Places: []parts.Place{place}})
-		err := client.IgnoreNotFound(r.Engine.Release(ctx, objectOf(run.tenant()), mark[0], namespace))
-		if err != nil {
-			failures = append(failures, r.unapplied(ctx, run, namespace, fmt.Errorf("release namespace %s: %w", namespace.Name, err)))
-			continue
-		}
-		metrics.ObjectChanges.WithLabelValues("Namespace", "released").Inc()
-		ctrl.LoggerFrom(ctx).Info("Namespace released", "name", namespace.Name)
-	}
-	return errors.Join(failures...)
+	return n.engine.Apply(ctx, objectOf(tenant), object)
 }

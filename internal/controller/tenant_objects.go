@@ -6,7 +6,6 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -48,22 +47,21 @@ func listsOf(scheme *runtime.Scheme, kinds []client.Object) ([]client.ObjectList
 	return lists, nil
 }
 
-// applyNetwork also says which of the tenant's hostnames are another one's.
-func (r *TenantReconciler) applyNetwork(ctx context.Context, run *reconciliation) error {
-	if err := r.apply(ctx, run, parts.Network); err != nil {
-		return err
-	}
-	return hostnameConflict(run.foreignHostnames)
+// objects puts a tenant's objects in place.
+type objects struct {
+	client.Client
+	engine  *apply.Engine
+	retries *retries
 }
 
-// applyPart is the phase of a part that consists of objects and nothing else.
-func applyPart(part *parts.Part) phase {
-	return func(r *TenantReconciler, ctx context.Context, run *reconciliation) error {
-		if err := part.Missing(&run.tenant().Spec); err != nil {
-			return err
-		}
-		return r.apply(ctx, run, part)
+func (r *TenantReconciler) objects() objects { return objects{r.Client, r.Engine, r.retries} }
+
+// run is the phase of a part that consists of objects and nothing else.
+func (o objects) run(ctx context.Context, run *pass, part *parts.Part) error {
+	if err := part.Missing(&run.tenant().Spec); err != nil {
+		return err
 	}
+	return o.apply(ctx, run, part)
 }
 
 // parallel is how many namespaces of a tenant are worked on at a time.
@@ -71,22 +69,22 @@ const parallel = 8
 
 // apply puts all objects of a part in place, also those behind one that fails, but none in a
 // namespace that is withheld. Namespaces don't wait for each other.
-func (r *TenantReconciler) apply(ctx context.Context, run *reconciliation, part *parts.Part) error {
+func (o objects) apply(ctx context.Context, run *pass, part *parts.Part) error {
 	var names []string
-	objects := map[string][]desired.Object{}
+	byNamespace := map[string][]desired.Object{}
 	for _, object := range part.Objects(run.inputs) {
 		name := object.GetNamespace()
 		if run.withheld.Has(name) {
 			continue
 		}
-		if _, known := objects[name]; !known {
+		if _, known := byNamespace[name]; !known {
 			names = append(names, name)
 		}
-		objects[name] = append(objects[name], object)
+		byNamespace[name] = append(byNamespace[name], object)
 	}
 	outcomes := make([]error, len(names))
 	workqueue.ParallelizeUntil(ctx, parallel, len(names), func(i int) {
-		outcomes[i] = r.applyAll(ctx, run, objects[names[i]])
+		outcomes[i] = o.applyAll(ctx, run.tenant(), byNamespace[names[i]])
 	})
 	if err := ctx.Err(); err != nil {
 		return err
@@ -112,15 +110,15 @@ func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 }
 
 // applyAll puts objects in place, also those behind one that fails.
-func (r *TenantReconciler) applyAll(ctx context.Context, run *reconciliation, objects []desired.Object) error {
+func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted []desired.Object) error {
 	var failures []error
-	for _, object := range objects {
-		outcome, err := put(ctx, r.Engine, objectOf(run.tenant()), object)
+	for _, object := range wanted {
+		outcome, err := put(ctx, o.engine, objectOf(tenant), object)
 		if err != nil {
-			failures = append(failures, r.unapplied(ctx, run, object, err))
+			failures = append(failures, o.unapplied(ctx, tenant, object, err))
 			continue
 		}
-		r.noteChange(ctx, object, outcome)
+		o.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
 }
@@ -134,62 +132,18 @@ func put(ctx context.Context, engine *apply.Engine, owner client.Object, object 
 }
 
 // unapplied is why an object could not be put in place, in terms of what it is for.
-func (r *TenantReconciler) unapplied(ctx context.Context, run *reconciliation, object client.Object, err error) error {
+func (o objects) unapplied(ctx context.Context, tenant *effective.Tenant, object client.Object, err error) error {
 	if binding, ok := object.(*rbacv1.RoleBinding); ok {
 		err = problem.Binding(binding.RoleRef.Name, err)
 	}
-	return r.retries.keepsChanging(ctx, run.tenant().Name, object, err)
+	return o.retries.keepsChanging(ctx, tenant.Name, object, err)
 }
 
-func (r *TenantReconciler) noteChange(ctx context.Context, object client.Object, outcome apply.Outcome) {
-	key, err := apply.KeyOf(object, r.Client)
+func (o objects) noteChange(ctx context.Context, object client.Object, outcome apply.Outcome) {
+	key, err := apply.KeyOf(object, o.Client)
 	if err != nil || outcome == apply.Unchanged {
 		return
 	}
 	metrics.ObjectChanges.WithLabelValues(key.Kind, string(outcome)).Inc()
 	ctrl.LoggerFrom(ctx).V(1).Info("Object "+string(outcome), "kind", key.Kind, "name", key.Name)
-}
-
-// tidy takes away what the tenant has and should not.
-func (r *TenantReconciler) tidy(ctx context.Context, run *reconciliation) error {
-	if run.outdated {
-		return nil
-	}
-	return errors.Join(r.withdraw(ctx, run), r.prune(ctx, run))
-}
-
-// prune deletes the tenant's objects that the spec no longer asks for. As long as there is no login
-// to the database, it isn't known what those are.
-func (r *TenantReconciler) prune(ctx context.Context, run *reconciliation) error {
-	if run.blocked() || (run.tenant().Spec.Database != nil && run.inputs.Login == nil) {
-		return nil
-	}
-	keep := sets.New[apply.Key]()
-	for _, part := range parts.All {
-		for _, object := range part.Objects(run.inputs) {
-			key, err := apply.KeyOf(object, r.Client)
-			if err != nil {
-				return err
-			}
-			keep.Insert(key)
-		}
-	}
-	var failures []error
-	for _, place := range run.inputs.Places {
-		failures = append(failures, r.pruneIn(ctx, run, place.Name, keep))
-	}
-	return errors.Join(failures...)
-}
-
-// pruneIn deletes the tenant's objects in a namespace that are not to be kept.
-func (r *TenantReconciler) pruneIn(ctx context.Context, run *reconciliation, namespace string, keep sets.Set[apply.Key]) error {
-	lists, err := listsOf(r.Scheme(), ownedKinds())
-	if err != nil {
-		return err
-	}
-	deleted, err := r.Engine.Prune(ctx, objectOf(run.tenant()), namespace, lists, keep)
-	for _, key := range deleted {
-		metrics.ObjectChanges.WithLabelValues(key.Kind, string(apply.Deleted)).Inc()
-	}
-	return err
 }

@@ -3,90 +3,87 @@ package controller
 import (
 	"context"
 	"errors"
-	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// findServer reads the DatabaseServer that the tenant's database is, or is to be, on. Where there is
-// none it says why in run.unusable.
-func (r *TenantReconciler) findServer(ctx context.Context, run *reconciliation) (*v1alpha1.DatabaseServer, error) {
-	name := run.tenant().Spec.Database.ServerRef.Name
+// find reads the DatabaseServer that the tenant's database is, or is to be, on.
+func (s servers) find(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) (prospect, error) {
+	p := prospect{tenant: tenant, recorded: recorded, name: tenant.Spec.Database.ServerRef.Name}
+	var err error
 	switch {
-	case isDedicated(run.tenant()):
-		return r.dedicatedServer(ctx, run)
-	case name != "":
-	case run.database != nil:
-		name = run.database.Server
+	case isDedicated(tenant):
+		p.name = naming.DedicatedServer(tenant.Name)
+		p.server, err = s.dedicatedServer(ctx, tenant, recorded)
+		return p, err
+	case p.name != "":
+	case recorded != nil:
+		p.name = recorded.Server
 	default:
-		placed, err := r.placedServer(ctx, run)
-		if placed != nil || err != nil {
-			return placed, err
+		p.server, err = s.placedServer(ctx, tenant)
+		if p.server != nil || err != nil {
+			return p, err
 		}
-		if name, run.unusable = r.chooseServer(ctx, run); name == "" {
-			return nil, nil
+		if p.name, p.unchosen = s.choose(ctx, tenant); p.name == "" {
+			return p, nil
 		}
 	}
-	server, err := r.serverNamed(ctx, name)
-	if server == nil && err == nil {
-		run.unusable = problem.ServerNotFound(name)
-	}
-	return server, err
+	p.server, err = s.serverNamed(ctx, p.name)
+	return p, err
 }
 
-// serverNamed reads a DatabaseServer; nil if there is none.
-func (r *TenantReconciler) serverNamed(ctx context.Context, name string) (*v1alpha1.DatabaseServer, error) {
-	server := &v1alpha1.DatabaseServer{}
-	err := r.Get(ctx, types.NamespacedName{Name: name}, server)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+// dedicatedServer reads the tenant's own server; nil if that is still to be made, or has yet to be told
+// which database it is for.
+func (s servers) dedicatedServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) (*v1alpha1.DatabaseServer, error) {
+	server, err := s.ownServer(ctx, tenant)
+	if err != nil || server == nil || server.Spec.Dedicated == nil || server.Spec.Dedicated.Database != databaseName(tenant, recorded) {
+		return nil, err
 	}
-	return server, err
+	return server, nil
 }
 
 // placedServer is the server that was chosen for the tenant before; nil if it has to be chosen (again).
 // That is so as long as nothing was made on it, and it has no room, or is on its way out.
-func (r *TenantReconciler) placedServer(ctx context.Context, run *reconciliation) (*v1alpha1.DatabaseServer, error) {
-	for _, name := range naming.DatabaseServers(run.tenant().Finalizers) {
-		server, err := r.serverNamed(ctx, name)
+func (s servers) placedServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
+	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
+		server, err := s.serverNamed(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if server != nil && server.DeletionTimestamp.IsZero() && !r.Fleet.Occupancy.Refuses(name, run.tenant().UID) {
+		if server != nil && server.DeletionTimestamp.IsZero() && !s.fleet.Occupancy.Refuses(name, tenant.UID) {
 			return server, nil
 		}
 	}
 	return nil, nil
 }
 
-// chooseServer picks a server for a new tenant.
-func (r *TenantReconciler) chooseServer(ctx context.Context, run *reconciliation) (string, error) {
-	spec := run.tenant().Spec.Database
+// choose picks a server for a new tenant.
+func (s servers) choose(ctx context.Context, tenant *effective.Tenant) (string, error) {
+	spec := tenant.Spec.Database
 	selector, err := metav1.LabelSelectorAsSelector(spec.ServerSelector)
 	if err != nil {
 		return "", problem.InvalidSelector(err)
 	}
-	servers := &v1alpha1.DatabaseServerList{}
-	if err := r.List(ctx, servers, client.MatchingLabelsSelector{Selector: selector}); err != nil {
+	list := &v1alpha1.DatabaseServerList{}
+	if err := s.List(ctx, list, client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return "", err
 	}
-	candidates := make([]database.Candidate, 0, len(servers.Items))
-	for i := range servers.Items {
-		if servers.Items[i].Spec.Dedicated == nil {
-			candidates = append(candidates, candidate(&servers.Items[i]))
+	candidates := make([]database.Candidate, 0, len(list.Items))
+	for i := range list.Items {
+		if list.Items[i].Spec.Dedicated == nil {
+			candidates = append(candidates, candidate(&list.Items[i]))
 		}
 	}
-	return r.Fleet.Occupancy.Choose(run.tenant().UID, candidates, database.Placement{
+	return s.fleet.Occupancy.Choose(tenant.UID, candidates, database.Placement{
 		Isolation: database.Isolation(spec.Isolation), Extensions: spec.Extensions, Selector: selector.String(),
 	})
 }
@@ -109,27 +106,50 @@ func candidate(server *v1alpha1.DatabaseServer) database.Candidate {
 	return result
 }
 
-// closed says why a server takes no new tenant, if this is one.
-func closed(run *reconciliation, server *v1alpha1.DatabaseServer) error {
-	if run.database != nil || slices.Contains(naming.DatabaseServers(run.tenant().Finalizers), server.Name) {
-		return nil
+// others asks the servers that the tenant has finalizers for, and that aren't the one that it is to use,
+// what they have for it, up to the first that can't be left.
+func (s servers) others(ctx context.Context, tenant *effective.Tenant, used string) []otherServer {
+	var result []otherServer
+	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
+		if name == used {
+			continue
+		}
+		other := s.other(ctx, tenant, name)
+		result = append(result, other)
+		if other.obstacle(tenant.Name) != nil {
+			break
+		}
 	}
-	switch {
-	case !server.DeletionTimestamp.IsZero():
-		return problem.ServerTerminating(server.Name)
-	case server.Spec.Unschedulable:
-		return problem.ServerUnschedulable(server.Name)
+	return result
+}
+
+func (s servers) other(ctx context.Context, tenant *effective.Tenant, name string) otherServer {
+	result := otherServer{name: name}
+	server, err := s.serverNamed(ctx, name)
+	if err != nil {
+		result.err = err
+		return result
 	}
-	return nil
+	if server == nil {
+		return result
+	}
+	access, connected := s.fleet.Connections.To(server)
+	if result.connected = connected; !connected {
+		return result
+	}
+	uid := string(tenant.UID)
+	observed, err := s.databases.Observe(ctx, access, uid, database.Name(uid))
+	result.err, result.registered = err, observed.Registration != nil
+	return result
 }
 
 // placeElsewhere makes the next pass choose another server for a tenant that the chosen one has no
 // room for; any other error stays as it is.
-func (r *TenantReconciler) placeElsewhere(run *reconciliation, err error) error {
+func (d *databasePhase) placeElsewhere(err error) error {
 	full, ok := errors.AsType[*database.FullError](err)
-	if !ok || run.database != nil || run.tenant().Spec.Database.ServerSelector == nil {
+	if !ok || d.recorded != nil || d.tenant().Spec.Database.ServerSelector == nil {
 		return err
 	}
-	r.Fleet.Occupancy.Refuse(run.inputs.Server.Name, run.tenant().UID, full.Tenants)
+	d.fleet.Occupancy.Refuse(d.in.Server.Name, d.tenant().UID, full.Tenants)
 	return &database.ChangedError{Err: err}
 }

@@ -9,23 +9,13 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// onceQuotaCounts runs the phase of a part that lets something into the tenant's namespaces once the cluster
-// counts it. Until the quota controller has written the status of a new ResourceQuota, quota admission
-// lets everything pass and charges nothing; what it has let pass stays, and may go uncounted until the
-// quota controller counts anew, which it does every five minutes
+// awaitQuota withholds the namespaces whose quota the cluster doesn't count yet; for the primary one that is
+// an error. What lets something into a namespace waits for that: until the quota controller has written the
+// status of a new ResourceQuota, quota admission lets everything pass and charges nothing; what it has let
+// pass stays, and may go uncounted until the quota controller counts anew, which it does every five minutes
 // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/resourcequota/resource_quota_controller.go).
-func onceQuotaCounts(run phase) phase {
-	return func(r *TenantReconciler, ctx context.Context, pass *reconciliation) error {
-		if err := r.awaitQuota(ctx, pass); err != nil {
-			return err
-		}
-		return run(r, ctx, pass)
-	}
-}
-
-// awaitQuota withholds the namespaces whose quota doesn't count yet; for the primary one that is an
-// error. The quota controller's write leads to another pass.
-func (r *TenantReconciler) awaitQuota(ctx context.Context, run *reconciliation) error {
+// The quota controller's write leads to another pass.
+func (r *TenantReconciler) awaitQuota(ctx context.Context, run *pass) error {
 	var limited []string
 	for _, object := range parts.Quota.Objects(run.inputs) {
 		if _, isQuota := object.(*corev1.ResourceQuota); isQuota {

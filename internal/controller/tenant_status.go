@@ -30,13 +30,13 @@ import (
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // observe reads, from the cache, what came of the tenant's objects.
-func (r *TenantReconciler) observe(ctx context.Context, run *reconciliation) (status.Observation, error) {
+func (r *TenantReconciler) observe(ctx context.Context, run *pass) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
 		Observation: parts.Observation{
-			Tenant: tenant, Problems: run.problems, Database: run.database, Namespaces: run.members.List(),
+			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
 		},
-		Failure: run.failure, Memberships: run.memberships, Now: time.Now(),
+		Failure: run.failure, Memberships: run.database.memberships, Now: time.Now(),
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}
@@ -73,7 +73,7 @@ func (r *TenantReconciler) read(ctx context.Context, key types.NamespacedName, i
 
 // report writes the status, if there is news, and says when to look again. A pass that has decided on
 // old data has nothing to tell.
-func (r *TenantReconciler) report(ctx context.Context, run *reconciliation) (ctrl.Result, error) {
+func (r *TenantReconciler) report(ctx context.Context, run *pass) (ctrl.Result, error) {
 	if run.outdated {
 		return ctrl.Result{RequeueAfter: r.retries.after(run.tenant().Name, problem.Again)}, nil
 	}
@@ -92,7 +92,7 @@ func (r *TenantReconciler) report(ctx context.Context, run *reconciliation) (ctr
 	if run.quotaBusy {
 		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
 	}
-	return ctrl.Result{RequeueAfter: sooner(wait, run.nextLook())}, nil
+	return ctrl.Result{RequeueAfter: sooner(wait, run.database.nextLook())}, nil
 }
 
 // reportFailure says in the status what keeps a pass from getting to the parts of the tenant.

@@ -58,7 +58,7 @@ func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
 		{"what was decided on old data proves nothing", []outcome{{parts.Database, errChanged}}, nil, problem.Again, false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			run := &reconciliation{problems: map[string]problem.Problem{}}
+			run := &findings{problems: map[string]problem.Problem{}}
 			for _, outcome := range test.outcomes {
 				run.record(outcome.part, outcome.err)
 			}
@@ -75,7 +75,7 @@ func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
 }
 
 func TestWhatIsDecidedOnOldDataTooOftenIsAProblem(t *testing.T) {
-	run := &reconciliation{problems: map[string]problem.Problem{}, rounds: tooOften}
+	run := &findings{problems: map[string]problem.Problem{}, rounds: tooOften}
 	run.record(parts.Database, errChanged)
 	run.fail(errChanged)
 	found := run.problems[parts.Database.Condition]
@@ -88,7 +88,7 @@ func TestWhatIsDecidedOnOldDataTooOftenIsAProblem(t *testing.T) {
 }
 
 func TestWhatKeepsSeveralNamespacesClosedIsAllSaid(t *testing.T) {
-	run := &reconciliation{problems: map[string]problem.Problem{}, withheld: sets.New[string]()}
+	run := &findings{problems: map[string]problem.Problem{}, withheld: sets.New[string]()}
 	run.withhold(parts.Quota, "a", errInTheWay)
 	run.withhold(parts.Quota, "b", errInvalid)
 	found := run.problems[parts.Quota.Condition]
@@ -120,8 +120,8 @@ func TestWhatIsDueForTheCredentialsAndCannotBeDoneIsNotTriedAtOnce(t *testing.T)
 		{"there is no schedule", database.Rotation{}, time.Time{}, true, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			run := &reconciliation{
-				database: &v1alpha1.TenantDatabaseStatus{}, rotation: test.rotation, now: now,
+			run := &databasePhase{
+				recorded: &v1alpha1.TenantDatabaseStatus{}, rotation: test.rotation, now: now,
 				credentials: database.Credentials{RotatedAt: now.Add(-time.Hour), FormerUntil: test.former}, provisioned: !test.failed,
 			}
 			if got := run.nextLook(); got != test.want && got.Truncate(time.Hour) != test.want {
