@@ -1,8 +1,9 @@
-package controller
+// Package retry says when a controller looks again at what has met a problem: each time later, up to two
+// minutes.
+package retry
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -18,28 +19,28 @@ import (
 )
 
 const (
-	// retrySoon is how long to wait before the first retry of what may succeed at once. Each further one
+	// soon is how long to wait before the first retry of what may succeed at once. Each further one
 	// takes twice as long.
-	retrySoon = 5 * time.Millisecond
-	// retryLater is the same for what isn't watched, such as an object of somebody else that is in the
+	soon = 5 * time.Millisecond
+	// later is the same for what isn't watched, such as an object of somebody else that is in the
 	// way.
-	retryLater = 30 * time.Second
-	// retryBound is how long to wait before any retry at most.
-	retryBound = 2 * time.Minute
+	later = 30 * time.Second
+	// bound is how long to wait before any retry at most.
+	bound = 2 * time.Minute
 
-	// tooOften is how many passes in a row may find that they decided on old data before the status says
+	// TooOften is how many passes in a row may find that they decided on old data before the status says
 	// so. With the time between them that is more than a second, which a burst of changes is over by.
-	tooOften = 8
+	TooOften = 8
 )
 
-// rateLimiter says when a controller looks at an object again after an error.
-func rateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
-	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retrySoon, retryBound)
+// RateLimiter says when a controller looks at an object again after an error.
+func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](soon, bound)
 }
 
-// retries say when an object is looked at again whose last pass ended with a problem, by its name. What
+// Retries say when an object is looked at again whose last pass ended with a problem, by its name. What
 // a pass returns as an error is retried by the controller itself.
-type retries struct {
+type Retries struct {
 	client client.Client
 	// live reads from the API server.
 	live         client.Reader
@@ -55,18 +56,20 @@ type dueAt struct {
 	at    time.Time
 }
 
-func newRetries(c client.Client, live client.Reader) *retries {
-	return &retries{
+// New returns Retries of no object. The client knows the kinds of what is written; live reads from the API
+// server who has changed it.
+func New(c client.Client, live client.Reader) *Retries {
+	return &Retries{
 		client: c, live: live, due: map[string]dueAt{},
-		again: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retrySoon, retryBound),
-		later: workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryLater, retryBound),
+		again: workqueue.NewTypedItemExponentialFailureRateLimiter[string](soon, bound),
+		later: workqueue.NewTypedItemExponentialFailureRateLimiter[string](later, bound),
 	}
 }
 
-// after notes how a pass has ended, and returns how long to wait for the next one; zero if that isn't
+// After notes how a pass has ended, and returns how long to wait for the next one; zero if that isn't
 // needed, or the controller sees to it. A pass that an event has led to, before the retry was due, counts
 // for none: else a tenant about which there is much to tell would soon wait the longest.
-func (r *retries) after(name string, retry problem.Retry) time.Duration {
+func (r *Retries) After(name string, retry problem.Retry) time.Duration {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	now, former := time.Now(), r.due[name]
@@ -93,17 +96,17 @@ func (r *retries) after(name string, retry problem.Retry) time.Duration {
 	return wait
 }
 
-// rounds is how many passes in a row have decided on old data, each when it was due.
-func (r *retries) rounds(name string) int { return r.again.NumRequeues(name) }
+// Rounds is how many passes in a row have decided on old data, each when it was due.
+func (r *Retries) Rounds(name string) int { return r.again.NumRequeues(name) }
 
-// forget forgets an object that is gone.
-func (r *retries) forget(name string) { r.after(name, problem.OnChange) }
+// Forget forgets an object that is gone.
+func (r *Retries) Forget(name string) { r.After(name, problem.OnChange) }
 
-// keepsChanging makes a problem of an error that says that what was written, in a pass over the one of
+// KeepsChanging makes a problem of an error that says that what was written, in a pass over the one of
 // that name, was changed since it was looked at, if passes have ended so too often in a row, and says who
 // has done it. Any other error stays as it is.
-func (r *retries) keepsChanging(ctx context.Context, name string, written client.Object, err error) error {
-	if !problem.Outdated(err) || r.rounds(name) < tooOften {
+func (r *Retries) KeepsChanging(ctx context.Context, name string, written client.Object, err error) error {
+	if !problem.Outdated(err) || r.Rounds(name) < TooOften {
 		return err
 	}
 	key, keyErr := apply.KeyOf(written, r.client)
@@ -119,17 +122,4 @@ func (r *retries) keepsChanging(ctx context.Context, name string, written client
 		writer = problem.LastWriter(now.ManagedFields, naming.FieldOwner)
 	}
 	return problem.KeepsChanging(key.String(), writer)
-}
-
-// statusTimeout is how long the API server may take to write a status. It is less than the time that the
-// operator has for its end.
-const statusTimeout = 10 * time.Second
-
-// forStatus is a context to tell in how a pass has ended: also when its time is up, but not when the
-// operator itself ends, since then the next one will tell.
-func forStatus(ctx context.Context) (context.Context, context.CancelFunc) {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
 }

@@ -1,4 +1,5 @@
-package controller
+// Package admission holds the controller that keeps the admission policies of config/admission in place.
+package admission
 
 import (
 	"context"
@@ -30,6 +31,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/retry"
 )
 
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings;mutatingadmissionpolicies;mutatingadmissionpolicybindings,verbs=list;watch;create
@@ -43,8 +45,8 @@ import (
 // they would refuse whatever they are about, so they go with it.
 const policiesOwner = "tenantpolicies.tenantry.dev"
 
-// AdmissionReconciler keeps the admission policies in place: what is deleted or changed comes back.
-type AdmissionReconciler struct {
+// Reconciler keeps the admission policies in place: what is deleted or changed comes back.
+type Reconciler struct {
 	// Live reads from the API server.
 	Live client.Reader
 	// Engine applies the policies.
@@ -60,7 +62,7 @@ type AdmissionReconciler struct {
 
 // SetupWithManager registers the controller. It leaves out the policies whose kind the API server
 // doesn't serve.
-func (r *AdmissionReconciler) SetupWithManager(manager ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	served, err := r.leaveOutUnserved(manager)
 	if err != nil {
 		return err
@@ -77,7 +79,7 @@ func (r *AdmissionReconciler) SetupWithManager(manager ctrl.Manager) error {
 		return []reconcile.Request{all}
 	})
 	build := ctrl.NewControllerManagedBy(manager).Named("admission").
-		WithOptions(controller.Options{RateLimiter: rateLimiter()}).
+		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
 		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			q.Add(all) // Where there is no policy yet, no watch tells of one.
 			return nil
@@ -89,7 +91,7 @@ func (r *AdmissionReconciler) SetupWithManager(manager ctrl.Manager) error {
 }
 
 // leaveOutUnserved keeps the policies that the API server can serve, and returns their kinds.
-func (r *AdmissionReconciler) leaveOutUnserved(manager ctrl.Manager) (served []client.Object, err error) {
+func (r *Reconciler) leaveOutUnserved(manager ctrl.Manager) (served []client.Object, err error) {
 	for _, kind := range []client.Object{
 		&admissionregistrationv1.ValidatingAdmissionPolicy{}, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{},
 		&admissionregistrationv1.MutatingAdmissionPolicy{}, &admissionregistrationv1.MutatingAdmissionPolicyBinding{},
@@ -122,7 +124,7 @@ func definitionOf(ctx context.Context, live client.Reader, name string) (*metav1
 }
 
 // Reconcile puts all policies in place, also those behind one that fails.
-func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	owner, err := definitionOf(ctx, r.Live, policiesOwner)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("find the owner of the admission policies: %w", err)
@@ -142,7 +144,7 @@ func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ct
 }
 
 // tellMissing says once what the API server lacks.
-func (r *AdmissionReconciler) tellMissing(ctx context.Context, about client.Object) {
+func (r *Reconciler) tellMissing(ctx context.Context, about client.Object) {
 	if len(r.missing) == 0 {
 		return
 	}

@@ -1,4 +1,4 @@
-package controller
+package databaseserver
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const (
 
 // accessTo is how the admin logs in to a server. It reads the Secrets once, and again after the
 // spec has changed or a probe has failed, so that a server at rest costs no API request.
-func (r *DatabaseServerReconciler) accessTo(ctx context.Context, server *v1alpha1.DatabaseServer) (database.Server, error) {
+func (r *Reconciler) accessTo(ctx context.Context, server *v1alpha1.DatabaseServer) (database.Server, error) {
 	if known, found := r.Fleet.Logins.To(server); found {
 		return known, nil
 	}
@@ -46,7 +46,7 @@ func (r *DatabaseServerReconciler) accessTo(ctx context.Context, server *v1alpha
 	return access, nil
 }
 
-func (r *DatabaseServerReconciler) secretValue(ctx context.Context, reference v1alpha1.SecretReference, key string) (string, error) {
+func (r *Reconciler) secretValue(ctx context.Context, reference v1alpha1.SecretReference, key string) (string, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: reference.Namespace, Name: reference.Name}, secret)
 	if apierrors.IsNotFound(err) {

@@ -1,4 +1,6 @@
-package controller
+// Package databaseserver holds the controller of DatabaseServers: it prepares them for tenants, says how
+// they are, and runs those that tenants have to themselves.
+package databaseserver
 
 import (
 	"context"
@@ -28,6 +30,8 @@ import (
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/report"
+	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -42,9 +46,23 @@ const (
 	parallelServers = 16
 )
 
-// DatabaseServerReconciler keeps the status of DatabaseServers true and prepares servers for
+// Databases looks after database servers. Package database/postgres has the real one.
+type Databases interface {
+	// Probe says how a server is, and prepares it for tenants if that was not done yet.
+	Probe(ctx context.Context, server database.Server) (database.ServerStatus, error)
+	// Share says how the databases are that tenants share, and prepares them if that was not done yet.
+	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
+	// Accept notes that tenants are as they should be, by what Probe said about them.
+	Accept(ctx context.Context, server database.Server, drifts []database.Drift) error
+	// Reload makes a server reload its configuration and certificate.
+	Reload(ctx context.Context, server database.Server) error
+	// Forget closes all connections to a server.
+	Forget(server string)
+}
+
+// Reconciler keeps the status of DatabaseServers true and prepares servers for
 // tenants.
-type DatabaseServerReconciler struct {
+type Reconciler struct {
 	client.Client
 	// Live reads Secrets, which the cache doesn't have, since it has the managed ones only.
 	Live client.Reader
@@ -57,7 +75,7 @@ type DatabaseServerReconciler struct {
 	// Engine applies what makes up the servers that the operator runs itself.
 	Engine *apply.Engine
 
-	retries *retries
+	retries *retry.Retries
 
 	controller      controller.Controller
 	cache           cache.Cache
@@ -69,7 +87,7 @@ type DatabaseServerReconciler struct {
 // +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers/status,verbs=patch
 
 // Reconcile looks at a server and says how it is.
-func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, request.NamespacedName, server)
 	if apierrors.IsNotFound(err) {
@@ -112,17 +130,17 @@ func (r *DatabaseServerReconciler) Reconcile(ctx context.Context, request ctrl.R
 
 // next says when a server is looked at again after an error, and whether that shows in its status: one
 // that something was decided on old data shows only once that was so too often in a row.
-func (r *DatabaseServerReconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
+func (r *Reconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
 	if err == nil || problem.OfServer(err).Retry != problem.Again {
-		r.retries.forget(server.Name)
+		r.retries.Forget(server.Name)
 		return 0, true
 	}
-	shown = !problem.Outdated(err) || r.retries.rounds(server.Name) >= tooOften
-	return r.retries.after(server.Name, problem.Again), shown
+	shown = !problem.Outdated(err) || r.retries.Rounds(server.Name) >= retry.TooOften
+	return r.retries.After(server.Name, problem.Again), shown
 }
 
-func (r *DatabaseServerReconciler) forget(name string) {
-	r.retries.forget(name)
+func (r *Reconciler) forget(name string) {
+	r.retries.Forget(name)
 	r.Fleet.ForgetServer(name)
 	r.Databases.Forget(name)
 	metrics.ServerUp.DeleteLabelValues(name)
@@ -130,7 +148,7 @@ func (r *DatabaseServerReconciler) forget(name string) {
 
 // hold keeps a server from being deleted while tenants have, or may have, something on it, and says
 // how many those are, if it is to be deleted.
-func (r *DatabaseServerReconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
+func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
 	before := server.DeepCopy()
 	if server.DeletionTimestamp.IsZero() {
 		if controllerutil.AddFinalizer(server, naming.FinalizerServer) {
@@ -139,7 +157,7 @@ func (r *DatabaseServerReconciler) hold(ctx context.Context, server *v1alpha1.Da
 		return 0, err
 	}
 	tenants := &v1alpha1.TenantList{}
-	if err := r.List(ctx, tenants, client.MatchingFields{indexPlaced: server.Name}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.List(ctx, tenants, client.MatchingFields{naming.IndexPlaced: server.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return 0, err
 	}
 	if len(tenants.Items) > 0 {
@@ -160,7 +178,7 @@ func (r *DatabaseServerReconciler) hold(ctx context.Context, server *v1alpha1.Da
 }
 
 // reportFailure says in the status what keeps a server from being looked at, or from being deleted.
-func (r *DatabaseServerReconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
+func (r *Reconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
 	again, shown := r.next(server, err)
 	if !shown {
 		return ctrl.Result{RequeueAfter: again}, nil
@@ -175,13 +193,13 @@ func (r *DatabaseServerReconciler) reportFailure(ctx context.Context, server *v1
 	return ctrl.Result{}, errors.Join(err, writeErr)
 }
 
-func (r *DatabaseServerReconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {
+func (r *Reconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	return r.retries.keepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
+	return r.retries.KeepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
 }
 
 // observe asks a server how it is, unless it is known already what keeps it from running.
-func (r *DatabaseServerReconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (status.ServerObservation, database.Server) {
+func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (status.ServerObservation, database.Server) {
 	observation := status.ServerObservation{Server: server, Now: time.Now(), Addresses: server.Status.Addresses}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -233,25 +251,25 @@ func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
 	return slices.Compact(texts)
 }
 
-func (r *DatabaseServerReconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) error {
+func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) error {
 	if equality.Semantic.DeepEqual(server.Status, next) {
 		return nil
 	}
-	ctx, cancel := forStatus(ctx)
+	ctx, cancel := report.Context(ctx)
 	defer cancel()
 	before := server.DeepCopy()
 	server.Status = next
 	if err := r.Status().Patch(ctx, server, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	recordTransition(r.Recorder, server,
+	report.Transition(r.Recorder, server,
 		apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady),
 		apimeta.FindStatusCondition(next.Conditions, v1alpha1.ConditionReady))
 	return nil
 }
 
 // publish lets the Tenant controller use a server that answers.
-func (r *DatabaseServerReconciler) publish(server *v1alpha1.DatabaseServer, access database.Server, answers bool) {
+func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Server, answers bool) {
 	if !answers {
 		metrics.ServerUp.WithLabelValues(server.Name).Set(0)
 		return
@@ -264,7 +282,7 @@ func (r *DatabaseServerReconciler) publish(server *v1alpha1.DatabaseServer, acce
 
 // inspectDrifted has the databases inspected that have changed on the server without the operator's
 // doing, and has the server note those that were inspected and are sound.
-func (r *DatabaseServerReconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []database.Drift) error {
+func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []database.Drift) error {
 	accepted, suspicious := r.Fleet.SortDrifts(access.Name, drifts)
 	for _, drift := range suspicious {
 		r.Fleet.DriftedTenants.Add(drift.Tenant)
@@ -275,15 +293,15 @@ func (r *DatabaseServerReconciler) inspectDrifted(ctx context.Context, access da
 }
 
 // SetupWithManager registers the controller.
-func (r *DatabaseServerReconciler) SetupWithManager(manager ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: parallelServers, RateLimiter: rateLimiter()})
+		WithOptions(controller.Options{MaxConcurrentReconciles: parallelServers, RateLimiter: retry.RateLimiter()})
 	for _, kind := range serverKinds() {
 		build = build.Watches(kind, handler.EnqueueRequestsFromMapFunc(byServer), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
 	}
 	var err error
-	r.retries = newRetries(r.Client, r.Live)
+	r.retries = retry.New(r.Client, r.Live)
 	r.cache = manager.GetCache()
 	r.controller, err = build.Build(r)
 	return err

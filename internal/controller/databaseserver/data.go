@@ -1,4 +1,4 @@
-package controller
+package databaseserver
 
 import (
 	"context"
@@ -6,8 +6,10 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,7 +22,7 @@ import (
 )
 
 // loadData reads what holds the server's data, and says what runs it.
-func (r *DatabaseServerReconciler) loadData(ctx context.Context, in *dedicated.Inputs) error {
+func (r *Reconciler) loadData(ctx context.Context, in *dedicated.Inputs) error {
 	if in.Server.Status.Provisioner != v1alpha1.ProvisionerCloudNativePG {
 		volume := &corev1.PersistentVolumeClaim{}
 		found, err := r.own(ctx, naming.ServerVolume(in.Server.Name), volume)
@@ -47,7 +49,7 @@ func (r *DatabaseServerReconciler) loadData(ctx context.Context, in *dedicated.I
 }
 
 // provisioner is what runs the server. That is decided once.
-func (r *DatabaseServerReconciler) provisioner(ctx context.Context, in dedicated.Inputs) (v1alpha1.DatabaseServerProvisioner, error) {
+func (r *Reconciler) provisioner(ctx context.Context, in dedicated.Inputs) (v1alpha1.DatabaseServerProvisioner, error) {
 	chosen := in.Server.Status.Provisioner
 	if chosen == "" && in.Volume == nil {
 		installed, err := r.hasCloudNativePG(ctx)
@@ -69,8 +71,10 @@ func (r *DatabaseServerReconciler) provisioner(ctx context.Context, in dedicated
 
 // hasCloudNativePG asks the API server, since what the client knows of the kinds that there are may be
 // outdated. It costs a request for each new server.
-func (r *DatabaseServerReconciler) hasCloudNativePG(ctx context.Context) (bool, error) {
-	definition, err := definitionOf(ctx, r.Live, dedicated.ClusterDefinition)
+func (r *Reconciler) hasCloudNativePG(ctx context.Context) (bool, error) {
+	definition := &metav1.PartialObjectMetadata{}
+	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	err := r.Live.Get(ctx, client.ObjectKey{Name: dedicated.ClusterDefinition}, definition)
 	return err == nil && definition.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
 }
 
@@ -94,7 +98,7 @@ func tooMany(in dedicated.Inputs) *problem.Problem {
 
 // keepData puts in place what holds the data, unless that is another database's. For a database that is
 // to be adopted it must be there.
-func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
+func (r *Reconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
 	if dedicated.Adopts(in.Server) && in.Volume == nil && in.Cluster == nil {
 		return problem.DataNotFound(in.Server.Name, in.Server.Spec.Dedicated.Database)
 	}
@@ -112,11 +116,11 @@ func (r *DatabaseServerReconciler) keepData(ctx context.Context, in dedicated.In
 	if conflict, ok := errors.AsType[*apply.ConflictError](err); ok {
 		return problem.DataOfAnother(conflict.Object)
 	}
-	return r.retries.keepsChanging(ctx, in.Server.Name, data, err)
+	return r.retries.KeepsChanging(ctx, in.Server.Name, data, err)
 }
 
 // releaseData lets go of the data of a server that nobody uses any more, as its reclaim policy says.
-func (r *DatabaseServerReconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseServer) error {
+func (r *Reconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseServer) error {
 	if server.Spec.Dedicated == nil {
 		return nil
 	}

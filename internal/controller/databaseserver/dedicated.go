@@ -1,4 +1,4 @@
-package controller
+package databaseserver
 
 import (
 	"cmp"
@@ -17,8 +17,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/dedicated"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
@@ -40,7 +42,7 @@ func serverKinds() []client.Object {
 
 // runDedicated keeps a server running that the operator runs itself, and says what runs it. One that
 // doesn't run yet is a problem.
-func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (status.Dedicated, error) {
+func (r *Reconciler) runDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (status.Dedicated, error) {
 	result := recordedDedicated(server)
 	if server.Spec.Dedicated == nil {
 		return result, nil
@@ -60,8 +62,8 @@ func (r *DatabaseServerReconciler) runDedicated(ctx context.Context, server *v1a
 	result.Unmet = cmp.Or(result.Unmet, unmet(in))
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
-		if _, err := put(ctx, r.Engine, server, object); err != nil {
-			return result, r.retries.keepsChanging(ctx, server.Name, object, err)
+		if _, err := r.Engine.Put(ctx, server, object, apply.Owning(desired.OwningOf(object))); err != nil {
+			return result, r.retries.KeepsChanging(ctx, server.Name, object, err)
 		}
 	}
 	return result, r.running(ctx, in)
@@ -73,7 +75,7 @@ func recordedDedicated(server *v1alpha1.DatabaseServer) status.Dedicated {
 }
 
 // loadDedicated reads all that the server's objects depend on, and makes up the secrets that it lacks.
-func (r *DatabaseServerReconciler) loadDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (dedicated.Inputs, error) {
+func (r *Reconciler) loadDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (dedicated.Inputs, error) {
 	in := dedicated.Inputs{Server: server}
 	if err := r.loadData(ctx, &in); err != nil {
 		return in, err
@@ -100,7 +102,7 @@ func (r *DatabaseServerReconciler) loadDedicated(ctx context.Context, server *v1
 
 // authorityOf reads the authority of a server that CloudNativePG runs. It isn't in the cache, and read
 // again when the Cluster has changed, which says in its status until when its certificates are valid.
-func (r *DatabaseServerReconciler) authorityOf(ctx context.Context, in dedicated.Inputs) (*corev1.Secret, error) {
+func (r *Reconciler) authorityOf(ctx context.Context, in dedicated.Inputs) (*corev1.Secret, error) {
 	name, version := in.Server.Name, ""
 	if in.Cluster != nil {
 		version = in.Cluster.GetResourceVersion()
@@ -122,7 +124,7 @@ func inDatabases(name string) types.NamespacedName {
 
 // own reads an object of a server, and says whether there is one. The cache sees managed objects only,
 // and somebody may have taken the label off, or restored a backup without it.
-func (r *DatabaseServerReconciler) own(ctx context.Context, name string, into client.Object) (found bool, err error) {
+func (r *Reconciler) own(ctx context.Context, name string, into client.Object) (found bool, err error) {
 	err = r.Get(ctx, inDatabases(name), into)
 	if apierrors.IsNotFound(err) {
 		err = r.Live.Get(ctx, inDatabases(name), into)
@@ -131,7 +133,7 @@ func (r *DatabaseServerReconciler) own(ctx context.Context, name string, into cl
 }
 
 // dropOutdatedLogin has the login read again if it was made with a former authority of the server.
-func (r *DatabaseServerReconciler) dropOutdatedLogin(server *v1alpha1.DatabaseServer, authority []byte) {
+func (r *Reconciler) dropOutdatedLogin(server *v1alpha1.DatabaseServer, authority []byte) {
 	if known, found := r.Fleet.Logins.To(server); found && known.CACert != string(authority) {
 		r.Fleet.Logins.Drop(server.Name)
 	}
@@ -140,7 +142,7 @@ func (r *DatabaseServerReconciler) dropOutdatedLogin(server *v1alpha1.DatabaseSe
 // reload makes a server that a StatefulSet runs reload its certificate, if it still shows another one than
 // its Secret has. The kubelet may take minutes to update the Secret in the pod, so this is repeated with
 // each probe until the server shows the new one.
-func (r *DatabaseServerReconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, shown []byte) error {
+func (r *Reconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, shown []byte) error {
 	if server.Spec.Dedicated == nil || server.Status.Provisioner != v1alpha1.ProvisionerStatefulSet {
 		return nil
 	}
@@ -154,7 +156,7 @@ func (r *DatabaseServerReconciler) reload(ctx context.Context, server *v1alpha1.
 }
 
 // running says what a server waits for that doesn't run yet.
-func (r *DatabaseServerReconciler) running(ctx context.Context, in dedicated.Inputs) error {
+func (r *Reconciler) running(ctx context.Context, in dedicated.Inputs) error {
 	pods := &corev1.PodList{}
 	if err := r.List(ctx, pods, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelServer: in.Server.Name}); err != nil {
 		return err
@@ -181,7 +183,7 @@ func (r *DatabaseServerReconciler) running(ctx context.Context, in dedicated.Inp
 
 // watchClusters looks at a server when its Cluster has changed. There is nothing to watch before
 // CloudNativePG is installed.
-func (r *DatabaseServerReconciler) watchClusters() error {
+func (r *Reconciler) watchClusters() error {
 	r.clusters.Lock()
 	defer r.clusters.Unlock()
 	if r.watchesClusters {

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
 
 // loadApp reads what others decide of the app: how far it is scaled, and what its pods get.
-func (r *TenantReconciler) loadApp(ctx context.Context, run *pass) error {
+func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
 	tenant := run.tenant()
 	autoscalers := &autoscalingv2.HorizontalPodAutoscalerList{}
 	if err := r.List(ctx, autoscalers, client.InNamespace(tenant.Name)); err != nil {
@@ -57,8 +57,8 @@ func byNamespace(_ context.Context, object client.Object) []reconcile.Request {
 	return requestsFor([]string{object.GetNamespace()})
 }
 
-// trimAutoscaler drops all but what an autoscaler scales.
-func trimAutoscaler(object any) (any, error) {
+// TrimAutoscaler drops what the controller doesn't read of an autoscaler: all but what it scales.
+func TrimAutoscaler(object any) (any, error) {
 	whole, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
 	if !ok {
 		return object, nil

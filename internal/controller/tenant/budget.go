@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 )
 
 // quotas are the ResourceQuotas of a tenant by namespace, as they were at one moment.
-func (r *TenantReconciler) quotas(ctx context.Context, tenant *effective.Tenant) (map[string]*corev1.ResourceQuota, error) {
+func (r *Reconciler) quotas(ctx context.Context, tenant *effective.Tenant) (map[string]*corev1.ResourceQuota, error) {
 	list := &corev1.ResourceQuotaList{}
 	if err := r.List(ctx, list, client.MatchingFields{indexLabel: tenant.Name}); err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (r *TenantReconciler) quotas(ctx context.Context, tenant *effective.Tenant)
 }
 
 // divide gives each place its part of the tenant's quota.
-func (r *TenantReconciler) divide(ctx context.Context, run *pass) error {
+func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 	var err error
 	if run.quotas, err = r.quotas(ctx, run.tenant()); err != nil || len(run.tenant().Spec.Quota) == 0 {
 		return err
@@ -62,7 +62,7 @@ func (r *TenantReconciler) divide(ctx context.Context, run *pass) error {
 
 // slicesOf are the slices of the places, in their order, then those of namespaces that have one and
 // are none of these.
-func (r *TenantReconciler) slicesOf(run *pass) ([]budget.Slice, error) {
+func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
 	var slices []budget.Slice
 	known := map[string]bool{}
 	for _, place := range run.inputs.Places {

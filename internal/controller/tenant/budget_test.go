@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"testing"
@@ -51,7 +51,7 @@ func TestHowLongAnotherUsageMayWait(t *testing.T) {
 
 func TestObjectsInAllNamespacesBelongToTheirTenant(t *testing.T) {
 	got := enqueued(t, func(q queue) {
-		(&TenantReconciler{Fleet: &fleet.Fleet{}}).objectUpdated(t.Context(), updated(slice("", "4", "1"), func(is *corev1.ResourceQuota) {
+		(&Reconciler{Fleet: &fleet.Fleet{}}).objectUpdated(t.Context(), updated(slice("", "4", "1"), func(is *corev1.ResourceQuota) {
 			is.Labels = nil
 		}), q)
 	})

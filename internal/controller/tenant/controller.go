@@ -1,4 +1,9 @@
-package controller
+// Package tenant holds the controller of Tenants. It sequences input and output; what to do is decided by
+// the pure packages effective, parts, database and status, and by functions here that ask nobody.
+//
+// A reconcile reads from top to bottom: load the inputs, put the parts in place one after the other,
+// observe what came of it, write one status.
+package tenant
 
 import (
 	"context"
@@ -13,10 +18,11 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/retry"
 )
 
-// TenantReconciler turns a Tenant into what its spec asks for.
-type TenantReconciler struct {
+// Reconciler turns a Tenant into what its spec asks for.
+type Reconciler struct {
 	client.Client
 	// Live reads from the API server, for the few questions that the cache can't answer.
 	Live client.Reader
@@ -33,15 +39,15 @@ type TenantReconciler struct {
 	// Identity tells this operator from all others, also from those that ran before it.
 	Identity string
 
-	retries *retries
+	retries *retry.Retries
 }
 
 // Reconcile brings a tenant from what it is to what its spec says.
-func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	object := &v1alpha1.Tenant{}
 	err := r.Get(ctx, request.NamespacedName, object)
 	if apierrors.IsNotFound(err) {
-		r.retries.forget(request.Name)
+		r.retries.Forget(request.Name)
 		r.Fleet.ForgetTenant(request.Name)
 		return ctrl.Result{}, nil
 	}
@@ -72,7 +78,7 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 
 // put puts one part of a tenant in place. A part that fails doesn't hold up the next one, except for the
 // namespace, which all others need. Those that consist of more than objects have phases of their own.
-func (r *TenantReconciler) put(ctx context.Context, run *pass, part *parts.Part) error {
+func (r *Reconciler) put(ctx context.Context, run *pass, part *parts.Part) error {
 	if part.Opens {
 		if err := r.awaitQuota(ctx, run); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -47,7 +47,7 @@ func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, reco
 	if former, _ := s.serverNamed(ctx, server.Name); former != nil && !former.DeletionTimestamp.IsZero() {
 		return &apply.TerminatingError{Object: fmt.Sprintf("DatabaseServer %q", server.Name)}
 	}
-	return s.retries.keepsChanging(ctx, tenant.Name, server, err)
+	return s.retries.KeepsChanging(ctx, tenant.Name, server, err)
 }
 
 // ownServerProblem says what keeps the tenant's own server from being as its spec wants it, while it can
@@ -141,7 +141,7 @@ func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) err
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
 		return nil
 	}
-	return s.retries.keepsChanging(ctx, tenant.Name, wanted, err)
+	return s.retries.KeepsChanging(ctx, tenant.Name, wanted, err)
 }
 
 // reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"cmp"
@@ -18,12 +18,13 @@ import (
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/report"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
 // reconcileDeletion takes a tenant down, its app before its data. What can't be taken down now is
 // said in the status, and the finalizers stay.
-func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *effective.Tenant) (ctrl.Result, error) {
+func (r *Reconciler) reconcileDeletion(ctx context.Context, tenant *effective.Tenant) (ctrl.Result, error) {
 	servers := naming.DatabaseServers(tenant.Finalizers)
 	if !slices.Contains(tenant.Finalizers, naming.FinalizerTenant) && len(servers) == 0 {
 		return ctrl.Result{}, nil
@@ -41,13 +42,13 @@ func (r *TenantReconciler) reconcileDeletion(ctx context.Context, tenant *effect
 	if err != nil {
 		return r.reportDeletion(ctx, tenant, err)
 	}
-	r.retries.forget(tenant.Name)
+	r.retries.Forget(tenant.Name)
 	return ctrl.Result{}, nil
 }
 
 // removeNamespaces deletes the tenant's namespaces and says what that waits for, if they aren't all
 // gone yet.
-func (r *TenantReconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant) (waiting string, err error) {
+func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant) (waiting string, err error) {
 	members, err := r.members(ctx, tenant)
 	if err != nil {
 		return "", err
@@ -131,9 +132,9 @@ func retained(observed database.Observed, policy database.ReclaimPolicy) string 
 }
 
 // reportWaiting says in the status what the deletion waits for.
-func (r *TenantReconciler) reportWaiting(ctx context.Context, tenant *effective.Tenant, waiting string) (ctrl.Result, error) {
-	r.retries.forget(tenant.Name)
-	ctx, cancel := forStatus(ctx)
+func (r *Reconciler) reportWaiting(ctx context.Context, tenant *effective.Tenant, waiting string) (ctrl.Result, error) {
+	r.retries.Forget(tenant.Name)
+	ctx, cancel := report.Context(ctx)
 	defer cancel()
 	now := time.Now()
 	wait, err := r.writeStatus(ctx, tenant, status.Terminating(observationAt(tenant, now), waiting, false), now, nil)
@@ -141,7 +142,7 @@ func (r *TenantReconciler) reportWaiting(ctx context.Context, tenant *effective.
 }
 
 // reportDeletion says in the status why the deletion can't go on.
-func (r *TenantReconciler) reportDeletion(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
+func (r *Reconciler) reportDeletion(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
 	return r.reportProblem(ctx, tenant, err, func(o status.Observation, found problem.Problem) v1alpha1.TenantStatus {
 		return status.Terminating(o, found.Message, found.Stalled)
 	})

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 // ensureFinalizers sees to it that nothing is made for a tenant without a finalizer that says so.
 // It is one write for a new tenant.
-func (r *TenantReconciler) ensureFinalizers(ctx context.Context, run *pass) error {
+func (r *Reconciler) ensureFinalizers(ctx context.Context, run *pass) error {
 	needed, left := run.database.finalizers()
 	before, after := objectOf(run.tenant()), objectOf(run.tenant())
 	changed := controllerutil.AddFinalizer(after, naming.FinalizerTenant)
@@ -30,7 +30,7 @@ func (r *TenantReconciler) ensureFinalizers(ctx context.Context, run *pass) erro
 }
 
 // removeFinalizers lets a tenant go of which nothing is left.
-func (r *TenantReconciler) removeFinalizers(ctx context.Context, tenant *effective.Tenant, servers []string) error {
+func (r *Reconciler) removeFinalizers(ctx context.Context, tenant *effective.Tenant, servers []string) error {
 	before, after := objectOf(tenant), objectOf(tenant)
 	controllerutil.RemoveFinalizer(after, naming.FinalizerTenant)
 	for _, server := range servers {
@@ -41,10 +41,10 @@ func (r *TenantReconciler) removeFinalizers(ctx context.Context, tenant *effecti
 }
 
 // patchFinalizers writes what has become of a tenant's finalizers. The tenant has them from then on.
-func (r *TenantReconciler) patchFinalizers(ctx context.Context, tenant *effective.Tenant, before, after client.Object) error {
+func (r *Reconciler) patchFinalizers(ctx context.Context, tenant *effective.Tenant, before, after client.Object) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)); err != nil {
-		return r.retries.keepsChanging(ctx, tenant.Name, after, fmt.Errorf("write the finalizers: %w", err))
+		return r.retries.KeepsChanging(ctx, tenant.Name, after, fmt.Errorf("write the finalizers: %w", err))
 	}
 	tenant.Finalizers, tenant.ResourceVersion = after.GetFinalizers(), after.GetResourceVersion()
 	return nil

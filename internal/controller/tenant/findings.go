@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/retry"
 )
 
 // findings are what one pass over a tenant has met with so far.
@@ -49,7 +50,7 @@ func (f *findings) record(part *parts.Part, err error) {
 
 // isOutdated notes that something was decided on old data, if an error says no more than that.
 func (f *findings) isOutdated(err error) bool {
-	if !problem.Outdated(err) || f.rounds >= tooOften {
+	if !problem.Outdated(err) || f.rounds >= retry.TooOften {
 		return false
 	}
 	f.outdated = true

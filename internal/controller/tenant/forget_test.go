@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"errors"
@@ -17,11 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/database/postgres"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
-	"github.com/tenantry/tenantry/test/builders"
+	"github.com/tenantry/tenantry/internal/retry"
 )
 
 // emptyCluster has no objects.
@@ -35,7 +33,7 @@ func emptyCluster(t *testing.T) client.Client {
 }
 
 func TestATenantThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
-	r := &TenantReconciler{Client: emptyCluster(t), Fleet: &fleet.Fleet{}, retries: newRetries(nil, nil)}
+	r := &Reconciler{Client: emptyCluster(t), Fleet: &fleet.Fleet{}, retries: retry.New(nil, nil)}
 	r.Fleet.SawTenant("acme", "1")
 	r.Fleet.Placements.Put("1", &v1alpha1.TenantDatabaseStatus{Server: "shared"})
 	request := ctrl.Request{}
@@ -45,23 +43,6 @@ func TestATenantThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
 	}
 	if at := r.Fleet.Placements.Of("1", nil); at != nil {
 		t.Errorf("its database is still known to be at %v", at)
-	}
-}
-
-func TestADatabaseServerThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
-	databases := &postgres.Servers{}
-	defer databases.Close()
-	r := &DatabaseServerReconciler{Client: emptyCluster(t), Databases: databases, Fleet: &fleet.Fleet{}, retries: newRetries(nil, nil)}
-	server := builders.DatabaseServer("shared", "pg.example").Build()
-	r.Fleet.SawServer(server.Name, server.UID)
-	r.Fleet.Connections.Put(server, database.Server{})
-	request := ctrl.Request{}
-	request.Name = server.Name
-	if _, err := r.Reconcile(t.Context(), request); err != nil {
-		t.Fatal(err)
-	}
-	if _, found := r.Fleet.Connections.To(server); found {
-		t.Error("it is still known how to reach it")
 	}
 }
 
@@ -88,7 +69,7 @@ func TestAllNoticesAreDelivered(t *testing.T) {
 
 func TestAPassThatWasOutdatedIsRepeated(t *testing.T) {
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "tenants"}, "acme", errors.New("the object has been modified"))
-	r := &TenantReconciler{retries: newRetries(nil, nil)}
+	r := &Reconciler{retries: retry.New(nil, nil)}
 	result, err := r.reportFailure(t.Context(), &effective.Tenant{}, fmt.Errorf("write the finalizers: %w", conflict))
 	if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
 		t.Errorf("after a conflict it is repeated after %v, with the error %v", result.RequeueAfter, err)

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -58,7 +58,7 @@ func above(hostname string) []string {
 }
 
 // overlapping are the other tenants that claim a hostname, or part of what a wildcard stands for.
-func (r *TenantReconciler) overlapping(ctx context.Context, tenant *effective.Tenant, hostname string) ([]v1alpha1.Tenant, error) {
+func (r *Reconciler) overlapping(ctx context.Context, tenant *effective.Tenant, hostname string) ([]v1alpha1.Tenant, error) {
 	found := map[string]v1alpha1.Tenant{}
 	lookups := []client.MatchingFields{{indexHostname: hostname}, {indexHostnameBelow: hostname}}
 	for _, wildcard := range above(hostname) {
@@ -97,7 +97,7 @@ func (n networkPhase) run(ctx context.Context, o objects, run *pass) error {
 }
 
 // loadHostnames finds out which of the tenant's hostnames an older tenant claims.
-func (r *TenantReconciler) loadHostnames(ctx context.Context, run *pass) error {
+func (r *Reconciler) loadHostnames(ctx context.Context, run *pass) error {
 	for _, hostname := range run.tenant().Spec.Policy.Hostnames {
 		others, err := r.overlapping(ctx, run.tenant(), string(hostname))
 		if err != nil {
@@ -133,12 +133,12 @@ func hostnameConflict(foreign []string) error {
 
 // neighborCreated, neighborUpdated and neighborDeleted look at the tenants that have to do with the
 // hostnames that a tenant has taken or let go.
-func (r *TenantReconciler) neighborCreated(ctx context.Context, e event.CreateEvent, q queue) {
+func (r *Reconciler) neighborCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	tenant := effective.Of(e.Object.(*v1alpha1.Tenant))
 	r.enqueueNeighbors(ctx, q, tenant, hostnamesOf(tenant))
 }
 
-func (r *TenantReconciler) neighborUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
+func (r *Reconciler) neighborUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	was, is := effective.Of(e.ObjectOld.(*v1alpha1.Tenant)), effective.Of(e.ObjectNew.(*v1alpha1.Tenant))
 	before, after := sets.New(hostnamesOf(was)...), sets.New(hostnamesOf(is)...)
 	changed := before.SymmetricDifference(after)
@@ -148,12 +148,12 @@ func (r *TenantReconciler) neighborUpdated(ctx context.Context, e event.UpdateEv
 	r.enqueueNeighbors(ctx, q, is, sets.List(changed))
 }
 
-func (r *TenantReconciler) neighborDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
+func (r *Reconciler) neighborDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
 	tenant := effective.Of(e.Object.(*v1alpha1.Tenant))
 	r.enqueueNeighbors(ctx, q, tenant, hostnamesOf(tenant))
 }
 
-func (r *TenantReconciler) enqueueNeighbors(ctx context.Context, q queue, tenant *effective.Tenant, hostnames []string) {
+func (r *Reconciler) enqueueNeighbors(ctx context.Context, q queue, tenant *effective.Tenant, hostnames []string) {
 	for _, hostname := range hostnames {
 		others, err := r.overlapping(ctx, tenant, hostname)
 		if err != nil {

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"slices"
@@ -112,7 +112,7 @@ func TestWhenTheOtherTenantsOfAHostnameAreLookedAt(t *testing.T) {
 }
 
 // among is a reconciler that sees these tenants.
-func among(t *testing.T, tenants ...*v1alpha1.Tenant) *TenantReconciler {
+func among(t *testing.T, tenants ...*v1alpha1.Tenant) *Reconciler {
 	t.Helper()
 	if err := v1alpha1.AddToScheme(clientgoscheme.Scheme); err != nil {
 		t.Fatal(err)
@@ -123,5 +123,5 @@ func among(t *testing.T, tenants ...*v1alpha1.Tenant) *TenantReconciler {
 	for _, tenant := range tenants {
 		builder = builder.WithObjects(tenant)
 	}
-	return &TenantReconciler{Client: builder.Build()}
+	return &Reconciler{Client: builder.Build()}
 }

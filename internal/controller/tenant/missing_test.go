@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"testing"
@@ -26,7 +26,7 @@ func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
 				findings: findings{problems: map[string]problem.Problem{}},
 			}
 			run.database.in = &run.inputs
-			r := &TenantReconciler{} // It asks nobody.
+			r := &Reconciler{} // It asks nobody.
 			if err := run.database.load(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"cmp"
@@ -48,7 +48,7 @@ func tenantControlling(object client.Object) *metav1.OwnerReference {
 }
 
 // members are the namespaces of a tenant, as the cache has them.
-func (r *TenantReconciler) members(ctx context.Context, tenant *effective.Tenant) (membership.Members, error) {
+func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (membership.Members, error) {
 	primary := &corev1.Namespace{}
 	found, err := r.read(ctx, types.NamespacedName{Name: tenant.Name}, primary)
 	if err != nil {

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/retry"
 )
 
 // ownedKinds are the namespaced kinds that a tenant's objects have.
@@ -51,10 +52,10 @@ func listsOf(scheme *runtime.Scheme, kinds []client.Object) ([]client.ObjectList
 type objects struct {
 	client.Client
 	engine  *apply.Engine
-	retries *retries
+	retries *retry.Retries
 }
 
-func (r *TenantReconciler) objects() objects { return objects{r.Client, r.Engine, r.retries} }
+func (r *Reconciler) objects() objects { return objects{r.Client, r.Engine, r.retries} }
 
 // run is the phase of a part that consists of objects and nothing else.
 func (o objects) run(ctx context.Context, run *pass, part *parts.Part) error {
@@ -113,7 +114,7 @@ func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted []desired.Object) error {
 	var failures []error
 	for _, object := range wanted {
-		outcome, err := put(ctx, o.engine, objectOf(tenant), object)
+		outcome, err := o.engine.Put(ctx, objectOf(tenant), object, apply.Owning(desired.OwningOf(object)))
 		if err != nil {
 			failures = append(failures, o.unapplied(ctx, tenant, object, err))
 			continue
@@ -123,20 +124,12 @@ func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted 
 	return errors.Join(failures...)
 }
 
-// put puts an object in place, in the way in which its kind is owned.
-func put(ctx context.Context, engine *apply.Engine, owner client.Object, object desired.Object) (apply.Outcome, error) {
-	if owning := desired.OwningOf(object); owning.Fields {
-		return engine.ApplyFields(ctx, owner, object, owning.Keep...)
-	}
-	return engine.Apply(ctx, owner, object)
-}
-
 // unapplied is why an object could not be put in place, in terms of what it is for.
 func (o objects) unapplied(ctx context.Context, tenant *effective.Tenant, object client.Object, err error) error {
 	if binding, ok := object.(*rbacv1.RoleBinding); ok {
 		err = problem.Binding(binding.RoleRef.Name, err)
 	}
-	return o.retries.keepsChanging(ctx, tenant.Name, object, err)
+	return o.retries.KeepsChanging(ctx, tenant.Name, object, err)
 }
 
 func (o objects) noteChange(ctx context.Context, object client.Object, outcome apply.Outcome) {

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -47,11 +47,11 @@ func (p *pass) strays() []string {
 }
 
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
-func (r *TenantReconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass, error) {
+func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass, error) {
 	run := &pass{
 		inputs: parts.Inputs{Tenant: tenant, Audit: r.Audit},
 		findings: findings{
-			problems: map[string]problem.Problem{}, rounds: r.retries.rounds(tenant.Name), withheld: sets.New[string](),
+			problems: map[string]problem.Problem{}, rounds: r.retries.Rounds(tenant.Name), withheld: sets.New[string](),
 		},
 	}
 	run.database = databasePhase{

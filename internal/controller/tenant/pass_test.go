@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"errors"
@@ -16,6 +16,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/retry"
 )
 
 var (
@@ -75,7 +76,7 @@ func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
 }
 
 func TestWhatIsDecidedOnOldDataTooOftenIsAProblem(t *testing.T) {
-	run := &findings{problems: map[string]problem.Problem{}, rounds: tooOften}
+	run := &findings{problems: map[string]problem.Problem{}, rounds: retry.TooOften}
 	run.record(parts.Database, errChanged)
 	run.fail(errChanged)
 	found := run.problems[parts.Database.Condition]

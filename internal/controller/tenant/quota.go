@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // pass stays, and may go uncounted until the quota controller counts anew, which it does every five minutes
 // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/resourcequota/resource_quota_controller.go).
 // The quota controller's write leads to another pass.
-func (r *TenantReconciler) awaitQuota(ctx context.Context, run *pass) error {
+func (r *Reconciler) awaitQuota(ctx context.Context, run *pass) error {
 	var limited []string
 	for _, object := range parts.Quota.Objects(run.inputs) {
 		if _, isQuota := object.(*corev1.ResourceQuota); isQuota {

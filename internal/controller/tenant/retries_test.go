@@ -1,9 +1,8 @@
-package controller
+package tenant
 
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,85 +25,12 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
-	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
 // passTime is the time that a pass has.
 const passTime = 2 * time.Minute
-
-func TestRetriesBackOff(t *testing.T) {
-	const name = "acme"
-	for _, test := range []struct {
-		name   string
-		retry  problem.Retry
-		want   []time.Duration
-		bounds time.Duration
-	}{
-		{"on old data", problem.Again, []time.Duration{5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond}, 2 * time.Minute},
-		{"later", problem.Later, []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute}, 2 * time.Minute},
-		{"on a change", problem.OnChange, []time.Duration{0, 0}, 0},
-		{"what the controller sees to", problem.WithBackoff, []time.Duration{0, 0}, 0},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRetries(nil, nil)
-				for range 2 { // What is over is forgotten.
-					var got []time.Duration
-					for range test.want {
-						got = append(got, afterDue(r, name, test.retry))
-					}
-					if !slices.Equal(got, test.want) {
-						t.Errorf("it waits %v, want %v", got, test.want)
-					}
-					for range 100 {
-						afterDue(r, name, test.retry)
-					}
-					if got := afterDue(r, name, test.retry); got != test.bounds {
-						t.Errorf("it comes to wait %s, want %s", got, test.bounds)
-					}
-					r.forget(name)
-					if r.rounds(name) != 0 || len(r.due) != 0 {
-						t.Errorf("forgotten, it counts %d rounds, and has %v", r.rounds(name), r.due)
-					}
-				}
-			})
-		})
-	}
-}
-
-// afterDue is retries.after, and waits until the retry is due.
-func afterDue(r *retries, name string, retry problem.Retry) time.Duration {
-	wait := r.after(name, retry)
-	<-time.After(wait)
-	return wait
-}
-
-func TestRoundsOnOldDataCountInARowOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRetries(nil, nil)
-		for _, retry := range []problem.Retry{problem.Again, problem.Again, problem.Later, problem.Again} {
-			afterDue(r, "acme", retry)
-		}
-		r.after("globex", problem.OnChange)
-		if got := r.rounds("acme"); got != 1 {
-			t.Errorf("it counts %d, want 1", got)
-		}
-	})
-}
-
-func TestAPassThatAnEventHasLedToPutsNoRetryOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRetries(nil, nil)
-		r.after("acme", problem.Later)
-		<-time.After(10 * time.Second)
-		for range 3 {
-			if got := r.after("acme", problem.Later); got != retryLater-10*time.Second {
-				t.Errorf("it waits %s", got)
-			}
-		}
-	})
-}
 
 // unlessOver makes a client behave as one that sends requests: none is sent once its context has ended. The
 // hooks that are given go before.
@@ -161,7 +87,7 @@ func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.
 	return fake.NewClientBuilder().
 		WithIndex(&v1alpha1.Tenant{}, indexHostname, tenants(hostnamesOf)).
 		WithIndex(&v1alpha1.Tenant{}, indexHostnameBelow, tenants(wildcardsOver)).
-		WithIndex(&v1alpha1.Tenant{}, indexPlaced, tenants(serversPlacedOn)).
+		WithIndex(&v1alpha1.Tenant{}, naming.IndexPlaced, tenants(serversPlacedOn)).
 		WithIndex(&corev1.Namespace{}, indexLabel, labelOf).
 		WithIndex(&corev1.Namespace{}, indexController, controllerOf).
 		WithIndex(&corev1.ResourceQuota{}, indexLabel, labelOf).
@@ -171,10 +97,10 @@ func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.
 }
 
 // tenantsOn is a reconciler of Tenants on a cluster.
-func tenantsOn(cluster client.WithWatch) *TenantReconciler {
-	return &TenantReconciler{
+func tenantsOn(cluster client.WithWatch) *Reconciler {
+	return &Reconciler{
 		Client: cluster, Live: cluster, Engine: apply.New(cluster, cluster, naming.FieldOwner),
-		Fleet: &fleet.Fleet{}, Recorder: events.NewFakeRecorder(100), retries: newRetries(cluster, cluster),
+		Fleet: &fleet.Fleet{}, Recorder: events.NewFakeRecorder(100), retries: retry.New(cluster, cluster),
 	}
 }
 
@@ -269,27 +195,6 @@ func TestAPassWhoseTimeIsUpSaysSo(t *testing.T) {
 	}
 }
 
-func TestAPassOverAServerWhoseTimeIsUpSaysSo(t *testing.T) {
-	server := builders.DatabaseServer("shared", "pg.example").Build()
-	server.Finalizers, server.DeletionTimestamp = []string{naming.FinalizerServer}, new(metav1.NewTime(time.Unix(1, 0)))
-	synctest.Test(t, func(t *testing.T) {
-		cluster := on(t, interceptor.Funcs{}, server)
-		live := interceptor.NewClient(cluster, interceptor.Funcs{Get: func(ctx context.Context, _ client.WithWatch, _ client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
-			return stuck(ctx)
-		}})
-		ctx, cancel := context.WithTimeout(t.Context(), passTime)
-		defer cancel()
-		r := &DatabaseServerReconciler{Client: cluster, Live: live, Recorder: events.NewFakeRecorder(100), Fleet: &fleet.Fleet{}, retries: newRetries(cluster, live)}
-		if _, err := r.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(server)}); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("it is not tried again with backoff: %v", err)
-		}
-		ready := conditionOf(t, cluster, server, v1alpha1.ConditionReady)
-		if ready.Reason != v1alpha1.ReasonFailed || !strings.Contains(ready.Message, "took too long") {
-			t.Errorf("Ready says %+v", ready)
-		}
-	})
-}
-
 func TestThatTheOperatorEndsIsNoNewsOfATenant(t *testing.T) {
 	tenant := builders.Stored(t, builders.Tenant("acme").Finalizers(naming.FinalizerTenant).Build())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -340,8 +245,8 @@ func testAnObjectThatKeepsChanging(t *testing.T) {
 		return result.RequeueAfter
 	}
 
-	wait := retrySoon
-	for range tooOften {
+	wait := 5 * time.Millisecond
+	for range retry.TooOften {
 		if got := pass(); got != wait {
 			t.Errorf("it is tried again after %s, want %s", got, wait)
 		}
@@ -365,8 +270,8 @@ func testAnObjectThatKeepsChanging(t *testing.T) {
 	}
 
 	busy = false
-	if got := pass(); got != 0 || r.retries.rounds("acme") != 0 {
-		t.Errorf("once it is over, it waits %s after %d rounds", got, r.retries.rounds("acme"))
+	if got := pass(); got != 0 || r.retries.Rounds("acme") != 0 {
+		t.Errorf("once it is over, it waits %s after %d rounds", got, r.retries.Rounds("acme"))
 	}
 	if ready := conditionOf(t, cluster, tenant, v1alpha1.ConditionReady); ready.Status != metav1.ConditionTrue {
 		t.Errorf("once it is over, Ready says %+v", ready)

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -19,6 +19,15 @@ import (
 // maxAttempts is how often it is decided anew what to do when a server changed between looking and acting.
 const maxAttempts = 3
 
+// Databases changes what database servers have for tenants. Package database/postgres has the real one.
+type Databases interface {
+	// Observe says what a server has for the tenant with this UID. name is the name to look for
+	// where the server's registry has none for the UID.
+	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)
+	// Execute carries the actions out, in their order.
+	Execute(ctx context.Context, server database.Server, actions []database.Action) error
+}
+
 // servers are the database servers, as a tenant has to do with them.
 type servers struct {
 	objects
@@ -28,7 +37,7 @@ type servers struct {
 	recorder  events.EventRecorder
 }
 
-func (r *TenantReconciler) servers() servers {
+func (r *Reconciler) servers() servers {
 	return servers{objects: r.objects(), live: r.Live, databases: r.Databases, fleet: r.Fleet, recorder: r.Recorder}
 }
 

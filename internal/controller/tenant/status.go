@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,6 +20,8 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/report"
+	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -30,7 +31,7 @@ import (
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // observe reads, from the cache, what came of the tenant's objects.
-func (r *TenantReconciler) observe(ctx context.Context, run *pass) (status.Observation, error) {
+func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
 		Observation: parts.Observation{
@@ -66,24 +67,24 @@ func (r *TenantReconciler) observe(ctx context.Context, run *pass) (status.Obser
 	return observation, nil
 }
 
-func (r *TenantReconciler) read(ctx context.Context, key types.NamespacedName, into client.Object) (found bool, err error) {
+func (r *Reconciler) read(ctx context.Context, key types.NamespacedName, into client.Object) (found bool, err error) {
 	err = r.Get(ctx, key, into)
 	return err == nil, client.IgnoreNotFound(err)
 }
 
 // report writes the status, if there is news, and says when to look again. A pass that has decided on
 // old data has nothing to tell.
-func (r *TenantReconciler) report(ctx context.Context, run *pass) (ctrl.Result, error) {
+func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error) {
 	if run.outdated {
-		return ctrl.Result{RequeueAfter: r.retries.after(run.tenant().Name, problem.Again)}, nil
+		return ctrl.Result{RequeueAfter: r.retries.After(run.tenant().Name, problem.Again)}, nil
 	}
-	ctx, cancel := forStatus(ctx)
+	ctx, cancel := report.Context(ctx)
 	defer cancel()
 	observation, err := r.observe(ctx, run)
 	if err != nil {
 		return r.reportFailure(ctx, run.tenant(), errors.Join(err, run.err))
 	}
-	again := r.retries.after(run.tenant().Name, run.retry)
+	again := r.retries.After(run.tenant().Name, run.retry)
 	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now, run.err)
 	if err := errors.Join(err, run.err); err != nil {
 		return ctrl.Result{}, err
@@ -96,21 +97,21 @@ func (r *TenantReconciler) report(ctx context.Context, run *pass) (ctrl.Result, 
 }
 
 // reportFailure says in the status what keeps a pass from getting to the parts of the tenant.
-func (r *TenantReconciler) reportFailure(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
+func (r *Reconciler) reportFailure(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
 	return r.reportProblem(ctx, tenant, err, status.Failing)
 }
 
 // reportProblem writes the status that comes of what an error means, unless that is only that something
 // was decided on old data, and says when to look again.
-func (r *TenantReconciler) reportProblem(ctx context.Context, tenant *effective.Tenant, err error,
+func (r *Reconciler) reportProblem(ctx context.Context, tenant *effective.Tenant, err error,
 	of func(status.Observation, problem.Problem) v1alpha1.TenantStatus,
 ) (ctrl.Result, error) {
-	found, shown := problem.Of(err), r.retries.rounds(tenant.Name) >= tooOften
-	again := r.retries.after(tenant.Name, found.Retry)
+	found, shown := problem.Of(err), r.retries.Rounds(tenant.Name) >= retry.TooOften
+	again := r.retries.After(tenant.Name, found.Retry)
 	if problem.Outdated(err) && !shown {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
-	ctx, cancel := forStatus(ctx)
+	ctx, cancel := report.Context(ctx)
 	defer cancel()
 	now := time.Now()
 	var failure error
@@ -140,7 +141,7 @@ func sooner(a, b time.Duration) time.Duration {
 // writeStatus writes a status that differs from what the tenant has, and tells of transitions by
 // Events. What is only a step on the way may wait for a better one; then it returns how long. The failure
 // is what the pass is to end with, if anything.
-func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
+func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
 		r.Fleet.Pace.Written(tenant.UID, now)
 		return 0, nil
@@ -159,7 +160,7 @@ func (r *TenantReconciler) writeStatus(ctx context.Context, tenant *effective.Te
 }
 
 // mayWait is how long a new status may wait. After a failure nobody knows when the next pass comes.
-func (r *TenantReconciler) mayWait(tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
+func (r *Reconciler) mayWait(tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
 	if failure != nil {
 		return 0
 	}
@@ -167,27 +168,11 @@ func (r *TenantReconciler) mayWait(tenant *effective.Tenant, next v1alpha1.Tenan
 }
 
 // announce records an Event when Ready has become another one.
-func (r *TenantReconciler) announce(before, after *v1alpha1.Tenant, now time.Time) {
+func (r *Reconciler) announce(before, after *v1alpha1.Tenant, now time.Time) {
 	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
-	recordTransition(r.Recorder, after, was, is)
+	report.Transition(r.Recorder, after, was, is)
 	if is.Status == metav1.ConditionTrue && was != nil && was.Status == metav1.ConditionUnknown {
 		metrics.ProvisioningSeconds.Observe(now.Sub(after.CreationTimestamp.Time).Seconds())
-	}
-}
-
-// recordTransition records an Event when a Ready condition has another status or reason than it
-// had. Steps on the way are no news, and neither is that what was just asked for has come about: an
-// Event for each new tenant would be one write in four.
-func recordTransition(recorder events.EventRecorder, object client.Object, was, is *metav1.Condition) {
-	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
-		return
-	}
-	switch {
-	case is.Status == metav1.ConditionTrue && (was == nil || was.Reason == v1alpha1.ReasonPending || was.Reason == v1alpha1.ReasonProgressing):
-	case is.Status == metav1.ConditionTrue:
-		recorder.Eventf(object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", is.Message)
-	case is.Reason != v1alpha1.ReasonProgressing && is.Reason != v1alpha1.ReasonTerminating:
-		recorder.Eventf(object, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
 	}
 }

@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func usageOf(pods string) corev1.ResourceList {
 // usageTest is a tenant whose status says that it uses one pod, the queue of its controller, and what
 // its passes come to.
 type usageTest struct {
-	*TenantReconciler
+	*Reconciler
 	ctx     context.Context
 	queue   priorityqueue.PriorityQueue[reconcile.Request]
 	tenant  *v1alpha1.Tenant
@@ -39,7 +39,7 @@ type usageTest struct {
 }
 
 func newUsageTest(ctx context.Context) *usageTest {
-	u := &usageTest{ctx: ctx, TenantReconciler: &TenantReconciler{Fleet: &fleet.Fleet{}}, began: time.Now()}
+	u := &usageTest{ctx: ctx, Reconciler: &Reconciler{Fleet: &fleet.Fleet{}}, began: time.Now()}
 	// Passes have failed so often that the next one is far away.
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Hour, time.Hour)
 	u.queue = priorityqueue.New("tenant", func(o *priorityqueue.Opts[reconcile.Request]) { o.RateLimiter = limiter })

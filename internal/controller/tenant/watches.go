@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"context"
@@ -30,6 +30,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/workload"
 )
 
@@ -38,8 +39,6 @@ const (
 	indexServer = "databaseServer"
 	// indexWaiting finds those of them that can't get on until the server can.
 	indexWaiting = "waitingForDatabaseServer"
-	// indexPlaced finds the tenants that have, or may have, something on a DatabaseServer.
-	indexPlaced = "placedOnDatabaseServer"
 
 	// anyServer stands in indexWaiting for all servers: a tenant waits for one to be chosen.
 	anyServer = "*"
@@ -48,9 +47,9 @@ const (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager registers the controller, and what makes it look at which tenant.
-func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	for name, values := range map[string]func(*effective.Tenant) []string{
-		indexServer: serversOf, indexWaiting: serversWaitedFor, indexPlaced: serversPlacedOn,
+		indexServer: serversOf, indexWaiting: serversWaitedFor, naming.IndexPlaced: serversPlacedOn,
 		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
 	} {
 		extract := func(object client.Object) []string { return values(effective.Of(object.(*v1alpha1.Tenant))) }
@@ -71,7 +70,7 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
 			return err
 		}
 	}
-	r.retries = newRetries(r.Client, r.Live)
+	r.retries = retry.New(r.Client, r.Live)
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
@@ -83,7 +82,7 @@ func (r *TenantReconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
-		WithOptions(controller.Options{RateLimiter: rateLimiter()}).
+		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
 		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
 	for _, kind := range ownedKinds() {
@@ -148,14 +147,14 @@ func metadataChanged(was, is client.Object) bool {
 		!slices.Equal(was.GetFinalizers(), is.GetFinalizers())
 }
 
-func (r *TenantReconciler) objectCreated(ctx context.Context, e event.CreateEvent, q queue) {
+func (r *Reconciler) objectCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
 		r.Fleet.Admissions.Note(&corev1.ResourceQuota{}, quota, time.Now())
 	}
 	enqueue(ctx, q, byOwners(ctx, e.Object))
 }
 
-func (r *TenantReconciler) objectDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
+func (r *Reconciler) objectDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
 	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
 		r.Fleet.Admissions.ForgetQuota(quota)
 	}
@@ -164,7 +163,7 @@ func (r *TenantReconciler) objectDeleted(ctx context.Context, e event.DeleteEven
 
 // objectUpdated looks at a tenant one of whose objects was changed by others, or got on. That the
 // quota is used differently may wait, unless it is part of a budget and may be too small.
-func (r *TenantReconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
+func (r *Reconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	if e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() {
 		return
 	}
@@ -319,13 +318,13 @@ func enqueueAhead(ctx context.Context, q queue, requests []reconcile.Request) {
 	ahead.AddWithOpts(priorityqueue.AddOpts{Priority: new(priorityFinishing)}, requests...)
 }
 
-func (r *TenantReconciler) serverCreated(ctx context.Context, e event.CreateEvent, q queue) {
+func (r *Reconciler) serverCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	enqueue(ctx, q, r.waitingFor(ctx, e.Object.GetName()))
 }
 
 // serverUpdated looks at all tenants of a server when what they need of it changed, and otherwise
 // at those that wait for it.
-func (r *TenantReconciler) serverUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
+func (r *Reconciler) serverUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	was, is := e.ObjectOld.(*v1alpha1.DatabaseServer), e.ObjectNew.(*v1alpha1.DatabaseServer)
 	switch {
 	case was.ResourceVersion == is.ResourceVersion:
@@ -362,17 +361,17 @@ func readyStatus(server *v1alpha1.DatabaseServer) metav1.ConditionStatus {
 	return ready.Status
 }
 
-func (r *TenantReconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
+func (r *Reconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
 	enqueue(ctx, q, r.tenantsBy(ctx, indexServer, e.Object.GetName()))
 	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 }
 
 // waitingFor are the tenants that wait for a server, or for any.
-func (r *TenantReconciler) waitingFor(ctx context.Context, server string) []reconcile.Request {
+func (r *Reconciler) waitingFor(ctx context.Context, server string) []reconcile.Request {
 	return append(r.tenantsBy(ctx, indexWaiting, server), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }
 
-func (r *TenantReconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {
+func (r *Reconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {
 	tenants := &v1alpha1.TenantList{}
 	err := r.List(ctx, tenants, client.MatchingFields{index: server},
 		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)

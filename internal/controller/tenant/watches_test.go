@@ -1,4 +1,4 @@
-package controller
+package tenant
 
 import (
 	"maps"
@@ -171,7 +171,7 @@ func TestWhichChangesOfATenantsObjectsAreLookedAt(t *testing.T) {
 		}), map[string]time.Duration{"acme": fleet.UsageInterval}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := enqueued(t, func(q queue) { (&TenantReconciler{Fleet: &fleet.Fleet{}}).objectUpdated(t.Context(), test.event, q) })
+			got := enqueued(t, func(q queue) { (&Reconciler{Fleet: &fleet.Fleet{}}).objectUpdated(t.Context(), test.event, q) })
 			if !maps.Equal(got, test.want) {
 				t.Errorf("it is looked at: %v, want %v", got, test.want)
 			}
@@ -196,7 +196,7 @@ func TestATenantThatIsAboutToBeReadyComesBeforeThoseThatAreNew(t *testing.T) {
 			defer q.ShutDown()
 			q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: "new"}})
 			q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: "acme"}})
-			(&TenantReconciler{}).objectUpdated(t.Context(), test.event, q)
+			(&Reconciler{}).objectUpdated(t.Context(), test.event, q)
 			if first, _ := q.Get(); first.Name != test.want {
 				t.Errorf("%s is looked at first, want %s", first.Name, test.want)
 			}
@@ -252,41 +252,6 @@ func TestWhichServersATenantIsLookedAtFor(t *testing.T) {
 				t.Errorf("it waits for %q, want %q", got, test.waits)
 			}
 		})
-	}
-}
-
-func TestTheCacheKeepsWhatIsRead(t *testing.T) {
-	mine := metav1.ManagedFieldsEntry{Manager: naming.FieldOwner}
-	status := metav1.ManagedFieldsEntry{Manager: "kube-controller-manager", Subresource: "status"}
-	foreign := metav1.ManagedFieldsEntry{Manager: "kubectl-edit"}
-	config := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{mine, status, foreign}},
-		Data:       map[string]string{"LOG_LEVEL": "info"},
-	}
-	if _, err := trim(config); err != nil {
-		t.Fatal(err)
-	}
-	if len(config.ManagedFields) != 1 || config.ManagedFields[0].Manager != "kubectl-edit" || len(config.Data) != 1 {
-		t.Errorf("of a ConfigMap it keeps %+v", config)
-	}
-	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{mine, status, foreign}}}
-	if _, err := trim(service); err != nil {
-		t.Fatal(err)
-	}
-	if len(service.ManagedFields) != 1 || service.ManagedFields[0].Manager != naming.FieldOwner {
-		t.Errorf("of a Service, of which the operator owns fields, it keeps %+v", service)
-	}
-	pod := builders.Pod("acme", "app-1").Waiting("app", "ImagePullBackOff", "Back-off").Build()
-	pod.Labels, pod.ManagedFields = naming.AppLabels("acme"), []metav1.ManagedFieldsEntry{foreign}
-	pod.Spec.Containers = []corev1.Container{{Name: "app"}}
-	if _, err := trim(pod); err != nil {
-		t.Fatal(err)
-	}
-	if len(pod.Spec.Containers) > 0 || len(pod.ManagedFields) > 0 || len(pod.Labels) == 0 || inTrouble(pod) != "ImagePullBackOff" {
-		t.Errorf("of a Pod it keeps %+v", pod)
-	}
-	if object, err := trim("something else"); err != nil || object != "something else" {
-		t.Errorf("of something else it makes %v, %v", object, err)
 	}
 }
 
@@ -351,7 +316,7 @@ func TestAnAutoscalerIsNewsWhenItBeginsOrEndsToScaleTheApp(t *testing.T) {
 
 func TestTheCacheKeepsOfAnAutoscalerWhatItScales(t *testing.T) {
 	whole := autoscaler(autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "app"})
-	kept, err := trimAutoscaler(whole)
+	kept, err := TrimAutoscaler(whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +324,7 @@ func TestTheCacheKeepsOfAnAutoscalerWhatItScales(t *testing.T) {
 	if !scalesApp(trimmed) || trimmed.Namespace != "acme" || trimmed.Name != "any" || trimmed.Spec.MaxReplicas != 0 || len(trimmed.Labels) > 0 {
 		t.Errorf("it keeps %+v", trimmed)
 	}
-	if object, err := trimAutoscaler("something else"); err != nil || object != "something else" {
+	if object, err := TrimAutoscaler("something else"); err != nil || object != "something else" {
 		t.Errorf("of something else it makes %v, %v", object, err)
 	}
 }
