@@ -20,9 +20,9 @@ import (
 	"github.com/tenantry/tenantry/hack/process"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
-	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 )
 
 // databaseChanges is how many CREATE DATABASE the floor runs at a time: as many as the operator does,
@@ -146,10 +146,10 @@ func (f *floor) provision(ctx context.Context, tenant *effective.Tenant) error {
 		ConnectionLimit: tenant.Spec.Database.ConnectionLimit,
 		Password:        database.Sensitive(database.GeneratePassword()),
 	}
-	inputs := desired.Inputs{Tenant: tenant, Server: f.server, Login: &desired.Login{
+	inputs := parts.Inputs{Tenant: tenant, Server: f.server, Login: &parts.Login{
 		Database: want.Name(), Username: database.Logins(want.Name())[0], Password: string(want.Password),
 	}}
-	for _, part := range []desired.Part{desired.Namespace, desired.Quota, desired.Network, desired.Access, desired.Database} {
+	for _, part := range []*parts.Part{parts.Namespace, parts.Quota, parts.Network, parts.Access, parts.Database} {
 		if err := f.write(ctx, part, inputs); err != nil {
 			return err
 		}
@@ -157,11 +157,11 @@ func (f *floor) provision(ctx context.Context, tenant *effective.Tenant) error {
 	if err := f.provisionDatabase(ctx, want); err != nil {
 		return err
 	}
-	return f.write(ctx, desired.App, inputs)
+	return f.write(ctx, parts.App, inputs)
 }
 
-func (f *floor) write(ctx context.Context, part desired.Part, inputs desired.Inputs) error {
-	for _, object := range desired.Objects(part, inputs) {
+func (f *floor) write(ctx context.Context, part *parts.Part, inputs parts.Inputs) error {
+	for _, object := range part.Objects(inputs) {
 		if err := f.client.Create(ctx, object); err != nil {
 			return err
 		}

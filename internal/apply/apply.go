@@ -93,6 +93,23 @@ func (e *Engine) ApplyFields(ctx context.Context, owner, desired client.Object, 
 	return e.put(ctx, desired, hash, "", claim{ours: controlledBy(owner), way: fields{e, keep}})
 }
 
+// Owning says how an object is owned.
+type Owning struct {
+	// Fields says that it is by the fields that the desired state has. Where it is false, the object is as
+	// desired.
+	Fields bool
+	// Keep are the paths of ApplyFields.
+	Keep [][]string
+}
+
+// Put is Apply or ApplyFields.
+func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning Owning) (Outcome, error) {
+	if owning.Fields {
+		return e.ApplyFields(ctx, owner, desired, owning.Keep...)
+	}
+	return e.Apply(ctx, owner, desired)
+}
+
 // Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
 // collector would take it along. It is the one that is meant when the annotation of that name has the
 // same value as in the desired state. One that is being deleted is written all the same, since what is

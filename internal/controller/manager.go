@@ -1,3 +1,4 @@
+// Package controller puts the controllers together, and says what they see of the cluster.
 package controller
 
 import (
@@ -12,11 +13,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/config/admission"
+	policies "github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/controller/admission"
+	"github.com/tenantry/tenantry/internal/controller/databaseserver"
+	"github.com/tenantry/tenantry/internal/controller/tenant"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 )
 
 // CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces, of
@@ -32,9 +37,9 @@ func CacheOptions() cache.Options {
 		&v1alpha1.Tenant{}:                       {Transform: cache.TransformStripManagedFields()},
 		&corev1.Pod{}:                            managed,
 		&corev1.Namespace{}:                      {Transform: trim, UnsafeDisableDeepCopy: new(true)},
-		&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: trimAutoscaler, UnsafeDisableDeepCopy: new(true)},
+		&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: tenant.TrimAutoscaler, UnsafeDisableDeepCopy: new(true)},
 	}}
-	for _, kind := range append(ownedKinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
+	for _, kind := range append(parts.Kinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
 		options.ByObject[kind] = managed
 	}
 	return options
@@ -69,28 +74,34 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
+// Databases talks to database servers. Package database/postgres has the real one.
+type Databases interface {
+	tenant.Databases
+	databaseserver.Databases
+}
+
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
 // With the enforcement Audit, policies warn in the whole cluster and refuse nothing.
 func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.PolicyEnforcement) error {
 	known := &fleet.Fleet{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
-	servers := &DatabaseServerReconciler{
+	servers := &databaseserver.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Databases: databases, Fleet: known, Engine: engine,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
 	}
-	policies, err := admission.Objects(enforcement)
+	objects, err := policies.Objects(enforcement)
 	if err != nil {
 		return err
 	}
-	admissions := &AdmissionReconciler{Live: manager.GetAPIReader(), Engine: engine, Policies: policies, Recorder: recorder}
+	admissions := &admission.Reconciler{Live: manager.GetAPIReader(), Engine: engine, Policies: objects, Recorder: recorder}
 	if err := admissions.SetupWithManager(manager); err != nil {
 		return err
 	}
-	tenants := &TenantReconciler{
+	tenants := &tenant.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Engine: engine, Databases: databases, Fleet: known,
 		Audit: enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),

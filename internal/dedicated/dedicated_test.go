@@ -35,7 +35,7 @@ func server(change func(*v1alpha1.DedicatedServer)) *v1alpha1.DatabaseServer {
 		spec.Instances, spec.Storage, spec.Version = 1, new(resource.MustParse("2Gi")), "18"
 		change(spec)
 	}).Build()
-	return desired.DatabaseServer(effective.Of(tenant), "t_abcdefghij2345672345")
+	return dedicated.DatabaseServer(effective.Of(tenant), "t_abcdefghij2345672345")
 }
 
 func asIs(*v1alpha1.DedicatedServer) {}

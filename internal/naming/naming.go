@@ -11,6 +11,9 @@ import (
 const (
 	// FieldOwner is the name under which the operator's writes stand in metadata.managedFields.
 	FieldOwner = "tenantry"
+	// IndexPlaced is the index of the cache that finds the Tenants that have, or may have, something on a
+	// DatabaseServer.
+	IndexPlaced = "placedOnDatabaseServer"
 
 	// LabelManagedBy is on every object that the operator manages, with the value ManagedBy; the
 	// operator watches by it. See

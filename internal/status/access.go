@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/condition"
 )
 
 // tellOfMembers sets or removes the condition that says who has a share in the tenant's database
@@ -25,9 +26,9 @@ func tellOfMembers(conditions *[]metav1.Condition, o Observation) {
 		found = append(found, fmt.Sprintf("%s may act as %s", membership.Member, membership.Role))
 		remedies = append(remedies, fmt.Sprintf("REVOKE %s FROM %s", membership.Role, membership.Member))
 	}
-	set(conditions, o.Tenant.Generation, o.Now, v1alpha1.ConditionUnexpectedAccess, state{
-		status: metav1.ConditionTrue, reason: v1alpha1.ReasonUnexpectedMember,
-		message: fmt.Sprintf("On the database server, %s. The operator has not made it so and leaves it; to end it, run %s.",
+	condition.Set(conditions, o.Tenant.Generation, o.Now, v1alpha1.ConditionUnexpectedAccess, condition.State{
+		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonUnexpectedMember,
+		Message: fmt.Sprintf("On the database server, %s. The operator has not made it so and leaves it; to end it, run %s.",
 			strings.Join(found, ", "), strings.Join(remedies, "; ")),
 	})
 }
@@ -41,9 +42,9 @@ func tellOfSuperusers(conditions *[]metav1.Condition, o ServerObservation) {
 		return
 	}
 	list := strings.Join(names, ", ")
-	set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionUnexpectedAccess, state{
-		status: metav1.ConditionTrue, reason: v1alpha1.ReasonUnexpectedSuperuser,
-		message: fmt.Sprintf("The server has superusers that it had not when it was prepared, and who can read the data of all tenants: %s. Run ALTER ROLE %s NOSUPERUSER, or, if that is meant to be, INSERT INTO tenantry.superusers VALUES ('%s') in the database postgres.",
+	condition.Set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionUnexpectedAccess, condition.State{
+		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonUnexpectedSuperuser,
+		Message: fmt.Sprintf("The server has superusers that it had not when it was prepared, and who can read the data of all tenants: %s. Run ALTER ROLE %s NOSUPERUSER, or, if that is meant to be, INSERT INTO tenantry.superusers VALUES ('%s') in the database postgres.",
 			list, names[0], names[0]),
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/workload"
 )
 
 // Dedicated is how a server is that the operator runs itself; empty for others.
@@ -27,7 +28,7 @@ func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *problem.Problem 
 	if set.Status.ReadyReplicas > 0 {
 		return nil
 	}
-	if trouble, found := newestTrouble(pods); found {
+	if trouble, found := workload.NewestTrouble(pods); found {
 		return &trouble
 	}
 	if len(pods) == 0 {

@@ -8,13 +8,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/condition"
 )
 
 // Terminating is the status of a tenant that is being deleted: what it waits for, and whether that
 // needs somebody to change something.
 func Terminating(o Observation, waiting string, stalled bool) v1alpha1.TenantStatus {
-	return withSummary(o, state{
-		status: metav1.ConditionFalse, reason: v1alpha1.ReasonTerminating, message: waiting, stalled: stalled,
+	return withSummary(o, condition.State{
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonTerminating, Message: waiting, Stalled: stalled,
 	})
 }
 

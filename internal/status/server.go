@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/condition"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/problem"
 )
@@ -46,7 +47,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result.Provisioner, result.Storage = o.Dedicated.Provisioner, o.Dedicated.Storage
 	blockDeletion(&result.Conditions, o)
 	if o.Problem != nil {
-		summarize(&result.Conditions, o.Server.Generation, o.Now, stateOf(*o.Problem))
+		summarize(&result.Conditions, o.Server.Generation, o.Now, condition.Of(*o.Problem))
 		return result
 	}
 	tellOfSuperusers(&result.Conditions, o)
@@ -61,12 +62,12 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 		})
 	}
 	result.UnprotectedTables, result.Unprotected = unprotected(o)
-	summary := ready("%s", answering(o))
-	summary.stalled = o.Dedicated.Unmet != nil
+	summary := condition.Ready("%s", answering(o))
+	summary.Stalled = o.Dedicated.Unmet != nil
 	summarize(&result.Conditions, o.Server.Generation, o.Now, summary)
 	if unmet := o.Dedicated.Unmet; unmet != nil {
-		set(&result.Conditions, o.Server.Generation, o.Now, v1alpha1.ConditionStalled,
-			state{status: metav1.ConditionTrue, reason: unmet.Reason, message: unmet.Message})
+		condition.Set(&result.Conditions, o.Server.Generation, o.Now, v1alpha1.ConditionStalled,
+			condition.State{Status: metav1.ConditionTrue, Reason: unmet.Reason, Message: unmet.Message})
 	}
 	return result
 }
@@ -140,7 +141,7 @@ func blockDeletion(conditions *[]metav1.Condition, o ServerObservation) {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionDeletionBlocked)
 		return
 	}
-	set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionDeletionBlocked, state{
-		status: metav1.ConditionTrue, reason: v1alpha1.ReasonInUse, message: waitsForUsers(o),
+	condition.Set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionDeletionBlocked, condition.State{
+		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInUse, Message: waitsForUsers(o),
 	})
 }

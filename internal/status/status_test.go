@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
 	"github.com/tenantry/tenantry/test/builders"
@@ -41,9 +42,11 @@ func complete() *builders.TenantBuilder {
 func inPlace(t *testing.T, tenant *builders.TenantBuilder, changes ...func(*status.Observation)) status.Observation {
 	t.Helper()
 	o := status.Observation{
-		Tenant:   builders.Effective(t, tenant.Build()),
-		Problems: map[string]problem.Problem{},
-		Now:      created,
+		Observation: parts.Observation{
+			Tenant:   builders.Effective(t, tenant.Build()),
+			Problems: map[string]problem.Problem{},
+		},
+		Now: created,
 	}
 	if o.Tenant.Spec.Database != nil {
 		o.Database = &v1alpha1.TenantDatabaseStatus{

@@ -1,0 +1,311 @@
+// Package databaseserver holds the controller of DatabaseServers: it prepares them for tenants, says how
+// they are, and runs those that tenants have to themselves.
+package databaseserver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/report"
+	"github.com/tenantry/tenantry/internal/retry"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+const (
+	// probeInterval is the time between two looks at a server. It is also how far the numbers of
+	// tenants and retained databases may lag behind.
+	probeInterval = 5 * time.Second
+	// probeTimeout is how long a server may take to answer.
+	probeTimeout = 10 * time.Second
+	// parallelServers is how many servers are probed in parallel, so that those that don't answer delay
+	// no others.
+	parallelServers = 16
+)
+
+// Databases looks after database servers. Package database/postgres has the real one.
+type Databases interface {
+	// Probe says how a server is, and prepares it for tenants if that was not done yet.
+	Probe(ctx context.Context, server database.Server) (database.ServerStatus, error)
+	// Share says how the databases are that tenants share, and prepares them if that was not done yet.
+	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
+	// Accept notes that tenants are as they should be, by what Probe said about them.
+	Accept(ctx context.Context, server database.Server, drifts []database.Drift) error
+	// Reload makes a server reload its configuration and certificate.
+	Reload(ctx context.Context, server database.Server) error
+	// Forget closes all connections to a server.
+	Forget(server string)
+}
+
+// Reconciler keeps the status of DatabaseServers true and prepares servers for
+// tenants.
+type Reconciler struct {
+	client.Client
+	// Live reads Secrets, which the cache doesn't have, since it has the managed ones only.
+	Live client.Reader
+	// Databases talks to database servers.
+	Databases Databases
+	// Fleet is what the operator remembers of all servers and tenants.
+	Fleet *fleet.Fleet
+	// Recorder records Events.
+	Recorder events.EventRecorder
+	// Engine applies what makes up the servers that the operator runs itself.
+	Engine *apply.Engine
+
+	retries *retry.Retries
+
+	controller      controller.Controller
+	cache           cache.Cache
+	clusters        sync.Mutex // guards watchesClusters
+	watchesClusters bool
+}
+
+// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers/status,verbs=patch
+
+// Reconcile looks at a server and says how it is.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	server := &v1alpha1.DatabaseServer{}
+	err := r.Get(ctx, request.NamespacedName, server)
+	if apierrors.IsNotFound(err) {
+		r.forget(request.Name)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.Fleet.SawServer(server.Name, server.UID)
+	users, err := r.hold(ctx, server)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && users == 0 && !server.DeletionTimestamp.IsZero():
+		return ctrl.Result{}, nil
+	case err != nil:
+		return r.reportFailure(ctx, server, err)
+	}
+	own, err := r.runDedicated(ctx, server)
+	again, shown := r.next(server, err)
+	if !shown {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	observation, access := r.observe(ctx, server, err)
+	observation.Users, observation.Dedicated = users, own
+	next := status.OfServer(observation)
+	if err := r.writeStatus(ctx, server, next); err != nil {
+		return ctrl.Result{}, err
+	}
+	r.publish(server, access, observation.Problem == nil)
+	if observation.Problem == nil {
+		if err := r.reload(ctx, server, access, observation.Answer.Certificate); err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't make the server reload its certificate; trying again", "server", server.Name, "error", err.Error())
+		}
+		if err := r.inspectDrifted(ctx, access, observation.Answer.Drifted); err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't note which tenants are as they should be; it is tried again", "server", server.Name, "error", err.Error())
+		}
+	}
+	return ctrl.Result{RequeueAfter: probeInterval}, nil
+}
+
+// next says when a server is looked at again after an error, and whether that shows in its status: one
+// that something was decided on old data shows only once that was so too often in a row.
+func (r *Reconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
+	if err == nil || problem.OfServer(err).Retry != problem.Again {
+		r.retries.Forget(server.Name)
+		return 0, true
+	}
+	shown = !problem.Outdated(err) || r.retries.Rounds(server.Name) >= retry.TooOften
+	return r.retries.After(server.Name, problem.Again), shown
+}
+
+func (r *Reconciler) forget(name string) {
+	r.retries.Forget(name)
+	r.Fleet.ForgetServer(name)
+	r.Databases.Forget(name)
+	metrics.ServerUp.DeleteLabelValues(name)
+}
+
+// hold keeps a server from being deleted while tenants have, or may have, something on it, and says
+// how many those are, if it is to be deleted.
+func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
+	before := server.DeepCopy()
+	if server.DeletionTimestamp.IsZero() {
+		if controllerutil.AddFinalizer(server, naming.FinalizerServer) {
+			err = r.patchFinalizer(ctx, before, server)
+		}
+		return 0, err
+	}
+	tenants := &v1alpha1.TenantList{}
+	if err := r.List(ctx, tenants, client.MatchingFields{naming.IndexPlaced: server.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return 0, err
+	}
+	if len(tenants.Items) > 0 {
+		return len(tenants.Items), nil
+	}
+	// The last that the tenant has said about its data may have yet to reach the cache.
+	live := &v1alpha1.DatabaseServer{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(server), live); err != nil {
+		return 0, err
+	}
+	if err := r.releaseData(ctx, live); err != nil {
+		return 0, err
+	}
+	if controllerutil.RemoveFinalizer(server, naming.FinalizerServer) {
+		err = r.patchFinalizer(ctx, before, server)
+	}
+	return 0, err
+}
+
+// reportFailure says in the status what keeps a server from being looked at, or from being deleted.
+func (r *Reconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
+	again, shown := r.next(server, err)
+	if !shown {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	writeErr := r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
+		Server: server, Problem: new(problem.OfServer(err)), Now: time.Now(), Addresses: server.Status.Addresses,
+		Dedicated: recordedDedicated(server),
+	}))
+	if again > 0 && writeErr == nil {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	return ctrl.Result{}, errors.Join(err, writeErr)
+}
+
+func (r *Reconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	return r.retries.KeepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
+}
+
+// observe asks a server how it is, unless it is known already what keeps it from running.
+func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (status.ServerObservation, database.Server) {
+	observation := status.ServerObservation{Server: server, Now: time.Now(), Addresses: server.Status.Addresses}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var access database.Server
+	if err == nil {
+		observation.Addresses = resolve(ctx, server)
+		access, err = r.accessTo(ctx, server)
+	}
+	if err == nil {
+		observation.CABundle = access.CACert
+		observation.Answer, err = r.Databases.Probe(ctx, access)
+	}
+	if err == nil && r.Fleet.Occupancy.Counted(server.Name, observation.Answer.Tenants, observation.Now) {
+		r.Fleet.AvailableServers.Add(server.Name)
+	}
+	if offers := sharing(server); err == nil && len(offers.Isolations) > 0 {
+		observation.Sharing, err = r.Databases.Share(ctx, access, offers)
+		if problem.Locked(err) {
+			observation.Sharing, err = status.SharingOf(server), nil
+		}
+	}
+	if err != nil {
+		// The Secret may have been corrected by the next time.
+		r.Fleet.Logins.Drop(server.Name)
+		observation.Problem = new(problem.OfServer(err))
+	}
+	return observation, access
+}
+
+// sharing is what the server offers in databases that tenants share.
+func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
+	offers := database.Sharing{Extensions: server.Spec.Extensions}
+	for _, isolation := range server.Spec.Isolations {
+		if shared := database.Isolation(isolation); database.SharedDatabase(shared) != "" {
+			offers.Isolations = append(offers.Isolations, shared)
+		}
+	}
+	return offers
+}
+
+// resolve are the addresses of the server's host; those known so far if it can't be resolved now.
+func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", server.Spec.Host)
+	if err != nil {
+		return server.Status.Addresses
+	}
+	texts := make([]string, 0, len(addresses))
+	for _, address := range addresses {
+		texts = append(texts, address.Unmap().String())
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
+}
+
+func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) error {
+	if equality.Semantic.DeepEqual(server.Status, next) {
+		return nil
+	}
+	ctx, cancel := report.Context(ctx)
+	defer cancel()
+	before := server.DeepCopy()
+	server.Status = next
+	if err := r.Status().Patch(ctx, server, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	report.Transition(r.Recorder, server,
+		apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady),
+		apimeta.FindStatusCondition(next.Conditions, v1alpha1.ConditionReady))
+	return nil
+}
+
+// publish lets the Tenant controller use a server that answers.
+func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Server, answers bool) {
+	if !answers {
+		metrics.ServerUp.WithLabelValues(server.Name).Set(0)
+		return
+	}
+	metrics.ServerUp.WithLabelValues(server.Name).Set(1)
+	if r.Fleet.Connections.Put(server, access) {
+		r.Fleet.AvailableServers.Add(server.Name)
+	}
+}
+
+// inspectDrifted has the databases inspected that have changed on the server without the operator's
+// doing, and has the server note those that were inspected and are sound.
+func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []database.Drift) error {
+	accepted, suspicious := r.Fleet.SortDrifts(access.Name, drifts)
+	for _, drift := range suspicious {
+		r.Fleet.DriftedTenants.Add(drift.Tenant)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return r.Databases.Accept(ctx, access, accepted)
+}
+
+// SetupWithManager registers the controller.
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	build := ctrl.NewControllerManagedBy(manager).
+		For(&v1alpha1.DatabaseServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: parallelServers, RateLimiter: retry.RateLimiter()})
+	for _, kind := range serverKinds() {
+		build = build.Watches(kind, handler.EnqueueRequestsFromMapFunc(byServer), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
+	}
+	var err error
+	r.retries = retry.New(r.Client, r.Live)
+	r.cache = manager.GetCache()
+	r.controller, err = build.Build(r)
+	return err
+}

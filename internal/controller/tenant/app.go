@@ -1,0 +1,71 @@
+package tenant
+
+import (
+	"context"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
+
+// loadApp reads what others decide of the app: how far it is scaled, and what its pods get.
+func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
+	tenant := run.tenant()
+	autoscalers := &autoscalingv2.HorizontalPodAutoscalerList{}
+	if err := r.List(ctx, autoscalers, client.InNamespace(tenant.Name)); err != nil {
+		return err
+	}
+	run.inputs.Autoscaled = slices.ContainsFunc(autoscalers.Items, func(autoscaler autoscalingv2.HorizontalPodAutoscaler) bool {
+		return scalesApp(&autoscaler)
+	})
+	limits := &corev1.LimitRange{}
+	found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.ContainerLimits}, limits)
+	if found && metav1.IsControlledBy(limits, tenant) {
+		run.inputs.Limits = limits
+	}
+	return err
+}
+
+// scalesApp says whether an autoscaler has the app of the tenant in its namespace as its target.
+func scalesApp(object client.Object) bool {
+	target := object.(*autoscalingv2.HorizontalPodAutoscaler).Spec.ScaleTargetRef
+	version, err := schema.ParseGroupVersion(target.APIVersion)
+	return err == nil && version.Group == appsv1.GroupName && target.Kind == "Deployment" && target.Name == naming.App
+}
+
+// autoscalerNews are the changes of what an autoscaler scales. Its status changes all the time.
+var autoscalerNews = predicate.Funcs{
+	CreateFunc: func(e event.CreateEvent) bool { return scalesApp(e.Object) },
+	UpdateFunc: func(e event.UpdateEvent) bool { return scalesApp(e.ObjectOld) != scalesApp(e.ObjectNew) },
+	DeleteFunc: func(e event.DeleteEvent) bool { return scalesApp(e.Object) },
+}
+
+// byNamespace: what is in the primary namespace of a tenant may be about the tenant of its name.
+func byNamespace(_ context.Context, object client.Object) []reconcile.Request {
+	return requestsFor([]string{object.GetNamespace()})
+}
+
+// TrimAutoscaler drops what the controller doesn't read of an autoscaler: all but what it scales.
+func TrimAutoscaler(object any) (any, error) {
+	whole, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
+	if !ok {
+		return object, nil
+	}
+	trimmed := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{
+		Namespace: whole.Namespace, Name: whole.Name, UID: whole.UID, ResourceVersion: whole.ResourceVersion,
+	}}
+	trimmed.Spec.ScaleTargetRef = whole.Spec.ScaleTargetRef
+	return trimmed, nil
+}

@@ -1,0 +1,137 @@
+package tenant
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/internal/budget"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
+)
+
+// quotas are the ResourceQuotas of a tenant by namespace, as they were at one moment.
+func (r *Reconciler) quotas(ctx context.Context, tenant *effective.Tenant) (map[string]*corev1.ResourceQuota, error) {
+	list := &corev1.ResourceQuotaList{}
+	if err := r.List(ctx, list, client.MatchingFields{indexLabel: tenant.Name}); err != nil {
+		return nil, err
+	}
+	quotas := map[string]*corev1.ResourceQuota{}
+	for i := range list.Items {
+		if quota := &list.Items[i]; quota.Name == naming.Quota && metav1.IsControlledBy(quota, tenant) {
+			quotas[quota.Namespace] = quota
+		}
+	}
+	return quotas, nil
+}
+
+// divide gives each place its part of the tenant's quota.
+func (r *Reconciler) divide(ctx context.Context, run *pass) error {
+	var err error
+	if run.quotas, err = r.quotas(ctx, run.tenant()); err != nil || len(run.tenant().Spec.Quota) == 0 {
+		return err
+	}
+	slices, err := r.slicesOf(run)
+	if err != nil {
+		return err
+	}
+	grants := budget.Plan(run.tenant().Spec.Quota, slices, r.Identity)
+	for i := range run.inputs.Places {
+		place, grant := &run.inputs.Places[i], grants[i]
+		if len(slices) == 1 && grant.Note.Holder == "" {
+			continue // It has all.
+		}
+		place.Quota = &parts.Slice{Hard: grant.Hard}
+		if place.Quota.Note, err = noteText(grant.Note); err != nil {
+			return err
+		}
+		if quota := run.quotas[place.Name]; quota != nil && grant.Changed {
+			place.Quota.Version = quota.ResourceVersion
+		}
+		run.quotaBusy = run.quotaBusy || slices[i].Busy
+	}
+	return nil
+}
+
+// slicesOf are the slices of the places, in their order, then those of namespaces that have one and
+// are none of these.
+func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
+	var slices []budget.Slice
+	known := map[string]bool{}
+	for _, place := range run.inputs.Places {
+		known[place.Name] = true
+		slice := budget.Slice{}
+		if quota := run.quotas[place.Name]; quota != nil {
+			var err error
+			if slice, err = sliceOf(quota); err != nil {
+				return nil, err
+			}
+			slice.Busy = r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
+		}
+		slice.Usable = place.Usable
+		slices = append(slices, slice)
+	}
+	for name, quota := range run.quotas {
+		if known[name] {
+			continue
+		}
+		slice, err := sliceOf(quota)
+		if err != nil {
+			return nil, err
+		}
+		slice.Leaving = true
+		slices = append(slices, slice)
+	}
+	return slices, nil
+}
+
+func sliceOf(quota *corev1.ResourceQuota) (budget.Slice, error) {
+	slice := budget.Slice{Exists: true, Granted: quota.Spec.Hard, Enforced: quota.Status.Hard, Used: quota.Status.Used}
+	if text, found := quota.Annotations[naming.AnnotationSlice]; found {
+		if err := json.Unmarshal([]byte(text), &slice.Note); err != nil {
+			return slice, fmt.Errorf("the annotation %s of ResourceQuota %q in namespace %q can't be read; remove it: %w",
+				naming.AnnotationSlice, quota.Name, quota.Namespace, err)
+		}
+	}
+	return slice, nil
+}
+
+func noteText(note budget.Note) (string, error) {
+	if note.Holder == "" {
+		return "", nil
+	}
+	text, err := json.Marshal(note)
+	return string(text), err
+}
+
+// total is a quota that has what all of these have together; nil for none.
+func total(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
+	var sum *corev1.ResourceQuota
+	for _, quota := range quotas {
+		if len(quota.Status.Hard) == 0 {
+			continue
+		}
+		if sum == nil {
+			sum = &corev1.ResourceQuota{Status: corev1.ResourceQuotaStatus{Hard: hard, Used: corev1.ResourceList{}}}
+		}
+		for name := range hard {
+			if used, found := quota.Status.Used[name]; found {
+				sum.Status.Used[name] = plus(sum.Status.Used[name], used)
+			}
+		}
+	}
+	return sum
+}
+
+func plus(a, b resource.Quantity) resource.Quantity {
+	sum := b.DeepCopy()
+	sum.Add(a)
+	return sum
+}

@@ -1,0 +1,97 @@
+// Package tenant holds the controller of Tenants. It sequences input and output; what to do is decided by
+// the pure packages effective, parts, database and status, and by functions here that ask nobody.
+//
+// A reconcile reads from top to bottom: load the inputs, put the parts in place one after the other,
+// observe what came of it, write one status.
+package tenant
+
+import (
+	"context"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/retry"
+)
+
+// Reconciler turns a Tenant into what its spec asks for.
+type Reconciler struct {
+	client.Client
+	// Live reads from the API server, for the few questions that the cache can't answer.
+	Live client.Reader
+	// Engine applies the tenant's objects.
+	Engine *apply.Engine
+	// Databases talks to database servers.
+	Databases Databases
+	// Fleet is what the operator remembers of all tenants and servers.
+	Fleet *fleet.Fleet
+	// Recorder records Events.
+	Recorder events.EventRecorder
+	// Audit says that policies warn in the whole cluster, and refuse nothing.
+	Audit bool
+	// Identity tells this operator from all others, also from those that ran before it.
+	Identity string
+
+	retries *retry.Retries
+}
+
+// Reconcile brings a tenant from what it is to what its spec says.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	object := &v1alpha1.Tenant{}
+	err := r.Get(ctx, request.NamespacedName, object)
+	if apierrors.IsNotFound(err) {
+		r.retries.Forget(request.Name)
+		r.Fleet.ForgetTenant(request.Name)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.Fleet.SawTenant(object.Name, object.UID)
+	tenant := effective.Of(object)
+	if !tenant.DeletionTimestamp.IsZero() {
+		return r.reconcileDeletion(ctx, tenant)
+	}
+	run, err := r.load(ctx, tenant)
+	if err == nil {
+		err = r.ensureFinalizers(ctx, run)
+	}
+	if err != nil {
+		return r.reportFailure(ctx, tenant, err)
+	}
+	for _, part := range parts.All {
+		if run.blocked() {
+			break
+		}
+		run.record(part, r.put(ctx, run, part))
+	}
+	run.fail(r.objects().tidy(ctx, run))
+	return r.report(ctx, run)
+}
+
+// put puts one part of a tenant in place. A part that fails doesn't hold up the next one, except for the
+// namespace, which all others need. Those that consist of more than objects have phases of their own.
+func (r *Reconciler) put(ctx context.Context, run *pass, part *parts.Part) error {
+	if part.Opens {
+		if err := r.awaitQuota(ctx, run); err != nil {
+			return err
+		}
+	}
+	switch part {
+	case parts.Namespace:
+		return newNamespacePhase(r.objects(), run.members).run(ctx, run)
+	case parts.Network:
+		return run.network.run(ctx, r.objects(), run)
+	case parts.Database:
+		return run.database.run(ctx)
+	default:
+		return r.objects().run(ctx, run, part)
+	}
+}

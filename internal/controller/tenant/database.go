@@ -1,0 +1,279 @@
+package tenant
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+// databasePhase gives a tenant its database. It has much to load before the first phase, since objects of
+// other parts depend on the server and the login.
+type databasePhase struct {
+	servers
+	// in are the inputs of the pass, which have the server and the login as soon as those are known.
+	in *parts.Inputs
+	// now is when the pass began, in the seconds that objects hold.
+	now time.Time
+
+	// recorded is where the tenant's database is known to be; nil while it has none.
+	recorded *v1alpha1.TenantDatabaseStatus
+	// connection is how to reach the server; unusable is why that is not possible now.
+	connection database.Server
+	unusable   error
+	// left are servers that the tenant needs no finalizer for any more.
+	left []string
+
+	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
+	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
+	credentials database.Credentials
+	unverified  *database.Credentials
+	rotation    database.Rotation
+
+	// memberships are what the server has of those that the operator has not made; nil if it was not
+	// asked.
+	memberships *[]database.Membership
+	// acted says that the server was changed, and provisioned that it has what the tenant wants.
+	acted       bool
+	provisioned bool
+}
+
+func (d *databasePhase) tenant() *effective.Tenant { return d.in.Tenant }
+
+// load reads what the tenant's objects, and its finalizers, need to know of its database.
+func (d *databasePhase) load(ctx context.Context) error {
+	found := prospect{tenant: d.tenant(), recorded: d.recorded}
+	if d.tenant().Spec.Database != nil && d.tenant().Spec.MissingForDatabase() == nil {
+		var err error
+		if found, err = d.find(ctx, d.tenant(), d.recorded); err != nil {
+			return err
+		}
+	}
+	used := ""
+	if found.isKnown() {
+		if err := d.loadServer(ctx, &found); err != nil {
+			return err
+		}
+		used = found.server.Name
+	}
+	if found.unusable() == nil {
+		found.others = d.others(ctx, d.tenant(), used)
+	}
+	d.unusable = found.unusable()
+	d.left, _ = leave(d.tenant().Name, found.others)
+	return nil
+}
+
+// loadServer reads what there is to know of the server.
+func (d *databasePhase) loadServer(ctx context.Context, found *prospect) error {
+	if d.recorded == nil {
+		d.fleet.Occupancy.Expect(found.server.Name, d.tenant().UID)
+	}
+	d.in.Server = found.server
+	d.connection, found.connected = d.fleet.Connections.To(found.server)
+	return d.loadCredentials(ctx)
+}
+
+// finalizers are those that the tenant must have before anything is made for it on a server, and those that
+// it needs no more.
+func (d *databasePhase) finalizers() (needed, left []string) {
+	if d.in.Server != nil && d.unusable == nil {
+		needed = append(needed, naming.DatabaseFinalizer(d.in.Server.Name))
+	}
+	for _, server := range d.left {
+		left = append(left, naming.DatabaseFinalizer(server))
+	}
+	return needed, left
+}
+
+// run sees to it that there is a server, and then to what the tenant has on it.
+func (d *databasePhase) run(ctx context.Context) error {
+	if d.tenant().Spec.Database == nil {
+		return cmp.Or(d.unusable, d.leaveServer(ctx, d.tenant()))
+	}
+	if err := parts.Database.Missing(&d.tenant().Spec); err != nil {
+		return err
+	}
+	if err := d.applyServer(ctx, d.tenant(), d.recorded); err != nil {
+		return err
+	}
+	if d.in.Server == nil {
+		return d.unusable
+	}
+	behind := d.ownServerProblem(ctx, d.tenant())
+	if behind != nil && d.recorded == nil {
+		return behind // What is wrong with the server can be corrected as long as there is no database.
+	}
+	return cmp.Or(d.provision(ctx), behind)
+}
+
+// provision writes the Secret, then brings the server in line with it. The Secret comes
+// first, so that a crash in between leaves a password that is still to be set, never one that
+// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
+// server hears of it, and the app hears of it when the server takes it.
+func (d *databasePhase) provision(ctx context.Context) error {
+	if d.unverified == nil {
+		if err := d.applyLogin(ctx); err != nil {
+			return err
+		}
+	}
+	report, drifted := d.fleet.Inspections.Wanted(d.tenant().UID)
+	if d.settled() && !drifted {
+		d.place()
+		return ignoreMissingConnection(d.unusable)
+	}
+	if d.unusable != nil {
+		return d.unusable
+	}
+	if err := d.converge(ctx); err != nil {
+		if d.credentials.Password == "" {
+			d.in.Login = nil
+		}
+		return d.placeElsewhere(err)
+	}
+	d.fleet.Occupancy.Registered(d.in.Server.Name, d.tenant().UID, time.Now())
+	if d.formerIsDue() {
+		d.credentials.FormerUntil = time.Time{}
+	}
+	if err := d.completeRotation(ctx); err != nil {
+		return err
+	}
+	d.place()
+	d.fleet.Inspections.Inspected(d.tenant().UID, report, !d.acted)
+	return nil
+}
+
+// place notes where the database is, now that the server has what the tenant wants.
+func (d *databasePhase) place() {
+	d.recorded, d.provisioned = d.placement(), true
+	d.fleet.Placements.Put(d.tenant().UID, d.recorded)
+}
+
+// settled says whether the server is known to have what the tenant wants.
+func (d *databasePhase) settled() bool {
+	if d.recorded == nil || d.unverified != nil || d.credentials.Next != "" || d.formerIsDue() {
+		return false
+	}
+	recorded, want := *d.recorded, *d.placement()
+	for _, times := range []*v1alpha1.TenantDatabaseStatus{&recorded, &want} {
+		times.RotatedAt, times.NextRotation, times.FormerLoginUntil = nil, nil, nil
+	}
+	return equality.Semantic.DeepEqual(recorded, want)
+}
+
+// placement is where the database is, once it is provisioned.
+func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
+	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.credentials
+	placed := &v1alpha1.TenantDatabaseStatus{
+		Server:                  server.Name,
+		Isolation:               spec.Isolation,
+		Name:                    databaseName(d.tenant(), d.recorded),
+		Host:                    server.Spec.Host,
+		ConnectionLimit:         spec.ConnectionLimit,
+		SecretName:              spec.Credentials.SecretName,
+		Extensions:              spec.Extensions,
+		TempFileLimit:           spec.TempFileLimit,
+		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
+		CredentialsRevision:     revision(credentials.Password),
+		Login:                   d.in.Login.Username,
+		RotatedAt:               timeOrNil(credentials.RotatedAt),
+		NextRotation:            timeOrNil(d.rotation.DueAt(credentials)),
+		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
+		RotationRequest:         credentials.Request,
+	}
+	if isDedicated(d.tenant()) {
+		placed.Version, placed.Storage = server.Status.Version, server.Status.Storage
+	}
+	if spec.SharedTables == v1alpha1.SharedTablesManage {
+		placed.SharedTables = spec.SharedTables
+	}
+	return placed
+}
+
+// converge looks at the server, decides, writes the login and acts, until the server has what the tenant
+// wants.
+func (d *databasePhase) converge(ctx context.Context) error {
+	uid, name := string(d.tenant().UID), databaseName(d.tenant(), d.recorded)
+	return d.change(d.connection, func() (changed bool, err error) {
+		observed, err := d.databases.Observe(ctx, d.connection, uid, name)
+		if err != nil {
+			return false, err
+		}
+		if d.recorded != nil && observed.Registration == nil {
+			return false, problem.DatabaseLost(d.recorded.Server, d.recorded.Name)
+		}
+		d.memberships = &observed.Memberships
+		d.setCredentials(d.credentialsFor(observed))
+		if err := d.applyLogin(ctx); err != nil {
+			return false, err
+		}
+		actions, err := database.Plan(d.wanted(d.credentials), observed)
+		if err != nil {
+			return false, err
+		}
+		d.acted = d.acted || len(actions) > 0
+		return d.execute(ctx, d.connection, actions)
+	})
+}
+
+// wanted is what the tenant wants on the server, with these credentials.
+func (d *databasePhase) wanted(credentials database.Credentials) database.Desired {
+	spec := d.tenant().Spec.Database
+	want := database.Desired{
+		UID:              string(d.tenant().UID),
+		Tenant:           d.tenant().Name,
+		Isolation:        database.Isolation(spec.Isolation),
+		ManagesTables:    spec.SharedTables == v1alpha1.SharedTablesManage,
+		ConnectionLimit:  spec.ConnectionLimit,
+		Extensions:       spec.Extensions,
+		StatementTimeout: time.Duration(spec.StatementTimeoutSeconds) * time.Second,
+		Active:           credentials.Active,
+		Password:         credentials.Password,
+		NextPassword:     credentials.Next,
+		FormerUntil:      credentials.FormerUntil,
+		Now:              d.now,
+		Adopt:            spec.Adopt,
+	}
+	if limit := spec.TempFileLimit; limit != nil {
+		want.TempFileLimit = new(limit.Value())
+	}
+	if capacity := d.in.Server.Spec.Capacity; capacity != nil {
+		want.Capacity = capacity.Tenants
+	}
+	return want
+}
+
+// ignoreMissingConnection drops problem.NotConnected, which is nothing to one who needs no connection.
+func ignoreMissingConnection(err error) error {
+	if errors.Is(err, problem.NotConnected()) {
+		return nil
+	}
+	return err
+}
+
+// databaseName is the name that the database has, or will have.
+func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) string {
+	if recorded != nil {
+		return recorded.Name
+	}
+	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
+}
+
+// connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its
+// Secret stays right when its spec asks for what can't be had.
+func connectTo(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
+	isolation := tenant.Spec.Database.Isolation
+	if recorded != nil {
+		isolation = recorded.Isolation
+	}
+	return database.ConnectTo(database.Isolation(isolation), name)
+}

@@ -1,0 +1,153 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/dedicated"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+// isDedicated says whether a tenant has, or is to have, a server of its own.
+func isDedicated(tenant *effective.Tenant) bool {
+	spec := tenant.Spec.Database
+	return spec != nil && spec.Isolation == v1alpha1.DatabaseIsolationDedicated
+}
+
+// ownServer reads the server that was made for the tenant; nil if there is none.
+func (s servers) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
+	server, err := s.serverNamed(ctx, naming.DedicatedServer(tenant.Name))
+	if server == nil || server.Annotations[naming.AnnotationTenantUID] != string(tenant.UID) {
+		return nil, err
+	}
+	return server, err
+}
+
+// applyServer makes the tenant's own server, if it is to have one, or brings it in line with the spec.
+func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
+	if !isDedicated(tenant) {
+		return s.leaveServer(ctx, tenant)
+	}
+	server := dedicated.DatabaseServer(tenant, databaseName(tenant, recorded))
+	outcome, err := s.engine.Keep(ctx, naming.AnnotationTenantUID, server)
+	if err == nil {
+		s.noteChange(ctx, server, outcome)
+		return nil
+	}
+	if former, _ := s.serverNamed(ctx, server.Name); former != nil && !former.DeletionTimestamp.IsZero() {
+		return &apply.TerminatingError{Object: fmt.Sprintf("DatabaseServer %q", server.Name)}
+	}
+	return s.retries.KeepsChanging(ctx, tenant.Name, server, err)
+}
+
+// ownServerProblem says what keeps the tenant's own server from being as its spec wants it, while it can
+// be used all the same.
+func (s servers) ownServerProblem(ctx context.Context, tenant *effective.Tenant) error {
+	if !isDedicated(tenant) {
+		return nil
+	}
+	server, err := s.ownServer(ctx, tenant)
+	if err != nil || server == nil {
+		return err
+	}
+	if server.Status.ObservedGeneration != server.Generation {
+		return problem.OwnServerBehind()
+	}
+	if stalled := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
+		return problem.OwnServerStalled(stalled.Reason, stalled.Message)
+	}
+	return nil
+}
+
+// leaveServer has the server deleted that the tenant wanted to itself before its spec was changed. Where
+// it has a finalizer for that, loadOthers looks first whether anything is there.
+func (s servers) leaveServer(ctx context.Context, tenant *effective.Tenant) error {
+	server, err := s.ownServer(ctx, tenant)
+	if err != nil || server == nil || s.used(tenant, server) {
+		return err
+	}
+	if err := s.updateServer(ctx, tenant); err != nil {
+		return err
+	}
+	return s.removeServer(ctx, tenant)
+}
+
+// databaseOf is where the tenant's database is; nil if it has none.
+func (s servers) databaseOf(tenant *effective.Tenant) *v1alpha1.TenantDatabaseStatus {
+	return s.fleet.Placements.Of(tenant.UID, tenant.Status.Database)
+}
+
+// used says whether a server of the tenant's own has, or may have, something of the tenant.
+func (s servers) used(tenant *effective.Tenant, server *v1alpha1.DatabaseServer) bool {
+	return slices.Contains(tenant.Finalizers, naming.DatabaseFinalizer(server.Name)) || s.databaseOf(tenant) != nil
+}
+
+// isDeletedWithServer says whether nothing needs to be done about the tenant's database on a server, since
+// that is its own, and is deleted with all that is on it, or is gone.
+func (s servers) isDeletedWithServer(ctx context.Context, tenant *effective.Tenant, name string) (bool, error) {
+	if !isDedicated(tenant) || name != naming.DedicatedServer(tenant.Name) {
+		return false, nil
+	}
+	if reclaimPolicy(tenant) == database.ReclaimDelete {
+		return true, nil
+	}
+	server, err := s.serverNamed(ctx, name)
+	return server == nil && err == nil, err
+}
+
+// removeServer has the tenant's own server deleted, if it has one. What becomes of its data says the
+// spec of the server.
+func (s servers) removeServer(ctx context.Context, tenant *effective.Tenant) error {
+	server, err := s.ownServer(ctx, tenant)
+	if err != nil || server == nil || !server.DeletionTimestamp.IsZero() {
+		return err
+	}
+	return s.engine.Delete(ctx, server.DeepCopy())
+}
+
+// updateServer has the tenant's own server follow the spec of the tenant to the end, also when it is
+// being deleted itself. What the tenant was to adopt and has not is kept; all else of a server that was
+// never used is not.
+func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) error {
+	server, err := s.ownServer(ctx, tenant)
+	if err != nil || server == nil || server.Spec.Dedicated == nil {
+		return err
+	}
+	wanted := dedicated.DatabaseServer(tenant, server.Spec.Dedicated.Database)
+	if wanted == nil {
+		wanted = &v1alpha1.DatabaseServer{
+			ObjectMeta: metav1.ObjectMeta{Name: server.Name, Labels: naming.ManagedLabels(tenant.Name),
+				Annotations: map[string]string{naming.AnnotationTenantUID: string(tenant.UID)}},
+			Spec: *server.Spec.DeepCopy(),
+		}
+	}
+	switch {
+	case dedicated.Adopts(server) && s.databaseOf(tenant) == nil:
+		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyRetain
+	case !s.used(tenant, server):
+		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
+	}
+	_, err = s.engine.Keep(ctx, naming.AnnotationTenantUID, wanted)
+	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
+		return nil
+	}
+	return s.retries.KeepsChanging(ctx, tenant.Name, wanted, err)
+}
+
+// reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.
+func reclaimPolicy(tenant *effective.Tenant) database.ReclaimPolicy {
+	if spec := tenant.Spec.Database; spec != nil && spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete {
+		return database.ReclaimDelete
+	}
+	return database.ReclaimRetain
+}

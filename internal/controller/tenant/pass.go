@@ -1,0 +1,72 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/membership"
+	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+// pass is what the phases of one pass over a tenant share.
+type pass struct {
+	findings
+	inputs  parts.Inputs
+	members membership.Members
+	// quotas are the tenant's ResourceQuotas by namespace, as they were when the pass began.
+	quotas map[string]*corev1.ResourceQuota
+	// quotaBusy says that a quota could not be changed now, because it had just admitted something.
+	quotaBusy bool
+
+	// network and database are the phases that have something to load before the first phase.
+	network  networkPhase
+	database databasePhase
+}
+
+func (p *pass) tenant() *effective.Tenant { return p.inputs.Tenant }
+
+// strays are the namespaces in which the tenant has objects, and no longer should.
+func (p *pass) strays() []string {
+	strays := sets.New[string]()
+	for namespace := range p.quotas {
+		strays.Insert(namespace)
+	}
+	for _, member := range p.members.All {
+		strays.Delete(member.Name)
+	}
+	for _, namespace := range p.members.Leaving {
+		strays.Insert(namespace.Name)
+	}
+	return sets.List(strays)
+}
+
+// load reads all that the tenant's objects depend on, and makes up a password where there is none.
+func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass, error) {
+	run := &pass{
+		inputs: parts.Inputs{Tenant: tenant, Audit: r.Audit},
+		findings: findings{
+			problems: map[string]problem.Problem{}, rounds: r.retries.Rounds(tenant.Name), withheld: sets.New[string](),
+		},
+	}
+	run.database = databasePhase{
+		servers: r.servers(), in: &run.inputs, now: time.Now().Truncate(time.Second), recorded: r.servers().databaseOf(tenant),
+	}
+	var err error
+	if run.members, err = r.members(ctx, tenant); err != nil {
+		return nil, err
+	}
+	run.inputs.Places = placesOf(run.members)
+	if tenant.Spec.Namespaces.Limit > 1 || len(run.members.All) > 1 {
+		run.inputs.Listing = run.members.List()
+	}
+	if err := errors.Join(r.loadHostnames(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run)); err != nil {
+		return nil, err
+	}
+	return run, run.database.load(ctx)
+}

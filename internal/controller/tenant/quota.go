@@ -1,0 +1,50 @@
+package tenant
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+// awaitQuota withholds the namespaces whose quota the cluster doesn't count yet; for the primary one that is
+// an error. What lets something into a namespace waits for that: until the quota controller has written the
+// status of a new ResourceQuota, quota admission lets everything pass and charges nothing; what it has let
+// pass stays, and may go uncounted until the quota controller counts anew, which it does every five minutes
+// (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/resourcequota/resource_quota_controller.go).
+// The quota controller's write leads to another pass.
+func (r *Reconciler) awaitQuota(ctx context.Context, run *pass) error {
+	var limited []string
+	for _, object := range parts.Quota.Objects(run.inputs) {
+		if _, isQuota := object.(*corev1.ResourceQuota); isQuota {
+			limited = append(limited, object.GetNamespace())
+		}
+	}
+	if len(limited) == 0 {
+		return nil
+	}
+	quotas, err := r.quotas(ctx, run.tenant())
+	if err != nil {
+		return err
+	}
+	for _, namespace := range limited {
+		if counts(quotas[namespace]) {
+			continue
+		}
+		waits := problem.WaitsForQuota(namespace)
+		if namespace != run.tenant().Name {
+			run.withhold(parts.Quota, namespace, waits)
+			continue
+		}
+		if _, failed := run.problems[parts.Quota.Condition]; failed {
+			waits = problem.WaitsForQuotaToBeInPlace()
+		}
+		return waits
+	}
+	return nil
+}
+
+// counts says whether the cluster has begun to enforce a quota.
+func counts(quota *corev1.ResourceQuota) bool { return quota != nil && len(quota.Status.Hard) > 0 }

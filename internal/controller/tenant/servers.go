@@ -1,0 +1,88 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/metrics"
+)
+
+// maxAttempts is how often it is decided anew what to do when a server changed between looking and acting.
+const maxAttempts = 3
+
+// Databases changes what database servers have for tenants. Package database/postgres has the real one.
+type Databases interface {
+	// Observe says what a server has for the tenant with this UID. name is the name to look for
+	// where the server's registry has none for the UID.
+	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)
+	// Execute carries the actions out, in their order.
+	Execute(ctx context.Context, server database.Server, actions []database.Action) error
+}
+
+// servers are the database servers, as a tenant has to do with them.
+type servers struct {
+	objects
+	live      client.Reader
+	databases Databases
+	fleet     *fleet.Fleet
+	recorder  events.EventRecorder
+}
+
+func (r *Reconciler) servers() servers {
+	return servers{objects: r.objects(), live: r.Live, databases: r.Databases, fleet: r.Fleet, recorder: r.Recorder}
+}
+
+// serverNamed reads a DatabaseServer; nil if there is none.
+func (s servers) serverNamed(ctx context.Context, name string) (*v1alpha1.DatabaseServer, error) {
+	server := &v1alpha1.DatabaseServer{}
+	err := s.Get(ctx, types.NamespacedName{Name: name}, server)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return server, err
+}
+
+// reachable is how to reach a server, or why it can't be reached now.
+func (s servers) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
+	access, connected := s.fleet.Connections.To(server)
+	return access, unreachable(server, connected)
+}
+
+// change runs what looks at a server, decides and acts, and again when the server has changed in between.
+// A server that broke off is one to connect to anew: when that has succeeded, the tenants that wait for it
+// are told.
+func (s servers) change(server database.Server, attempt func() (changed bool, err error)) error {
+	changed, err := attempt()
+	for range maxAttempts - 1 {
+		if !changed {
+			break
+		}
+		changed, err = attempt()
+	}
+	if _, unreachable := errors.AsType[*database.UnreachableError](err); unreachable {
+		s.fleet.Connections.Drop(server.Name)
+	}
+	return err
+}
+
+// execute carries actions out, and says whether an error means that the server has changed meanwhile.
+func (s servers) execute(ctx context.Context, server database.Server, actions []database.Action) (changed bool, err error) {
+	if len(actions) == 0 {
+		return false, nil
+	}
+	ctrl.LoggerFrom(ctx).V(1).Info("Changing the database", "server", server.Name, "actions", actions)
+	err = s.databases.Execute(ctx, server, actions)
+	if _, changed = errors.AsType[*database.ChangedError](err); !changed {
+		metrics.DatabaseChanges.WithLabelValues(server.Name, metrics.Result(err)).Inc()
+	}
+	return changed, err
+}

@@ -1,0 +1,178 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/report"
+	"github.com/tenantry/tenantry/internal/retry"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch;manage
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenants/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// observe reads, from the cache, what came of the tenant's objects.
+func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation, error) {
+	tenant := run.tenant()
+	observation := status.Observation{
+		Observation: parts.Observation{
+			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
+		},
+		Failure: run.failure, Memberships: run.database.memberships, Now: time.Now(),
+	}
+	if tenant.Spec.App != nil {
+		deployment := &appsv1.Deployment{}
+		found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.App}, deployment)
+		if err != nil {
+			return observation, err
+		}
+		pods := &corev1.PodList{}
+		if err := r.List(ctx, pods, client.InNamespace(tenant.Name), client.MatchingLabels(naming.AppLabels(tenant.Name))); err != nil {
+			return observation, err
+		}
+		observation.Pods = pods.Items
+		if found && metav1.IsControlledBy(deployment, tenant) {
+			observation.Deployment = deployment
+		}
+	}
+	if len(tenant.Spec.Quota) > 0 {
+		quotas, err := r.quotas(ctx, tenant)
+		if err != nil {
+			return observation, err
+		}
+		observation.Quota = quotas[tenant.Name]
+		if len(quotas) > 1 {
+			observation.Quota = total(quotas, tenant.Spec.Quota)
+		}
+	}
+	return observation, nil
+}
+
+func (r *Reconciler) read(ctx context.Context, key types.NamespacedName, into client.Object) (found bool, err error) {
+	err = r.Get(ctx, key, into)
+	return err == nil, client.IgnoreNotFound(err)
+}
+
+// report writes the status, if there is news, and says when to look again. A pass that has decided on
+// old data has nothing to tell.
+func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error) {
+	if run.outdated {
+		return ctrl.Result{RequeueAfter: r.retries.After(run.tenant().Name, problem.Again)}, nil
+	}
+	ctx, cancel := report.Context(ctx)
+	defer cancel()
+	observation, err := r.observe(ctx, run)
+	if err != nil {
+		return r.reportFailure(ctx, run.tenant(), errors.Join(err, run.err))
+	}
+	again := r.retries.After(run.tenant().Name, run.retry)
+	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now, run.err)
+	if err := errors.Join(err, run.err); err != nil {
+		return ctrl.Result{}, err
+	}
+	wait = sooner(wait, again)
+	if run.quotaBusy {
+		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
+	}
+	return ctrl.Result{RequeueAfter: sooner(wait, run.database.nextLook())}, nil
+}
+
+// reportFailure says in the status what keeps a pass from getting to the parts of the tenant.
+func (r *Reconciler) reportFailure(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
+	return r.reportProblem(ctx, tenant, err, status.Failing)
+}
+
+// reportProblem writes the status that comes of what an error means, unless that is only that something
+// was decided on old data, and says when to look again.
+func (r *Reconciler) reportProblem(ctx context.Context, tenant *effective.Tenant, err error,
+	of func(status.Observation, problem.Problem) v1alpha1.TenantStatus,
+) (ctrl.Result, error) {
+	found, shown := problem.Of(err), r.retries.Rounds(tenant.Name) >= retry.TooOften
+	again := r.retries.After(tenant.Name, found.Retry)
+	if problem.Outdated(err) && !shown {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	ctx, cancel := report.Context(ctx)
+	defer cancel()
+	now := time.Now()
+	var failure error
+	if found.Retry == problem.WithBackoff {
+		failure = err
+	}
+	wait, writeErr := r.writeStatus(ctx, tenant, of(observationAt(tenant, now), found), now, failure)
+	if err := errors.Join(writeErr, failure); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: sooner(wait, again)}, nil
+}
+
+// observationAt is of a tenant at whose parts nobody has looked.
+func observationAt(tenant *effective.Tenant, now time.Time) status.Observation {
+	return status.Observation{Observation: parts.Observation{Tenant: tenant}, Now: now}
+}
+
+// sooner is the shorter one of two times to wait, where zero means that nobody waits.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+// writeStatus writes a status that differs from what the tenant has, and tells of transitions by
+// Events. What is only a step on the way may wait for a better one; then it returns how long. The failure
+// is what the pass is to end with, if anything.
+func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
+	if equality.Semantic.DeepEqual(tenant.Status, next) {
+		r.Fleet.Pace.Written(tenant.UID, now)
+		return 0, nil
+	}
+	if wait := r.mayWait(tenant, next, now, failure); wait > 0 {
+		return wait, nil
+	}
+	before, after := objectOf(tenant), objectOf(tenant)
+	before.Status, after.Status = tenant.Status, next
+	if err := r.Status().Patch(ctx, after, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
+		return 0, client.IgnoreNotFound(err)
+	}
+	r.Fleet.Pace.Written(tenant.UID, now)
+	r.announce(before, after, now)
+	return 0, nil
+}
+
+// mayWait is how long a new status may wait. After a failure nobody knows when the next pass comes.
+func (r *Reconciler) mayWait(tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
+	if failure != nil {
+		return 0
+	}
+	return r.Fleet.Pace.Wait(tenant.UID, tenant.Status, next, now)
+}
+
+// announce records an Event when Ready has become another one.
+func (r *Reconciler) announce(before, after *v1alpha1.Tenant, now time.Time) {
+	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	report.Transition(r.Recorder, after, was, is)
+	if is.Status == metav1.ConditionTrue && was != nil && was.Status == metav1.ConditionUnknown {
+		metrics.ProvisioningSeconds.Observe(now.Sub(after.CreationTimestamp.Time).Seconds())
+	}
+}

@@ -1,0 +1,387 @@
+package tenant
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/budget"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/retry"
+	"github.com/tenantry/tenantry/internal/workload"
+)
+
+const (
+	// indexServer finds the tenants that use, or are to use, a DatabaseServer.
+	indexServer = "databaseServer"
+	// indexWaiting finds those of them that can't get on until the server can.
+	indexWaiting = "waitingForDatabaseServer"
+
+	// anyServer stands in indexWaiting for all servers: a tenant waits for one to be chosen.
+	anyServer = "*"
+)
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// SetupWithManager registers the controller, and what makes it look at which tenant.
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	for name, values := range map[string]func(*effective.Tenant) []string{
+		indexServer: serversOf, indexWaiting: serversWaitedFor, naming.IndexPlaced: serversPlacedOn,
+		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
+	} {
+		extract := func(object client.Object) []string { return values(effective.Of(object.(*v1alpha1.Tenant))) }
+		if err := manager.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {
+			return err
+		}
+	}
+	for _, index := range []struct {
+		object  client.Object
+		name    string
+		extract client.IndexerFunc
+	}{
+		{&corev1.Namespace{}, indexLabel, labelOf},
+		{&corev1.Namespace{}, indexController, controllerOf},
+		{&corev1.ResourceQuota{}, indexLabel, labelOf},
+	} {
+		if err := manager.GetFieldIndexer().IndexField(context.Background(), index.object, index.name, index.extract); err != nil {
+			return err
+		}
+	}
+	r.retries = retry.New(r.Client, r.Live)
+	build := ctrl.NewControllerManagedBy(manager).
+		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
+		Watches(&v1alpha1.Tenant{}, handler.Funcs{
+			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
+		}).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerNews)).
+		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
+			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
+		}).
+		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
+		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
+		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
+	for _, kind := range ownedKinds() {
+		build = build.Watches(kind, handler.Funcs{
+			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
+		})
+	}
+	return build.Complete(r)
+}
+
+// serversOf are the DatabaseServers that a tenant has, or is to have, something on.
+func serversOf(tenant *effective.Tenant) []string {
+	servers := naming.DatabaseServers(tenant.Finalizers)
+	name := ""
+	switch spec := tenant.Spec.Database; {
+	case isDedicated(tenant):
+		name = naming.DedicatedServer(tenant.Name)
+	case spec != nil:
+		name = spec.ServerRef.Name
+	}
+	if name != "" && !slices.Contains(servers, name) {
+		servers = append(servers, name)
+	}
+	return servers
+}
+
+// serversPlacedOn are the DatabaseServers that a tenant has, or may have, something on.
+func serversPlacedOn(tenant *effective.Tenant) []string {
+	return naming.DatabaseServers(tenant.Finalizers)
+}
+
+// serversWaitedFor are the same for a tenant whose database isn't known to be as its present spec
+// wants it.
+func serversWaitedFor(tenant *effective.Tenant) []string {
+	ready := apimeta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionDatabaseReady)
+	if tenant.DeletionTimestamp.IsZero() && ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation {
+		return nil
+	}
+	servers := serversOf(tenant)
+	if spec := tenant.Spec.Database; spec != nil && spec.ServerSelector != nil && tenant.Status.Database == nil {
+		servers = append(servers, anyServer)
+	}
+	return servers
+}
+
+// tenantNews leaves out the operator's own writes. A periodic resync, by which the same object
+// comes again, does count.
+func tenantNews(e event.UpdateEvent) bool {
+	return e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() || metadataChanged(e.ObjectOld, e.ObjectNew)
+}
+
+// metadataChanged says whether metadata that the operator has a say in differs. Where the API
+// server counts generations, that includes the spec. After a watch was broken off, another object of the
+// same name may have taken the place of one.
+func metadataChanged(was, is client.Object) bool {
+	return was.GetUID() != is.GetUID() ||
+		was.GetGeneration() != is.GetGeneration() ||
+		was.GetDeletionTimestamp().IsZero() != is.GetDeletionTimestamp().IsZero() ||
+		!equality.Semantic.DeepEqual(was.GetLabels(), is.GetLabels()) ||
+		!equality.Semantic.DeepEqual(was.GetAnnotations(), is.GetAnnotations()) ||
+		!equality.Semantic.DeepEqual(was.GetOwnerReferences(), is.GetOwnerReferences()) ||
+		!slices.Equal(was.GetFinalizers(), is.GetFinalizers())
+}
+
+func (r *Reconciler) objectCreated(ctx context.Context, e event.CreateEvent, q queue) {
+	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
+		r.Fleet.Admissions.Note(&corev1.ResourceQuota{}, quota, time.Now())
+	}
+	enqueue(ctx, q, byOwners(ctx, e.Object))
+}
+
+func (r *Reconciler) objectDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
+	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
+		r.Fleet.Admissions.ForgetQuota(quota)
+	}
+	enqueue(ctx, q, byOwners(ctx, e.Object))
+}
+
+// objectUpdated looks at a tenant one of whose objects was changed by others, or got on. That the
+// quota is used differently may wait, unless it is part of a budget and may be too small.
+func (r *Reconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
+	if e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() {
+		return
+	}
+	requests := owners(e.ObjectOld, e.ObjectNew)
+	quota, isQuota := e.ObjectNew.(*corev1.ResourceQuota)
+	if isQuota {
+		r.Fleet.Admissions.Note(e.ObjectOld.(*corev1.ResourceQuota), quota, time.Now())
+	}
+	switch {
+	case rolledOut(e.ObjectOld, e.ObjectNew):
+		enqueueAhead(ctx, q, requests)
+		return
+	case objectNews(e.ObjectOld, e.ObjectNew):
+		enqueue(ctx, q, requests)
+		return
+	}
+	if isQuota {
+		if tenant := tenantControlling(quota); tenant != nil {
+			r.Fleet.UsageChanged(tenant.Name, tenant.UID, time.Now())
+		}
+		for _, request := range requests {
+			q.AddAfter(request, usagePatience(quota))
+		}
+	}
+}
+
+// usagePatience is how long it may wait that a quota is used differently.
+func usagePatience(quota *corev1.ResourceQuota) time.Duration {
+	if _, isSlice := quota.Annotations[naming.AnnotationSlice]; isSlice {
+		if slice, err := sliceOf(quota); err == nil && budget.Strained(slice) {
+			return 0
+		}
+	}
+	return fleet.UsageInterval
+}
+
+func objectNews(was, is client.Object) bool {
+	if metadataChanged(was, is) {
+		return true
+	}
+	same := equality.Semantic.DeepEqual
+	switch is := is.(type) {
+	case *policyv1.PodDisruptionBudget:
+		return false
+	case *appsv1.Deployment:
+		return !same(was.(*appsv1.Deployment).Status, is.Status)
+	case *corev1.ResourceQuota:
+		was := was.(*corev1.ResourceQuota)
+		return !same(was.Spec, is.Spec) || !same(was.Status.Hard, is.Status.Hard)
+	default:
+		return true
+	}
+}
+
+// rolledOut says that an app has just come to be as the tenant asks for.
+func rolledOut(was, is client.Object) bool {
+	before, isDeployment := was.(*appsv1.Deployment)
+	return isDeployment && !workload.RolledOut(before) && workload.RolledOut(is.(*appsv1.Deployment))
+}
+
+// podNews are the changes of a pod that its Deployment doesn't tell of.
+var podNews = predicate.Funcs{
+	CreateFunc: func(e event.CreateEvent) bool { return inTrouble(e.Object) != "" },
+	UpdateFunc: func(e event.UpdateEvent) bool { return inTrouble(e.ObjectOld) != inTrouble(e.ObjectNew) },
+	DeleteFunc: func(event.DeleteEvent) bool { return false },
+}
+
+func inTrouble(object client.Object) string {
+	reason, _ := workload.PodTrouble(object.(*corev1.Pod))
+	return reason
+}
+
+// noticed is a source that enqueues what each of the noticed names stands for.
+func noticed(notices *fleet.Notices, requests func(ctx context.Context, name string) []reconcile.Request) source.Source {
+	return source.Func(func(ctx context.Context, q queue) error {
+		go func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-notices.Added():
+				}
+				for _, name := range notices.Take() {
+					enqueue(ctx, q, requests(ctx, name))
+				}
+			}
+		}()
+		return nil
+	})
+}
+
+func byName(_ context.Context, name string) []reconcile.Request { return requestsFor([]string{name}) }
+
+// byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
+// tenant's primary namespace has the tenant's name, and so does one that is in its way.
+func byNamespaceOwners(_ context.Context, object client.Object) []reconcile.Request {
+	return requestsFor(append(ownersOf(object), object.GetName()))
+}
+
+// byOwners: an object belongs to the tenant that its label or its owner reference says.
+func byOwners(_ context.Context, object client.Object) []reconcile.Request {
+	return owners(object)
+}
+
+// owners are the tenants that one of these objects belongs to. If none says, it may be in the way of
+// the one that is named like its namespace.
+func owners(objects ...client.Object) []reconcile.Request {
+	var names []string
+	for _, object := range objects {
+		names = append(names, ownersOf(object)...)
+	}
+	if len(names) == 0 {
+		names = append(names, objects[0].GetNamespace())
+	}
+	return requestsFor(names)
+}
+
+func ownersOf(object client.Object) []string {
+	names := labelOf(object)
+	if owner := tenantControlling(object); owner != nil {
+		names = append(names, owner.Name)
+	}
+	return names
+}
+
+func requestsFor(names []string) []reconcile.Request {
+	slices.Sort(names)
+	var requests []reconcile.Request
+	for _, name := range slices.Compact(names) {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+	}
+	return requests
+}
+
+func enqueue(_ context.Context, q queue, requests []reconcile.Request) {
+	for _, request := range requests {
+		q.Add(request)
+	}
+}
+
+// priorityFinishing is above that of tenants that are new, which is 0.
+const priorityFinishing = 1
+
+// enqueueAhead lets tenants that are about to be Ready pass those that have yet to be begun. Of many that
+// are applied at once, all would be begun before the first is told Ready otherwise.
+func enqueueAhead(ctx context.Context, q queue, requests []reconcile.Request) {
+	ahead, canPass := q.(priorityqueue.PriorityQueue[reconcile.Request])
+	if !canPass {
+		enqueue(ctx, q, requests)
+		return
+	}
+	ahead.AddWithOpts(priorityqueue.AddOpts{Priority: new(priorityFinishing)}, requests...)
+}
+
+func (r *Reconciler) serverCreated(ctx context.Context, e event.CreateEvent, q queue) {
+	enqueue(ctx, q, r.waitingFor(ctx, e.Object.GetName()))
+}
+
+// serverUpdated looks at all tenants of a server when what they need of it changed, and otherwise
+// at those that wait for it.
+func (r *Reconciler) serverUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
+	was, is := e.ObjectOld.(*v1alpha1.DatabaseServer), e.ObjectNew.(*v1alpha1.DatabaseServer)
+	switch {
+	case was.ResourceVersion == is.ResourceVersion:
+	case concernsTenants(was, is):
+		enqueue(ctx, q, r.tenantsBy(ctx, indexServer, is.Name))
+		enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
+	default:
+		enqueue(ctx, q, r.waitingFor(ctx, is.Name))
+	}
+}
+
+// concernsTenants reports whether a server has changed in a way that shows in its tenants: in their
+// objects, or in their status, which has the version and storage of a dedicated server.
+func concernsTenants(was, is *v1alpha1.DatabaseServer) bool {
+	if was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) {
+		return true
+	}
+	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle {
+		return true
+	}
+	return is.Spec.Dedicated != nil &&
+		(was.Status.Version != is.Status.Version || !equality.Semantic.DeepEqual(was.Status.Storage, is.Status.Storage))
+}
+
+func isStalled(server *v1alpha1.DatabaseServer) bool {
+	return apimeta.IsStatusConditionTrue(server.Status.Conditions, v1alpha1.ConditionStalled)
+}
+
+func readyStatus(server *v1alpha1.DatabaseServer) metav1.ConditionStatus {
+	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return metav1.ConditionUnknown
+	}
+	return ready.Status
+}
+
+func (r *Reconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
+	enqueue(ctx, q, r.tenantsBy(ctx, indexServer, e.Object.GetName()))
+	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
+}
+
+// waitingFor are the tenants that wait for a server, or for any.
+func (r *Reconciler) waitingFor(ctx context.Context, server string) []reconcile.Request {
+	return append(r.tenantsBy(ctx, indexWaiting, server), r.tenantsBy(ctx, indexWaiting, anyServer)...)
+}
+
+func (r *Reconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {
+	tenants := &v1alpha1.TenantList{}
+	err := r.List(ctx, tenants, client.MatchingFields{index: server},
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Can't list the tenants of a database server", "server", server)
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(tenants.Items))
+	for i := range tenants.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&tenants.Items[i])})
+	}
+	return requests
+}

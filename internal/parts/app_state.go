@@ -1,0 +1,72 @@
+package parts
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/condition"
+	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/workload"
+)
+
+func appInPlace(o Observation) condition.State {
+	deployment := o.Deployment
+	if _, missing := o.Problems[v1alpha1.ConditionDatabaseReady]; missing && deployment == nil {
+		return condition.Progressing("The app waits for its database.")
+	}
+	if deployment == nil || deployment.Status.ObservedGeneration < deployment.Generation {
+		return condition.Progressing("The app is being rolled out.")
+	}
+	want, have := ptr.Deref(deployment.Spec.Replicas, 1), deployment.Status
+	if want == 0 && have.Replicas == 0 {
+		return condition.State{Status: "True", Reason: v1alpha1.ReasonScaledToZero, Message: "The app has zero replicas."}
+	}
+	if workload.RolledOut(deployment) {
+		return condition.Ready("%d of %d replicas are available.", want, want)
+	}
+	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble, deadlineExceeded} {
+		if trouble, found := find(o); found {
+			return condition.Of(trouble)
+		}
+	}
+	return rollout(want, have)
+}
+
+// rollout tells how far along the app is.
+func rollout(want int32, have appsv1.DeploymentStatus) condition.State {
+	available := min(have.UpdatedReplicas, have.AvailableReplicas)
+	if former := have.Replicas - want; available >= want && former > 0 {
+		return condition.Progressing("%d of %d replicas are available, with %d more to end.", want, want, former)
+	}
+	return condition.Progressing("%d of %d replicas are available.", available, want)
+}
+
+// refused tells of pods that the API server doesn't let the app create.
+func refused(o Observation) (problem.Problem, bool) {
+	failure := deploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure)
+	if failure == nil || failure.Status != corev1.ConditionTrue {
+		return problem.Problem{}, false
+	}
+	return problem.PodsRefused(failure.Message), true
+}
+
+func podTrouble(o Observation) (problem.Problem, bool) { return workload.NewestTrouble(o.Pods) }
+
+func deadlineExceeded(o Observation) (problem.Problem, bool) {
+	condition := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
+	if condition == nil || condition.Status != corev1.ConditionFalse {
+		return problem.Problem{}, false
+	}
+	return problem.RolloutStuck(condition.Reason, condition.Message), true
+}
+
+func deploymentCondition(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
+	for i := range deployment.Status.Conditions {
+		if deployment.Status.Conditions[i].Type == kind {
+			return &deployment.Status.Conditions[i]
+		}
+	}
+	return nil
+}

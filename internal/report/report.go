@@ -1,0 +1,45 @@
+// Package report is how controllers tell what they have found: when a status may still be written, and which
+// changes of it are worth an Event.
+package report
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// statusTimeout is how long the API server may take to write a status. It is less than the time that the
+// operator has for its end.
+const statusTimeout = 10 * time.Second
+
+// Context is one to tell in how a pass has ended: also when its time is up, but not when the
+// operator itself ends, since then the next one will tell.
+func Context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+}
+
+// Transition records an Event when a Ready condition has another status or reason than it
+// had. Steps on the way are no news, and neither is that what was just asked for has come about: an
+// Event for each new tenant would be one write in four.
+func Transition(recorder events.EventRecorder, object client.Object, was, is *metav1.Condition) {
+	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	switch {
+	case is.Status == metav1.ConditionTrue && (was == nil || was.Reason == v1alpha1.ReasonPending || was.Reason == v1alpha1.ReasonProgressing):
+	case is.Status == metav1.ConditionTrue:
+		recorder.Eventf(object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", is.Message)
+	case is.Reason != v1alpha1.ReasonProgressing && is.Reason != v1alpha1.ReasonTerminating:
+		recorder.Eventf(object, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+	}
+}
