@@ -304,7 +304,11 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(patch(ctx, alice, ingress, `{"spec": {"rules": [{"host": "www.acme.example"}]}}`)).To(Succeed())
 
 		// K20
-		own := created(claim("acme", "volumeAttributesClassName: silver"))
+		own := created(claim("acme", "volumeAttributesClassName: silver")) // Which can be changed once it is bound.
+		Expect(patch(ctx, env.Client, own, `{"spec": {"volumeName": "found"}}`)).To(Succeed())
+		bound := client.RawPatch("application/merge-patch+json", []byte(`{"status": {"phase": "Bound"}}`))
+		Expect(env.Client.Status().Patch(ctx, own, bound)).To(Succeed())
+		Expect(patch(ctx, alice, own, `{"spec": {"volumeAttributesClassName": "gold"}}`)).To(Succeed())
 		Expect(patch(ctx, alice, own, `{"spec": {"volumeAttributesClassName": "platinum"}}`)).To(refuse(`spec.volumeAttributesClassName is "platinum"`))
 
 		claim := created(claim("plain", "storageClassName: none"))
