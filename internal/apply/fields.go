@@ -161,5 +161,6 @@ func omitZero(of reflect.Value, content any) {
 				omitZero(below, said)
 			}
 		}
+	default: // All others hold no struct.
 	}
 }
