@@ -1,6 +1,9 @@
 package v1alpha1
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // PodSecurityStandard is one of Kubernetes' Pod Security Standards
 // (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
@@ -183,8 +186,9 @@ type PolicyRules struct {
 	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="an empty list would refuse all containers; name a pull policy, or leave imagePullPolicies out to allow all"
 	ImagePullPolicies []corev1.PullPolicy `json:"imagePullPolicies,omitempty"`
 
-	// hostnames are the names that Ingresses and the Gateway API's Gateways and routes may have, for
-	// example shop.acme.example. *.acme.example matches all names below acme.example, at any depth, and
+	// hostnames are the names that Ingresses and the Gateway API's Gateways and routes may have, and that
+	// annotations for controllers of DNS, certificates and proxies may name, for example
+	// shop.acme.example. *.acme.example matches all names below acme.example, at any depth, and
 	// the same wildcard in an Ingress. A hostname belongs to one tenant: if two claim it, the older tenant
 	// keeps it. Left out or empty, no hostnames are allowed.
 	// +optional
@@ -192,9 +196,26 @@ type PolicyRules struct {
 	// +kubebuilder:validation:MaxItems=64
 	Hostnames []HostnamePattern `json:"hostnames,omitempty"`
 
+	// allowedAnnotations are keys of annotations that may have any value, although they name hosts or are
+	// part of a proxy's configuration, for example nginx.ingress.kubernetes.io/configuration-snippet. With
+	// those the tenant can take the traffic of others. Left out or empty, annotations name only the
+	// hostnames above, and none configures a proxy by snippets, rules or regular expressions.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=317
+	AllowedAnnotations []string `json:"allowedAnnotations,omitempty"`
+
 	// storageClasses limits the StorageClasses of PersistentVolumeClaims. Left out, all are allowed.
 	// +optional
 	StorageClasses *ClassRule `json:"storageClasses,omitempty"`
+
+	// volumeAttributesClasses limits the VolumeAttributesClasses of PersistentVolumeClaims. It can't have a
+	// default; claims may always name none. Left out, all are allowed.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.default)",message="volumeAttributesClasses has no default; a StorageClass says what volumes have at first, so leave default out",fieldPath=".default"
+	VolumeAttributesClasses *ClassRule `json:"volumeAttributesClasses,omitempty"`
 
 	// priorityClasses limits the PriorityClasses of pods. Left out, pods may name none, and have the
 	// cluster's default priority.
@@ -238,4 +259,13 @@ type PolicyRules struct {
 	// always tolerate for a time that a node is not ready or not reachable, as Kubernetes does by default.
 	// +optional
 	Tolerations *TolerationRule `json:"tolerations,omitempty"`
+
+	// maxTokenLifetime is how long a token of a ServiceAccount may be valid that somebody asks for, as with
+	// kubectl create token: 10m to 87600h, in hours (h), minutes (m) and seconds (s). Tokens that Kubernetes
+	// puts into pods are not affected. Left out, it is 24h.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self != '' && duration(self) >= duration('10m') && duration(self) <= duration('87600h')",message="maxTokenLifetime must be a time from 10m to 87600h in hours, minutes and seconds, such as 24h or 1h30m"
+	MaxTokenLifetime *metav1.Duration `json:"maxTokenLifetime,omitempty"`
 }

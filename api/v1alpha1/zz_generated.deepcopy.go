@@ -468,8 +468,18 @@ func (in *PolicyRules) DeepCopyInto(out *PolicyRules) {
 		*out = make([]HostnamePattern, len(*in))
 		copy(*out, *in)
 	}
+	if in.AllowedAnnotations != nil {
+		in, out := &in.AllowedAnnotations, &out.AllowedAnnotations
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.StorageClasses != nil {
 		in, out := &in.StorageClasses, &out.StorageClasses
+		*out = new(ClassRule)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.VolumeAttributesClasses != nil {
+		in, out := &in.VolumeAttributesClasses, &out.VolumeAttributesClasses
 		*out = new(ClassRule)
 		(*in).DeepCopyInto(*out)
 	}
@@ -512,6 +522,11 @@ func (in *PolicyRules) DeepCopyInto(out *PolicyRules) {
 		in, out := &in.Tolerations, &out.Tolerations
 		*out = new(TolerationRule)
 		(*in).DeepCopyInto(*out)
+	}
+	if in.MaxTokenLifetime != nil {
+		in, out := &in.MaxTokenLifetime, &out.MaxTokenLifetime
+		*out = new(metav1.Duration)
+		**out = **in
 	}
 }
 

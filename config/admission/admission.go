@@ -97,9 +97,14 @@ func parse(text []byte) ([]Object, error) {
 
 func warnOnly(object Object) {
 	binding, ok := object.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
-	if ok && slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
-		binding.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{
-			admissionregistrationv1.Warn, admissionregistrationv1.Audit,
-		}
+	if !ok || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		return
+	}
+	binding.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{
+		admissionregistrationv1.Warn, admissionregistrationv1.Audit,
+	}
+	// A parameter that isn't there is refused whatever the actions are.
+	if binding.Spec.ParamRef != nil {
+		binding.Spec.ParamRef.ParameterNotFoundAction = new(admissionregistrationv1.AllowAction)
 	}
 }

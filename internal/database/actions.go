@@ -20,6 +20,7 @@ type Visitor interface {
 	SetLoginRole(SetLoginRole)
 	SetLoginSetting(SetLoginSetting)
 	ResetLoginSetting(ResetLoginSetting)
+	ResetSettings(ResetSettings)
 	JoinShared(JoinShared)
 	GrantTables(GrantTables)
 	RevokeTables(RevokeTables)
@@ -90,6 +91,10 @@ type SetLoginSetting struct{ Login, Setting, Value string }
 // ResetLoginSetting makes the sessions of a login start with the server's own setting.
 type ResetLoginSetting struct{ Login, Setting string }
 
+// ResetSettings makes the sessions of a role, whatever they connect to, start with the server's own
+// settings. What the role's sessions are to start with is then to be set again.
+type ResetSettings struct{ Role string }
+
 // JoinShared lets the members of the owner role connect to the database that tenants of the
 // isolation share.
 type JoinShared struct {
@@ -113,9 +118,9 @@ type DropSchema struct{ Schema string }
 // DeleteRows deletes the rows of a tenant in a session of its login, which has no other.
 type DeleteRows struct{ Login string }
 
-// DropOwned drops what the owner role and its logins have in a shared database, and the rights
-// that others gave them.
-type DropOwned struct{ Database, Owner string }
+// DropOwned drops what the owner role and its logins have in any database, and what others have there
+// that names them: rights, default privileges and policies. Each of them keeps a role from being dropped.
+type DropOwned struct{ Owner string }
 
 // EnableLogin lets a login in with this password and limit.
 type EnableLogin struct {
@@ -196,6 +201,7 @@ func (a SetLoginSetting) String() string {
 	return "set " + a.Setting + " of " + a.Login + " to " + a.Value
 }
 func (a ResetLoginSetting) String() string { return "reset " + a.Setting + " of " + a.Login }
+func (a ResetSettings) String() string     { return "reset all settings of " + a.Role }
 func (a JoinShared) String() string {
 	return "let " + a.Owner + " into the shared database of isolation " + string(a.Isolation)
 }
@@ -206,7 +212,7 @@ func (a RevokeTables) String() string {
 func (a CreateSchema) String() string   { return "create schema " + a.Schema }
 func (a DropSchema) String() string     { return "drop schema " + a.Schema }
 func (a DeleteRows) String() string     { return "delete the rows of " + a.Login }
-func (a DropOwned) String() string      { return "drop what " + a.Owner + " has in " + a.Database }
+func (a DropOwned) String() string      { return "drop what " + a.Owner + " has in any database" }
 func (a UnmarkSecured) String() string  { return "unmark " + a.Name }
 func (a EnableLogin) String() string    { return "enable login " + a.Login }
 func (a DisableLogin) String() string   { return "disable login " + a.Login }
@@ -240,6 +246,7 @@ func (a GrantOwner) accept(v Visitor)        { v.GrantOwner(a) }
 func (a SetLoginRole) accept(v Visitor)      { v.SetLoginRole(a) }
 func (a SetLoginSetting) accept(v Visitor)   { v.SetLoginSetting(a) }
 func (a ResetLoginSetting) accept(v Visitor) { v.ResetLoginSetting(a) }
+func (a ResetSettings) accept(v Visitor)     { v.ResetSettings(a) }
 func (a JoinShared) accept(v Visitor)        { v.JoinShared(a) }
 func (a GrantTables) accept(v Visitor)       { v.GrantTables(a) }
 func (a RevokeTables) accept(v Visitor)      { v.RevokeTables(a) }

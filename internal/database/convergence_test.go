@@ -81,6 +81,15 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 		set(*login(a.Login), a.Setting, a.Value)
 	case database.ResetLoginSetting:
 		delete((*login(a.Login)).Settings, a.Setting)
+	case database.ResetSettings:
+		for i, role := range o.Logins {
+			if role != nil && database.Logins(o.Name)[i] == a.Role {
+				role.SetRole, role.Settings, role.Tampered = "", nil, false
+			}
+		}
+		if o.Owner != nil && o.Name == a.Role {
+			o.Owner.Tampered = false
+		}
 	case database.MarkRetained:
 		o.Registration.State = database.RegistrationRetained
 	case database.UnsetTemplate:
@@ -193,9 +202,13 @@ func partialStates() map[string]database.Observed {
 		},
 		"not a member": func(o *database.Observed) { o.Logins[0].MemberOfOwner, o.Logins[1].MemberOfOwner = false, false },
 		"no set role":  func(o *database.Observed) { o.Logins[0].SetRole, o.Logins[1].SetRole = "", "postgres" },
-		"disabled":     func(o *database.Observed) { o.Logins[0].CanLogin, o.Logins[0].Verifier = false, "" },
-		"all log in":   func(o *database.Observed) { o.Owner.CanLogin, o.Logins[1].CanLogin = true, true },
-		"retained":     func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
+		"tampered with": func(o *database.Observed) {
+			o.Owner.Tampered = true
+			o.Logins[0].Tampered, o.Logins[0].SetRole = true, ""
+		},
+		"disabled":   func(o *database.Observed) { o.Logins[0].CanLogin, o.Logins[0].Verifier = false, "" },
+		"all log in": func(o *database.Observed) { o.Owner.CanLogin, o.Logins[1].CanLogin = true, true },
+		"retained":   func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
 	} {
 		states[label] = provisioned(change)
 	}

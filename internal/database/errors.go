@@ -1,6 +1,9 @@
 package database
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // The errors below are pointers to structs; find them with errors.As. Their messages are
 // sentences that say what to do, and never hold a password or a verifier.
@@ -126,3 +129,49 @@ func (e *ChangedError) Error() string {
 }
 
 func (e *ChangedError) Unwrap() error { return e.Err }
+
+// LockedError says that a session of somebody else holds a lock on what the operator wanted to look at
+// or to change. Nothing was changed. It says nothing of the server, and passes when that session's
+// transaction ends.
+type LockedError struct {
+	// Server is the name of the DatabaseServer.
+	Server string
+	// Holder is the session that has the lock, or waits for it in front; nil if it was gone before it
+	// could be found.
+	Holder *LockHolder
+	// Err is the server's answer.
+	Err error
+}
+
+// LockHolder is a session that others wait for.
+type LockHolder struct {
+	// PID is its process ID on the server.
+	PID int32
+	// Role is the login that it was opened with.
+	Role string
+	// Since is when its transaction began.
+	Since time.Time
+}
+
+func (e *LockedError) Error() string {
+	if e.Holder == nil {
+		return fmt.Sprintf("a lock on database server %s was not to be had in time, and whoever had it is gone", e.Server)
+	}
+	return fmt.Sprintf("on database server %[1]s, role %[2]s has had a transaction open since %[3]s that locks what the operator has to change; end it in that app, or run SELECT pg_terminate_backend(%[4]d) there",
+		e.Server, e.Holder.Role, e.Holder.Since.UTC().Format(time.RFC3339), e.Holder.PID)
+}
+
+func (e *LockedError) Unwrap() error { return e.Err }
+
+// UnfinishedError says that there is more to remove than is removed at one go. What was removed is gone
+// for good; observing and planning again goes on with the rest.
+type UnfinishedError struct {
+	// Left is how many there still are.
+	Left int64
+	// What names them, in the plural.
+	What string
+}
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("the tenant's data is being removed in portions; %d %s are left", e.Left, e.What)
+}

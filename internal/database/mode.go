@@ -15,7 +15,7 @@ type mode struct {
 	sessionRole func(Desired, Observed) string
 	// place plans what is made for the tenant besides its roles.
 	place func(Desired, Observed) []Action
-	// drop plans the end of what place made.
+	// drop plans the end of what place made. The tenant has no session then.
 	drop func(Observed) []Action
 }
 
@@ -49,8 +49,8 @@ func planJoin(isolation Isolation, o Observed) []Action {
 	return []Action{JoinShared{Owner: o.Name, Isolation: isolation}}
 }
 
-// planLockout makes sure that the tenant has no session, and opens none, while its data is
-// dropped from a database that others go on using.
+// planLockout makes sure that the tenant has no session, and opens none, while its data is dropped: from
+// a database that others go on using, or in steps of which any may fail.
 func planLockout(o Observed) []Action {
 	logins := Logins(o.Name)
 	var actions []Action

@@ -43,8 +43,8 @@ func planDatabase(d Desired, o Observed) []Action {
 	if !current.OwnerAccess {
 		actions = append(actions, GrantDatabase{Database: o.Name, Owner: o.Name})
 	}
-	if !current.AllowConnections || current.ConnectionLimit != d.ConnectionLimit {
-		actions = append(actions, OpenDatabase{Database: o.Name, ConnectionLimit: d.ConnectionLimit})
+	if !current.AllowConnections || current.ConnectionLimit != d.databaseConnectionLimit() {
+		actions = append(actions, OpenDatabase{Database: o.Name, ConnectionLimit: d.databaseConnectionLimit()})
 	}
 	if !current.Secured {
 		actions = append(actions, SecureSchema{Database: o.Name, Owner: o.Name}, MarkSecured{Name: o.Name, Database: o.Name})

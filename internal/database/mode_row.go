@@ -49,12 +49,12 @@ func planDemotion(d Desired, o Observed) []Action {
 
 // planDropRows has the rows deleted in a session of the tenant itself: the triggers of the tables
 // must not run with more rights than the tenant has. For that it needs its login, also where
-// somebody dropped it.
+// somebody dropped it, and without what the tenant has set for it.
 func planDropRows(o Observed) []Action {
-	actions := planLockout(o)
 	if _, exists := o.Shared[IsolationRow]; !exists {
-		return actions
+		return nil
 	}
+	var actions []Action
 	if o.Owner == nil {
 		actions = append(actions, CreateOwner{Role: o.Name})
 	}
@@ -66,7 +66,5 @@ func planDropRows(o Observed) []Action {
 	case !role.MemberOfOwner:
 		actions = append(actions, GrantOwner{Login: login, Owner: o.Name})
 	}
-	return append(actions,
-		DeleteRows{Login: login},
-		DropOwned{Owner: o.Name, Database: SharedDatabase(IsolationRow)})
+	return append(actions, ResetSettings{Role: login}, DeleteRows{Login: login})
 }

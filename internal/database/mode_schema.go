@@ -21,10 +21,8 @@ func planSchema(_ Desired, o Observed) []Action {
 }
 
 func planDropSchema(o Observed) []Action {
-	actions := planLockout(o)
-	if _, exists := o.Shared[IsolationSchema]; exists {
-		actions = append(actions, DropSchema{Schema: o.Name},
-			DropOwned{Owner: o.Name, Database: SharedDatabase(IsolationSchema)})
+	if _, exists := o.Shared[IsolationSchema]; !exists {
+		return nil
 	}
-	return actions
+	return []Action{DropSchema{Schema: o.Name}}
 }

@@ -21,6 +21,8 @@ func Plan(d Desired, o Observed) ([]Action, error) {
 	if err := mode.usable(o); err != nil {
 		return nil, err
 	}
+	o, resets := withoutTampering(o)
+	actions = append(actions, resets...)
 	actions = append(actions, planRoles(d, o, mode)...)
 	return append(actions, mode.place(d, o)...), nil
 }
@@ -116,13 +118,33 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 		switch {
 		case i == d.Active:
 			actions = append(actions, planLogin(d, roles, login, d.Password, o.Logins[i])...)
-		case d.NextPassword != "" || d.Now.Before(d.FormerUntil):
+		case d.changingOver():
 			actions = append(actions, planLogin(d, roles, login, d.NextPassword, o.Logins[i])...)
 		default:
 			actions = append(actions, planDisabledLogin(roles, login, o.Logins[i])...)
 		}
 	}
 	return append(actions, planSettings(d, o)...)
+}
+
+// withoutTampering returns what there is once the settings have been reset by which a tenant could harm
+// the operator or itself, and the actions that do so.
+func withoutTampering(o Observed) (Observed, []Action) {
+	var actions []Action
+	reset := func(name string, role *Role) *Role {
+		if role == nil || !role.Tampered {
+			return role
+		}
+		actions = append(actions, ResetSettings{Role: name})
+		clean := *role
+		clean.SetRole, clean.Settings, clean.Tampered = "", nil, false
+		return &clean
+	}
+	o.Owner = reset(o.Name, o.Owner)
+	for i, login := range Logins(o.Name) {
+		o.Logins[i] = reset(login, o.Logins[i])
+	}
+	return o, actions
 }
 
 // loginRoles are the roles that a login has to do with.

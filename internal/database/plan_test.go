@@ -315,16 +315,18 @@ func TestPlanRefuses(t *testing.T) {
 }
 
 func TestPlanRemoval(t *testing.T) {
+	lockout := []database.Action{
+		database.DisableLogin{Login: logins[0]},
+		database.TerminateSessions{Logins: logins},
+	}
 	drop := []database.Action{
 		database.DropDatabase{Database: name},
+		database.DropOwned{Owner: name},
 		database.DropRoles{Roles: []string{logins[0], logins[1], name}},
 		database.Deregister{UID: uid, Name: name},
 	}
-	retain := []database.Action{
-		database.DisableLogin{Login: logins[0]},
-		database.TerminateSessions{Logins: logins},
-		database.MarkRetained{Name: name},
-	}
+	dropAll, dropRest := slices.Concat(lockout, drop), slices.Concat(lockout, drop[1:])
+	retain := slices.Concat(lockout, []database.Action{database.MarkRetained{Name: name}})
 	for _, test := range []struct {
 		name     string
 		observed database.Observed
@@ -332,7 +334,7 @@ func TestPlanRemoval(t *testing.T) {
 		want     []database.Action
 	}{
 		{"retain", provisioned(), database.ReclaimRetain, retain},
-		{"delete", provisioned(), database.ReclaimDelete, drop},
+		{"delete", provisioned(), database.ReclaimDelete, dropAll},
 		{"retain, nothing registered", database.Observed{Name: name, Database: &database.Database{}}, database.ReclaimRetain, nil},
 		{"delete, nothing registered", database.Observed{Name: name, Database: &database.Database{}}, database.ReclaimDelete, nil},
 		{"delete, adopted by another tenant since", retainedByAnother(), database.ReclaimDelete, nil},
@@ -347,30 +349,30 @@ func TestPlanRemoval(t *testing.T) {
 		},
 		{
 			"retain before there is a database: there is nothing to retain",
-			provisioned(func(o *database.Observed) { o.Database = nil }), database.ReclaimRetain, drop[1:],
+			provisioned(func(o *database.Observed) { o.Database = nil }), database.ReclaimRetain, dropRest,
 		},
 		{
 			"retain a half dropped database: there is nothing to retain",
-			provisioned(func(o *database.Observed) { o.Database.ConnectionLimit = database.InterruptedDrop }), database.ReclaimRetain, drop,
+			provisioned(func(o *database.Observed) { o.Database.ConnectionLimit = database.InterruptedDrop }), database.ReclaimRetain, dropAll,
 		},
 		{
 			"delete a database made a template",
 			provisioned(func(o *database.Observed) { o.Database.IsTemplate = true }), database.ReclaimDelete,
-			slices.Concat([]database.Action{database.UnsetTemplate{Database: name}}, drop),
+			slices.Concat(lockout, []database.Action{database.UnsetTemplate{Database: name}}, drop),
 		},
 		{
 			"delete a half dropped template: it takes no change",
 			provisioned(func(o *database.Observed) {
 				o.Database.IsTemplate, o.Database.ConnectionLimit = true, database.InterruptedDrop
-			}), database.ReclaimDelete, drop,
+			}), database.ReclaimDelete, dropAll,
 		},
 		{
 			"delete, interrupted after the drop",
-			provisioned(func(o *database.Observed) { o.Database = nil }), database.ReclaimDelete, drop[1:],
+			provisioned(func(o *database.Observed) { o.Database = nil }), database.ReclaimDelete, dropRest,
 		},
 		{
 			"delete what was retained for this UID",
-			provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }), database.ReclaimDelete, drop,
+			provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }), database.ReclaimDelete, dropAll,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -33,7 +33,8 @@ func planRetain(o Observed) []Action {
 
 func planDelete(o Observed, mode mode) []Action {
 	logins := Logins(o.Name)
-	return append(mode.drop(o),
+	return append(append(planLockout(o), mode.drop(o)...),
+		DropOwned{Owner: o.Name},
 		DropRoles{Roles: []string{logins[0], logins[1], o.Name}},
 		Deregister{UID: o.Registration.UID, Name: o.Name})
 }

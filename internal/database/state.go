@@ -42,7 +42,8 @@ type Desired struct {
 	// ManagesTables lets the tenant create and change the tables that all tenants share. Of
 	// IsolationRow only.
 	ManagesTables bool
-	// ConnectionLimit is how many connections the tenant may have at a time.
+	// ConnectionLimit is how many connections the tenant may have at a time: in a change-over by each of
+	// its two logins, or else the app couldn't start anew before its former sessions end.
 	ConnectionLimit int32
 	// Extensions are the extensions that the tenant's database has. Of IsolationDatabase only; those
 	// of shared databases are in [Sharing].
@@ -69,6 +70,19 @@ type Desired struct {
 	Adopt string
 	// Capacity is how many tenants the server takes; nil means any number.
 	Capacity *int32
+}
+
+// changingOver reports whether both logins are to let the tenant in: from a rotation's start until the end
+// of its grace period.
+func (d Desired) changingOver() bool { return d.NextPassword != "" || d.Now.Before(d.FormerUntil) }
+
+// databaseConnectionLimit is that of a database of the tenant's own, which has room for what its logins
+// may have.
+func (d Desired) databaseConnectionLimit() int32 {
+	if d.changingOver() {
+		return 2 * d.ConnectionLimit
+	}
+	return d.ConnectionLimit
 }
 
 // Name returns the name to observe the tenant's database by: that of the adopted database, or
@@ -160,8 +174,12 @@ type Role struct {
 	MemberOfOwner bool
 	// SetRole is the role that its sessions start with; of logins only.
 	SetRole string
-	// Settings are the other settings that its sessions start with; of logins only.
+	// Settings are those of the settings that its sessions start with that a tenant can't set; of logins
+	// only.
 	Settings map[string]string
+	// Tampered reports whether it has settings by which no session could work for the tenant's removal,
+	// or more of them than anybody could mean.
+	Tampered bool
 }
 
 // Database is a database as the server has it.

@@ -14,7 +14,7 @@ import (
 const (
 	portPostgreSQL = 5432
 	// defaultConnections is PostgreSQL's own max_connections, and spareConnections are those that
-	// the operator has beside the tenant, with PostgreSQL's reserved ones.
+	// the operator has beside the tenant, which has two logins, with PostgreSQL's reserved ones.
 	defaultConnections = 100
 	spareConnections   = 20
 )
@@ -52,7 +52,7 @@ func DatabaseServer(tenant *effective.Tenant, database string) *v1alpha1.Databas
 			Dedicated: &v1alpha1.DatabaseServerDedication{
 				DedicatedServer: *spec.Dedicated,
 				Tenant:          tenant.Name,
-				MaxConnections:  max(defaultConnections, spec.ConnectionLimit+spareConnections),
+				MaxConnections:  max(defaultConnections, 2*spec.ConnectionLimit+spareConnections),
 				Database:        database,
 				ReclaimPolicy:   spec.ReclaimPolicy,
 			},

@@ -17,6 +17,7 @@ const (
 	defaultEnforcement       = v1alpha1.PolicyEnforce
 	defaultPodSecurity       = v1alpha1.PodSecurityRestricted
 	defaultServiceType       = corev1.ServiceTypeClusterIP
+	defaultMaxTokenLifetime  = 24 * time.Hour
 	defaultIsolation         = v1alpha1.DatabaseIsolationDatabase
 	defaultSharedTables      = v1alpha1.SharedTablesUse
 	defaultReclaimPolicy     = v1alpha1.ReclaimPolicyRetain
@@ -61,6 +62,9 @@ func completePolicy(rules *v1alpha1.PolicyRules) {
 	rules.PodSecurity = cmp.Or(rules.PodSecurity, defaultPodSecurity)
 	if len(rules.ServiceTypes) == 0 {
 		rules.ServiceTypes = []corev1.ServiceType{defaultServiceType}
+	}
+	if rules.MaxTokenLifetime == nil {
+		rules.MaxTokenLifetime = &metav1.Duration{Duration: defaultMaxTokenLifetime}
 	}
 }
 

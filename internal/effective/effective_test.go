@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/diff"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -26,6 +27,7 @@ func writtenOut() *builders.TenantBuilder {
 		Policy(func(rules *v1alpha1.PolicyRules) {
 			rules.Enforcement = v1alpha1.PolicyEnforce
 			rules.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeClusterIP}
+			rules.MaxTokenLifetime = &metav1.Duration{Duration: 24 * time.Hour}
 		})
 }
 
@@ -85,6 +87,7 @@ func TestWhatATenantSaysCounts(t *testing.T) {
 			rules.Enforcement = v1alpha1.PolicyAudit
 			rules.ServiceTypes = []corev1.ServiceType{corev1.ServiceTypeNodePort}
 			rules.StorageClasses = &v1alpha1.ClassRule{}
+			rules.MaxTokenLifetime = &metav1.Duration{Duration: time.Hour}
 		}).
 		Isolation(v1alpha1.DatabaseIsolationRow).Database("shared").ManagesTables().ConnectionLimit(7).
 		ReclaimPolicy(v1alpha1.ReclaimPolicyDelete).DatabaseSecret("login").Rotation(time.Hour, 0).

@@ -26,8 +26,9 @@ func TestTheAPIServerFillsNothingIn(t *testing.T) {
 // TestEachFieldSaysItsDefault goes by what kubectl explain has to go by.
 func TestEachFieldSaysItsDefault(t *testing.T) {
 	said := map[string]string{
-		"containers":          "Left out, a container that states no limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi.",
-		"policy.serviceTypes": "Left out, it is ClusterIP alone.",
+		"containers":                                "Left out, a container that states no limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi.",
+		"policy.serviceTypes":                       "Left out, it is ClusterIP alone.",
+		"policy.maxTokenLifetime":                   "Left out, it is 24h.",
 		"database.credentials.rotation.gracePeriod": "Left out, it is 1h.",
 	}
 	silent := builders.Tenant("acme").Dedicated(sized).App(image)

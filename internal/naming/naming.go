@@ -29,6 +29,9 @@ const (
 	LabelEnforcement = "tenantry.dev/enforcement"
 	// LabelCordoned is on the namespaces of cordoned tenants, with the value true.
 	LabelCordoned = "tenantry.dev/cordoned"
+	// LabelUsable is on the namespaces of tenants, with the value true where there is a TenantPolicy and
+	// false where there is none since the tenant has too many namespaces. Policies go by it.
+	LabelUsable = "tenantry.dev/usable"
 	// LabelPodDefaults is on the namespaces of tenants whose policies have defaults for pods, with the
 	// value true, so that all others don't pay for them.
 	LabelPodDefaults = "tenantry.dev/pod-defaults"

@@ -2,6 +2,7 @@ package parts
 
 import (
 	"maps"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +30,7 @@ func namespace(in Inputs, place Place) desired.Object {
 	tenant := in.Tenant
 	labels := naming.ManagedLabels(tenant.Name)
 	maps.Copy(labels, policyLabels(in))
+	labels[naming.LabelUsable] = strconv.FormatBool(place.Usable)
 	annotations := map[string]string{}
 	if tenant.Spec.DisplayName != "" {
 		annotations[naming.AnnotationDisplayName] = tenant.Spec.DisplayName

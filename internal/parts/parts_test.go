@@ -199,7 +199,9 @@ func TestEachObjectIsInTheTenantsNamespaceAndLabeled(t *testing.T) {
 		labels := maps.Clone(object.GetLabels())
 		if _, isNamespace := object.(*corev1.Namespace); isNamespace {
 			namespace = ""
-			maps.DeleteFunc(labels, func(key, _ string) bool { return strings.HasPrefix(key, "pod-security.kubernetes.io/") })
+			maps.DeleteFunc(labels, func(key, _ string) bool {
+				return strings.HasPrefix(key, "pod-security.kubernetes.io/") || key == "tenantry.dev/usable"
+			})
 		}
 		if object.GetNamespace() != namespace {
 			t.Errorf("%s is in namespace %q, want %q", name, object.GetNamespace(), namespace)

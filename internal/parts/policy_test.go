@@ -37,6 +37,27 @@ func TestThePolicyIsTheTenantsLessTheHostnamesOfOthers(t *testing.T) {
 	}
 }
 
+// K1
+func TestANamespaceTellsWhetherThereIsATenantPolicy(t *testing.T) {
+	in := inputsOf(t, builders.Tenant("acme"))
+	in.Places = []parts.Place{{Name: "acme", Usable: true}, {Name: "acme-dev", Usable: true}, {Name: "acme-over"}}
+	usable, policies := map[string]string{}, map[string]string{}
+	for _, object := range parts.Namespace.Objects(in) {
+		switch object.(type) {
+		case *corev1.Namespace:
+			usable[object.GetName()] = object.GetLabels()["tenantry.dev/usable"]
+		case *v1alpha1.TenantPolicy:
+			policies[object.GetNamespace()] = "true"
+		}
+	}
+	if want := map[string]string{"acme": "true", "acme-dev": "true", "acme-over": "false"}; !maps.Equal(usable, want) {
+		t.Errorf("the labels are %v, want %v", usable, want)
+	}
+	if want := map[string]string{"acme": "true", "acme-dev": "true"}; !maps.Equal(policies, want) {
+		t.Errorf("there are TenantPolicies in %v, want %v", policies, want)
+	}
+}
+
 func TestTheLabelsByWhichTheAPIServerTellsWhatIsInForce(t *testing.T) {
 	rules := func(change func(*v1alpha1.PolicyRules)) *builders.TenantBuilder {
 		return builders.Tenant("acme").Policy(change)
@@ -113,7 +134,7 @@ func TestTheLabelsByWhichTheAPIServerTellsWhatIsInForce(t *testing.T) {
 			labels := maps.Clone(find[*corev1.Namespace](t, parts.Namespace, in).Labels)
 			enforced := labels["pod-security.kubernetes.io/enforce"]
 			maps.DeleteFunc(labels, func(key, _ string) bool {
-				return key == "tenantry.dev/tenant" || !strings.HasPrefix(key, "tenantry.dev/")
+				return key == "tenantry.dev/tenant" || key == "tenantry.dev/usable" || !strings.HasPrefix(key, "tenantry.dev/")
 			})
 			if !maps.Equal(labels, test.want) {
 				t.Errorf("they are %v, want %v", labels, test.want)

@@ -25,6 +25,13 @@ func OfServer(err error) Problem { return of(err, ofServersAnswer) }
 // decided on old data.
 func Outdated(err error) bool { return slices.ContainsFunc(parts(err), isOutdated) }
 
+// Locked says whether an error only means that somebody held a lock for too long. That says nothing of the
+// server, on which all else goes on.
+func Locked(err error) bool {
+	_, locked := errors.AsType[*database.LockedError](err)
+	return locked
+}
+
 func isOutdated(err error) bool {
 	_, changed := errors.AsType[*database.ChangedError](err)
 	return changed || apierrors.IsConflict(err)
@@ -138,6 +145,12 @@ func ofTenantsDatabase(err error) (Problem, bool) {
 	}
 	if full, ok := errors.AsType[*database.FullError](err); ok {
 		return stalled(v1alpha1.ReasonServerFull, OnChange, "%v", full), true
+	}
+	if locked, ok := errors.AsType[*database.LockedError](err); ok {
+		return temporary(v1alpha1.ReasonFailed, WithBackoff, "The database waits for a lock: %s", sentence(locked)), true
+	}
+	if unfinished, ok := errors.AsType[*database.UnfinishedError](err); ok {
+		return temporary(v1alpha1.ReasonProgressing, WithBackoff, "The removal goes on: %s", sentence(unfinished)), true
 	}
 	_, unreachable := errors.AsType[*database.UnreachableError](err)
 	_, refused := errors.AsType[*database.AuthenticationError](err)

@@ -30,6 +30,10 @@ var (
 	errDenied   = apierrors.NewForbidden(secrets, "database", errors.New("no right to create"))
 	errConflict = apierrors.NewConflict(secrets, "database", errors.New("the object has been modified"))
 	errChanged  = &database.ChangedError{Err: errors.New("tuple concurrently updated")}
+	errLocked   = &database.LockedError{
+		Server: "shared", Err: errRefused,
+		Holder: &database.LockHolder{PID: 4711, Role: "t_a_0", Since: time.Date(2026, time.November, 26, 14, 0, 0, 0, time.UTC)},
+	}
 	errInTheWay = &apply.ConflictError{Object: `Secret "database" in namespace "acme"`}
 	errUnknown  = problem.Problem{Reason: "ServerNotFound", Message: "There is no such server.", Retry: problem.Later}
 )
@@ -84,6 +88,14 @@ func TestWhatAnErrorMeansForATenant(t *testing.T) {
 		{"the database server refuses the admin", &database.AuthenticationError{Server: "shared", Username: "postgres", Err: errRefused}, "ServerNotReady", false, problem.Later, "postgres"},
 		{"the database server is too old", &database.UnsuitableServerError{Server: "shared", Problem: "it is too old"}, "ServerNotReady", false, problem.Later, "too old"},
 		{"the database server is not prepared yet", &database.UnpreparedError{Isolation: database.IsolationRow}, "ServerNotReady", false, problem.Later, "not prepared for isolation Row"},
+		{
+			"an app locks the tenant's database", errLocked, "Failed", false, problem.WithBackoff,
+			"on database server shared, role t_a_0 has had a transaction open since 2026-11-26T14:00:00Z that locks what the operator has to change; end it in that app, or run SELECT pg_terminate_backend(4711) there.",
+		},
+		{
+			"there is much to remove", &database.UnfinishedError{Left: 1200, What: "rows"}, "Progressing", false, problem.WithBackoff,
+			"The removal goes on: the tenant's data is being removed in portions; 1200 rows are left.",
+		},
 		{"the database server is full", &database.FullError{Tenants: 2, Capacity: 2}, "ServerFull", true, problem.OnChange, "spec.capacity.tenants is 2"},
 		{"no database server matches", &database.NoServerError{Selector: "tier=gold"}, "ServerNotFound", false, problem.OnChange, "tier=gold"},
 		{"no database server takes it now", &database.NoServerError{Matched: 1, Lacks: []string{"a is not ready"}, Passes: true}, "NoSuitableServer", false, problem.OnChange, "a is not ready"},

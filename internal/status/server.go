@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
@@ -81,6 +82,16 @@ func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
 		tables = append(tables, v1alpha1.UnprotectedTable{Name: table.Name, Problem: table.Problem})
 	}
 	return new(int32(o.Sharing.UnprotectedTotal)), tables
+}
+
+// SharingOf is what the server's status says of the databases that tenants share, for a time when they
+// can't be looked at.
+func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
+	known.UnprotectedTotal = int(ptr.Deref(server.Status.UnprotectedTables, 0))
+	for _, table := range server.Status.Unprotected {
+		known.Unprotected = append(known.Unprotected, database.UnprotectedTable{Name: table.Name, Problem: table.Problem})
+	}
+	return known
 }
 
 // answering says how a server is that can be used.

@@ -163,3 +163,17 @@ func TestAServerForgetsRetainedDatabasesThatWereTakenOver(t *testing.T) {
 		t.Errorf("it still has %v", result.Retained)
 	}
 }
+
+// D4: a lock in a shared database says nothing of what was seen there before.
+func TestSharingOfKeepsWhatTheStatusSays(t *testing.T) {
+	o := answering(t)
+	o.Server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationRow}
+	if got := status.SharingOf(o.Server); !equality.Semantic.DeepEqual(got, database.SharingStatus{}) {
+		t.Errorf("a server of which nothing was seen has %+v", got)
+	}
+	o.Sharing = database.SharingStatus{UnprotectedTotal: 40, Unprotected: []database.UnprotectedTable{{Name: "public.orders", Problem: "call tenantry.isolate"}}}
+	o.Server.Status = status.OfServer(o)
+	if got := status.SharingOf(o.Server); !equality.Semantic.DeepEqual(got, o.Sharing) {
+		t.Errorf("it has %+v, not %+v", got, o.Sharing)
+	}
+}

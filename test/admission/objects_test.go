@@ -3,9 +3,11 @@ package admission
 import (
 	"context"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -70,6 +72,9 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a ListenerSet", gateway("ListenerSet", "acme", "parentRef: {name: g}, "+listener("shop.acme.example"))),
 		Entry("a claim of an allowed StorageClass", claim("acme", "storageClassName: slow")),
 		Entry("a claim of any StorageClass, where none are said", claim("plain", "storageClassName: whatever")),
+		// K20
+		Entry("a claim of an allowed VolumeAttributesClass", claim("acme", "volumeAttributesClassName: gold")),
+		Entry("a claim of any VolumeAttributesClass, where none are said", claim("plain", "volumeAttributesClassName: platinum")),
 		Entry("a ResourceClaim of an allowed DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}")),
 		Entry("a template of one", resourceClaim("ResourceClaimTemplate", "{name: d, firstAvailable: [{name: a, deviceClassName: gpu}]}")),
 		Entry("a Secret", object(`{apiVersion: v1, kind: Secret, metadata: {namespace: acme, generateName: secret-}, stringData: {a: b}}`)),
@@ -127,6 +132,9 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a claim of no StorageClass, which takes any volume", claim("acme", "storageClassName: ''")),
 		Entry("a claim of a foreign StorageClass by annotation",
 			annotated(claim("acme", "storageClassName: fast"), "volume.beta.kubernetes.io/storage-class", "standard"), "standard"),
+		// K20
+		Entry("a claim of a foreign VolumeAttributesClass", claim("acme", "volumeAttributesClassName: platinum"),
+			`spec.volumeAttributesClassName is "platinum", which is none of the allowed volumeAttributesClasses: [silver, gold]`),
 		Entry("a claim of a volume of its choice", claim("plain", "volumeName: theirs"), "spec.volumeName is theirs"),
 		Entry("a ResourceClaim of a foreign DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: fpga}}"),
 			"the deviceClassName fpga is none of the allowed deviceClasses: [gpu]"),
@@ -154,6 +162,72 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("the label of what the operator manages", object(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: acme, generateName: config-,
 			labels: {app.kubernetes.io/managed-by: tenantry}}}`), "the operator's alone"),
 	)
+
+	// K4
+	DescribeTable("a hostname by annotation is let through if it is the tenant's", func(ctx SpecContext, object client.Object, key, value string) {
+		object = annotated(object.DeepCopyObject().(client.Object), key, value)
+		Expect(try(ctx, who(object), object)).To(Succeed())
+	},
+		Entry("of external-dns", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example"),
+		Entry("a list", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.test, *.acme.example,A.acme.example."),
+		Entry("of ingress-nginx", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "www.acme.example"),
+		Entry("an allowed snippet", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/configuration-snippet", "more_set_headers 'a: b';"),
+		Entry("none at all", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/proxy-body-size", "8m"),
+		Entry("one's own meaning", pod("acme", ""), "example.com/hostname", "anything at all"),
+		Entry("none, where none are said", service("plain", "ClusterIP"), "example.com/note", "pay.globex.example"),
+	)
+
+	// K4
+	DescribeTable("a foreign hostname by annotation is refused", func(ctx SpecContext, object client.Object, key, value, reason string) {
+		object = annotated(object.DeepCopyObject().(client.Object), key, value)
+		Expect(try(ctx, who(object), object)).To(refuse(reason))
+	},
+		Entry("of external-dns", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "pay.globex.example",
+			"the host pay.globex.example in the annotation external-dns.alpha.kubernetes.io/hostname is not the tenant's; allowed are the hostnames: [shop.acme.test, *.acme.example]"),
+		Entry("of external-dns, internal", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/internal-hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("of external-dns, on a pod", pod("acme", ""), "external-dns.alpha.kubernetes.io/hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("of external-dns, on a route", gateway("HTTPRoute", "acme", "hostnames: [shop.acme.example], "+backend),
+			"external-dns.alpha.kubernetes.io/hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("of external-dns, on a Gateway", gateway("Gateway", "acme", "gatewayClassName: shared, "+listener("*.acme.example")),
+			"external-dns.alpha.kubernetes.io/hostname", "pay.globex.example", "pay.globex.example"),
+		Entry("behind one's own", service("acme", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example,pay.globex.example", "the host pay.globex.example"),
+		Entry("behind one's own and a blank", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "pay.globex.example shop.acme.example",
+			"the host pay.globex.example"),
+		Entry("as a regular expression", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "~^pay|shop.acme.example", "~^pay"),
+		Entry("in capitals", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-alias", "PAY.globex.example", "pay.globex.example"),
+		Entry("of ingress-nginx under another prefix", ingress("acme", "shop.acme.example", ""), "proxy.example/server-alias", "pay.globex.example", "pay.globex.example"),
+		Entry("of haproxy-ingress", ingress("acme", "shop.acme.example", ""), "haproxy-ingress.github.io/redirect-from", "pay.globex.example", "pay.globex.example"),
+		Entry("of Kong", ingress("acme", "shop.acme.example", ""), "konghq.com/host-aliases", "pay.globex.example", "pay.globex.example"),
+		Entry("of Traefik", ingress("acme", "shop.acme.example", ""), "traefik.ingress.kubernetes.io/router.tls.domains.0.main", "pay.globex.example", "pay.globex.example"),
+		Entry("of cert-manager", ingress("acme", "shop.acme.example", ""), "cert-manager.io/alt-names", "pay.globex.example", "pay.globex.example"),
+		Entry("of any, where none are said", service("plain", "ClusterIP"), "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example", "[]"),
+		Entry("by a snippet", ingress("acme", "shop.acme.example", ""), "nginx.ingress.kubernetes.io/server-snippet", "return 200;",
+			"the annotation nginx.ingress.kubernetes.io/server-snippet can make a proxy answer for the hostnames of others; leave it out, or ask a cluster admin "+
+				"to add it to spec.policy.allowedAnnotations of the Tenant acme"),
+		Entry("by snippets of NGINX", ingress("acme", "shop.acme.example", ""), "nginx.org/server-snippets", "return 200;", "nginx.org/server-snippets"),
+		Entry("by a snippet of HAProxy", service("acme", "ClusterIP"), "haproxy.org/backend-config-snippet", "x", "haproxy.org/backend-config-snippet"),
+		Entry("by a configuration of haproxy-ingress", ingress("acme", "shop.acme.example", ""), "haproxy-ingress.github.io/config-backend", "x", "config-backend"),
+		Entry("by a rule of AWS", ingress("acme", "shop.acme.example", ""), "alb.ingress.kubernetes.io/conditions.app", "[]", "conditions.app"),
+		Entry("by a route of Skipper", ingress("acme", "shop.acme.example", ""), "zalando.org/skipper-routes", "r: * -> <shunt>;", "skipper-routes"),
+		Entry("by a mapping of Emissary", service("acme", "ClusterIP"), "getambassador.io/config", "host: pay.globex.example", "getambassador.io/config"),
+	)
+
+	// K4
+	It("a foreign hostname by annotation is refused later, too", func(ctx SpecContext) {
+		for _, object := range []client.Object{service("acme", "ClusterIP"), ingress("acme", "shop.acme.example", "")} {
+			annotated(object, "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example")
+			Expect(alice.Create(ctx, object)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, object) })
+			for _, key := range []string{"external-dns.alpha.kubernetes.io/hostname", "nginx.ingress.kubernetes.io/server-alias"} {
+				theirs := fmt.Sprintf(`{"metadata": {"annotations": {%q: "pay.globex.example"}}}`, key)
+				Expect(patch(ctx, alice, object, theirs)).To(refuse("the host pay.globex.example"))
+				status := client.RawPatch("application/merge-patch+json", []byte(theirs))
+				Expect(env.Client.Status().Patch(ctx, object.DeepCopyObject().(client.Object), status)).To(refuse("the host pay.globex.example"))
+				Expect(patch(ctx, alice, object, fmt.Sprintf(`{"metadata": {"annotations": {%q: "www.acme.example"}}}`, key))).To(Succeed())
+			}
+			Expect(patch(ctx, alice, object, `{"metadata": {"annotations": null}}`)).To(Succeed())
+		}
+	}, SpecTimeout(specTimeout))
 
 	It("an Ingress and a claim that name no class get the tenant's, not the cluster's", func(ctx SpecContext) {
 		ingress := ingress("acme", "shop.acme.example", "")
@@ -186,6 +260,30 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(account.AutomountServiceAccountToken).To(HaveValue(BeTrue()))
 	}, SpecTimeout(specTimeout))
 
+	// K17
+	It("a token of a ServiceAccount is valid for as long as the policy allows at most", func(ctx SpecContext) {
+		tenant := applyReady(ctx, tenant("brief"))
+		token := func(who client.Client, seconds int64) error {
+			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "brief", Name: "default"}}
+			return who.SubResource("token").Create(ctx, account, &authenticationv1.TokenRequest{
+				Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds},
+			})
+		}
+		const day, century = 24 * 60 * 60, 876000 * 60 * 60
+		Eventually(ctx, func() error { return token(alice, century) }).Should(refuse(
+			"the token would be valid for 3153600000 seconds, and the maxTokenLifetime is 24h0m0s, which is 86400 seconds; ask for a shorter one"))
+		Expect(token(alice, day+1)).To(refuse("the token would be valid for 86401 seconds"))
+		Expect(token(env.Client, day+1)).To(refuse("the token would be valid for 86401 seconds"))
+		Expect(token(alice, day)).To(Succeed())
+		output, err := kubectlAs(ctx, "bob", "-n", "brief", "create", "token", "default")
+		Expect(err).NotTo(HaveOccurred(), output)
+		Expect(token(as("system:kube-controller-manager"), century)).To(Succeed())
+
+		change(ctx, tenant, func() { tenant.Spec.Policy.MaxTokenLifetime = &metav1.Duration{Duration: time.Hour} })
+		Eventually(ctx, func() error { return token(alice, 3601) }).Should(refuse("the maxTokenLifetime is 1h0m0s"))
+		Expect(token(alice, 3600)).To(Succeed())
+	}, SpecTimeout(specTimeout))
+
 	It("what is let through can't be changed into what isn't", func(ctx SpecContext) {
 		created := func(object client.Object) client.Object {
 			GinkgoHelper()
@@ -204,6 +302,10 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(patch(ctx, alice, ingress, `{"spec": {"rules": [{"host": "shop.globex.example"}]}}`)).To(refuse("shop.globex.example"))
 		Expect(patch(ctx, alice, ingress, `{"metadata": {"annotations": {"kubernetes.io/ingress.class": "internal"}}}`)).To(refuse("internal"))
 		Expect(patch(ctx, alice, ingress, `{"spec": {"rules": [{"host": "www.acme.example"}]}}`)).To(Succeed())
+
+		// K20
+		own := created(claim("acme", "volumeAttributesClassName: silver"))
+		Expect(patch(ctx, alice, own, `{"spec": {"volumeAttributesClassName": "platinum"}}`)).To(refuse(`spec.volumeAttributesClassName is "platinum"`))
 
 		claim := created(claim("plain", "storageClassName: none"))
 		Expect(patch(ctx, alice, claim, `{"spec": {"volumeName": "theirs"}}`)).To(refuse("spec.volumeName is theirs"))
@@ -252,6 +354,9 @@ var _ = Describe("A Tenant", func() {
 		Entry(nil, "imageRegistries: [acme/]", "write docker.io/acme/"),
 		Entry(nil, "imageRegistries: [nginx]", "this must begin with the registry's host"),
 		Entry(nil, "imageRegistries: ['registry.example:port/x']", "this can't be the beginning of an image's name"),
+		Entry(nil, "volumeAttributesClasses: {allowed: [a], default: a}", "volumeAttributesClasses has no default"),
+		Entry(nil, "maxTokenLifetime: 1m", "maxTokenLifetime must be a time from 10m to 87600h"),
+		Entry(nil, "maxTokenLifetime: 1d", "maxTokenLifetime must be a time from 10m to 87600h"),
 		Entry(nil, "imagePullPolicies: []", "an empty list would refuse all containers"),
 		Entry(nil, "serviceTypes: []", "an empty list would refuse all Services"),
 		Entry(nil, "storageClasses: {allowed: [fast], default: slow}", "the default is not among those allowed"),

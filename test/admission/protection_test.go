@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/test/builders"
 	"github.com/tenantry/tenantry/test/environment"
 )
 
@@ -230,6 +231,35 @@ var _ = Describe("A cordoned tenant", func() {
 	}, SpecTimeout(specTimeout))
 })
 
+// K16
+var _ = Describe("A cordoned tenant with further namespaces", func() {
+	It("has none created, labeled or deleted by its Admin, until it is let go", func(ctx SpecContext) {
+		tenant := applyReady(ctx, tenant("stopped").NamespaceLimit(3))
+		further := func(name string) client.Object {
+			return object(`{apiVersion: v1, kind: Namespace, metadata: {name: ` + name + `, labels: {tenantry.dev/tenant: stopped}}}`)
+		}
+		dev := further("stopped-dev")
+		Eventually(ctx, func() error { return alice.Create(ctx, dev) }).Should(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(2)))))
+		label := `{"metadata": {"labels": {"team": "blue"}}}`
+		Expect(patch(ctx, alice, dev, label)).To(Succeed())
+
+		change(ctx, tenant, func() { tenant.Spec.Cordoned = true })
+		waitReady(ctx, tenant)
+		sentence := "the Tenant stopped is cordoned, so its namespaces may be read and not changed"
+		Eventually(ctx, func() error { return alice.Delete(ctx, dev, client.DryRunAll) }).Should(refuse(sentence))
+		Expect(patch(ctx, alice, dev, `{"metadata": {"labels": {"team": "red"}}}`)).To(refuse(sentence))
+		Eventually(ctx, func() error { return try(ctx, alice, further("stopped-more")) }).Should(refuse(
+			"You may not create namespaces for the tenant stopped", "is not cordoned"))
+		Expect(alice.Get(ctx, client.ObjectKeyFromObject(dev), dev)).To(Succeed())
+		Expect(patch(ctx, env.Client, dev, `{"metadata": {"labels": {"team": "green"}}}`)).To(Succeed())
+
+		change(ctx, tenant, func() { tenant.Spec.Cordoned = false })
+		Eventually(ctx, func() error { return try(ctx, alice, further("stopped-more")) }).Should(Succeed())
+		Eventually(ctx, func() error { return alice.Delete(ctx, dev) }).Should(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
 var _ = Describe("A Tenant with deletionProtection", func() {
 	It("is deleted by nobody, until it is false", func(ctx SpecContext) {
 		tenant := applyReady(ctx, tenant("precious").DeletionProtection())
@@ -298,18 +328,111 @@ var _ = Describe("The admission policies", func() {
 		Expect(alice.Delete(ctx, named(&networkingv1.NetworkPolicy{}, "acme", "deny-all"))).To(refuse("is managed by Tenantry"))
 	}, SpecTimeout(specTimeout))
 
-	It("refuse nearly all where there is no TenantPolicy", func(ctx SpecContext) {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "orphan", Labels: map[string]string{"tenantry.dev/tenant": "nobody"}}}
-		Expect(env.Client.Create(ctx, namespace)).To(Succeed())
-		DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, namespace) })
+	// K1
+	It("refuse nearly all where the Tenant does not exist yet, and say so", func(ctx SpecContext) {
+		sentence := "the namespace orphan can't be used yet, for it has no TenantPolicy: the Tenant nobody does not exist"
+		there := orphan(ctx)
 		for _, object := range []client.Object{pod("orphan", ""), service("orphan", "ClusterIP"), ingress("orphan", "a.example", "")} {
-			Eventually(ctx, func() error { return try(ctx, env.Client, object) }).Should(MatchError(ContainSubstring("no params found")))
+			Eventually(ctx, func() error { return try(ctx, env.Client, object) }).Should(refuse(sentence))
 		}
+		Expect(patch(ctx, env.Client, there, `{"spec": {"sessionAffinity": "ClientIP"}}`)).To(refuse(sentence))
+		Expect(patch(ctx, env.Client, there, `{"metadata": {"finalizers": ["example.com/held"]}}`)).To(Succeed())
+		Expect(patch(ctx, env.Client, there, `{"metadata": {"finalizers": null}}`)).To(Succeed())
+	}, SpecTimeout(specTimeout))
+
+	It("refuse to create what a TenantPolicy is about where somebody has deleted it", Serial, func(ctx SpecContext) {
+		Expect(env.Operator.Stop()).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(env.StartOperator(ctx)).To(Succeed())
+			Eventually(ctx, func() error { return try(ctx, alice, service("plain", "ClusterIP")) }).Should(Succeed())
+		}, NodeTimeout(specTimeout))
+		Expect(env.Client.Delete(ctx, named(&v1alpha1.TenantPolicy{}, "plain", "tenant"))).To(Succeed())
+		Eventually(ctx, func() error { return try(ctx, alice, service("plain", "ClusterIP")) }).Should(MatchError(ContainSubstring("no params found")))
 	}, SpecTimeout(specTimeout))
 
 	It("leave alone what is no tenant's", func(ctx SpecContext) {
 		Expect(try(ctx, env.Client, service("default", "NodePort"))).To(Succeed())
 		Expect(try(ctx, env.Client, pod("default", images("containers", "evil.example/x")+", priorityClassName: system-node-critical"))).To(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
+// orphan is a Service in the namespace orphan, whose Tenant doesn't exist.
+func orphan(ctx context.Context) client.Object {
+	GinkgoHelper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "orphan"}}
+	Expect(env.Client.Create(ctx, namespace)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) {
+		Expect(env.Client.Delete(ctx, namespace)).To(Succeed())
+		Eventually(ctx, komega.Get(namespace)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+	}, NodeTimeout(specTimeout))
+	service := service("orphan", "ClusterIP")
+	Expect(env.Client.Create(ctx, service)).To(Succeed())
+	Expect(patch(ctx, env.Client, namespace, `{"metadata": {"labels": {"tenantry.dev/tenant": "nobody"}}}`)).To(Succeed())
+	return service
+}
+
+// K1
+var _ = Describe("What holds up the end of a namespace", func() {
+	// Each kind that a TenantPolicy is about.
+	held := func(ctx context.Context, tenant, namespace string) []client.Object {
+		GinkgoHelper()
+		host := "shop." + tenant + ".example"
+		objects := []client.Object{
+			pod(namespace, ""), claim(namespace, ""), service(namespace, "ClusterIP"), ingress(namespace, host, ""),
+			gateway("Gateway", namespace, "gatewayClassName: shared, "+listener(host)),
+			gateway("HTTPRoute", namespace, "hostnames: ["+host+"], "+backend),
+			resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}"),
+		}
+		for _, object := range objects {
+			object.SetNamespace(namespace)
+			object.SetFinalizers([]string{"example.com/held"})
+			Eventually(ctx, func() error { return env.Client.Create(ctx, object) }).Should(Succeed())
+		}
+		return objects
+	}
+	release := func(ctx context.Context, objects []client.Object) {
+		GinkgoHelper()
+		policy := named(&v1alpha1.TenantPolicy{}, objects[0].GetNamespace(), "tenant")
+		Eventually(ctx, komega.Get(policy)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+		for _, object := range objects {
+			Expect(patch(ctx, env.Client, object, `{"metadata": {"annotations": {"example.com/note": "released"}}}`)).To(Succeed())
+			Expect(patch(ctx, env.Client, object, `{"metadata": {"finalizers": null}}`)).To(Succeed())
+		}
+	}
+	ending := func(name string) *builders.TenantBuilder {
+		return tenant(name).NamespaceLimit(2).Policy(func(rules *v1alpha1.PolicyRules) {
+			rules.Hostnames = []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern("shop." + name + ".example")}
+		})
+	}
+
+	It("is released by an admin, and the Tenant is gone", func(ctx SpecContext) {
+		tenant := applyReady(ctx, ending("ending"))
+		Expect(alice.Create(ctx, claim("ending", "storageClassName: none"))).To(Succeed()) // Kubernetes protects it.
+		objects := held(ctx, "ending", "ending")
+		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
+		release(ctx, objects)
+		Eventually(ctx, komega.Get(tenant)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+	}, SpecTimeout(specTimeout))
+
+	It("is released in a further namespace that its owner deletes, and nothing new is written there", func(ctx SpecContext) {
+		tenant := applyReady(ctx, ending("shrinking"))
+		further := object(`{apiVersion: v1, kind: Namespace, metadata: {name: shrinking-dev, labels: {tenantry.dev/tenant: shrinking}}}`)
+		Eventually(ctx, func() error { return alice.Create(ctx, further) }).Should(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(2)))))
+		objects := held(ctx, "shrinking", "shrinking-dev")
+		deployer := &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shrinking-dev", Name: "deployer", Finalizers: []string{"example.com/held"}},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "dave"}},
+		}
+		Expect(env.Client.Create(ctx, deployer)).To(Succeed())
+		Expect(alice.Delete(ctx, further)).To(Succeed())
+		policy := named(&v1alpha1.TenantPolicy{}, "shrinking-dev", "tenant")
+		Eventually(ctx, komega.Get(policy)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
+		Expect(patch(ctx, as("dave"), objects[2], `{"spec": {"type": "NodePort"}}`)).To(
+			refuse("the namespace shrinking-dev is being deleted, and so nothing new is written in it"))
+		release(ctx, append(objects, deployer))
+		Eventually(ctx, komega.Get(further)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
 	}, SpecTimeout(specTimeout))
 })
 
@@ -350,6 +473,11 @@ var _ = Describe("Audit", func() {
 		}, NodeTimeout(specTimeout))
 		Eventually(ctx, func() (string, error) { return kubectlAs(ctx, "alice", manifest("plain")...) }).Should(And(
 			ContainSubstring("Warning: Validation failed"), ContainSubstring("spec.type is NodePort"), ContainSubstring("service/web created")))
+		// K1
+		orphan(ctx)
+		for _, object := range []client.Object{pod("orphan", ""), service("orphan", "ClusterIP"), claim("orphan", ""), ingress("orphan", "a.example", "")} {
+			Eventually(ctx, func() error { return try(ctx, env.Client, object) }).Should(Succeed())
+		}
 		Expect(alice.Delete(ctx, named(&networkingv1.NetworkPolicy{}, "acme", "deny-all"))).To(refuse("is managed by Tenantry"))
 	}, SpecTimeout(specTimeout))
 })

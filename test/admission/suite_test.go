@@ -76,7 +76,9 @@ func acmeRules(rules *v1alpha1.PolicyRules) {
 	text := `{
 		imageRegistries: ["registry.example/acme", "registry.example:5000/", docker.io/library/],
 		hostnames: [shop.acme.test, "*.acme.example"],
+		allowedAnnotations: [nginx.ingress.kubernetes.io/configuration-snippet],
 		storageClasses: {allowed: [fast, slow], default: fast},
+		volumeAttributesClasses: {allowed: [silver, gold]},
 		priorityClasses: {allowed: [high, low], default: low},
 		runtimeClasses: {allowed: [sandbox]},
 		ingressClasses: {allowed: [public], default: public},

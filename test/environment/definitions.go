@@ -26,6 +26,6 @@ func (e *Environment) ApplyDefinitions(ctx context.Context, module string, paths
 	if _, err := e.Kubernetes.Kubectl(ctx, append([]string{"apply", "--server-side"}, files...)...); err != nil {
 		return err
 	}
-	_, err = e.Kubernetes.Kubectl(ctx, append([]string{"wait", `--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True`}, files...)...)
+	_, err = e.Kubernetes.Kubectl(ctx, append([]string{"wait", "--for=condition=Established"}, files...)...)
 	return err
 }

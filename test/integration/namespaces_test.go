@@ -146,7 +146,7 @@ var _ = Describe("An owner's own namespace", Ordered, func() {
 	It("is refused to all but owners with the role Admin, with a sentence for each case", func(ctx SpecContext) {
 		for _, user := range []string{worker, reader, "mallory", "system:serviceaccount:selfmade:default"} {
 			Expect(as(user).Create(ctx, named("selfmade-no", of("selfmade")))).To(MatchError(ContainSubstring(
-				"You may not create namespaces for the tenant selfmade. That is for its owners with the role Admin, when it may have more than one namespace; ask whoever manages the tenant.")))
+				"You may not create namespaces for the tenant selfmade. That is for its owners with the role Admin, when it may have more than one namespace and is not cordoned; ask whoever manages the tenant.")))
 		}
 		owner := as(manager)
 		for _, foreign := range []string{"nobodys", "default", "kube-system"} {
@@ -328,7 +328,7 @@ var _ = Describe("The limit of a tenant's namespaces", func() {
 				continue
 			}
 			Expect(err).To(MatchError(ContainSubstring("cannot create resource")))
-			Expect(env.Client.Create(ctx, pod(name, "hello"), client.DryRunAll)).To(MatchError(ContainSubstring("no params found for policy binding with `Deny` parameterNotFoundAction")))
+			Expect(env.Client.Create(ctx, pod(name, "hello"), client.DryRunAll)).To(MatchError(ContainSubstring("the Tenant crowded has as many namespaces as spec.namespaces.limit allows, so " + name + " can't be used")))
 			message := tenant.Status.Namespaces[len(tenant.Status.Namespaces)-1].Message
 			Expect(message).To(Equal("The tenant may use 5 namespaces and has that many already; delete one of them, or raise spec.namespaces.limit."))
 		}

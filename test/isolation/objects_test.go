@@ -1,6 +1,9 @@
 package isolation
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // image is one that the tenant acme may run.
 const image = "registry.example/acme/shop:1"
@@ -50,6 +53,11 @@ func service(spec string) string {
 func ingress(host, more string) string {
 	return spec("networking.k8s.io/v1", "Ingress", fmt.Sprintf(
 		`rules: [{host: %q, http: {paths: [{pathType: Prefix, path: /, backend: {service: {name: app, port: {number: 80}}}}]}}], %s`, host, more))
+}
+
+// annotatedIngress is one with an annotation.
+func annotatedIngress(key, value string) string {
+	return strings.Replace(ingress("shop.acme.example", ""), "generateName: own-", fmt.Sprintf("generateName: own-, annotations: {%s: %q}", key, value), 1)
 }
 
 func httpRoute(namespace, hostnames string) string {

@@ -178,7 +178,7 @@ var budget = map[corev1.ResourceName]string{
 func rules(rules *v1alpha1.PolicyRules) {
 	text := `{
 		imageRegistries: [registry.example/acme/], imagePullPolicies: [Always], hostnames: ["*.acme.example"],
-		storageClasses: {allowed: [fast], default: fast}, priorityClasses: {allowed: [high]}, runtimeClasses: {allowed: [sandbox]},
+		storageClasses: {allowed: [fast], default: fast}, volumeAttributesClasses: {allowed: [gold]}, priorityClasses: {allowed: [high]}, runtimeClasses: {allowed: [sandbox]},
 		ingressClasses: {allowed: [public], default: public}, gatewayClasses: {allowed: [shared]}, deviceClasses: {allowed: [gpu]},
 		nodeSelector: {allowed: [{key: pool, values: [shared]}], default: {pool: shared}},
 	}`

@@ -125,16 +125,24 @@ var ways = []TableEntry{
 	), by(policy("ingresses")), everyone, create(ingress("shop.acme.example", ""))),
 	Entry("the hostnames of others: by an HTTPRoute", creates(httpRoute("acme", "shop.globex.example"), httpRoute("acme", "")),
 		by(policy("gateways")), everyone, create(httpRoute("acme", "shop.acme.example"))),
+	Entry("the hostnames of others: by annotation", creates(
+		annotatedIngress("nginx.ingress.kubernetes.io/server-alias", "shop.globex.example"),
+		annotatedIngress("external-dns.alpha.kubernetes.io/hostname", "shop.acme.example,shop.globex.example"),
+		annotatedIngress("nginx.ingress.kubernetes.io/server-snippet", "return 200;"),
+	), by(policy("annotations")), everyone, create(annotatedIngress("nginx.ingress.kubernetes.io/server-alias", "shop.acme.example"))),
 	Entry("foreign classes: of Ingresses", creates(ingress("shop.acme.example", "ingressClassName: internal")),
 		by(policy("ingresses")), everyone, create(ingress("shop.acme.example", "ingressClassName: public"))),
 	Entry("foreign classes: of Gateways", creates(gateway("internal")), by(policy("gateways")), everyone, create(gateway("shared"))),
 	Entry("foreign classes: of claims", creates(claim("acme", "1Gi", "storageClassName: slow"), claim("acme", "1Gi", "storageClassName: ''")),
 		by(policy("persistentvolumeclaims")), everyone, create(claim("acme", "1Gi", "storageClassName: fast"))),
+	Entry("foreign classes: of volume attributes", creates(claim("acme", "1Gi", "volumeAttributesClassName: platinum")),
+		by(policy("persistentvolumeclaims")), everyone, create(claim("acme", "1Gi", "volumeAttributesClassName: gold"))),
 	Entry("foreign classes: of devices", creates(resourceClaim("fpga")), by(policy("resourceclaims")), everyone, create(resourceClaim("gpu"))),
 	Entry("the volumes of others: by their names", creates(claim("acme", "1Gi", "volumeName: theirs")),
 		by(policy("persistentvolumeclaims")), everyone, create(claim("acme", "1Gi", ""))),
 
 	Entry("tokens: that never expire", creates(secret("kubernetes.io/service-account-token")), by(policy("secrets")), everyone, token("acme")),
+	Entry("tokens: for a hundred years", []act{tokenFor("acme", 876000*60*60)}, by(policy("tokens")), everyone, tokenFor("acme", 24*60*60)),
 	Entry("tokens: of another namespace", []act{token("globex"), token("kube-system")}, by(rbac), everyone, token("acme"), podWithoutToken),
 
 	Entry("more rights: by a role that one doesn't have", creates(
@@ -211,10 +219,14 @@ func bind(ctx context.Context, who client.Client) error {
 }
 
 // token is kubectl create token for a ServiceAccount that every namespace has.
-func token(namespace string) act {
+func token(namespace string) act { return tokenFor(namespace, 3600) }
+
+// tokenFor is the same with a lifetime.
+func tokenFor(namespace string, seconds int64) act {
 	return func(ctx context.Context, who client.Client) error {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}
-		return who.SubResource("token").Create(ctx, account, &authenticationv1.TokenRequest{})
+		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
+		return who.SubResource("token").Create(ctx, account, request)
 	}
 }
 

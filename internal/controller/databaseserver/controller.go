@@ -217,6 +217,9 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	}
 	if offers := sharing(server); err == nil && len(offers.Isolations) > 0 {
 		observation.Sharing, err = r.Databases.Share(ctx, access, offers)
+		if problem.Locked(err) {
+			observation.Sharing, err = status.SharingOf(server), nil
+		}
 	}
 	if err != nil {
 		// The Secret may have been corrected by the next time.

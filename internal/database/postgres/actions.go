@@ -78,6 +78,10 @@ func (r *renderer) ResetLoginSetting(a database.ResetLoginSetting) {
 	r.inRegistry(fmt.Sprintf("ALTER ROLE %s RESET %s", identifier(a.Login), identifier(a.Setting)))
 }
 
+func (r *renderer) ResetSettings(a database.ResetSettings) {
+	r.inRegistry(resetSettings(a.Role))
+}
+
 func (r *renderer) EnableLogin(a database.EnableLogin) {
 	r.inRegistry(fmt.Sprintf("ALTER ROLE %s LOGIN CONNECTION LIMIT %d PASSWORD %s", identifier(a.Login), a.ConnectionLimit, verifier(a.Password)))
 }
@@ -160,16 +164,19 @@ func (r *renderer) CreateSchema(a database.CreateSchema) {
 }
 
 func (r *renderer) DropSchema(a database.DropSchema) {
-	r.inShared(database.SharedDatabase(database.IsolationSchema), dropSchema(a.Schema))
+	r.add(Batch{
+		kind: inPortions, Database: database.SharedDatabase(database.IsolationSchema),
+		Statements: []string{nextInSchema(a.Schema)},
+	})
 }
 
 func (r *renderer) DropOwned(a database.DropOwned) {
-	r.inShared(a.Database, dropOwned(a.Owner))
+	r.add(Batch{kind: everywhere, Owner: a.Owner, Statements: []string{dropOwned(a.Owner)}})
 }
 
 func (r *renderer) DeleteRows(a database.DeleteRows) {
 	r.add(Batch{
 		kind: asTenant, Database: database.SharedDatabase(database.IsolationRow), Login: a.Login,
-		Statements: []string{"SELECT tenantry.delete_all()"},
+		Statements: []string{"SELECT tenantry.delete_some()"},
 	})
 }

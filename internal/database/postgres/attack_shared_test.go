@@ -3,11 +3,13 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -58,13 +60,8 @@ func (s *siege) state(ctx context.Context, isolation database.Isolation) []strin
 
 // attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
 func (s *siege) attempt(ctx context.Context, sql string) error {
-	conn, err := s.server.loginAs(ctx, database.Logins(s.attacker.Name())[0], string(s.attacker.Password), database.SharedDatabase(s.attacker.Isolation))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, s.names.Replace(sql))
-	return err
+	return s.server.attempt(ctx, database.Logins(s.attacker.Name())[0], string(s.attacker.Password),
+		database.SharedDatabase(s.attacker.Isolation), s.names.Replace(sql))
 }
 
 func (s *siege) refused(ctx SpecContext, sql, code string) {
@@ -419,3 +416,48 @@ func attacksOnRows(release release) {
 		Expect(siege.server.rows(ctx, "tenantry_row", "SELECT word FROM notes ORDER BY id")).To(Equal([]string{"of the victim", "of the attacker"}))
 	}, SpecTimeout(time.Minute))
 }
+
+// D11: what docs/databases.md says that can't be kept apart, so that a version of PostgreSQL that does is
+// noticed.
+var _ = Describe("What leaks on a shared server", func() {
+	It("is how others' values are spread, to EXPLAIN, in strict tables too", func(ctx SpecContext) {
+		shared.tables(ctx, `
+			CREATE TABLE accounts_explained (tenant_id text NOT NULL DEFAULT tenantry.tenant_id(), id bigint, PRIMARY KEY (tenant_id, id));
+			SELECT tenantry.isolate('accounts_explained', strict => true)`)
+		other, curious := shared.provisioned(ctx, in(database.IsolationRow)), shared.provisioned(ctx, in(database.IsolationRow))
+		_, err := shared.session(ctx, other, other.Name()).Exec(ctx, "INSERT INTO accounts_explained (id) SELECT generate_series(1, 10000)")
+		Expect(err).NotTo(HaveOccurred())
+		shared.exec(ctx, "tenantry_row", "ANALYZE accounts_explained")
+		session := shared.session(ctx, curious, curious.Name())
+		estimate := func(condition string) (rows float64) {
+			GinkgoHelper()
+			var plan []struct{ Plan map[string]any }
+			Expect(session.QueryRow(ctx, "EXPLAIN (FORMAT JSON) SELECT FROM accounts_explained WHERE "+condition).Scan(&plan)).To(Succeed())
+			return plan[0].Plan["Plan Rows"].(float64)
+		}
+		Expect(estimate("id > 1000")).To(BeNumerically(">", 2*estimate("id > 9000")), "though the tenant sees none of these rows")
+		shared.exec(ctx, "tenantry_row", "DROP TABLE accounts_explained")
+	}, SpecTimeout(time.Minute))
+
+	It("is the room for connections, to those who never log in", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		server.exec(ctx, "postgres", "ALTER SYSTEM SET max_connections = 20")
+		Expect(server.Stop()).To(Succeed())
+		Expect(server.Restart(ctx)).To(Succeed())
+		server.prepare(ctx)
+		tenant := server.provisioned(ctx, func(d *database.Desired) { d.ConnectionLimit = 1 })
+		login := database.Logins(tenant.Name())[0]
+		for range 20 {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", server.address.Address())
+			Expect(err).NotTo(HaveOccurred())
+			DeferCleanup(func() { conn.Close() })
+			frontend := pgproto3.NewFrontend(conn, conn)
+			frontend.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": login, "database": tenant.Name()}})
+			Expect(frontend.Flush()).To(Succeed())
+			_, err = frontend.Receive() // either the question for the password, or that there is no room
+			Expect(err).NotTo(HaveOccurred())
+		}
+		_, err := server.loginAs(ctx, login, string(tenant.Password), tenant.Name())
+		Expect(err).To(haveSQLState(tooManyConnections))
+	}, SpecTimeout(time.Minute))
+})

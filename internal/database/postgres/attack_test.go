@@ -175,13 +175,7 @@ func attacksOnDatabases(release release) {
 
 	// attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
 	attempt := func(ctx context.Context, sql string) error {
-		conn, err := server.loginAs(ctx, database.Logins(a)[0], string(attacker.Password), a)
-		if err != nil {
-			return err
-		}
-		defer conn.Close(ctx)
-		_, err = conn.Exec(ctx, names.Replace(sql))
-		return err
+		return server.attempt(ctx, database.Logins(a)[0], string(attacker.Password), a, names.Replace(sql))
 	}
 
 	DescribeTable("is refused",
@@ -332,3 +326,70 @@ func attacksOnDatabases(release release) {
 		Expect(append(server.state(ctx, attacker), server.state(ctx, victim)...)).To(Equal(before))
 	}, SpecTimeout(time.Minute))
 }
+
+// D5: what a tenant sets for its logins is the first thing that its sessions, and the operator's as the
+// tenant, come across.
+var _ = Describe("Settings by which a provisioned tenant would harm the operator or itself", func() {
+	// setting runs a statement as the tenant's login, which may change what its sessions start with.
+	setting := func(ctx context.Context, tenant database.Desired, statement string) {
+		GinkgoHelper()
+		session := shared.session(ctx, tenant, tenant.Name())
+		_, err := session.Exec(ctx, "SET ROLE NONE")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = session.Exec(ctx, strings.NewReplacer("$LOGIN", database.Logins(tenant.Name())[0],
+			"$DATABASE", database.ConnectTo(tenant.Isolation, tenant.Name())).Replace(statement))
+		Expect(err).NotTo(HaveOccurred(), statement)
+		Expect(session.Close(ctx)).To(Succeed())
+	}
+	const huge = "SELECT set_config('search_path', repeat('x', 240 * 1024 * 1024), false); ALTER ROLE $LOGIN SET search_path FROM CURRENT"
+	weapons := []TableEntry{
+		Entry("240 MB of text", huge, SpecTimeout(time.Minute)),
+		Entry("no row-level security", "ALTER ROLE $LOGIN SET row_security = off", SpecTimeout(time.Minute)),
+		Entry("a library that there isn't", "ALTER ROLE $LOGIN SET local_preload_libraries = 'nonexistent'", SpecTimeout(time.Minute)),
+		Entry("the same in its database only", "ALTER ROLE $LOGIN IN DATABASE $DATABASE SET local_preload_libraries = 'nonexistent'", SpecTimeout(time.Minute)),
+	}
+
+	DescribeTable("are put right",
+		func(ctx SpecContext, statement string) {
+			tenant := shared.provisioned(ctx, func(d *database.Desired) { d.TempFileLimit = new(int64(1 << 20)) })
+			before := shared.state(ctx, tenant)
+			setting(ctx, tenant, statement)
+			began := time.Now()
+			status, err := shared.servers.Probe(ctx, shared.address)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(status.Drifted).To(ContainElement(HaveField("UID", tenant.UID)))
+			_, err = shared.servers.Observe(ctx, shared.address, tenant.UID, tenant.Name())
+			Expect(err).NotTo(HaveOccurred())
+			Expect(time.Since(began)).To(BeNumerically("<", time.Second), "what is read is bounded")
+
+			Expect(shared.converge(ctx, tenant)).To(Succeed())
+			Expect(shared.state(ctx, tenant)).To(Equal(before))
+			shared.session(ctx, tenant, tenant.Name())
+		}, weapons)
+
+	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
+		DescribeTable("don't keep a tenant of isolation "+string(isolation)+" from being removed",
+			func(ctx SpecContext, statement string) {
+				tenant := shared.provisioned(ctx, func(d *database.Desired) { d.Isolation = isolation })
+				setting(ctx, tenant, statement)
+				Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
+				Expect(shared.state(ctx, tenant)).To(BeEmpty())
+			}, weapons)
+	}
+
+	It("may be a password of any length", func(ctx SpecContext) {
+		if shared.major >= 18 {
+			Skip("PostgreSQL 18 takes passwords of 512 bytes at most")
+		}
+		tenant := shared.provisioned(ctx)
+		session := shared.session(ctx, tenant, tenant.Name())
+		_, err := session.Exec(ctx, "SET ROLE NONE; DO $$ BEGIN EXECUTE format('ALTER ROLE "+database.Logins(tenant.Name())[0]+
+			" PASSWORD %L', 'SCRAM-SHA-256$4096:' || repeat('QUFB', 2000000) || '$' || replace(encode(sha256('a'), 'base64'), E'\\n', '') || ':' || replace(encode(sha256('b'), 'base64'), E'\\n', '')); END $$")
+		Expect(err).NotTo(HaveOccurred())
+		observed, err := shared.servers.Observe(ctx, shared.address, tenant.UID, tenant.Name())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(len(observed.Logins[0].Verifier)).To(BeNumerically("<", 1<<10))
+		Expect(shared.converge(ctx, tenant)).To(Succeed())
+		shared.session(ctx, tenant, tenant.Name())
+	}, SpecTimeout(time.Minute))
+})

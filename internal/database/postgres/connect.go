@@ -33,6 +33,14 @@ const (
 	// databaseTimeout bounds CREATE and DROP DATABASE, which copy files and wait for a checkpoint.
 	databaseTimeout = 2 * time.Minute
 
+	// lockTimeout bounds the wait for a lock, which a tenant may hold for as long as it likes. It is longer
+	// than autovacuum takes to give way, which is PostgreSQL's deadlock_timeout of a second.
+	lockTimeout = 2 * time.Second
+	// registryTimeout bounds the wait for the registry's lock, which nobody but operators has.
+	registryTimeout = 10 * time.Second
+	// registryLockTimeout is the lockTimeout of whoever has the registry's lock, for which others wait.
+	registryLockTimeout = 500 * time.Millisecond
+
 	// maxDatabaseChanges is how many CREATE and DROP DATABASE run at a time; more than four make
 	// none of them sooner.
 	maxDatabaseChanges = 4
@@ -50,6 +58,7 @@ var sessionSettings = map[string]string{
 	"default_transaction_isolation": "read committed",
 	"default_transaction_read_only": "off",
 	"enable_seqscan":                "off",
+	"lock_timeout":                  strconv.FormatInt(lockTimeout.Milliseconds(), 10),
 	"plan_cache_mode":               "force_generic_plan",
 	"standard_conforming_strings":   "on",
 	"statement_timeout":             strconv.FormatInt(databaseTimeout.Milliseconds(), 10),

@@ -34,6 +34,7 @@ const (
 	sqlstateTooManyConnections    = "53300"
 	sqlstateObjectInUse           = "55006"
 	sqlstateNotAvailable          = "55000"
+	sqlstateLockNotAvailable      = "55P03"
 	sqlstateAdminShutdown         = "57P01"
 	sqlstateCrashShutdown         = "57P02"
 	sqlstateCannotConnectNow      = "57P03"
@@ -62,6 +63,12 @@ func (s *server) classify(ctx context.Context, err error) error {
 	if unsuitable, ok := errors.AsType[*database.UnsuitableServerError](err); ok {
 		return unsuitable
 	}
+	if locked, ok := errors.AsType[*database.LockedError](err); ok {
+		return locked
+	}
+	if unfinished, ok := errors.AsType[*database.UnfinishedError](err); ok {
+		return unfinished
+	}
 	if untrusted(err) {
 		return s.unsuitable(err, "its certificate is not trusted: %v; correct spec.caSecretRef, or spec.host if that is not the name in the certificate", cause(err))
 	}
@@ -80,6 +87,8 @@ func (s *server) classifyAnswer(answer *pgconn.PgError) error {
 		return full(answer)
 	case sqlstateConflict:
 		return &database.ConflictError{Problem: answer.Detail}
+	case sqlstateLockNotAvailable:
+		return &database.LockedError{Server: s.address.Name, Err: answer}
 	case sqlstateInvalidAuthorization, sqlstateInvalidPassword:
 		return &database.AuthenticationError{Server: s.address.Name, Username: s.address.Username, Err: answer}
 	case sqlstateTooManyConnections, sqlstateAdminShutdown, sqlstateCrashShutdown, sqlstateCannotConnectNow:

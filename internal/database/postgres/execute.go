@@ -45,8 +45,12 @@ func (s *server) run(ctx context.Context, batch Batch) error {
 		return s.runInside(ctx, batch)
 	case inShared:
 		return s.runShared(ctx, batch)
+	case inPortions:
+		return s.runInPortions(ctx, batch)
 	case asTenant:
 		return s.runAsTenant(ctx, batch)
+	case everywhere:
+		return s.runEverywhere(ctx, batch)
 	case databaseChange:
 		select {
 		case s.databaseChanges <- struct{}{}:
@@ -54,21 +58,24 @@ func (s *server) run(ctx context.Context, batch Batch) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		return s.acquire(ctx, databaseTimeout, batch.run)
+		return s.acquire(ctx, databaseTimeout, s.running(batch))
 	default:
-		return s.acquire(ctx, changeTimeout, batch.run)
+		return s.acquire(ctx, changeTimeout, s.running(batch))
 	}
 }
 
-func (b Batch) run(ctx context.Context, conn *conn) error {
-	return send(ctx, conn.Conn().PgConn(), b)
+// running returns a function that runs the batch.
+func (s *server) running(batch Batch) func(context.Context, *conn) error {
+	return func(ctx context.Context, conn *conn) error { return s.send(ctx, conn.Conn().PgConn(), batch) }
 }
 
 // send uses the simple protocol, in which any number of statements are one round trip and one
 // transaction.
-func send(ctx context.Context, conn *pgconn.PgConn, batch Batch) error {
-	_, err := conn.Exec(ctx, batch.SQL()).ReadAll()
-	return err
+func (s *server) send(ctx context.Context, conn *pgconn.PgConn, batch Batch) error {
+	return s.watchLocks(ctx, conn, func() error {
+		_, err := conn.Exec(ctx, batch.SQL()).ReadAll()
+		return err
+	})
 }
 
 func hasCode(err error, code string) bool {

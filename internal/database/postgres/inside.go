@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,13 +14,40 @@ import (
 // maxSharedConnections is how many sessions the operator has in a shared database.
 const maxSharedConnections = 4
 
+// dependents are the databases with objects that depend on the roles $1. One that nobody can connect to
+// is left out; PostgreSQL names it when a role can't be dropped.
+const dependents = `SELECT DISTINCT datname::text FROM pg_shdepend JOIN pg_database ON pg_database.oid = dbid
+WHERE refclassid = 'pg_authid'::regclass AND refobjid IN (SELECT oid FROM pg_roles WHERE rolname::text = ANY ($1))
+	AND datallowconn AND datconnlimit <> -2
+ORDER BY 1`
+
+// runEverywhere runs the batch in each database that has something that depends on the roles of the
+// tenant, also where another tenant has made it: by a right that it gave them, say.
+func (s *server) runEverywhere(ctx context.Context, batch Batch) error {
+	logins := database.Logins(batch.Owner)
+	var names []string
+	err := s.acquire(ctx, changeTimeout, func(ctx context.Context, conn *conn) error {
+		rows, err := conn.Query(ctx, dependents, []string{batch.Owner, logins[0], logins[1]})
+		if err != nil {
+			return err
+		}
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	for _, name := range names {
+		batch.Database = name
+		err = errors.Join(err, s.runInside(ctx, batch))
+	}
+	return err
+}
+
 // runInside runs the batch in a tenant's database, on a connection that is only for it.
 func (s *server) runInside(ctx context.Context, batch Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
 	config := s.pool.Config().ConnConfig
 	config.Database = batch.Database
-	err := connectAndSend(ctx, config, batch)
+	err := s.connectAndSend(ctx, config, batch)
 	if hasCode(err, sqlstateUndefinedSchema) {
 		// The tenant, who is let in before, has dropped the schema: it was its own already.
 		return nil
@@ -27,13 +55,13 @@ func (s *server) runInside(ctx context.Context, batch Batch) error {
 	return err
 }
 
-func connectAndSend(ctx context.Context, config *pgx.ConnConfig, batch Batch) error {
+func (s *server) connectAndSend(ctx context.Context, config *pgx.ConnConfig, batch Batch) error {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	return send(ctx, conn.PgConn(), batch)
+	return s.send(ctx, conn.PgConn(), batch)
 }
 
 // runAsTenant runs the batch in a session of a tenant that has no other, by a password for this
@@ -47,7 +75,7 @@ func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
 	defer cancel()
 	config := s.pool.Config().ConnConfig
 	config.Database, config.User, config.Password = batch.Database, batch.Login, string(password)
-	if err := connectAndSend(ctx, config, batch); err != nil {
+	if err := s.deleteInPortions(ctx, config, batch); err != nil {
 		return err
 	}
 	return s.changeRole(ctx, database.DisableLogin{Login: batch.Login})
@@ -60,7 +88,7 @@ func (s *server) changeRole(ctx context.Context, action database.Action) error {
 
 // runShared runs the batch in a database that tenants share.
 func (s *server) runShared(ctx context.Context, batch Batch) error {
-	return s.acquireShared(ctx, batch.Database, changeTimeout, batch.run)
+	return s.acquireShared(ctx, batch.Database, changeTimeout, s.running(batch))
 }
 
 // readShared does in a shared database what read does in the maintenance database.

@@ -20,10 +20,11 @@ SELECT json_build_object(
 	'Owner', (SELECT json_build_object(` + roleAttributes + `) FROM owner),
 	'Logins', (SELECT json_agg(CASE WHEN oid IS NOT NULL THEN json_build_object(` + roleAttributes + `,
 			'MemberOfOwner', EXISTS (SELECT FROM pg_auth_members WHERE member = pg_authid.oid AND roleid = (SELECT oid FROM owner)),
-			'SetRole', (SELECT split_part(setting, '=', 2) FROM pg_db_role_setting, unnest(setconfig) AS setting
+			'SetRole', (SELECT split_part(setting, '=', 2) FROM pg_db_role_setting, unnest(` + boundedSettings + `) AS setting
 				WHERE setrole = pg_authid.oid AND setdatabase = 0 AND setting LIKE 'role=%'),
 			'Settings', (SELECT json_object_agg(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1))
-				FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setrole = pg_authid.oid AND setdatabase = 0)) END ORDER BY suffix)
+				FROM pg_db_role_setting, unnest(` + boundedSettings + `) AS setting
+				WHERE setrole = pg_authid.oid AND setdatabase = 0 AND split_part(setting, '=', 1) IN ('temp_file_limit', 'statement_timeout'))) END ORDER BY suffix)
 		FROM (VALUES ('_0'), ('_1')) AS login(suffix) LEFT JOIN pg_authid ON rolname = (target.name || suffix)::name),
 	'Database', (SELECT json_build_object(
 			'Owner', pg_get_userbyid(datdba),
@@ -58,14 +59,27 @@ var sharedDatabases = fmt.Sprintf("('%s', '%s', ''), ('%s', '%s', '%s')",
 	database.IsolationSchema, database.SharedDatabase(database.IsolationSchema),
 	database.IsolationRow, database.SharedDatabase(database.IsolationRow), database.TablesOwner)
 
-const (
-	registration = `json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Isolation', isolation, 'State', state)`
-
-	roleAttributes = `
+var roleAttributes = `
 			'CanLogin', rolcanlogin,
 			'Privileged', rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls,
 			'ConnectionLimit', rolconnlimit,
-			'Verifier', rolpassword`
+			'Verifier', ` + boundedVerifier + `,
+			'Tampered', EXISTS (SELECT FROM (
+				SELECT 0::oid AS database UNION ALL
+				SELECT pg_database.oid FROM pg_database WHERE datname = (SELECT name FROM target) UNION ALL
+				SELECT pg_database.oid FROM (VALUES ` + sharedDatabases + `) AS shared(isolation, name, owner) JOIN pg_database ON datname = shared.name
+			) AS place JOIN pg_db_role_setting ON setdatabase = place.database AND setrole = oid
+			WHERE ` + boundedSettings + ` IS NULL OR EXISTS (SELECT FROM unnest(` + boundedSettings + `) AS setting
+				WHERE split_part(setting, '=', 1) IN ('row_security', 'local_preload_libraries')))`
+
+const (
+	registration = `json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Isolation', isolation, 'State', state)`
+
+	// boundedSettings are the settings of a row of pg_db_role_setting, NULL if they are more than anybody
+	// could mean: a tenant can make them as large as the server's memory.
+	boundedSettings = `CASE WHEN pg_column_size(setconfig) <= 8192 THEN setconfig END`
+	// boundedVerifier is the same for a password, which a tenant can give itself as a verifier.
+	boundedVerifier = `CASE WHEN pg_column_size(rolpassword) > 1024 THEN 'too long' ELSE rolpassword END`
 
 	databaseACL = `aclexplode(coalesce(datacl, acldefault('d', datdba)))`
 )

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +16,10 @@ import (
 // the registry or roles holds: the bytes of "tenantry".
 const registryLock = 0x74656e616e747279
 
-var lockRegistry = "SELECT pg_advisory_xact_lock(" + strconv.Itoa(registryLock) + ")"
+// lockRegistry takes that lock for the rest of the transaction, in which whatever a tenant may hold is
+// then waited for a short time only.
+var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), pg_advisory_xact_lock(%d), set_config('lock_timeout', '%d', true)",
+	registryTimeout.Milliseconds(), registryLock, registryLockTimeout.Milliseconds())
 
 // hardening can be run any number of times, also by several at once. What the registry says of
 // a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
@@ -72,12 +76,12 @@ var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, '
 			SELECT name, pg_authid.* FROM tenantry.tenants JOIN pg_authid ON left(rolname, length(name)) = name
 			WHERE rolname IN (name, name || '_0', name || '_1')
 		), line(name, text) AS (
-			SELECT name, format('role %s %s %s %s %s', rolname, rolconnlimit, rolpassword, rolvaliduntil,
+			SELECT name, format('role %s %s %s %s %s', rolname, rolconnlimit, ` + boundedVerifier + `, rolvaliduntil,
 				(rolcanlogin, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM role
 			UNION ALL
 			SELECT name, format('member %s %s %s', roleid, member, admin_option) FROM role JOIN pg_auth_members ON role.oid IN (roleid, member)
 			UNION ALL
-			SELECT name, format('setting %s %s', rolname, setconfig) FROM role JOIN pg_db_role_setting ON setrole = role.oid
+			SELECT name, format('setting %s %s', rolname, coalesce(` + boundedSettings + `::text, pg_column_size(setconfig)::text)) FROM role JOIN pg_db_role_setting ON setrole = role.oid
 			UNION ALL
 			SELECT name, format('database %s %s %s %s %s %s %s', pg_database.oid, datdba, datallowconn, datconnlimit, datistemplate, datacl,
 				(SELECT array_agg(setconfig) FROM pg_db_role_setting WHERE setdatabase = pg_database.oid AND setrole = 0))

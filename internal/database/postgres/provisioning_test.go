@@ -293,3 +293,52 @@ func (i *instance) runStatements(ctx context.Context, tenant database.Desired, c
 		}
 	}
 }
+
+// D10: one rule in all isolations: in a change-over each of the two logins can have the limit.
+var _ = Describe("The connection limit of a provisioned tenant whose password is rotated", func() {
+	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
+		It("is that of either login, in isolation "+string(isolation), func(ctx SpecContext) {
+			const limit = 2
+			tenant := shared.provisioned(ctx, func(d *database.Desired) { d.Isolation, d.ConnectionLimit = isolation, limit })
+			logins, target := database.Logins(tenant.Name()), database.ConnectTo(isolation, tenant.Name())
+			for range limit {
+				shared.session(ctx, tenant, tenant.Name())
+			}
+			use := func(login string, password database.Sensitive) (open []*pgx.Conn) {
+				GinkgoHelper()
+				for range limit {
+					conn, err := shared.loginAs(ctx, login, string(password), target)
+					Expect(err).NotTo(HaveOccurred())
+					DeferCleanup(func() { conn.Close(context.Background()) })
+					open = append(open, conn)
+				}
+				_, err := shared.loginAs(ctx, login, string(password), target)
+				Expect(err).To(haveSQLState(tooManyConnections))
+				return open
+			}
+
+			By("Rotating while the former login has all its sessions")
+			now := time.Now()
+			tenant.NextPassword, tenant.Now = database.Sensitive(database.GeneratePassword()), now
+			Expect(shared.converge(ctx, tenant)).To(Succeed())
+			tenant.Active, tenant.Password, tenant.NextPassword, tenant.FormerUntil = 1, tenant.NextPassword, "", now.Add(time.Hour)
+			Expect(shared.converge(ctx, tenant)).To(Succeed())
+			open := use(logins[1], tenant.Password)
+
+			By("Ending the grace period")
+			for _, conn := range open {
+				Expect(conn.Close(ctx)).To(Succeed())
+			}
+			shared.exec(ctx, "postgres", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '"+logins[0]+"'")
+			Eventually(func() []string {
+				return shared.rows(ctx, "postgres", "SELECT pid::text FROM pg_stat_activity WHERE usename IN ($1, $2)", logins[0], logins[1])
+			}).WithContext(ctx).Should(BeEmpty())
+			tenant.Now = now.Add(time.Hour)
+			Expect(shared.converge(ctx, tenant)).To(Succeed())
+			use(logins[1], tenant.Password)
+			if isolation == database.IsolationDatabase {
+				Expect(shared.state(ctx, tenant)).To(ContainElement(ContainSubstring("template f limit 2 ")))
+			}
+		}, SpecTimeout(time.Minute))
+	}
+})

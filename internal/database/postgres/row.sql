@@ -197,9 +197,10 @@ BEGIN
 END $$;
 
 -- Deletes those rows of the calling tenant whose columns have the values of the object, and returns
--- their number: SELECT tenantry.delete('orders', '{"id": 7}').
+-- their number: SELECT tenantry.delete('orders', '{"id": 7}'). Triggers find what is in public, as in the app's
+-- own sessions.
 CREATE OR REPLACE FUNCTION tenantry.delete(target regclass, match jsonb) RETURNS bigint
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, extensions, pg_temp AS $$
 DECLARE
 	condition text := (SELECT string_agg(format('d.%1$I = m.%1$I', key), ' AND ') FROM jsonb_object_keys(match) AS key);
 	deleted bigint;
@@ -218,36 +219,65 @@ BEGIN
 END $$;
 ALTER FUNCTION tenantry.delete(regclass, jsonb) OWNER TO tenantry_row_owner;
 
--- Deletes all rows of the calling tenant, those first that others refer to by no foreign key. The
--- operator calls it in a session of the tenant that is to go.
-CREATE OR REPLACE FUNCTION tenantry.delete_all() RETURNS void
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Deletes rows of the calling tenant for some seconds, those first that others refer to by no foreign key,
+-- and returns how many are left. The operator calls it, in a session of the tenant that is to go, until
+-- none are: triggers may make new ones. Where no row can go by itself, as in a circle of foreign keys, all
+-- go at once.
+DROP FUNCTION IF EXISTS tenantry.delete_all();
+CREATE OR REPLACE FUNCTION tenantry.delete_some() RETURNS bigint
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, extensions, pg_temp AS $$
 DECLARE
+	began CONSTANT timestamptz := clock_timestamp();
+	targets CONSTANT regclass[] := ARRAY(SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition AND tenantry.is_isolated(oid) ORDER BY oid DESC);
+	portion bigint := 100;
+	since timestamptz;
 	target regclass;
 	deleted bigint;
-	progress boolean;
-	blocked text;
+	remaining bigint;
+	total bigint := 0;
+	progress boolean := false;
+	obstacle text;
 BEGIN
-	SET CONSTRAINTS ALL DEFERRED;
-	LOOP
-		progress := false;
-		blocked := NULL;
-		FOR target IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition AND tenantry.is_isolated(oid) ORDER BY oid DESC LOOP
+	SET CONSTRAINTS ALL IMMEDIATE; -- So that a key that would fail at the end only is noticed at once.
+	FOREACH target IN ARRAY targets LOOP
+		LOOP
+			EXIT WHEN clock_timestamp() > began + interval '5 seconds';
+			since := clock_timestamp();
+			BEGIN
+				EXECUTE format('DELETE FROM %1$s WHERE tenant_id = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM %1$s WHERE tenant_id = $1 LIMIT $2))', target)
+					USING tenantry.tenant_id(), portion;
+				GET DIAGNOSTICS deleted = ROW_COUNT;
+			EXCEPTION WHEN foreign_key_violation THEN
+				deleted := 0;
+			END;
+			EXIT WHEN deleted = 0;
+			progress := true;
+			portion := CASE WHEN clock_timestamp() < since + interval '1 second' THEN portion * 2 ELSE greatest(portion / 2, 1) END;
+		END LOOP;
+	END LOOP;
+	IF NOT progress THEN
+		SET CONSTRAINTS ALL DEFERRED;
+		FOREACH target IN ARRAY targets LOOP
 			BEGIN
 				EXECUTE format('DELETE FROM %s WHERE tenant_id = $1', target) USING tenantry.tenant_id();
 				GET DIAGNOSTICS deleted = ROW_COUNT;
 				progress := progress OR deleted > 0;
 			EXCEPTION WHEN foreign_key_violation THEN
-				blocked := SQLERRM;
+				obstacle := SQLERRM;
 			END;
 		END LOOP;
-		EXIT WHEN blocked IS NULL;
-		IF NOT progress THEN
-			RAISE EXCEPTION 'rows of tenant % are still referred to: %', tenantry.tenant_id(), blocked USING ERRCODE = 'foreign_key_violation';
+	END IF;
+	FOREACH target IN ARRAY targets LOOP
+		EXECUTE format('SELECT count(*) FROM %s WHERE tenant_id = $1', target) INTO remaining USING tenantry.tenant_id();
+		IF remaining > 0 AND NOT progress THEN
+			RAISE EXCEPTION 'table % keeps % rows of tenant %: %', target, remaining, tenantry.tenant_id(),
+				coalesce(obstacle, 'one of its triggers or rules turns the deletion into something else') USING ERRCODE = 'foreign_key_violation';
 		END IF;
+		total := total + remaining;
 	END LOOP;
+	RETURN total;
 END $$;
-ALTER FUNCTION tenantry.delete_all() OWNER TO tenantry_row_owner;
+ALTER FUNCTION tenantry.delete_some() OWNER TO tenantry_row_owner;
 
 -- What tenants can use, or were meant to use, without its rows being kept apart by tenant. Tables
 -- that nobody was let into are listed as well: somebody forgot them.
@@ -294,7 +324,7 @@ CREATE OR REPLACE VIEW tenantry.unprotected AS
 GRANT SELECT ON tenantry.unprotected TO tenantry_row_owner;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tenantry FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tenantry.tenant_id(), tenantry.is_isolated(regclass), tenantry.delete(regclass, jsonb), tenantry.delete_all()
+GRANT EXECUTE ON FUNCTION tenantry.tenant_id(), tenantry.is_isolated(regclass), tenantry.delete(regclass, jsonb), tenantry.delete_some()
 	TO tenantry_row, tenantry_row_owner;
 GRANT EXECUTE ON FUNCTION tenantry.open_keys(regclass), tenantry.widen_keys(regclass), tenantry.grant_rows(regclass, boolean),
 	tenantry.isolate(regclass, boolean), tenantry.share(regclass), tenantry.isolate_all(boolean)

@@ -49,14 +49,42 @@ BEGIN
 END`, literal(name), identifier(name), database.PlatformOwner, sqlstateConflict))
 }
 
-// dropSchema returns a statement that leaves somebody else's schema of that name alone.
-func dropSchema(name string) string {
-	return "DO " + literal(fmt.Sprintf(`
-BEGIN
-	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = %s AND nspowner = '%s'::regrole) THEN
-		DROP SCHEMA %s CASCADE;
-	END IF;
-END`, literal(name), database.PlatformOwner, identifier(name)))
+// nextInSchema returns a query for the commands that drop what is next of what the tenant has: views before
+// tables, partitions before their table, the schema last, and so few at a time that their locks find room.
+// It also returns how much there is. Somebody else's schema of that name is left alone.
+func nextInSchema(name string) string {
+	logins := database.Logins(name)
+	return fmt.Sprintf(`
+WITH inside AS (
+	SELECT d.classid, d.objid AS oid
+	FROM pg_namespace AS n JOIN pg_depend AS d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid AND d.deptype = 'n'
+	WHERE n.nspname = %[1]s AND n.nspowner = '%[2]s'::regrole
+		AND NOT EXISTS (SELECT FROM pg_depend AS part WHERE part.classid = d.classid AND part.objid = d.objid AND part.deptype IN ('a', 'i', 'e')
+			AND part.refclassid <> 'pg_class'::regclass)
+), found(kind, oid, command) AS (
+	SELECT 1, oid, format('DROP %%s IF EXISTS %%s CASCADE', CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+		WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, oid::regclass)
+	FROM inside JOIN pg_class USING (oid)
+	WHERE classid = 'pg_class'::regclass AND (relkind IN ('r', 'p', 'v', 'm', 'f') OR relkind = 'S' AND NOT EXISTS (
+		SELECT FROM pg_depend WHERE pg_depend.classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype IN ('a', 'i')))
+	UNION ALL
+	SELECT 2, oid, format('DROP ROUTINE IF EXISTS %%s CASCADE', oid::regprocedure)
+	FROM inside WHERE classid = 'pg_proc'::regclass
+	UNION ALL
+	SELECT 3, oid, format('DROP TYPE IF EXISTS %%s CASCADE', oid::regtype)
+	FROM inside JOIN pg_type USING (oid)
+	WHERE classid = 'pg_type'::regclass AND (typtype IN ('d', 'e', 'r') OR typtype = 'c' AND (SELECT relkind FROM pg_class WHERE pg_class.oid = typrelid) = 'c')
+	UNION ALL
+	SELECT 4, objid, format('SELECT lo_unlink(%%s)', objid)
+	FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid IN (SELECT pg_roles.oid FROM pg_roles WHERE rolname IN (%[3]s))
+		AND deptype = 'o' AND classid = 'pg_largeobject'::regclass AND dbid = (SELECT pg_database.oid FROM pg_database WHERE datname = current_database())
+	UNION ALL
+	SELECT 5, oid, 'DROP SCHEMA ' || oid::regnamespace || ' CASCADE'
+	FROM pg_namespace WHERE nspname = %[1]s AND nspowner = '%[2]s'::regrole
+)
+SELECT command, count(*) OVER () FROM found
+ORDER BY kind, oid DESC LIMIT greatest(1, current_setting('max_locks_per_transaction')::int / 32)`,
+		literal(name), database.PlatformOwner, list(literal, name, logins[0], logins[1]))
 }
 
 // dropOwned returns a statement that does nothing for the roles that don't exist.
@@ -70,4 +98,22 @@ BEGIN
 		EXECUTE format('DROP OWNED BY %%I CASCADE', role);
 	END LOOP;
 END`, list(literal, owner, logins[0], logins[1])))
+}
+
+// resetSettings returns a statement that resets also what is for one database only.
+func resetSettings(role string) string {
+	return "DO " + literal(fmt.Sprintf(`
+DECLARE
+	found record;
+BEGIN
+	FOR found IN SELECT datname FROM pg_db_role_setting LEFT JOIN pg_database ON oid = setdatabase
+		WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = %[1]s)
+	LOOP
+		IF found.datname IS NULL THEN
+			ALTER ROLE %[2]s RESET ALL;
+		ELSE
+			EXECUTE format('ALTER ROLE %[2]s IN DATABASE %%I RESET ALL', found.datname);
+		END IF;
+	END LOOP;
+END`, literal(role), identifier(role)))
 }

@@ -96,7 +96,8 @@ func (s *Servers) Probe(ctx context.Context, address database.Server) (database.
 
 // Share prepares the databases in which the server offers isolations that share one, if that isn't
 // done, and returns what they say about themselves. Prepared ones are only read, in one round trip
-// each and one for all. The server must have been probed. Its errors are those of Probe.
+// each and one for all. The server must have been probed. Besides the errors of Probe it returns a
+// [database.LockedError], which says nothing of the server.
 func (s *Servers) Share(ctx context.Context, address database.Server, sharing database.Sharing) (database.SharingStatus, error) {
 	server, err := s.server(ctx, address)
 	if err != nil {
@@ -160,8 +161,9 @@ func (s *Servers) Observe(ctx context.Context, address database.Server, uid, nam
 }
 
 // Execute carries the actions out in order and stops at the first that fails. Besides the errors
-// of Probe it returns a [database.FullError], and a [database.ChangedError] when the server has
-// changed since it was observed. Whatever the error, observing and planning again leads on.
+// of Probe it returns a [database.FullError], a [database.LockedError] when somebody else holds what it
+// needs, a [database.UnfinishedError] when there is more to remove than one call does, and a
+// [database.ChangedError] when the server has changed since it was observed. Whatever the error, observing and planning again leads on.
 func (s *Servers) Execute(ctx context.Context, address database.Server, actions []database.Action) error {
 	if len(actions) == 0 {
 		return nil

@@ -13,6 +13,9 @@ type Batch struct {
 	Database string
 	// Login is the tenant's login whose session they run in; empty means the administrator.
 	Login string
+	// Owner is the tenant whose roles' dependent objects tell in which databases they run; empty means in
+	// just the one.
+	Owner string
 	// Statements are SQL without parameters. They hold verifiers and don't belong in a log.
 	Statements []string
 
@@ -33,8 +36,12 @@ const (
 	inDatabase
 	// inShared : within a database that tenants share.
 	inShared
-	// asTenant : within a shared database, in a session of the tenant.
+	// inPortions : within a shared database, what the one statement returns, until it returns nothing.
+	inPortions
+	// asTenant : within a shared database, in a session of the tenant, the one statement until it returns 0.
 	asTenant
+	// everywhere : within each database that has an object that depends on the tenant's roles.
+	everywhere
 	// alone : a transaction of its own.
 	alone
 	// databaseChange : CREATE or DROP DATABASE.
@@ -44,7 +51,7 @@ const (
 // takesMore reports whether actions that follow each other can be in one batch of this kind.
 func (k batchKind) takesMore() bool {
 	switch k {
-	case asTenant, alone, databaseChange:
+	case inPortions, asTenant, everywhere, alone, databaseChange:
 		return false
 	case inRegistry, onDatabase, inDatabase, inShared:
 	}

@@ -35,6 +35,8 @@ type instance struct {
 	servers *postgres.Servers
 	// major is the server's major version.
 	major int
+	// watching is what watcher returns, once it was asked for.
+	watching *pgx.Conn
 }
 
 // shared is the server of all specs that neither stop nor reconfigure one.
@@ -129,6 +131,12 @@ func startInstanceOf(ctx context.Context, binDir string) *instance {
 
 	made := &instance{Server: server, servers: &postgres.Servers{}}
 	DeferCleanup(made.servers.Close)
+	DeferCleanup(func(ctx SpecContext) error {
+		if made.watching == nil {
+			return nil
+		}
+		return made.watching.Close(ctx)
+	})
 	made.address = database.Server{
 		Name: "shared-eu", Host: server.Host, Port: int32(server.Port), SSLMode: "disable",
 		Username: "operator", Password: database.Sensitive(database.GeneratePassword()),
@@ -166,6 +174,35 @@ func (i *instance) rows(ctx context.Context, databaseName, sql string, args ...a
 func (i *instance) loginAs(ctx context.Context, login, password, databaseName string) (*pgx.Conn, error) {
 	uri := fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", login, password, i.address.Address(), databaseName)
 	return pgx.Connect(ctx, uri)
+}
+
+// attempt runs SQL as a tenant's login in a session of its own, and waits until that has ended: the server
+// counts a session against the limits of connections for some time after its client has closed it.
+func (i *instance) attempt(ctx context.Context, login, password, databaseName, sql string) error {
+	GinkgoHelper()
+	conn, err := i.loginAs(ctx, login, password, databaseName)
+	if err != nil {
+		return err
+	}
+	_, attemptErr := conn.Exec(ctx, sql)
+	pid := conn.PgConn().PID()
+	_ = conn.Close(ctx) // It may have been ended by the attempt.
+	Eventually(ctx, func() (there bool, err error) {
+		err = i.watcher(ctx).QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid).Scan(&there)
+		return there, err
+	}).WithPolling(time.Millisecond).Should(BeFalse(), "the session is over")
+	return attemptErr
+}
+
+// watcher is a session of the launcher's superuser that stays.
+func (i *instance) watcher(ctx context.Context) *pgx.Conn {
+	GinkgoHelper()
+	if i.watching == nil {
+		conn, err := pgx.Connect(ctx, i.URL("postgres"))
+		Expect(err).NotTo(HaveOccurred())
+		i.watching = conn
+	}
+	return i.watching
 }
 
 // session opens a session of a tenant that ends with the spec.

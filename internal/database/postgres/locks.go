@@ -1,0 +1,56 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tenantry/tenantry/internal/database"
+)
+
+// lockLook is after what time, and how often from then on, a session that has not answered is looked at
+// for what it waits for. It is shorter than any time that it waits for a lock.
+const lockLook = 300 * time.Millisecond
+
+// blocking tells of the session that has kept the one with the process ID $1 waiting for the longest.
+const blocking = `SELECT json_build_object('PID', pid, 'Role', coalesce(usename, ''), 'Since', coalesce(xact_start, backend_start))
+FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY coalesce(xact_start, backend_start) LIMIT 1`
+
+// watchLocks calls the function, which uses the connection. If that ends since a lock was not to be had,
+// the error is a [database.LockedError] that says who has it: PostgreSQL tells only while one waits.
+func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, fn func() error) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	seen := make(chan *database.LockHolder)
+	go func() { seen <- s.lastBlocking(watching, conn.PID()) }()
+	err := fn()
+	stop()
+	holder := <-seen
+	if hasCode(err, sqlstateLockNotAvailable) {
+		return &database.LockedError{Server: s.address.Name, Holder: holder, Err: err}
+	}
+	return err
+}
+
+// lastBlocking returns who has kept a session waiting last when the context ends; nil if nobody was seen.
+func (s *server) lastBlocking(ctx context.Context, pid uint32) (holder *database.LockHolder) {
+	looks := time.NewTicker(lockLook)
+	defer looks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return holder
+		case <-looks.C:
+		}
+		// The sessions that changes are made in may all wait for the same lock.
+		_ = s.acquireShared(ctx, s.address.Maintenance(), readTimeout, func(ctx context.Context, conn *conn) error {
+			var found database.LockHolder
+			err := conn.QueryRow(ctx, blocking, int32(pid)).Scan(&found)
+			if err == nil {
+				holder = &found
+			}
+			return err
+		})
+	}
+}
