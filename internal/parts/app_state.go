@@ -55,11 +55,11 @@ func refused(o Observation) (problem.Problem, bool) {
 func podTrouble(o Observation) (problem.Problem, bool) { return workload.NewestTrouble(o.Pods) }
 
 func deadlineExceeded(o Observation) (problem.Problem, bool) {
-	condition := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
-	if condition == nil || condition.Status != corev1.ConditionFalse {
+	progress := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
+	if progress == nil || progress.Status != corev1.ConditionFalse {
 		return problem.Problem{}, false
 	}
-	return problem.RolloutStuck(condition.Reason, condition.Message), true
+	return problem.RolloutStuck(progress.Reason, progress.Message), true
 }
 
 func deploymentCondition(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
