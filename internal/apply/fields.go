@@ -138,15 +138,15 @@ func intentOf(desired client.Object) (map[string]any, error) {
 // omitZero drops the structs that have no field set, which the JSON of Kubernetes' types shows as empty
 // objects, from the content of a Go value.
 func omitZero(of reflect.Value, content any) {
-	switch kind := of.Kind(); {
-	case kind == reflect.Pointer:
+	switch of.Kind() {
+	case reflect.Pointer:
 		omitZero(of.Elem(), content)
-	case kind == reflect.Slice:
+	case reflect.Slice:
 		items, _ := content.([]any)
 		for i := range items {
 			omitZero(of.Index(i), items[i])
 		}
-	case kind == reflect.Struct:
+	case reflect.Struct:
 		object, _ := content.(map[string]any)
 		for field, below := range of.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

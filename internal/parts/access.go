@@ -73,8 +73,8 @@ func furtherClusterRoles(tenant *effective.Tenant) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// tenantUser lets owners create namespaces of the tenant, unless it is cordoned. It is in the primary namespace only: in
-// another one that is named like another tenant it would open that one.
+// tenantUser lets owners create namespaces of the tenant, unless it is cordoned. It is in the primary
+// namespace only: in another one that is named like another tenant it would open that one.
 func tenantUser(in Inputs) desired.Object {
 	if in.Tenant.Spec.Namespaces.Limit < 2 || in.Tenant.Spec.Cordoned {
 		return nil

@@ -55,11 +55,11 @@ func refused(o Observation) (problem.Problem, bool) {
 func podTrouble(o Observation) (problem.Problem, bool) { return workload.NewestTrouble(o.Pods) }
 
 func deadlineExceeded(o Observation) (problem.Problem, bool) {
-	progress := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
-	if progress == nil || progress.Status != corev1.ConditionFalse {
+	rollout := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)
+	if rollout == nil || rollout.Status != corev1.ConditionFalse {
 		return problem.Problem{}, false
 	}
-	return problem.RolloutStuck(progress.Reason, progress.Message), true
+	return problem.RolloutStuck(rollout.Reason, rollout.Message), true
 }
 
 func deploymentCondition(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {

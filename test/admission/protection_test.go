@@ -373,12 +373,12 @@ func orphan(ctx context.Context) client.Object {
 
 // K1
 var _ = Describe("What holds up the end of a namespace", func() {
-	// Each kind that a TenantPolicy is about.
+	// Each kind that a TenantPolicy is about, but for pods, which go before everything else.
 	held := func(ctx context.Context, tenant, namespace string) []client.Object {
 		GinkgoHelper()
 		host := "shop." + tenant + ".example"
 		objects := []client.Object{
-			pod(namespace, ""), claim(namespace, ""), service(namespace, "ClusterIP"), ingress(namespace, host, ""),
+			service(namespace, "ClusterIP"), claim(namespace, ""), ingress(namespace, host, ""),
 			gateway("Gateway", namespace, "gatewayClassName: shared, "+listener(host)),
 			gateway("HTTPRoute", namespace, "hostnames: ["+host+"], "+backend),
 			resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}"),
@@ -429,7 +429,7 @@ var _ = Describe("What holds up the end of a namespace", func() {
 		Expect(alice.Delete(ctx, further)).To(Succeed())
 		policy := named(&v1alpha1.TenantPolicy{}, "shrinking-dev", "tenant")
 		Eventually(ctx, komega.Get(policy)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))
-		Expect(patch(ctx, as("dave"), objects[2], `{"spec": {"type": "NodePort"}}`)).To(
+		Expect(patch(ctx, as("dave"), objects[0], `{"spec": {"type": "NodePort"}}`)).To(
 			refuse("the namespace shrinking-dev is being deleted, and so nothing new is written in it"))
 		release(ctx, append(objects, deployer))
 		Eventually(ctx, komega.Get(further)).Should(WithTransform(apierrors.IsNotFound, BeTrue()))

@@ -208,7 +208,7 @@ var _ = Describe("A tenant on a server that", func() {
 var _ = Describe("When a database server goes down", Ordered, func() {
 	It("its tenants say so, those of other servers don't notice, and all is well when it is back", func(ctx SpecContext) {
 		postgres, server := ownServer(ctx, "unsteady")
-		settled := applyReady(ctx, whole("settled").Database("unsteady"))
+		settled := applyReady(ctx, whole("steadfast").Database("unsteady"))
 		elsewhere := applyReady(ctx, whole("elsewhere"))
 		store(ctx, settled, "kept")
 		pods := podUIDs(ctx, settled)

@@ -78,14 +78,14 @@ func refuseServices(ctx context.Context, tenant string) client.Object {
 
 var _ = Describe("What the operator tries again shows", func() {
 	It("when an object keeps changing: which, and who changes it", func(ctx SpecContext) {
-		tenant := applyReady(ctx, bare("restless").Quota(corev1.ResourcePods, "10").Database(shared))
+		tenant := applyReady(ctx, bare("pestered").Quota(corev1.ResourcePods, "10").Database(shared))
 		quota := in(tenant, &corev1.ResourceQuota{}, naming.Quota)
 		stop := harass(ctx, quota, func(round int) string {
 			return fmt.Sprintf(`{"spec":{"hard":{"pods":"%d"}}}`, 100+round%100)
 		})
 		Eventually(ctx, komega.Object(tenant)).Should(And(
 			haveCondition(v1alpha1.ConditionQuotaReady, "False", v1alpha1.ReasonFailed,
-				`ResourceQuota "tenant" in namespace "restless" keeps changing while the operator brings it in line with the spec`, `It was last changed by "quota-syncer"`),
+				`ResourceQuota "tenant" in namespace "pestered" keeps changing while the operator brings it in line with the spec`, `It was last changed by "quota-syncer"`),
 			haveCondition(v1alpha1.ConditionReconciling, "True", v1alpha1.ReasonFailed),
 			haveCondition(v1alpha1.ConditionDatabaseReady, "True", v1alpha1.ReasonReady)))
 		stop()

@@ -39,10 +39,19 @@ func whole(name string) *builders.TenantBuilder {
 		Config("LOG_LEVEL", "info")
 }
 
-// apply creates a tenant, which is deleted when the spec has ended.
+// appliedBy says which specs the tenants that apply has created belong to.
+var appliedBy = map[string]string{}
+
+// apply creates a tenant, which is deleted when the spec has ended. Its name is that of no tenant of other
+// specs, which may be on its way out.
 func apply(ctx context.Context, tenant *builders.TenantBuilder) *v1alpha1.Tenant {
 	GinkgoHelper()
 	created := tenant.Build()
+	specs := CurrentSpecReport().ContainerHierarchyTexts[0]
+	if other, used := appliedBy[created.Name]; used {
+		Expect(other).To(Equal(specs), "these specs have a tenant %s, too; give this one another name", created.Name)
+	}
+	appliedBy[created.Name] = specs
 	Expect(env.Client.Create(ctx, created)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) error { return client.IgnoreNotFound(env.Client.Delete(ctx, created)) }, NodeTimeout(time.Minute))
 	return created
