@@ -81,7 +81,7 @@ type TenantApp struct {
 }
 
 // PullSecret names a Secret by which an image is pulled.
-// +kubebuilder:validation:XValidation:rule="self.name != ”",message="an entry of imagePullSecrets needs the name of a Secret; set name"
+// +kubebuilder:validation:XValidation:rule="size(self.name) > 0",message="an entry of imagePullSecrets needs the name of a Secret; set name"
 type PullSecret struct {
 	// name is the name of the Secret.
 	// +required
