@@ -147,20 +147,24 @@ func omitZero(of reflect.Value, content any) {
 			omitZero(of.Index(i), items[i])
 		}
 	case reflect.Struct:
-		object, _ := content.(map[string]any)
-		for field, below := range of.Fields() {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			said, found := object[name]
-			switch {
-			case name == "" && field.Anonymous:
-				omitZero(below, content)
-			case !found:
-			case below.Kind() == reflect.Struct && below.IsZero():
-				delete(object, name)
-			default:
-				omitZero(below, said)
-			}
-		}
+		omitZeroFields(of, content)
 	default: // All others hold no struct.
+	}
+}
+
+func omitZeroFields(of reflect.Value, content any) {
+	object, _ := content.(map[string]any)
+	for field, below := range of.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		said, found := object[name]
+		switch {
+		case name == "" && field.Anonymous:
+			omitZero(below, content)
+		case !found:
+		case below.Kind() == reflect.Struct && below.IsZero():
+			delete(object, name)
+		default:
+			omitZero(below, said)
+		}
 	}
 }
