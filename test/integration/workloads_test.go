@@ -151,7 +151,7 @@ var _ = Describe("An app that others have a say in", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("restarts when the limits change that its container gets, and only then", func(ctx SpecContext) {
-		tenant := applyReady(ctx, whole("limited").ContainerDefault("memory", "300Mi"))
+		tenant := applyReady(ctx, whole("bounded").ContainerDefault("memory", "300Mi"))
 		limits := func() ([]string, error) {
 			pods := &corev1.PodList{}
 			err := env.Client.List(ctx, pods, client.InNamespace(tenant.Name), client.MatchingLabels{"app.kubernetes.io/name": "app"})
