@@ -167,7 +167,7 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 	}, SpecTimeout(specTimeout))
 
 	It("has the extensions that a tenant asks for, and names those that it may ask for", func(ctx SpecContext) {
-		tenant := applyReady(ctx, with("extended", v1alpha1.DatabaseIsolationDatabase).Extensions("citext"))
+		tenant := applyReady(ctx, with("equipped", v1alpha1.DatabaseIsolationDatabase).Extensions("citext"))
 		var same bool
 		Expect(session(ctx, tenant).QueryRow(ctx, "SELECT 'A'::citext = 'a'").Scan(&same)).To(Succeed())
 		Expect(same).To(BeTrue())
