@@ -83,7 +83,7 @@ func find(ctx context.Context, names []string) ([]suite, error) {
 
 // list lists the packages of a module that have tests, each as a suite of its own.
 func list(ctx context.Context, folder string) ([]suite, error) {
-	command := exec.CommandContext(ctx, "go", "list", "-test", "-json=ImportPath,ForTest,Deps", "./...")
+	command := exec.CommandContext(ctx, "go", "list", "-test", "-json=ImportPath,Deps", "./...")
 	command.Dir, command.Stderr = folder, os.Stderr
 	output, err := command.Output()
 	if err != nil {

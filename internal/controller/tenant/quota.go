@@ -30,7 +30,7 @@ func (r *Reconciler) awaitQuota(ctx context.Context, run *pass) error {
 		return err
 	}
 	for _, namespace := range limited {
-		if counts(quotas[namespace]) {
+		if counts(quotas[namespace]) || run.withheld.Has(namespace) {
 			continue
 		}
 		waits := problem.WaitsForQuota(namespace)
