@@ -75,14 +75,8 @@ func Install(ctx context.Context, kubernetes *cluster.ControlPlane) error {
 	if err != nil {
 		return err
 	}
-	output, err := kubernetes.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(root, "config", "prerequisites"))
-	if err != nil {
-		return fmt.Errorf("can't install config/prerequisites: %w\n%s", err, output)
-	}
-	output, err = kubernetes.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s",
-		"crd/tenants.tenantry.dev", "crd/tenantpolicies.tenantry.dev", "crd/databaseservers.tenantry.dev")
-	if err != nil {
-		return fmt.Errorf("the API server does not serve the CRDs: %w\n%s", err, output)
+	if err := kubernetes.Apply(ctx, "-k", filepath.Join(root, "config", "prerequisites")); err != nil {
+		return fmt.Errorf("can't install config/prerequisites: %w", err)
 	}
 	return nil
 }

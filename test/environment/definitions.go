@@ -23,9 +23,5 @@ func (e *Environment) ApplyDefinitions(ctx context.Context, module string, paths
 	for _, path := range paths {
 		files = append(files, "--filename", filepath.Join(downloaded.Dir, path))
 	}
-	if _, err := e.Kubernetes.Kubectl(ctx, append([]string{"apply", "--server-side"}, files...)...); err != nil {
-		return err
-	}
-	_, err = e.Kubernetes.Kubectl(ctx, append([]string{"wait", "--for=condition=Established"}, files...)...)
-	return err
+	return e.Kubernetes.Apply(ctx, files...)
 }
