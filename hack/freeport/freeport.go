@@ -18,7 +18,7 @@ const (
 
 	// variable holds the number of a lane; each has laneSize ports of its own.
 	variable = "TENANTRY_PORT_LANE"
-	laneSize = 2000
+	laneSize = 600
 )
 
 // Environment is a variable of the environment by which Find, in a process that has it, returns ports
