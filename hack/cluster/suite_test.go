@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/hack/freeport"
 )
 
 // starterEnv makes the test binary a program that starts a detached control plane and ends.
@@ -46,6 +48,7 @@ func startAndEnd(dir string) {
 
 func TestCluster(t *testing.T) {
 	RegisterFailHandler(Fail)
+	Expect(freeport.Shift(GinkgoParallelProcess() - 1)).To(Succeed())
 	RunSpecs(t, "Cluster")
 }
 

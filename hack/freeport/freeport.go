@@ -26,6 +26,16 @@ const (
 // thus finds its port free again.
 func Environment(lane int) string { return fmt.Sprintf("%s=%d", variable, lane) }
 
+// Shift makes Find, in this process, return ports of the lane that is so many after its own. Processes that share
+// an environment thus get ports of their own.
+func Shift(lanes int) error {
+	lane, err := strconv.Atoi(os.Getenv(variable))
+	if err != nil {
+		return nil // Without a lane there are no bounds.
+	}
+	return os.Setenv(variable, strconv.Itoa(lane+lanes))
+}
+
 // bounds are the lowest and the highest port that Find may return.
 func bounds() (low, high int) {
 	lane, err := strconv.Atoi(os.Getenv(variable))

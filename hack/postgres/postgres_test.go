@@ -13,11 +13,13 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/tenantry/tenantry/hack/freeport"
 	"github.com/tenantry/tenantry/hack/postgres"
 )
 
 func TestPostgres(t *testing.T) {
 	RegisterFailHandler(Fail)
+	Expect(freeport.Shift(GinkgoParallelProcess() - 1)).To(Succeed())
 	RunSpecs(t, "PostgreSQL launcher")
 }
 

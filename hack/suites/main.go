@@ -1,5 +1,5 @@
-// Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL, two at
-// a time, since most of them mostly wait. It prints the output of each as soon as that has ended, and says
+// Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL. Since these
+// mostly wait, two suites run at a time, and two processes share the specs of each. It prints the output of each as soon as that has ended, and says
 // at the end how long each took and what failed. A suite that fails doesn't keep the others from running.
 //
 //	go run ./hack/suites                                      every suite, once
@@ -34,6 +34,7 @@ func main() {
 func run() error {
 	repeat := flag.Int("repeat", 1, "how often each suite is run")
 	lanes := flag.Int("lanes", 2, "how many suites run at a time")
+	processes := flag.Int("processes", 2, "how many processes share the specs of a suite, each with servers of its own")
 	unit := flag.Bool("unit", false, "leave out the suites that start Kubernetes or PostgreSQL")
 	busy := flag.Bool("busy", false, "keep one core busy meanwhile")
 	timeout := flag.Duration("timeout", time.Hour, "how long one run of one suite may take")
@@ -52,24 +53,40 @@ func run() error {
 		go spin(ctx)
 	}
 	began := time.Now()
-	results := runAll(ctx, slices.Repeat(all, *repeat), *lanes, *timeout)
+	scratch, err := os.MkdirTemp("", "tenantry-suites-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	runner := runner{scratch: scratch, processes: *processes, timeout: *timeout}
+	results := runner.all(ctx, slices.Repeat(all, *repeat), *lanes)
 	return report(os.Stdout, results, time.Since(began))
 }
 
-// runAll runs suites, beginning them in their order.
-func runAll(ctx context.Context, all []suite, lanes int, timeout time.Duration) []result {
-	ready := sync.OnceValue(func() error { return buildKubernetes(ctx) })
-	results := make([]result, len(all))
+// runner runs suites.
+type runner struct {
+	// scratch is a folder for what it needs meanwhile.
+	scratch string
+	// processes is how many processes share the specs of a suite.
+	processes int
+	// timeout is how long one run of one suite may take.
+	timeout time.Duration
+}
+
+// all runs suites, so many at a time, beginning them in their order.
+func (r runner) all(ctx context.Context, suites []suite, lanes int) []result {
+	ready := sync.OnceValue(func() error { return r.build(ctx) })
+	results := make([]result, len(suites))
 	next := make(chan int)
 	var group sync.WaitGroup
 	for lane := range lanes {
 		group.Go(func() {
 			for i := range next {
-				results[i] = runOne(ctx, all[i], lane, ready, timeout)
+				results[i] = r.one(ctx, suites[i], lane, ready)
 			}
 		})
 	}
-	for i := range all {
+	for i := range suites {
 		next <- i
 	}
 	close(next)
@@ -77,25 +94,30 @@ func runAll(ctx context.Context, all []suite, lanes int, timeout time.Duration) 
 	return results
 }
 
-// runOne runs a suite, unless there is no use in it.
-func runOne(ctx context.Context, one suite, lane int, ready func() error, timeout time.Duration) result {
+// one runs a suite, unless there is no use in it.
+func (r runner) one(ctx context.Context, suite suite, lane int, ready func() error) result {
 	skipped := ctx.Err()
-	if skipped == nil && one.starts {
+	if skipped == nil && suite.starts {
 		skipped = ready()
 	}
 	if skipped != nil {
-		return result{suite: one, skipped: skipped}
+		return result{suite: suite, skipped: skipped}
 	}
-	fmt.Printf("== %s begins ==\n", one)
-	return one.run(ctx, lane, timeout)
+	fmt.Printf("== %s begins ==\n", suite)
+	return r.run(ctx, suite, lane)
 }
 
-// buildKubernetes builds what the suites start, where its progress can be seen.
-func buildKubernetes(ctx context.Context) error {
-	command := exec.CommandContext(ctx, "go", "run", "./hack/cluster/build")
-	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	if err := command.Run(); err != nil {
-		return fmt.Errorf("can't build Kubernetes: %w", err)
+// build builds what the suites need: Kubernetes, where its progress can be seen, and Ginkgo's program.
+func (r runner) build(ctx context.Context) error {
+	for what, args := range map[string][]string{
+		"Kubernetes": {"run", "./hack/cluster/build"},
+		"Ginkgo":     {"build", "-o", r.ginkgo(), ginkgo + "/ginkgo"},
+	} {
+		command := exec.CommandContext(ctx, "go", args...)
+		command.Stdout, command.Stderr = os.Stdout, os.Stderr
+		if err := command.Run(); err != nil {
+			return fmt.Errorf("can't build %s: %w", what, err)
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +26,8 @@ import (
 const (
 	module = "github.com/tenantry/tenantry"
 	ginkgo = "github.com/onsi/ginkgo/v2"
+	// reportFile is the name of Ginkgo's report of a run.
+	reportFile = "report.json"
 )
 
 // launchers are the packages that start Kubernetes or PostgreSQL.
@@ -129,29 +132,21 @@ type result struct {
 	failures []string
 }
 
-// run runs the suite once, in the lane of that number, and then copies its output to standard output.
-func (s suite) run(ctx context.Context, lane int, timeout time.Duration) result {
-	outcome := result{suite: s, seed: 1 + rand.Int64N(1<<31-2)}
-	scratch, err := os.MkdirTemp("", "tenantry-suites-")
+// ginkgo is the path of Ginkgo's program.
+func (r runner) ginkgo() string { return filepath.Join(r.scratch, "ginkgo") }
+
+// run runs a suite once, in the lane of that number, and then copies its output to standard output.
+func (r runner) run(ctx context.Context, suite suite, lane int) result {
+	outcome := result{suite: suite, seed: 1 + rand.Int64N(1<<31-2)}
+	reports, err := os.MkdirTemp(r.scratch, "")
 	if err != nil {
 		outcome.err = err
 		return outcome
 	}
-	defer os.RemoveAll(scratch)
-	reportPath := filepath.Join(scratch, "report.json")
-
-	args := []string{"test", "-timeout=" + timeout.String()}
-	if s.starts {
-		args = append(args, "-v", "-count=1")
-	}
-	args = append(args, s.packages...)
-	if s.specs {
-		args = append(args, fmt.Sprintf("-ginkgo.seed=%d", outcome.seed), "-ginkgo.json-report="+reportPath)
-	}
 	var output bytes.Buffer
-	command := exec.CommandContext(ctx, "go", args...)
-	command.Dir, command.Stdout, command.Stderr = s.module, &output, &output
-	command.Env = append(os.Environ(), freeport.Environment(lane))
+	command := r.command(ctx, suite, outcome.seed, reports)
+	command.Dir, command.Stdout, command.Stderr = suite.module, &output, &output
+	command.Env = append(os.Environ(), freeport.Environment(lane*r.processes))
 	// The tests end what they have started when they are interrupted. A group of its own lets them hear
 	// of that in the same way from a terminal and from anybody else.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -161,14 +156,34 @@ func (s suite) run(ctx context.Context, lane int, timeout time.Duration) result 
 	outcome.err = command.Run()
 	outcome.took = time.Since(began)
 	if outcome.err != nil {
-		if outcome.failures = failedSpecs(reportPath); len(outcome.failures) == 0 {
+		if outcome.failures = failedSpecs(filepath.Join(reports, reportFile)); len(outcome.failures) == 0 {
 			outcome.failures = failedTests(output.String())
 		}
 	}
 	printing.Lock()
 	defer printing.Unlock()
-	fmt.Printf("== %s, %s, %s ==\n%s", s, outcome.took.Round(time.Second), outcome.verdict(), &output)
+	fmt.Printf("== %s, %s, %s ==\n%s", suite, outcome.took.Round(time.Second), outcome.verdict(), &output)
 	return outcome
+}
+
+// command runs a suite, whose report goes to a folder if it consists of specs.
+func (r runner) command(ctx context.Context, suite suite, seed int64, reports string) *exec.Cmd {
+	timeout := "--timeout=" + r.timeout.String()
+	if !suite.specs {
+		args := []string{"test", timeout}
+		if suite.starts {
+			args = append(args, "-v", "-count=1")
+		}
+		return exec.CommandContext(ctx, "go", append(args, suite.packages...)...)
+	}
+	args := []string{
+		"run", timeout, fmt.Sprintf("--procs=%d", r.processes), fmt.Sprintf("--seed=%d", seed),
+		"--output-dir=" + reports, "--json-report=" + reportFile, "--no-color",
+	}
+	for _, name := range suite.packages {
+		args = append(args, "."+strings.TrimPrefix(name, path.Join(module, suite.module)))
+	}
+	return exec.CommandContext(ctx, r.ginkgo(), args...)
 }
 
 // printing is held while the output of a suite is printed, so that those of two don't mix.

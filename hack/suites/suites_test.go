@@ -53,7 +53,7 @@ func TestTwoSuitesRunAtATimeAndEachOnce(t *testing.T) {
 	interrupted, cancel := context.WithCancel(t.Context())
 	cancel()
 	all := slices.Repeat([]suite{{name: "a"}, {name: "b", starts: true}, {name: "c"}}, 3)
-	results := runAll(interrupted, all, 2, time.Minute)
+	results := runner{timeout: time.Minute}.all(interrupted, all, 2)
 	for i, r := range results {
 		if r.name != all[i].name || !errors.Is(r.skipped, context.Canceled) {
 			t.Errorf("run %d is %+v", i, r)

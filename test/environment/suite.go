@@ -10,6 +10,8 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tenantry/tenantry/hack/freeport"
 )
 
 // RunSpecs runs the specs of a suite that needs an environment. An Eventually of theirs takes up to a
@@ -17,6 +19,7 @@ import (
 func RunSpecs(t *testing.T, name string) {
 	t.Helper()
 	gomega.RegisterFailHandler(ginkgo.Fail)
+	gomega.Expect(freeport.Shift(ginkgo.GinkgoParallelProcess() - 1)).To(gomega.Succeed())
 	gomega.SetDefaultEventuallyTimeout(time.Minute)
 	gomega.SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	gomega.EnforceDefaultTimeoutsWhenUsingContexts()

@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/tenantry/tenantry/hack/freeport"
 	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
@@ -23,6 +24,7 @@ import (
 
 func TestPostgres(t *testing.T) {
 	RegisterFailHandler(Fail)
+	Expect(freeport.Shift(GinkgoParallelProcess() - 1)).To(Succeed())
 	SetDefaultEventuallyTimeout(20 * time.Second)
 	RunSpecs(t, "Databases on PostgreSQL")
 }
