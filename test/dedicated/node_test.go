@@ -283,7 +283,7 @@ func (n *node) networkOf(server string) (*network, error) {
 	if found := n.servers[server]; found != nil {
 		return found, nil
 	}
-	listener, err := net.Listen("tcp4", fmt.Sprintf("127.77.0.%d:%s", len(n.servers)+1, port))
+	listener, err := listen()
 	if err != nil {
 		return nil, err
 	}
@@ -296,6 +296,16 @@ func (n *node) networkOf(server string) (*network, error) {
 	}
 	_, err = fmt.Fprintf(file, "%s %s\n", added.address(), naming.ServerHost(server))
 	return added, errors.Join(err, file.Close())
+}
+
+// listen takes an address that no other server has, one of this node or of another process.
+func listen() (net.Listener, error) {
+	for host := 1; ; host++ {
+		listener, err := net.Listen("tcp4", fmt.Sprintf("127.77.0.%d:%s", host, port))
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return listener, err
+		}
+	}
 }
 
 // addressOf is where a server is reached; empty as long as none of its pods has run.
