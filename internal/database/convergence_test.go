@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // after returns what a server has after the action. The real thing is tested on PostgreSQL, in
@@ -38,7 +39,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.CreateLogin:
 		role := &database.Role{CanLogin: a.Password != "", ConnectionLimit: a.ConnectionLimit, MemberOfOwner: true}
 		if a.Password != "" {
-			role.Verifier = database.Sensitive(database.Verifier(string(a.Password)))
+			role.Verifier = service.Sensitive(database.Verifier(string(a.Password)))
 		}
 		*login(a.Login) = role
 	case database.GrantOwner:
@@ -48,7 +49,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.EnableLogin:
 		role := *login(a.Login)
 		role.CanLogin, role.ConnectionLimit = true, a.ConnectionLimit
-		role.Verifier = database.Sensitive(database.Verifier(string(a.Password)))
+		role.Verifier = service.Sensitive(database.Verifier(string(a.Password)))
 	case database.DisableLogin:
 		role := *login(a.Login)
 		role.CanLogin, role.Verifier = false, ""

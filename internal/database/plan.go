@@ -3,6 +3,8 @@ package database
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Plan returns the actions that lead from what the server has for a tenant to what the tenant
@@ -156,7 +158,7 @@ type loginRoles struct {
 }
 
 // planLogin lets a login in by the password. Without one it leaves both as they are.
-func planLogin(d Desired, roles loginRoles, login string, password Sensitive, role *Role) []Action {
+func planLogin(d Desired, roles loginRoles, login string, password service.Sensitive, role *Role) []Action {
 	if role == nil {
 		return []Action{
 			CreateLogin{Login: login, Owner: roles.owner, ConnectionLimit: d.ConnectionLimit, Password: password},

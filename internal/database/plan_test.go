@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 const (
@@ -41,7 +42,7 @@ func provisioned(changes ...func(*database.Observed)) database.Observed {
 		},
 		Owner: &database.Role{ConnectionLimit: -1},
 		Logins: [2]*database.Role{
-			{CanLogin: true, ConnectionLimit: 20, Verifier: database.Sensitive(database.Verifier(password)), MemberOfOwner: true, SetRole: name},
+			{CanLogin: true, ConnectionLimit: 20, Verifier: service.Sensitive(database.Verifier(password)), MemberOfOwner: true, SetRole: name},
 			{ConnectionLimit: -1, MemberOfOwner: true, SetRole: name},
 		},
 		Database: &database.Database{
@@ -116,7 +117,7 @@ func TestPlan(t *testing.T) {
 		{
 			"another password", desired(),
 			provisioned(func(o *database.Observed) {
-				o.Logins[0].Verifier = database.Sensitive(database.Verifier("another"))
+				o.Logins[0].Verifier = service.Sensitive(database.Verifier("another"))
 			}),
 			[]database.Action{enable},
 		},

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Server says how to reach a PostgreSQL server as its administrator, who must be a superuser.
@@ -23,7 +25,7 @@ type Server struct {
 	// Username is the administrator's role.
 	Username string
 	// Password is the administrator's password.
-	Password Sensitive
+	Password service.Sensitive
 	// MaintenanceDatabase is the database that the registry is in; empty means postgres.
 	MaintenanceDatabase string
 }

@@ -3,6 +3,8 @@ package database
 import (
 	"cmp"
 	"time"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Isolation is how tenants are kept apart on a server.
@@ -58,10 +60,10 @@ type Desired struct {
 	Active int
 	// Password is the password of the active login; empty when nobody knows it any more, which
 	// leaves the login as it is.
-	Password Sensitive
+	Password service.Sensitive
 	// NextPassword is the password of the other login while a rotation is under way. Empty means
 	// that the other login is the former one until FormerUntil, and disabled from then on.
-	NextPassword Sensitive
+	NextPassword service.Sensitive
 	// FormerUntil is until when the former login stays as it is.
 	FormerUntil time.Time
 	// Now is the present time.
@@ -102,8 +104,8 @@ type Observed struct {
 	Holder *Registration
 	// Owner is the role Name; nil if there is none.
 	Owner *Role
-	// Logins are the roles of [Logins]; nil where there is none.
-	Logins [2]*Role
+	// Logins are the roles of [Logins].
+	Logins LoginRoles
 	// Database is the database Name; nil if there is none.
 	Database *Database
 	// Shared are the databases that tenants of these isolations share, those that there are.
@@ -169,7 +171,7 @@ type Role struct {
 	// ConnectionLimit is its limit of connections, -1 for none.
 	ConnectionLimit int32
 	// Verifier is the stored password, empty for none.
-	Verifier Sensitive
+	Verifier service.Sensitive
 	// MemberOfOwner reports whether it is a member of the role Name; of logins only.
 	MemberOfOwner bool
 	// SetRole is the role that its sessions start with; of logins only.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 var _ = Describe("A database server", func() {
@@ -274,7 +275,7 @@ var _ = Describe("A database server", func() {
 	It("is reached the new way as soon as that changes, and calls under way can be repeated", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		former := server.address
-		server.address.Password = database.Sensitive(database.GeneratePassword())
+		server.address.Password = service.Sensitive(service.GeneratePassword())
 		server.exec(ctx, "postgres", "CREATE ROLE successor SUPERUSER LOGIN PASSWORD '"+database.Verifier(string(server.address.Password))+"'")
 		server.address.Username = "successor"
 

@@ -19,6 +19,7 @@ import (
 	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 func TestPostgres(t *testing.T) {
@@ -139,7 +140,7 @@ func startInstanceOf(ctx context.Context, binDir string) *instance {
 	})
 	made.address = database.Server{
 		Name: "shared-eu", Host: server.Host, Port: int32(server.Port), SSLMode: "disable",
-		Username: "operator", Password: database.Sensitive(database.GeneratePassword()),
+		Username: "operator", Password: service.Sensitive(service.GeneratePassword()),
 	}
 	made.major, err = strconv.Atoi(made.rows(ctx, "postgres", "SELECT (current_setting('server_version_num')::int / 10000)::text")[0])
 	Expect(err).NotTo(HaveOccurred())
@@ -271,7 +272,7 @@ func newTenant(changes ...func(*database.Desired)) database.Desired {
 		Tenant:          fmt.Sprintf("customer-%d", tenants),
 		Isolation:       database.IsolationDatabase,
 		ConnectionLimit: 5,
-		Password:        database.Sensitive(database.GeneratePassword()),
+		Password:        service.Sensitive(service.GeneratePassword()),
 	}
 	for _, change := range changes {
 		change(&tenant)
