@@ -13,6 +13,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Of says what an error, which isn't nil, means for a tenant. Errors that are joined are told Together.
@@ -140,7 +141,7 @@ func ofRequest(err error) (Problem, bool) {
 
 // ofTenantsDatabase is what the state of a database server means for a tenant on it.
 func ofTenantsDatabase(err error) (Problem, bool) {
-	if none, ok := errors.AsType[*database.NoServerError](err); ok {
+	if none, ok := errors.AsType[*service.NoServerError](err); ok {
 		return noServer(none), true
 	}
 	if full, ok := errors.AsType[*database.FullError](err); ok {
@@ -163,7 +164,7 @@ func ofTenantsDatabase(err error) (Problem, bool) {
 }
 
 // noServer is what it means for a tenant that no server takes it.
-func noServer(err *database.NoServerError) Problem {
+func noServer(err *service.NoServerError) Problem {
 	switch {
 	case err.Matched == 0:
 		return temporary(v1alpha1.ReasonServerNotFound, OnChange, "%v", err)

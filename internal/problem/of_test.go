@@ -18,6 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 var (
@@ -97,9 +98,9 @@ func TestWhatAnErrorMeansForATenant(t *testing.T) {
 			"The removal goes on: the tenant's data is being removed in portions; 1200 rows are left.",
 		},
 		{"the database server is full", &database.FullError{Tenants: 2, Capacity: 2}, "ServerFull", true, problem.OnChange, "spec.capacity.tenants is 2"},
-		{"no database server matches", &database.NoServerError{Selector: "tier=gold"}, "ServerNotFound", false, problem.OnChange, "tier=gold"},
-		{"no database server takes it now", &database.NoServerError{Matched: 1, Lacks: []string{"a is not ready"}, Passes: true}, "NoSuitableServer", false, problem.OnChange, "a is not ready"},
-		{"no database server takes it", &database.NoServerError{Matched: 1, Lacks: []string{"a is full"}}, "NoSuitableServer", true, problem.OnChange, "a is full"},
+		{"no database server matches", &service.NoServerError{Engine: database.Engine, Selector: "tier=gold"}, "ServerNotFound", false, problem.OnChange, "tier=gold"},
+		{"no database server takes it now", &service.NoServerError{Engine: database.Engine, Matched: 1, Lacks: []string{"a is not ready"}, Passes: true}, "NoSuitableServer", false, problem.OnChange, "a is not ready"},
+		{"no database server takes it", &service.NoServerError{Engine: database.Engine, Matched: 1, Lacks: []string{"a is full"}}, "NoSuitableServer", true, problem.OnChange, "a is full"},
 		{"a database is in the way", &database.ConflictError{Problem: "the server already has it"}, "Conflict", true, problem.Later, "already has it"},
 		{"no such database to adopt", &database.AdoptNotFoundError{Name: "t_x"}, "Conflict", true, problem.Later, "no retained database t_x"},
 		{"the database to adopt is in use", &database.AdoptInUseError{Name: "t_x", Tenant: "globex"}, "Conflict", true, problem.Later, "globex"},
