@@ -9,11 +9,11 @@ import (
 
 // Plan returns the actions that lead from what the server has for a tenant to what the tenant
 // wants; none when that is so already. The observation must be one of d.Name(). It fails with
-// a [ConflictError], [AdoptNotFoundError], [AdoptInUseError] or [UnpreparedError].
+// a [service.ConflictError], [service.AdoptNotFoundError], [service.AdoptInUseError] or [UnpreparedError].
 func Plan(d Desired, o Observed) ([]Action, error) {
 	mode, known := modes[d.Isolation]
 	if !known {
-		return nil, &ConflictError{fmt.Sprintf("isolation %q is not available on this server; set spec.database.isolation to %s, %s or %s",
+		return nil, &service.ConflictError{Problem: fmt.Sprintf("isolation %q is not available on this server; set spec.database.isolation to %s, %s or %s",
 			d.Isolation, IsolationDatabase, IsolationSchema, IsolationRow)}
 	}
 	actions, err := planRegistration(d, o)
@@ -44,9 +44,9 @@ func planRegistration(d Desired, o Observed) ([]Action, error) {
 		}
 		former = o.Holder
 	case d.Adopt != "" && own.Name != d.Adopt:
-		return nil, &ConflictError{fmt.Sprintf("the tenant already has database %s, so it can't adopt %s; leave spec.database.adopt out, or delete the tenant and create it anew with it", own.Name, d.Adopt)}
+		return nil, &service.ConflictError{Problem: fmt.Sprintf("the tenant already has database %s, so it can't adopt %s; leave spec.database.adopt out, or delete the tenant and create it anew with it", own.Name, d.Adopt)}
 	case own.Isolation != d.Isolation:
-		return nil, &ConflictError{fmt.Sprintf("database %s was made with isolation %s, which can't be changed to %s; delete the tenant and create it anew", own.Name, own.Isolation, d.Isolation)}
+		return nil, &service.ConflictError{Problem: fmt.Sprintf("database %s was made with isolation %s, which can't be changed to %s; delete the tenant and create it anew", own.Name, own.Isolation, d.Isolation)}
 	case own.State == RegistrationActive:
 		return nil, nil
 	}
@@ -64,7 +64,7 @@ func planRegistration(d Desired, o Observed) ([]Action, error) {
 // the tenant.
 func inTheWay(o Observed) error {
 	if o.Holder != nil {
-		return &ConflictError{fmt.Sprintf("the name %s is registered on the server for tenant %s with UID %s; to take over a retained database, name it in spec.database.adopt",
+		return &service.ConflictError{Problem: fmt.Sprintf("the name %s is registered on the server for tenant %s with UID %s; to take over a retained database, name it in spec.database.adopt",
 			o.Name, o.Holder.Tenant, o.Holder.UID)}
 	}
 	var found []string
@@ -82,7 +82,7 @@ func inTheWay(o Observed) error {
 	if len(found) == 0 {
 		return nil
 	}
-	return &ConflictError{fmt.Sprintf("the server already has %s, not made for this tenant; rename or drop it", strings.Join(found, " and "))}
+	return &service.ConflictError{Problem: fmt.Sprintf("the server already has %s, not made for this tenant; rename or drop it", strings.Join(found, " and "))}
 }
 
 // adoptable returns why the tenant can't take the database over; nil if it can. A server of a tenant's own
@@ -90,13 +90,13 @@ func inTheWay(o Observed) error {
 func adoptable(d Desired, o Observed) error {
 	switch {
 	case o.Holder == nil:
-		return &AdoptNotFoundError{Name: d.Adopt}
+		return &service.AdoptNotFoundError{Engine: Engine, Name: d.Adopt}
 	case o.Holder.State != RegistrationRetained && d.Isolation != IsolationDedicated:
-		return &AdoptInUseError{Name: d.Adopt, Tenant: o.Holder.Tenant}
+		return &service.AdoptInUseError{Engine: Engine, Name: d.Adopt, Tenant: o.Holder.Tenant}
 	case o.Holder.Isolation != d.Isolation:
-		return &ConflictError{fmt.Sprintf("database %s was made with isolation %s; adopt it with that", d.Adopt, o.Holder.Isolation)}
+		return &service.ConflictError{Problem: fmt.Sprintf("database %s was made with isolation %s; adopt it with that", d.Adopt, o.Holder.Isolation)}
 	case !modes[d.Isolation].hasData(o):
-		return &AdoptNotFoundError{Name: d.Adopt}
+		return &service.AdoptNotFoundError{Engine: Engine, Name: d.Adopt}
 	}
 	return nil
 }

@@ -211,7 +211,7 @@ func renameTo(o *database.Observed, newName string) {
 func TestPlanRefuses(t *testing.T) {
 	conflict := func(part string) func(error) error {
 		return func(err error) error {
-			var target *database.ConflictError
+			var target *service.ConflictError
 			if !errors.As(err, &target) || !strings.Contains(err.Error(), part) {
 				return fmt.Errorf("got %w, not a ConflictError that has %q", err, part)
 			}
@@ -219,7 +219,7 @@ func TestPlanRefuses(t *testing.T) {
 		}
 	}
 	notFound := func(err error) error {
-		var target *database.AdoptNotFoundError
+		var target *service.AdoptNotFoundError
 		if !errors.As(err, &target) || target.Name != name {
 			return fmt.Errorf("got %w, not an AdoptNotFoundError of %s", err, name)
 		}
@@ -290,7 +290,7 @@ func TestPlanRefuses(t *testing.T) {
 			"adopt what another tenant uses", desired(adopting),
 			retainedByAnother(func(o *database.Observed) { o.Holder.State = database.RegistrationActive }),
 			func(err error) error {
-				var target *database.AdoptInUseError
+				var target *service.AdoptInUseError
 				if !errors.As(err, &target) || target.Tenant != "former" || !strings.Contains(err.Error(), "tenant former uses it") {
 					return fmt.Errorf("got %w, not an AdoptInUseError that names the tenant", err)
 				}
@@ -389,7 +389,7 @@ func TestPlanRemoval(t *testing.T) {
 	t.Run("a database of another owner is left alone", func(t *testing.T) {
 		foreign := provisioned(func(o *database.Observed) { o.Database.Owner = "bob" })
 		for _, policy := range []database.ReclaimPolicy{database.ReclaimDelete, database.ReclaimRetain} {
-			var conflict *database.ConflictError
+			var conflict *service.ConflictError
 			if actions, err := database.PlanRemoval(foreign, policy); !errors.As(err, &conflict) || actions != nil {
 				t.Errorf("%s: got %v and %v", policy, actions, err)
 			}

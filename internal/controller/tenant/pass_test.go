@@ -23,7 +23,7 @@ import (
 var (
 	errRefused  = errors.New("connection refused")
 	errInvalid  = apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "app", field.ErrorList{field.Invalid(field.NewPath("spec"), "x", "must be y")})
-	errChanged  = &database.ChangedError{Err: errors.New("tuple concurrently updated")}
+	errChanged  = &service.ChangedError{Engine: database.Engine, Err: errors.New("tuple concurrently updated")}
 	errInTheWay = &apply.ConflictError{Object: `Secret "database" in namespace "acme"`}
 )
 

@@ -147,10 +147,10 @@ func (s servers) other(ctx context.Context, tenant *effective.Tenant, name strin
 // placeElsewhere makes the next pass choose another server for a tenant that the chosen one has no
 // room for; any other error stays as it is.
 func (d *databasePhase) placeElsewhere(err error) error {
-	full, ok := errors.AsType[*database.FullError](err)
+	full, ok := errors.AsType[*service.FullError](err)
 	if !ok || d.recorded != nil || d.tenant().Spec.Database.ServerSelector == nil {
 		return err
 	}
 	d.fleet.Occupancy.Refuse(d.in.Server.Name, d.tenant().UID, full.Tenants)
-	return &database.ChangedError{Err: err}
+	return &service.ChangedError{Engine: database.Engine, Err: err}
 }

@@ -190,9 +190,9 @@ var _ = Describe("Many tenants at once", func() {
 		}
 		Expect(full).To(HaveLen(5))
 		for _, err := range full {
-			var target *database.FullError
+			var target *service.FullError
 			Expect(errors.As(err, &target)).To(BeTrue(), "%v", err)
-			Expect(*target).To(Equal(database.FullError{Tenants: 3, Capacity: 3}))
+			Expect(*target).To(Equal(service.FullError{Engine: database.Engine, Tenants: 3, Capacity: 3}))
 		}
 		status, err := limited.servers.Probe(ctx, limited.address)
 		Expect(err).NotTo(HaveOccurred())
@@ -265,7 +265,7 @@ var _ = Describe("A crash while a tenant's database is made", func() {
 			if err == nil {
 				break
 			}
-			Expect(err).To(Or(MatchError(context.DeadlineExceeded), beError[*database.ChangedError]()))
+			Expect(err).To(Or(MatchError(context.DeadlineExceeded), beError[*service.ChangedError]()))
 			interrupted++
 		}
 		Expect(interrupted).To(BeNumerically(">", 3))

@@ -232,7 +232,7 @@ func (i *instance) step(ctx context.Context, tenant database.Desired) ([]databas
 func (i *instance) converge(ctx context.Context, tenant database.Desired) error {
 	for {
 		actions, err := i.step(ctx, tenant)
-		var changed *database.ChangedError
+		var changed *service.ChangedError
 		switch {
 		case errors.As(err, &changed):
 		case err != nil:
@@ -255,7 +255,7 @@ func (i *instance) remove(ctx context.Context, tenant database.Desired, policy d
 			return err
 		}
 		err = i.servers.Execute(ctx, i.address, actions)
-		var changed *database.ChangedError
+		var changed *service.ChangedError
 		if err != nil && !errors.As(err, &changed) {
 			return err
 		}
