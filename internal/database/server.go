@@ -40,9 +40,6 @@ func (s Server) Maintenance() string {
 	return cmp.Or(s.MaintenanceDatabase, "postgres")
 }
 
-// MaxDrifted is how many tenants a server tells of at a time that have changed.
-const MaxDrifted = 1000
-
 // ServerStatus is what a server says about itself.
 type ServerStatus struct {
 	// Version is the version of PostgreSQL, for example 15.18.
@@ -56,24 +53,12 @@ type ServerStatus struct {
 	RetainedTotal int
 	// Retained are the newest 100 of them, newest first.
 	Retained []RetainedDatabase
-	// Drifted are up to MaxDrifted tenants of which roles, memberships, settings, database or rights on it
+	// Drifted are up to [service.MaxDrifted] tenants of which roles, memberships, settings, database or rights on it
 	// are not as they were when they were accepted last, or were never accepted.
-	Drifted []Drift
+	Drifted []service.Drift
 	// Superusers are the superusers that there were none of when the server was prepared, besides the
 	// administrator.
 	Superusers []string
-}
-
-// Drift says that what a server has for a tenant has changed.
-type Drift struct {
-	// UID is the UID of the Tenant.
-	UID string
-	// Tenant is the name of the Tenant.
-	Tenant string
-	// Name is the name of the database and roles.
-	Name string
-	// Digest stands for what the server has now.
-	Digest string
 }
 
 // RetainedDatabase is a database that was kept when its tenant was deleted.

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Servers holds connections to database servers, by the name of the server. The zero value is
@@ -111,7 +112,7 @@ func (s *Servers) Share(ctx context.Context, address database.Server, sharing da
 
 // Accept notes that tenants are as they should be, by what Probe said about them. Probe tells of them
 // again when they have changed since.
-func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []database.Drift) error {
+func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []service.Drift) error {
 	if len(drifts) == 0 {
 		return nil
 	}
