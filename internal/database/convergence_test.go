@@ -26,13 +26,13 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	}
 	switch a := action.(type) {
 	case database.Register:
-		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: a.Isolation, State: database.RegistrationActive}
+		o.Registration = &service.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: a.Isolation, State: service.RegistrationActive}
 	case database.Adopt:
 		entry := o.Registration
 		if entry == nil {
 			entry = o.Holder
 		}
-		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: entry.Isolation, State: database.RegistrationActive}
+		o.Registration = &service.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: entry.Isolation, State: service.RegistrationActive}
 		o.Holder = nil
 	case database.CreateOwner:
 		o.Owner = &database.Role{ConnectionLimit: -1}
@@ -92,7 +92,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 			o.Owner.Tampered = false
 		}
 	case database.MarkRetained:
-		o.Registration.State = database.RegistrationRetained
+		o.Registration.State = service.RegistrationRetained
 	case database.UnsetTemplate:
 		o.Database.IsTemplate = false
 	case database.DropDatabase:
@@ -209,7 +209,7 @@ func partialStates() map[string]database.Observed {
 		},
 		"disabled":   func(o *database.Observed) { o.Logins[0].CanLogin, o.Logins[0].Verifier = false, "" },
 		"all log in": func(o *database.Observed) { o.Owner.CanLogin, o.Logins[1].CanLogin = true, true },
-		"retained":   func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
+		"retained":   func(o *database.Observed) { o.Registration.State = service.RegistrationRetained },
 	} {
 		states[label] = provisioned(change)
 	}
@@ -243,7 +243,7 @@ func TestPlanConvergesFromEveryPartialState(t *testing.T) {
 func TestRemovalConvergesFromEveryPartialState(t *testing.T) {
 	gone := func(o database.Observed) bool { return reflect.DeepEqual(o, database.Observed{Name: name}) }
 	retained := func(o database.Observed) bool {
-		return o.Database != nil && o.Registration.State == database.RegistrationRetained
+		return o.Database != nil && o.Registration.State == service.RegistrationRetained
 	}
 	for label, state := range partialStates() {
 		t.Run(label, func(t *testing.T) {
@@ -284,7 +284,7 @@ func partialSharing(isolation database.Isolation) map[string]database.Observed {
 		"a manager":                    func(o *database.Observed) { share(*o, func(s *database.Shared) { s.Manager, s.Placed = true, true }) },
 		"a manager of before":          func(o *database.Observed) { share(*o, func(s *database.Shared) { s.Placed = true }) },
 		"with settings":                func(o *database.Observed) { set(o.Logins[0], "temp_file_limit", "1kB") },
-		"retained":                     func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
+		"retained":                     func(o *database.Observed) { o.Registration.State = service.RegistrationRetained },
 	} {
 		states[label] = sharing(isolation, change)
 	}
@@ -324,7 +324,7 @@ func settledSharing(o database.Observed, isolation database.Isolation, manages b
 	}
 	want := database.Shared{Ready: true, Member: true, Manager: manages, Placed: manages || isolation == database.IsolationSchema}
 	return o.Owner != nil && database.Matches(string(o.Logins[0].Verifier), password) && o.Shared[isolation] == want &&
-		o.Registration.State == database.RegistrationActive && o.Database == nil
+		o.Registration.State == service.RegistrationActive && o.Database == nil
 }
 
 func TestRemovalFromSharingConvergesFromEveryPartialState(t *testing.T) {
@@ -332,7 +332,7 @@ func TestRemovalFromSharingConvergesFromEveryPartialState(t *testing.T) {
 		gone := func(o database.Observed) bool {
 			return o.Registration == nil && o.Owner == nil && o.Logins == [2]*database.Role{} && o.Shared[isolation] == database.Shared{Ready: true}
 		}
-		retained := func(o database.Observed) bool { return o.Registration.State == database.RegistrationRetained }
+		retained := func(o database.Observed) bool { return o.Registration.State == service.RegistrationRetained }
 		for label, state := range partialSharing(isolation) {
 			t.Run(string(isolation)+"/"+label, func(t *testing.T) {
 				converge(t, state, func(o database.Observed) ([]database.Action, error) {

@@ -2,7 +2,6 @@ package database
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/tenantry/tenantry/internal/service"
 )
@@ -16,7 +15,7 @@ func Plan(d Desired, o Observed) ([]Action, error) {
 		return nil, &service.ConflictError{Problem: fmt.Sprintf("isolation %q is not available on this server; set spec.database.isolation to %s, %s or %s",
 			d.Isolation, IsolationDatabase, IsolationSchema, IsolationRow)}
 	}
-	actions, err := planRegistration(d, o)
+	actions, err := planRegistration(d, o, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -29,28 +28,19 @@ func Plan(d Desired, o Observed) ([]Action, error) {
 	return append(actions, mode.place(d, o)...), nil
 }
 
-func planRegistration(d Desired, o Observed) ([]Action, error) {
-	own, capacity := o.Registration, d.Capacity
-	former := own
+func planRegistration(d Desired, o Observed, mode mode) ([]Action, error) {
+	claim := service.Claim{Engine: Engine, Isolation: d.Isolation, Adopt: d.Adopt, Alone: d.Isolation == IsolationDedicated}
+	step, former, err := claim.Settle(service.Entries{
+		Name: o.Name, Own: o.Registration, Holder: o.Holder, Unregistered: named(o), HasData: mode.hasData(o),
+	})
 	switch {
-	case own == nil && d.Adopt == "":
-		if err := inTheWay(o); err != nil {
-			return nil, err
-		}
+	case err != nil || step == service.StepNone:
+		return nil, err
+	case step == service.StepRegister:
 		return []Action{Register{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Isolation: d.Isolation, Capacity: d.Capacity}}, nil
-	case own == nil:
-		if err := adoptable(d, o); err != nil {
-			return nil, err
-		}
-		former = o.Holder
-	case d.Adopt != "" && own.Name != d.Adopt:
-		return nil, &service.ConflictError{Problem: fmt.Sprintf("the tenant already has database %s, so it can't adopt %s; leave spec.database.adopt out, or delete the tenant and create it anew with it", own.Name, d.Adopt)}
-	case own.Isolation != d.Isolation:
-		return nil, &service.ConflictError{Problem: fmt.Sprintf("database %s was made with isolation %s, which can't be changed to %s; delete the tenant and create it anew", own.Name, own.Isolation, d.Isolation)}
-	case own.State == RegistrationActive:
-		return nil, nil
 	}
-	if former.State == RegistrationActive {
+	capacity := d.Capacity
+	if former.State == service.RegistrationActive {
 		capacity = nil // It counts already.
 	}
 	// A session of the former tenant that outlived the disabling of its login must not stay.
@@ -60,13 +50,8 @@ func planRegistration(d Desired, o Observed) ([]Action, error) {
 	}, nil
 }
 
-// inTheWay returns a ConflictError if the server has anything of a name that isn't registered for
-// the tenant.
-func inTheWay(o Observed) error {
-	if o.Holder != nil {
-		return &service.ConflictError{Problem: fmt.Sprintf("the name %s is registered on the server for tenant %s with UID %s; to take over a retained database, name it in spec.database.adopt",
-			o.Name, o.Holder.Tenant, o.Holder.UID)}
-	}
+// named are the database and roles of the tenant's name that the server has.
+func named(o Observed) []string {
 	var found []string
 	if o.Database != nil {
 		found = append(found, "database "+o.Name)
@@ -79,26 +64,7 @@ func inTheWay(o Observed) error {
 			found = append(found, "role "+login)
 		}
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	return &service.ConflictError{Problem: fmt.Sprintf("the server already has %s, not made for this tenant; rename or drop it", strings.Join(found, " and "))}
-}
-
-// adoptable returns why the tenant can't take the database over; nil if it can. A server of a tenant's own
-// has no other tenant: there, one that is in use is that of a backup, taken while its tenant was there.
-func adoptable(d Desired, o Observed) error {
-	switch {
-	case o.Holder == nil:
-		return &service.AdoptNotFoundError{Engine: Engine, Name: d.Adopt}
-	case o.Holder.State != RegistrationRetained && d.Isolation != IsolationDedicated:
-		return &service.AdoptInUseError{Engine: Engine, Name: d.Adopt, Tenant: o.Holder.Tenant}
-	case o.Holder.Isolation != d.Isolation:
-		return &service.ConflictError{Problem: fmt.Sprintf("database %s was made with isolation %s; adopt it with that", d.Adopt, o.Holder.Isolation)}
-	case !modes[d.Isolation].hasData(o):
-		return &service.AdoptNotFoundError{Engine: Engine, Name: d.Adopt}
-	}
-	return nil
+	return found
 }
 
 // planRoles plans the owner role, what it is a member of, and its logins; in that order, because

@@ -37,8 +37,8 @@ func desired(changes ...func(*database.Desired)) database.Desired {
 func provisioned(changes ...func(*database.Observed)) database.Observed {
 	o := database.Observed{
 		Name: name,
-		Registration: &database.Registration{
-			UID: uid, Tenant: "acme", Name: name, Isolation: database.IsolationDatabase, State: database.RegistrationActive,
+		Registration: &service.Registration{
+			UID: uid, Tenant: "acme", Name: name, Isolation: database.IsolationDatabase, State: service.RegistrationActive,
 		},
 		Owner: &database.Role{ConnectionLimit: -1},
 		Logins: [2]*database.Role{
@@ -59,7 +59,7 @@ func provisioned(changes ...func(*database.Observed)) database.Observed {
 func retainedByAnother(changes ...func(*database.Observed)) database.Observed {
 	o := provisioned(func(o *database.Observed) {
 		o.Holder, o.Registration = o.Registration, nil
-		o.Holder.UID, o.Holder.Tenant, o.Holder.State = otherUID, "former", database.RegistrationRetained
+		o.Holder.UID, o.Holder.Tenant, o.Holder.State = otherUID, "former", service.RegistrationRetained
 		o.Logins[0].CanLogin, o.Logins[0].Verifier = false, ""
 	})
 	for _, change := range changes {
@@ -166,7 +166,7 @@ func TestPlan(t *testing.T) {
 			"the backup of a tenant's own server is adopted, which was in use when it was taken",
 			desired(adopting, func(d *database.Desired) { d.Isolation, d.Capacity = database.IsolationDedicated, new(int32(1)) }),
 			retainedByAnother(func(o *database.Observed) {
-				o.Holder.Isolation, o.Holder.State = database.IsolationDedicated, database.RegistrationActive
+				o.Holder.Isolation, o.Holder.State = database.IsolationDedicated, service.RegistrationActive
 				o.Logins[0] = provisioned().Logins[0]
 			}),
 			[]database.Action{
@@ -181,7 +181,7 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			"retained by this very UID: taken up again", desired(),
-			provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }),
+			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }),
 			[]database.Action{
 				database.TerminateSessions{Logins: logins},
 				database.Adopt{UID: uid, Tenant: "acme", Name: name, From: uid},
@@ -288,7 +288,7 @@ func TestPlanRefuses(t *testing.T) {
 		},
 		{
 			"adopt what another tenant uses", desired(adopting),
-			retainedByAnother(func(o *database.Observed) { o.Holder.State = database.RegistrationActive }),
+			retainedByAnother(func(o *database.Observed) { o.Holder.State = service.RegistrationActive }),
 			func(err error) error {
 				var target *service.AdoptInUseError
 				if !errors.As(err, &target) || target.Tenant != "former" || !strings.Contains(err.Error(), "tenant former uses it") {
@@ -345,7 +345,7 @@ func TestPlanRemoval(t *testing.T) {
 			}), database.ReclaimRetain, retain[1:],
 		},
 		{
-			"retain, done", provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }),
+			"retain, done", provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }),
 			database.ReclaimRetain, nil,
 		},
 		{
@@ -373,7 +373,7 @@ func TestPlanRemoval(t *testing.T) {
 		},
 		{
 			"delete what was retained for this UID",
-			provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }), database.ReclaimDelete, dropAll,
+			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }), database.ReclaimDelete, dropAll,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -29,7 +29,7 @@ func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 
 // planRetain marks the name as retained last, so that the mark means all of it is done.
 func planRetain(o Observed) []Action {
-	if o.Registration.State == RegistrationRetained {
+	if o.Registration.State == service.RegistrationRetained {
 		return nil
 	}
 	return append(planLockout(o), MarkRetained{Name: o.Name})

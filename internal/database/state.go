@@ -8,9 +8,9 @@ import (
 )
 
 // Isolation is how tenants are kept apart on a server.
-type Isolation string
+type Isolation = service.Isolation
 
-// The kinds of isolation. Roles of its own a tenant has in each of them.
+// The kinds of isolation. A tenant has roles of its own in each of them.
 const (
 	// IsolationDedicated gives a tenant its own server, and on it what IsolationDatabase gives.
 	IsolationDedicated Isolation = "Dedicated"
@@ -99,9 +99,9 @@ type Observed struct {
 	// registration, or else the one that was asked for.
 	Name string
 	// Registration is the entry of the tenant's UID in the registry; nil if there is none.
-	Registration *Registration
+	Registration *service.Registration
 	// Holder is the entry that has Name for another UID; nil if there is none.
-	Holder *Registration
+	Holder *service.Registration
 	// Owner is the role Name; nil if there is none.
 	Owner *Role
 	// Logins are the roles of [Logins].
@@ -134,31 +134,6 @@ type Membership struct {
 	Role string
 	// Member is a member of Role.
 	Member string
-}
-
-// RegistrationState says whether a registered name is in use.
-type RegistrationState string
-
-// The states of a registration.
-const (
-	// RegistrationActive : the tenant uses it.
-	RegistrationActive RegistrationState = "Active"
-	// RegistrationRetained : its tenant was deleted, its data was kept.
-	RegistrationRetained RegistrationState = "Retained"
-)
-
-// Registration is an entry of the server's registry: whom a name was made for.
-type Registration struct {
-	// UID is the UID of the Tenant.
-	UID string
-	// Tenant is the name of the Tenant.
-	Tenant string
-	// Name is the name of database and roles.
-	Name string
-	// Isolation is what was made.
-	Isolation Isolation
-	// State says whether it is in use.
-	State RegistrationState
 }
 
 // Role is a role as the server has it.
