@@ -1,6 +1,10 @@
 package database
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tenantry/tenantry/internal/service"
+)
 
 // Action is one step towards what a tenant wants. It prints as a short phrase without secrets.
 type Action interface {
@@ -75,7 +79,7 @@ type CreateOwner struct{ Role string }
 type CreateLogin struct {
 	Login, Owner    string
 	ConnectionLimit int32
-	Password        Sensitive
+	Password        service.Sensitive
 }
 
 // GrantOwner makes a login a member of the owner role.
@@ -126,7 +130,7 @@ type DropOwned struct{ Owner string }
 type EnableLogin struct {
 	Login           string
 	ConnectionLimit int32
-	Password        Sensitive
+	Password        service.Sensitive
 }
 
 // DisableLogin takes LOGIN and the password away. Sessions that are open stay.

@@ -12,44 +12,11 @@ import (
 )
 
 const (
-	passwordLength   = 32
-	passwordAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
 	scramMechanism     = "SCRAM-SHA-256"
 	scramIterations    = 4096
 	scramMaxIterations = 100_000
 	scramSaltLength    = 16
 )
-
-// Sensitive is a password or a verifier. It prints and marshals as asterisks, so that a struct
-// that holds one can be logged.
-type Sensitive string
-
-// String returns asterisks.
-func (Sensitive) String() string { return "***" }
-
-// GoString returns asterisks.
-func (s Sensitive) GoString() string { return strconv.Quote(s.String()) }
-
-// MarshalText returns asterisks.
-func (s Sensitive) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// GeneratePassword returns a new random password of 32 letters and digits, which need no escaping
-// in a connection URI.
-func GeneratePassword() string {
-	password := make([]byte, 0, passwordLength)
-	random := make([]byte, passwordLength)
-	for len(password) < passwordLength {
-		rand.Read(random) // never fails
-		for _, b := range random {
-			// Four times the alphabet fits into a byte; what lies beyond would favor its beginning.
-			if int(b) < 4*len(passwordAlphabet) && len(password) < passwordLength {
-				password = append(password, passwordAlphabet[int(b)%len(passwordAlphabet)])
-			}
-		}
-	}
-	return string(password)
-}
 
 // Verifier returns what PostgreSQL stores for the password, in its own notation
 // SCRAM-SHA-256$4096:<salt>$<StoredKey>:<ServerKey>. A role that is given a verifier as its
@@ -95,10 +62,4 @@ func verifier(password string, factors scram.KeyFactors) (string, error) {
 	}
 	encode := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("%s$%d:%s$%s:%s", scramMechanism, factors.Iters, encode([]byte(factors.Salt)), encode(made.StoredKey), encode(made.ServerKey)), nil
-}
-
-// IsGenerated reports whether the password could be one of [GeneratePassword]. Others need
-// escaping, or are easier to guess, and are replaced.
-func IsGenerated(password string) bool {
-	return len(password) == passwordLength && strings.Trim(password, passwordAlphabet) == ""
 }

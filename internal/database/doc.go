@@ -8,7 +8,7 @@
 //
 // Every step can be repeated, and a plan made from whatever an interrupted one left behind ends
 // in the same state. When somebody else changed the server in between, Execute returns a
-// [ChangedError], and the three lines above are run again.
+// [service.ChangedError], and the three lines above are run again.
 //
 // # What a tenant gets
 //

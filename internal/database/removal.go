@@ -1,18 +1,22 @@
 package database
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tenantry/tenantry/internal/service"
+)
 
 // PlanRemoval returns the actions that remove a deleted tenant from the server by its reclaim
 // policy; none when nothing is left to do, or when the registry knows nothing of the tenant's UID.
 // What is retained is data: where there can't be any yet, also [ReclaimRetain] drops the roles. It
-// fails with a [ConflictError] if the database belongs to somebody else.
+// fails with a [service.ConflictError] if the database belongs to somebody else.
 func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 	if o.Registration == nil {
 		return nil, nil
 	}
 	mode, known := modes[o.Registration.Isolation]
 	if !known {
-		return nil, &ConflictError{fmt.Sprintf("%s was made with isolation %s, which this version does not know; use the version that made it", o.Name, o.Registration.Isolation)}
+		return nil, &service.ConflictError{Problem: fmt.Sprintf("%s was made with isolation %s, which this version does not know; use the version that made it", o.Name, o.Registration.Isolation)}
 	}
 	if err := mode.removable(o); err != nil {
 		return nil, err
@@ -25,7 +29,7 @@ func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 
 // planRetain marks the name as retained last, so that the mark means all of it is done.
 func planRetain(o Observed) []Action {
-	if o.Registration.State == RegistrationRetained {
+	if o.Registration.State == service.RegistrationRetained {
 		return nil
 	}
 	return append(planLockout(o), MarkRetained{Name: o.Name})

@@ -3,12 +3,14 @@ package database
 import (
 	"cmp"
 	"time"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Isolation is how tenants are kept apart on a server.
-type Isolation string
+type Isolation = service.Isolation
 
-// The kinds of isolation. Roles of its own a tenant has in each of them.
+// The kinds of isolation. A tenant has roles of its own in each of them.
 const (
 	// IsolationDedicated gives a tenant its own server, and on it what IsolationDatabase gives.
 	IsolationDedicated Isolation = "Dedicated"
@@ -58,10 +60,10 @@ type Desired struct {
 	Active int
 	// Password is the password of the active login; empty when nobody knows it any more, which
 	// leaves the login as it is.
-	Password Sensitive
+	Password service.Sensitive
 	// NextPassword is the password of the other login while a rotation is under way. Empty means
 	// that the other login is the former one until FormerUntil, and disabled from then on.
-	NextPassword Sensitive
+	NextPassword service.Sensitive
 	// FormerUntil is until when the former login stays as it is.
 	FormerUntil time.Time
 	// Now is the present time.
@@ -97,13 +99,13 @@ type Observed struct {
 	// registration, or else the one that was asked for.
 	Name string
 	// Registration is the entry of the tenant's UID in the registry; nil if there is none.
-	Registration *Registration
+	Registration *service.Registration
 	// Holder is the entry that has Name for another UID; nil if there is none.
-	Holder *Registration
+	Holder *service.Registration
 	// Owner is the role Name; nil if there is none.
 	Owner *Role
-	// Logins are the roles of [Logins]; nil where there is none.
-	Logins [2]*Role
+	// Logins are the roles of [Logins].
+	Logins LoginRoles
 	// Database is the database Name; nil if there is none.
 	Database *Database
 	// Shared are the databases that tenants of these isolations share, those that there are.
@@ -134,31 +136,6 @@ type Membership struct {
 	Member string
 }
 
-// RegistrationState says whether a registered name is in use.
-type RegistrationState string
-
-// The states of a registration.
-const (
-	// RegistrationActive : the tenant uses it.
-	RegistrationActive RegistrationState = "Active"
-	// RegistrationRetained : its tenant was deleted, its data was kept.
-	RegistrationRetained RegistrationState = "Retained"
-)
-
-// Registration is an entry of the server's registry: whom a name was made for.
-type Registration struct {
-	// UID is the UID of the Tenant.
-	UID string
-	// Tenant is the name of the Tenant.
-	Tenant string
-	// Name is the name of database and roles.
-	Name string
-	// Isolation is what was made.
-	Isolation Isolation
-	// State says whether it is in use.
-	State RegistrationState
-}
-
 // Role is a role as the server has it.
 type Role struct {
 	// CanLogin is the attribute LOGIN.
@@ -169,7 +146,7 @@ type Role struct {
 	// ConnectionLimit is its limit of connections, -1 for none.
 	ConnectionLimit int32
 	// Verifier is the stored password, empty for none.
-	Verifier Sensitive
+	Verifier service.Sensitive
 	// MemberOfOwner reports whether it is a member of the role Name; of logins only.
 	MemberOfOwner bool
 	// SetRole is the role that its sessions start with; of logins only.

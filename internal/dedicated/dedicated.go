@@ -55,7 +55,7 @@ func Objects(in Inputs) []desired.Object {
 		return []desired.Object{superuser(in), networkPolicy(in)}
 	}
 	return []desired.Object{
-		superuser(in), certificate(in), authority(in), networkPolicy(in), configuration(in), service(in), statefulSet(in),
+		superuser(in), certificate(in), authority(in), networkPolicy(in), configuration(in), clusterService(in), statefulSet(in),
 	}
 }
 

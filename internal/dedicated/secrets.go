@@ -10,6 +10,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 const (
@@ -57,8 +58,8 @@ func SecretsIn(superuser, authority, certificate *corev1.Secret) Secrets {
 // CompletePassword returns the secrets with a new password and verifier for those that are missing or
 // don't fit together.
 func (s Secrets) CompletePassword() Secrets {
-	if !database.IsGenerated(s.Password) {
-		s.Password = database.GeneratePassword()
+	if !service.IsGenerated(s.Password) {
+		s.Password = service.GeneratePassword()
 	}
 	if !database.Matches(s.Verifier, s.Password) {
 		s.Verifier = database.Verifier(s.Password)

@@ -54,7 +54,7 @@ func configuration(in Inputs) desired.Object {
 	}
 }
 
-func service(in Inputs) desired.Object {
+func clusterService(in Inputs) desired.Object {
 	return &corev1.Service{
 		ObjectMeta: meta(in.Server, naming.ServerService(in.Server.Name)),
 		Spec: corev1.ServiceSpec{

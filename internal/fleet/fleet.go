@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Fleet is all that the operator remembers of tenants and database servers. The controllers share one.
@@ -26,10 +27,10 @@ type Fleet struct {
 	servers roster
 
 	// Logins are how the admin logs in to each server, by its spec and the Secrets that this names.
-	Logins Logins
+	Logins Logins[database.Server]
 	// Connections are those logins by which a server has let the operator in since it was started, and has
 	// not broken off.
-	Connections Logins
+	Connections Logins[database.Server]
 	// Authorities are the certificate authorities of the servers that CloudNativePG runs.
 	Authorities Authorities
 	// Occupancy is how many tenants each server has.
@@ -114,8 +115,8 @@ func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
 
 // SortDrifts parts the tenants that have changed on a server into those to accept as they are, since
 // they were inspected and have not changed again, and those to inspect. The drifts are all that the server
-// tells of, up to [database.MaxDrifted].
-func (f *Fleet) SortDrifts(server string, drifts []database.Drift) (accepted, suspicious []database.Drift) {
+// tells of, up to [service.MaxDrifted].
+func (f *Fleet) SortDrifts(server string, drifts []service.Drift) (accepted, suspicious []service.Drift) {
 	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
 		accepted, suspicious = f.Inspections.sort(server, drifts, listed)
 	})

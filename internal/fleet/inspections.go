@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Inspections are the tenants whose databases have changed on a server without the operator's doing, and
@@ -22,7 +22,7 @@ type report struct {
 	// number tells this report from earlier and later ones.
 	number int
 	server string
-	drift  database.Drift
+	drift  service.Drift
 	// sound says that an inspection found everything as it should be.
 	sound bool
 	// reverted says that the server has again what was accepted before.
@@ -31,7 +31,7 @@ type report struct {
 
 // sort is [Fleet.SortDrifts]. What a server tells of tenants that aren't listed is left out: either they
 // are gone, or the operator has yet to see them, and the server will tell again.
-func (i *Inspections) sort(server string, drifts []database.Drift, listed func(string, types.UID) bool) (accepted, suspicious []database.Drift) {
+func (i *Inspections) sort(server string, drifts []service.Drift, listed func(string, types.UID) bool) (accepted, suspicious []service.Drift) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	told := sets.New[types.UID]()
@@ -53,7 +53,7 @@ func (i *Inspections) sort(server string, drifts []database.Drift, listed func(s
 		}
 		suspicious = append(suspicious, drift)
 	}
-	if len(drifts) < database.MaxDrifted {
+	if len(drifts) < service.MaxDrifted {
 		suspicious = append(suspicious, i.reverted(server, told)...)
 	}
 	return accepted, suspicious
@@ -61,7 +61,7 @@ func (i *Inspections) sort(server string, drifts []database.Drift, listed func(s
 
 // reverted are the tenants that were inspected, and of which the server has since told nothing any more:
 // it has again what was accepted before. Their status may still say what the inspection has seen.
-func (i *Inspections) reverted(server string, told sets.Set[types.UID]) (suspicious []database.Drift) {
+func (i *Inspections) reverted(server string, told sets.Set[types.UID]) (suspicious []service.Drift) {
 	for uid, known := range i.tenants {
 		switch {
 		case known.server != server || !known.sound || told.Has(uid):

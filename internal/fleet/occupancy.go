@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Occupancy counts the tenants of each server, with those that this process has placed since the
@@ -43,7 +43,7 @@ func (o *Occupancy) at(server string) *occupants {
 
 // Choose picks the server for a new tenant and counts it there. The candidates come with the number
 // of tenants in their status, which may be out of date.
-func (o *Occupancy) Choose(tenant types.UID, candidates []database.Candidate, wanted database.Placement) (string, error) {
+func (o *Occupancy) Choose(tenant types.UID, candidates []service.Candidate, wanted service.Placement) (string, error) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	for i := range candidates {
@@ -59,7 +59,7 @@ func (o *Occupancy) Choose(tenant types.UID, candidates []database.Candidate, wa
 			candidates[i].Tenants--
 		}
 	}
-	chosen, err := database.Choose(candidates, wanted)
+	chosen, err := service.Choose(candidates, wanted)
 	if err == nil {
 		o.place(chosen, tenant)
 	}

@@ -7,18 +7,17 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 	var occupancy Occupancy
-	isolation := database.IsolationDatabase
-	server := func(name string) database.Candidate {
-		return database.Candidate{Name: name, Ready: true, Isolations: []database.Isolation{isolation}, Capacity: new(int32(4))}
+	server := func(name string) service.Candidate {
+		return service.Candidate{Name: name, Ready: true, Capacity: new(int32(4))}
 	}
 	place := func(tenant string) string {
 		t.Helper()
-		chosen, err := occupancy.Choose(types.UID(tenant), []database.Candidate{server("a"), server("b")}, database.Placement{Isolation: isolation})
+		chosen, err := occupancy.Choose(types.UID(tenant), []service.Candidate{server("a"), server("b")}, service.Placement{})
 		if err != nil {
 			return err.Error()
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Of says what an error, which isn't nil, means for a tenant. Errors that are joined are told Together.
@@ -33,7 +34,7 @@ func Locked(err error) bool {
 }
 
 func isOutdated(err error) bool {
-	_, changed := errors.AsType[*database.ChangedError](err)
+	_, changed := errors.AsType[*service.ChangedError](err)
 	return changed || apierrors.IsConflict(err)
 }
 
@@ -140,21 +141,21 @@ func ofRequest(err error) (Problem, bool) {
 
 // ofTenantsDatabase is what the state of a database server means for a tenant on it.
 func ofTenantsDatabase(err error) (Problem, bool) {
-	if none, ok := errors.AsType[*database.NoServerError](err); ok {
+	if none, ok := errors.AsType[*service.NoServerError](err); ok {
 		return noServer(none), true
 	}
-	if full, ok := errors.AsType[*database.FullError](err); ok {
+	if full, ok := errors.AsType[*service.FullError](err); ok {
 		return stalled(v1alpha1.ReasonServerFull, OnChange, "%v", full), true
 	}
 	if locked, ok := errors.AsType[*database.LockedError](err); ok {
 		return temporary(v1alpha1.ReasonFailed, WithBackoff, "The database waits for a lock: %s", sentence(locked)), true
 	}
-	if unfinished, ok := errors.AsType[*database.UnfinishedError](err); ok {
+	if unfinished, ok := errors.AsType[*service.UnfinishedError](err); ok {
 		return temporary(v1alpha1.ReasonProgressing, WithBackoff, "The removal goes on: %s", sentence(unfinished)), true
 	}
-	_, unreachable := errors.AsType[*database.UnreachableError](err)
-	_, refused := errors.AsType[*database.AuthenticationError](err)
-	_, unsuitable := errors.AsType[*database.UnsuitableServerError](err)
+	_, unreachable := errors.AsType[*service.UnreachableError](err)
+	_, refused := errors.AsType[*service.AuthenticationError](err)
+	_, unsuitable := errors.AsType[*service.UnsuitableServerError](err)
 	_, unprepared := errors.AsType[*database.UnpreparedError](err)
 	if unreachable || refused || unsuitable || unprepared {
 		return temporary(v1alpha1.ReasonServerNotReady, Later, "%v", err), true
@@ -163,7 +164,7 @@ func ofTenantsDatabase(err error) (Problem, bool) {
 }
 
 // noServer is what it means for a tenant that no server takes it.
-func noServer(err *database.NoServerError) Problem {
+func noServer(err *service.NoServerError) Problem {
 	switch {
 	case err.Matched == 0:
 		return temporary(v1alpha1.ReasonServerNotFound, OnChange, "%v", err)
@@ -176,13 +177,13 @@ func noServer(err *database.NoServerError) Problem {
 
 // ofServersAnswer is what the same means for the server itself. It is asked again by and by in any case.
 func ofServersAnswer(err error) (Problem, bool) {
-	if unreachable, ok := errors.AsType[*database.UnreachableError](err); ok {
+	if unreachable, ok := errors.AsType[*service.UnreachableError](err); ok {
 		return temporary(v1alpha1.ReasonUnreachable, Later, "%v", unreachable), true
 	}
-	if refused, ok := errors.AsType[*database.AuthenticationError](err); ok {
+	if refused, ok := errors.AsType[*service.AuthenticationError](err); ok {
 		return stalled(v1alpha1.ReasonAuthenticationFailed, Later, "%v", refused), true
 	}
-	if unsuitable, ok := errors.AsType[*database.UnsuitableServerError](err); ok {
+	if unsuitable, ok := errors.AsType[*service.UnsuitableServerError](err); ok {
 		return stalled(v1alpha1.ReasonInvalid, Later, "%v", unsuitable), true
 	}
 	return Problem{}, false
@@ -190,9 +191,9 @@ func ofServersAnswer(err error) (Problem, bool) {
 
 // ofData is what it means that something is in the way on a database server.
 func ofData(err error) (Problem, bool) {
-	_, conflict := errors.AsType[*database.ConflictError](err)
-	_, notFound := errors.AsType[*database.AdoptNotFoundError](err)
-	_, inUse := errors.AsType[*database.AdoptInUseError](err)
+	_, conflict := errors.AsType[*service.ConflictError](err)
+	_, notFound := errors.AsType[*service.AdoptNotFoundError](err)
+	_, inUse := errors.AsType[*service.AdoptInUseError](err)
 	if conflict || notFound || inUse {
 		return stalled(v1alpha1.ReasonConflict, Later, "%v", err), true
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Keys of the Secret that spec.adminSecretRef names, those of the type kubernetes.io/basic-auth.
@@ -36,7 +37,7 @@ func (r *Reconciler) accessTo(ctx context.Context, server *v1alpha1.DatabaseServ
 	if err != nil {
 		return access, err
 	}
-	access.Username, access.Password = username, database.Sensitive(password)
+	access.Username, access.Password = username, service.Sensitive(password)
 	if ca := server.Spec.CASecretRef; ca != nil {
 		if access.CACert, err = r.secretValue(ctx, ca.SecretReference, ca.Key); err != nil {
 			return access, err

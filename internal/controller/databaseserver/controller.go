@@ -32,6 +32,7 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/report"
 	"github.com/tenantry/tenantry/internal/retry"
+	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -53,7 +54,7 @@ type Databases interface {
 	// Share says how the databases are that tenants share, and prepares them if that was not done yet.
 	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
 	// Accept notes that tenants are as they should be, by what Probe said about them.
-	Accept(ctx context.Context, server database.Server, drifts []database.Drift) error
+	Accept(ctx context.Context, server database.Server, drifts []service.Drift) error
 	// Reload makes a server reload its configuration and certificate.
 	Reload(ctx context.Context, server database.Server) error
 	// Forget closes all connections to a server.
@@ -285,7 +286,7 @@ func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Se
 
 // inspectDrifted has the databases inspected that have changed on the server without the operator's
 // doing, and has the server note those that were inspected and are sound.
-func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []database.Drift) error {
+func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []service.Drift) error {
 	accepted, suspicious := r.Fleet.SortDrifts(access.Name, drifts)
 	for _, drift := range suspicious {
 		r.Fleet.DriftedTenants.Add(drift.Tenant)

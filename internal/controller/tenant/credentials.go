@@ -19,6 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // maxRequest is how much the status holds of a request to rotate; a longer one is hashed.
@@ -50,9 +51,9 @@ func (d *databasePhase) loadCredentials(ctx context.Context) error {
 }
 
 // rotationOf is when the tenant's password changes.
-func rotationOf(tenant *effective.Tenant) database.Rotation {
+func rotationOf(tenant *effective.Tenant) service.Rotation {
 	spec := tenant.Spec.Database.Credentials.Rotation
-	rotation := database.Rotation{
+	rotation := service.Rotation{
 		GracePeriod: spec.GracePeriod.Duration, Request: tenant.Annotations[v1alpha1.AnnotationRotateCredentials],
 	}
 	if len(rotation.Request) > maxRequest {
@@ -67,7 +68,7 @@ func rotationOf(tenant *effective.Tenant) database.Rotation {
 
 // storedCredentials are those in the tenant's Secret, as far as it has any that the operator may have
 // made.
-func (d *databasePhase) storedCredentials(ctx context.Context) (database.Credentials, error) {
+func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credentials, error) {
 	tenant := d.tenant()
 	names := []string{tenant.Spec.Database.Credentials.SecretName}
 	if recorded := d.recorded; recorded != nil && recorded.SecretName != names[0] {
@@ -76,13 +77,13 @@ func (d *databasePhase) storedCredentials(ctx context.Context) (database.Credent
 	for _, name := range names {
 		secret, err := d.secretOf(ctx, tenant, name)
 		if err != nil {
-			return database.Credentials{}, err
+			return service.Credentials{}, err
 		}
 		if found := d.credentialsIn(secret); metav1.IsControlledBy(secret, tenant) && found.Password+found.Next != "" {
 			return found, nil
 		}
 	}
-	return database.Credentials{}, nil
+	return service.Credentials{}, nil
 }
 
 // secretOf is a Secret of the tenant, an empty one if there is none.
@@ -97,14 +98,14 @@ func (s servers) secretOf(ctx context.Context, tenant *effective.Tenant, name st
 	return secret, client.IgnoreNotFound(err)
 }
 
-func (d *databasePhase) credentialsIn(secret *corev1.Secret) database.Credentials {
-	generated := func(key string) database.Sensitive {
-		if password := string(secret.Data[key]); database.IsGenerated(password) {
-			return database.Sensitive(password)
+func (d *databasePhase) credentialsIn(secret *corev1.Secret) service.Credentials {
+	generated := func(key string) service.Sensitive {
+		if password := string(secret.Data[key]); service.IsGenerated(password) {
+			return service.Sensitive(password)
 		}
 		return ""
 	}
-	found := database.Credentials{
+	found := service.Credentials{
 		Password: generated(parts.SecretKeyPassword), Next: generated(parts.SecretKeyNextPassword),
 		RotatedAt: d.now, Request: secret.Annotations[v1alpha1.AnnotationRotateCredentials],
 	}
@@ -129,8 +130,8 @@ func recordedLogin(recorded *v1alpha1.TenantDatabaseStatus) int {
 }
 
 // recordedCredentials are those of the status, which has no passwords.
-func recordedCredentials(recorded *v1alpha1.TenantDatabaseStatus, rotation database.Rotation) database.Credentials {
-	credentials := database.Credentials{Active: recordedLogin(recorded), Request: recorded.RotationRequest}
+func recordedCredentials(recorded *v1alpha1.TenantDatabaseStatus, rotation service.Rotation) service.Credentials {
+	credentials := service.Credentials{Active: recordedLogin(recorded), Request: recorded.RotationRequest}
 	if recorded.RotatedAt != nil {
 		credentials.RotatedAt = recorded.RotatedAt.Time
 	}
@@ -142,12 +143,12 @@ func recordedCredentials(recorded *v1alpha1.TenantDatabaseStatus, rotation datab
 }
 
 // login is the role that the tenant logs in by.
-func (d *databasePhase) login(c database.Credentials) string {
+func (d *databasePhase) login(c service.Credentials) string {
 	return database.Logins(databaseName(d.tenant(), d.recorded))[c.Active]
 }
 
 // setCredentials makes them those that the tenant's Secret is made from.
-func (d *databasePhase) setCredentials(c database.Credentials) {
+func (d *databasePhase) setCredentials(c service.Credentials) {
 	d.credentials, d.unverified = c, nil
 	name := databaseName(d.tenant(), d.recorded)
 	d.in.Login = &parts.Login{
@@ -169,14 +170,14 @@ func (d *databasePhase) applyLogin(ctx context.Context) error {
 }
 
 // credentialsFor are the tenant's credentials in the light of what the server has.
-func (d *databasePhase) credentialsFor(observed database.Observed) database.Credentials {
+func (d *databasePhase) credentialsFor(observed database.Observed) service.Credentials {
 	switch {
 	case d.unverified != nil:
-		return d.rotation.Recover(*d.unverified, d.credentials, observed)
+		return d.rotation.Recover(*d.unverified, d.credentials, observed.Logins)
 	case d.recorded == nil:
-		return d.rotation.WithFormer(d.credentials, observed)
+		return d.rotation.WithFormer(d.credentials, observed.Logins)
 	default:
-		return d.rotation.Check(d.credentials, observed)
+		return d.rotation.Check(d.credentials, observed.Logins)
 	}
 }
 
@@ -216,7 +217,7 @@ func (d *databasePhase) nextLook() time.Duration {
 }
 
 // revision stands for a password. That has 190 random bits, so its hash tells nothing.
-func revision(password database.Sensitive) string {
+func revision(password service.Sensitive) string {
 	sum := sha256.Sum256([]byte(password))
 	return hex.EncodeToString(sum[:8])
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // databasePhase gives a tenant its database. It has much to load before the first phase, since objects of
@@ -35,9 +36,9 @@ type databasePhase struct {
 
 	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
 	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
-	credentials database.Credentials
-	unverified  *database.Credentials
-	rotation    database.Rotation
+	credentials service.Credentials
+	unverified  *service.Credentials
+	rotation    service.Rotation
 
 	// memberships are what the server has of those that the operator has not made; nil if it was not
 	// asked.
@@ -226,7 +227,7 @@ func (d *databasePhase) converge(ctx context.Context) error {
 }
 
 // wanted is what the tenant wants on the server, with these credentials.
-func (d *databasePhase) wanted(credentials database.Credentials) database.Desired {
+func (d *databasePhase) wanted(credentials service.Credentials) database.Desired {
 	spec := d.tenant().Spec.Database
 	want := database.Desired{
 		UID:              string(d.tenant().UID),

@@ -14,6 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // find reads the DatabaseServer that the tenant's database is, or is to be, on.
@@ -77,28 +78,28 @@ func (s servers) choose(ctx context.Context, tenant *effective.Tenant) (string, 
 	if err := s.List(ctx, list, client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return "", err
 	}
-	candidates := make([]database.Candidate, 0, len(list.Items))
+	candidates := make([]service.Candidate, 0, len(list.Items))
 	for i := range list.Items {
 		if list.Items[i].Spec.Dedicated == nil {
-			candidates = append(candidates, candidate(&list.Items[i]))
+			candidates = append(candidates, candidate(&list.Items[i], spec))
 		}
 	}
-	return s.fleet.Occupancy.Choose(tenant.UID, candidates, database.Placement{
-		Isolation: database.Isolation(spec.Isolation), Extensions: spec.Extensions, Selector: selector.String(),
-	})
+	return s.fleet.Occupancy.Choose(tenant.UID, candidates, service.Placement{Engine: database.Engine, Selector: selector.String()})
 }
 
-func candidate(server *v1alpha1.DatabaseServer) database.Candidate {
-	result := database.Candidate{
+// candidate is a server, as one that wants such a database sees it.
+func candidate(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase) service.Candidate {
+	offer := database.Offer{Extensions: server.Spec.Extensions}
+	for _, isolation := range server.Spec.Isolations {
+		offer.Isolations = append(offer.Isolations, database.Isolation(isolation))
+	}
+	result := service.Candidate{
 		Name:          server.Name,
 		Ready:         apimeta.IsStatusConditionTrue(server.Status.Conditions, v1alpha1.ConditionReady),
 		Unschedulable: server.Spec.Unschedulable,
 		Terminating:   !server.DeletionTimestamp.IsZero(),
-		Extensions:    server.Spec.Extensions,
+		Lacks:         offer.Lacks(database.Isolation(wanted.Isolation), wanted.Extensions),
 		Tenants:       int(ptr.Deref(server.Status.Tenants, 0)),
-	}
-	for _, isolation := range server.Spec.Isolations {
-		result.Isolations = append(result.Isolations, database.Isolation(isolation))
 	}
 	if capacity := server.Spec.Capacity; capacity != nil {
 		result.Capacity = capacity.Tenants
@@ -146,10 +147,10 @@ func (s servers) other(ctx context.Context, tenant *effective.Tenant, name strin
 // placeElsewhere makes the next pass choose another server for a tenant that the chosen one has no
 // room for; any other error stays as it is.
 func (d *databasePhase) placeElsewhere(err error) error {
-	full, ok := errors.AsType[*database.FullError](err)
+	full, ok := errors.AsType[*service.FullError](err)
 	if !ok || d.recorded != nil || d.tenant().Spec.Database.ServerSelector == nil {
 		return err
 	}
 	d.fleet.Occupancy.Refuse(d.in.Server.Name, d.tenant().UID, full.Tenants)
-	return &database.ChangedError{Err: err}
+	return &service.ChangedError{Engine: database.Engine, Err: err}
 }

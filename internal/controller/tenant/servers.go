@@ -14,6 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // maxAttempts is how often it is decided anew what to do when a server changed between looking and acting.
@@ -68,7 +69,7 @@ func (s servers) change(server database.Server, attempt func() (changed bool, er
 		}
 		changed, err = attempt()
 	}
-	if _, unreachable := errors.AsType[*database.UnreachableError](err); unreachable {
+	if _, unreachable := errors.AsType[*service.UnreachableError](err); unreachable {
 		s.fleet.Connections.Drop(server.Name)
 	}
 	return err
@@ -81,7 +82,7 @@ func (s servers) execute(ctx context.Context, server database.Server, actions []
 	}
 	ctrl.LoggerFrom(ctx).V(1).Info("Changing the database", "server", server.Name, "actions", actions)
 	err = s.databases.Execute(ctx, server, actions)
-	if _, changed = errors.AsType[*database.ChangedError](err); !changed {
+	if _, changed = errors.AsType[*service.ChangedError](err); !changed {
 		metrics.DatabaseChanges.WithLabelValues(server.Name, metrics.Result(err)).Inc()
 	}
 	return changed, err

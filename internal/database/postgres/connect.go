@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 const (
@@ -69,7 +70,7 @@ var sessionSettings = map[string]string{
 type server struct {
 	address database.Server
 	pool    *pgxpool.Pool
-	breaker breaker
+	breaker service.Breaker
 	// shared are the connections to databases that tenants share, by name; mu guards them.
 	shared map[string]*pgxpool.Pool
 	mu     sync.Mutex
@@ -86,7 +87,7 @@ func newServer(ctx context.Context, address database.Server) (*server, error) {
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, &database.UnsuitableServerError{Server: address.Name, Problem: err.Error(), Err: err}
+		return nil, &service.UnsuitableServerError{Engine: database.Engine, Server: address.Name, Problem: err.Error(), Err: err}
 	}
 	return &server{address: address, pool: pool, databaseChanges: make(chan struct{}, maxDatabaseChanges)}, nil
 }
@@ -102,7 +103,8 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(uri.String())
 	if err != nil {
 		// The cause is left out: it quotes the URI.
-		return nil, &database.UnsuitableServerError{
+		return nil, &service.UnsuitableServerError{
+			Engine:  database.Engine,
 			Server:  address.Name,
 			Problem: fmt.Sprintf("host %q, port %d and sslMode %q make no address of PostgreSQL; correct them in its spec", address.Host, address.Port, address.SSLMode),
 		}
@@ -127,7 +129,8 @@ func trust(config *pgx.ConnConfig, address database.Server) error {
 	}
 	authorities := x509.NewCertPool()
 	if !authorities.AppendCertsFromPEM([]byte(address.CACert)) {
-		return &database.UnsuitableServerError{
+		return &service.UnsuitableServerError{
+			Engine:  database.Engine,
 			Server:  address.Name,
 			Problem: "the Secret that spec.caSecretRef names has no certificate in PEM form; put the certificate of the authority that signed the server's into it",
 		}
@@ -149,7 +152,7 @@ func suitable(address database.Server, conn *pgconn.PgConn) error {
 	default:
 		return nil
 	}
-	return &database.UnsuitableServerError{Server: address.Name, Problem: problem}
+	return &service.UnsuitableServerError{Engine: database.Engine, Server: address.Name, Problem: problem}
 }
 
 // version returns for example 15.18.

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // maxSharedConnections is how many sessions the operator has in a shared database.
@@ -67,7 +68,7 @@ func (s *server) connectAndSend(ctx context.Context, config *pgx.ConnConfig, bat
 // runAsTenant runs the batch in a session of a tenant that has no other, by a password for this
 // once. Whatever happens, the password is known to nobody afterwards.
 func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
-	password := database.Sensitive(database.GeneratePassword())
+	password := service.Sensitive(service.GeneratePassword())
 	if err := s.changeRole(ctx, database.EnableLogin{Login: batch.Login, ConnectionLimit: 1, Password: password}); err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // portionsTimeout is how long a removal in portions goes on before it tells how much is left.
@@ -35,7 +35,7 @@ func (s *server) runInPortions(ctx context.Context, batch Batch) error {
 			return err
 		}
 		if time.Now().After(end) {
-			return &database.UnfinishedError{Left: next.left - int64(len(next.commands)), What: "tables and other objects"}
+			return &service.UnfinishedError{Left: next.left - int64(len(next.commands)), What: "tables and other objects"}
 		}
 	}
 }
@@ -68,7 +68,7 @@ func (s *server) deleteInPortions(ctx context.Context, config *pgx.ConnConfig, b
 			return err
 		}
 		if time.Now().After(end) {
-			return &database.UnfinishedError{Left: left, What: "rows"}
+			return &service.UnfinishedError{Left: left, What: "rows"}
 		}
 	}
 }

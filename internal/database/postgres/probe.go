@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // registryLock is the key of the advisory lock, in the maintenance database, that whoever changes
@@ -95,7 +96,7 @@ var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, '
 		SELECT uid, tenant, name, coalesce(now, '') AS now
 		FROM tenantry.tenants LEFT JOIN current USING (name)
 		WHERE state = 'Active' AND digest IS DISTINCT FROM coalesce(now, '')
-		ORDER BY name LIMIT ` + strconv.Itoa(database.MaxDrifted) + `
+		ORDER BY name LIMIT ` + strconv.Itoa(service.MaxDrifted) + `
 	) AS drifted`
 
 var serverStatus = `
@@ -152,7 +153,7 @@ func harden(ctx context.Context, conn *conn) error {
 const acceptance = `UPDATE tenantry.tenants SET digest = accepted.digest
 FROM unnest($1::text[], $2::text[]) AS accepted(name, digest) WHERE tenants.name = accepted.name`
 
-func accept(ctx context.Context, conn *conn, drifts []database.Drift) error {
+func accept(ctx context.Context, conn *conn, drifts []service.Drift) error {
 	names, digests := make([]string, len(drifts)), make([]string, len(drifts))
 	for i, drift := range drifts {
 		names[i], digests[i] = drift.Name, drift.Digest

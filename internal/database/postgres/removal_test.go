@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // adopting returns a new tenant that wants the database of another.
@@ -84,7 +85,7 @@ var _ = Describe("A deleted tenant", func() {
 					shared.session(ctx, heirs[n], tenant.Name())
 					continue
 				}
-				var inUse *database.AdoptInUseError
+				var inUse *service.AdoptInUseError
 				Expect(errors.As(err, &inUse)).To(BeTrue(), "%v", err)
 				Expect(inUse.Name).To(Equal(tenant.Name()))
 			}
@@ -113,7 +114,7 @@ var _ = Describe("A deleted tenant", func() {
 				Expect(err).NotTo(HaveOccurred())
 			}
 			Expect(shared.servers.Execute(ctx, shared.address, plans[0])).To(Succeed())
-			Expect(shared.servers.Execute(ctx, shared.address, plans[1])).To(beError[*database.ChangedError]())
+			Expect(shared.servers.Execute(ctx, shared.address, plans[1])).To(beError[*service.ChangedError]())
 			Expect(shared.state(ctx, first)).To(ConsistOf(complete(5)))
 			shared.session(ctx, first, tenant.Name())
 		}, SpecTimeout(time.Minute))
@@ -184,7 +185,7 @@ var _ = Describe("A deleted tenant", func() {
 
 		It("leaves a database alone that was given to another owner", func(ctx SpecContext) {
 			shared.exec(ctx, "postgres", "ALTER DATABASE "+tenant.Name()+" OWNER TO "+shared.Username)
-			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(beError[*database.ConflictError]())
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(beError[*service.ConflictError]())
 			Expect(shared.rows(ctx, tenant.Name(), "SELECT number::text FROM orders")).To(Equal([]string{"42"}))
 		}, SpecTimeout(time.Minute))
 	})
@@ -233,7 +234,7 @@ var _ = Describe("What is not the tenant's", func() {
 			before := shared.state(ctx, tenant)
 
 			Expect(shared.converge(ctx, tenant)).To(And(
-				beError[*database.ConflictError](),
+				beError[*service.ConflictError](),
 				MatchError(ContainSubstring(check+name)),
 				MatchError(ContainSubstring("rename or drop it"))))
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
@@ -250,24 +251,24 @@ var _ = Describe("What is not the tenant's", func() {
 		tenant := newTenant()
 		shared.runStatements(ctx, tenant, 7)
 		shared.exec(ctx, "postgres", "CREATE DATABASE "+tenant.Name())
-		Expect(shared.converge(ctx, tenant)).To(And(beError[*database.ConflictError](), MatchError(ContainSubstring("belongs to role "+shared.Username))))
+		Expect(shared.converge(ctx, tenant)).To(And(beError[*service.ConflictError](), MatchError(ContainSubstring("belongs to role "+shared.Username))))
 	}, SpecTimeout(time.Minute))
 
 	It("can't be adopted", func(ctx SpecContext) {
 		By("a database that isn't there")
 		heir := newTenant(func(d *database.Desired) { d.Adopt = "t_aaaaaaaaaaaaaaaaaaaa" })
-		Expect(shared.converge(ctx, heir)).To(beError[*database.AdoptNotFoundError]())
+		Expect(shared.converge(ctx, heir)).To(beError[*service.AdoptNotFoundError]())
 
 		By("a database that is not of Tenantry")
 		shared.exec(ctx, "postgres", "CREATE DATABASE shop")
 		heir.Adopt = "shop"
-		Expect(shared.converge(ctx, heir)).To(beError[*database.AdoptNotFoundError]())
+		Expect(shared.converge(ctx, heir)).To(beError[*service.AdoptNotFoundError]())
 
 		By("a database that its tenant still uses")
 		tenant := shared.provisioned(ctx)
 		heir.Adopt = tenant.Name()
 		Expect(shared.converge(ctx, heir)).To(And(
-			beError[*database.AdoptInUseError](), MatchError(ContainSubstring("tenant "+tenant.Tenant+" uses it"))))
+			beError[*service.AdoptInUseError](), MatchError(ContainSubstring("tenant "+tenant.Tenant+" uses it"))))
 		Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
 
 		heir.Adopt = ""
@@ -332,7 +333,7 @@ var _ = Describe("A deleted tenant that has much", func() {
 
 		began := time.Now()
 		err = shared.remove(ctx, slow, database.ReclaimDelete)
-		unfinished, ok := errors.AsType[*database.UnfinishedError](err)
+		unfinished, ok := errors.AsType[*service.UnfinishedError](err)
 		Expect(ok).To(BeTrue(), "%v", err)
 		Expect(time.Since(began)).To(BeNumerically("<", time.Minute))
 		Expect(unfinished.Left).To(And(BeNumerically(">", 0), BeNumerically("<", rows)))
@@ -368,7 +369,7 @@ var _ = Describe("A deleted tenant that has much", func() {
 		left := int64(2 * len(statements))
 		for {
 			err := server.remove(ctx, tenant, database.ReclaimDelete)
-			unfinished, ok := errors.AsType[*database.UnfinishedError](err)
+			unfinished, ok := errors.AsType[*service.UnfinishedError](err)
 			if !ok {
 				Expect(err).NotTo(HaveOccurred())
 				break

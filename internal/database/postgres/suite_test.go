@@ -20,6 +20,7 @@ import (
 	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 func TestPostgres(t *testing.T) {
@@ -141,7 +142,7 @@ func startInstanceOf(ctx context.Context, binDir string) *instance {
 	})
 	made.address = database.Server{
 		Name: "shared-eu", Host: server.Host, Port: int32(server.Port), SSLMode: "disable",
-		Username: "operator", Password: database.Sensitive(database.GeneratePassword()),
+		Username: "operator", Password: service.Sensitive(service.GeneratePassword()),
 	}
 	made.major, err = strconv.Atoi(made.rows(ctx, "postgres", "SELECT (current_setting('server_version_num')::int / 10000)::text")[0])
 	Expect(err).NotTo(HaveOccurred())
@@ -233,7 +234,7 @@ func (i *instance) step(ctx context.Context, tenant database.Desired) ([]databas
 func (i *instance) converge(ctx context.Context, tenant database.Desired) error {
 	for {
 		actions, err := i.step(ctx, tenant)
-		var changed *database.ChangedError
+		var changed *service.ChangedError
 		switch {
 		case errors.As(err, &changed):
 		case err != nil:
@@ -256,7 +257,7 @@ func (i *instance) remove(ctx context.Context, tenant database.Desired, policy d
 			return err
 		}
 		err = i.servers.Execute(ctx, i.address, actions)
-		var changed *database.ChangedError
+		var changed *service.ChangedError
 		if err != nil && !errors.As(err, &changed) {
 			return err
 		}
@@ -273,7 +274,7 @@ func newTenant(changes ...func(*database.Desired)) database.Desired {
 		Tenant:          fmt.Sprintf("customer-%d", tenants),
 		Isolation:       database.IsolationDatabase,
 		ConnectionLimit: 5,
-		Password:        database.Sensitive(database.GeneratePassword()),
+		Password:        service.Sensitive(service.GeneratePassword()),
 	}
 	for _, change := range changes {
 		change(&tenant)
