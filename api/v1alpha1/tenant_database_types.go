@@ -71,8 +71,8 @@ type CredentialsRotation struct {
 type DatabaseCredentials struct {
 	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of
 	// CloudNativePG (host, port, dbname, user, username, password, uri, jdbc-uri, pgpass), of libpq
-	// (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE), DATABASE_URL, and those of the
-	// Service Binding specification (type, provider). Left out, it is database.
+	// (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE), DATABASE_URL, those of the Service
+	// Binding specification (type, provider), and schema, in which the tables are. Left out, it is database.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

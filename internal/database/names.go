@@ -31,6 +31,14 @@ func ConnectTo(isolation Isolation, name string) string {
 	return cmp.Or(SharedDatabase(isolation), name)
 }
 
+// Schema returns the schema in which a tenant of the isolation with this name finds its tables.
+func Schema(isolation Isolation, name string) string {
+	if isolation == IsolationSchema {
+		return name
+	}
+	return "public"
+}
+
 const nameDigestLength = 20
 
 // Name returns the name of the database and of the owner role of the Tenant with this UID: t_ and

@@ -229,6 +229,7 @@ func settingsRevision(in Inputs) string {
 	}
 	if database, ok := secret(in).(*corev1.Secret); ok {
 		delete(database.Data, SecretKeyNextPassword)
+		delete(database.Data, secretKeySchema) // Apps from before there was this key go on.
 		for _, key := range slices.Sorted(maps.Keys(database.Data)) {
 			fmt.Fprintf(hash, "%q=%q\n", key, database.Data[key])
 		}

@@ -65,6 +65,8 @@ type Slice struct {
 type Login struct {
 	// Database is the name of the database.
 	Database string
+	// Schema is the schema of the database in which the tenant's tables are.
+	Schema string
 	// Username is the name of the login role.
 	Username string
 	// Password is the password of the login role; empty when nobody knows it any more.

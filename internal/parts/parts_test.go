@@ -49,7 +49,7 @@ func withDatabase(t *testing.T, tenant *builders.TenantBuilder, server *builders
 	in := inputsOf(t, tenant)
 	in.Server = builders.Stored(t, server.Build())
 	in.Login = &parts.Login{
-		Database: "t_brewsrmdqcfqkxdoaomm", Username: "t_brewsrmdqcfqkxdoaomm_0", Password: "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a",
+		Database: "t_brewsrmdqcfqkxdoaomm", Schema: "public", Username: "t_brewsrmdqcfqkxdoaomm_0", Password: "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a",
 	}
 	return in
 }

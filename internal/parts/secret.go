@@ -28,6 +28,8 @@ const (
 
 const (
 	secretKeyCA = "ca.crt"
+	// secretKeySchema has the schema's name, which never changes.
+	secretKeySchema = "schema"
 	// caMountPath is where the app finds secretKeyCA.
 	caMountPath = "/var/run/secrets/tenantry.dev/database"
 )
@@ -40,8 +42,9 @@ var libpqVariables = []string{"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWOR
 var pgpassEscape = strings.NewReplacer(`\`, `\\`, `:`, `\:`)
 
 // secret has the keys of CloudNativePG's application Secret
-// (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of
-// the Service Binding specification (https://servicebinding.io/spec/core/1.1.0/).
+// (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of the
+// Service Binding specification (https://servicebinding.io/spec/core/1.1.0/), and the schema for tools that
+// ask for its name.
 func secret(in Inputs) desired.Object {
 	if in.Login == nil {
 		return nil
@@ -70,7 +73,7 @@ func connectionValues(server *v1alpha1.DatabaseServer, login *Login) map[string]
 	host, port := server.Spec.Host, strconv.Itoa(int(server.Spec.Port))
 	values := map[string]string{
 		"type": "postgresql", "provider": "tenantry",
-		"host": host, "port": port, "dbname": login.Database,
+		"host": host, "port": port, "dbname": login.Database, secretKeySchema: login.Schema,
 		"PGHOST": host, "PGPORT": port, "PGDATABASE": login.Database, "PGSSLMODE": string(server.Spec.SSLMode),
 	}
 	if server.Status.CABundle != "" {

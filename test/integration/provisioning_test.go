@@ -191,7 +191,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 		Expect(value("password")).To(MatchRegexp(`^[A-Za-z0-9]{32}$`))
 		for key, expected := range map[string]string{
 			"type": "postgresql", "provider": "tenantry",
-			"host": "127.0.0.1", "port": port, "dbname": database, "user": database + "_0", "username": database + "_0",
+			"host": "127.0.0.1", "port": port, "dbname": database, "schema": "public", "user": database + "_0", "username": database + "_0",
 			"uri": uri, "DATABASE_URL": uri,
 			"jdbc-uri": fmt.Sprintf("jdbc:postgresql://127.0.0.1:%s/%s?password=%s&sslmode=disable&user=%s_0", port, database, value("password"), database),
 			"pgpass":   fmt.Sprintf("127.0.0.1:%s:%s:%s_0:%s\n", port, database, database, value("password")),

@@ -151,8 +151,10 @@ func (d *databasePhase) login(c service.Credentials) string {
 func (d *databasePhase) setCredentials(c service.Credentials) {
 	d.credentials, d.unverified = c, nil
 	name := databaseName(d.tenant(), d.recorded)
+	isolation := isolationOf(d.tenant(), d.recorded)
 	d.in.Login = &parts.Login{
-		Database: connectTo(d.tenant(), d.recorded, name), Username: database.Logins(name)[c.Active], Password: string(c.Password),
+		Database: database.ConnectTo(isolation, name), Schema: database.Schema(isolation, name),
+		Username: database.Logins(name)[c.Active], Password: string(c.Password),
 		NextPassword: string(c.Next), RotatedAt: c.RotatedAt, RotationRequest: c.Request,
 	}
 }

@@ -269,12 +269,12 @@ func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseSta
 	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
 }
 
-// connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its
-// Secret stays right when its spec asks for what can't be had.
-func connectTo(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
+// isolationOf is the isolation that the tenant has, so that its Secret stays right when its spec asks for
+// what can't be had.
+func isolationOf(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) database.Isolation {
 	isolation := tenant.Spec.Database.Isolation
 	if recorded != nil {
 		isolation = recorded.Isolation
 	}
-	return database.ConnectTo(database.Isolation(isolation), name)
+	return database.Isolation(isolation)
 }

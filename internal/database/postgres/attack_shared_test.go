@@ -140,6 +140,7 @@ var schemaAttacks = []attack{
 	{"SELECT table_to_xml((SELECT oid FROM pg_class WHERE relname = 'secrets')::regclass, true, false, '')", insufficientPrivilege},
 	// Not even its own schema can be given away, lost, or put in the way of its removal.
 	{"DROP SCHEMA $OWN CASCADE", insufficientPrivilege},
+	{"CREATE SCHEMA IF NOT EXISTS $OWN", insufficientPrivilege},
 	{"ALTER SCHEMA $OWN RENAME TO mine", insufficientPrivilege},
 	{"ALTER SCHEMA $OWN OWNER TO $VICTIM", insufficientPrivilege},
 	{"CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO $VICTIM", insufficientPrivilege},

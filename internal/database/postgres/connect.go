@@ -47,6 +47,12 @@ const (
 	maxDatabaseChanges = 4
 )
 
+// firstWithRole has, for each major version, the first minor release in which sessions start with the role
+// that ALTER ROLE … SET role says, and keep it by DISCARD ALL, which pools of connections send. Else what an
+// app makes belongs to a login, and is lost to it when the password changes. Later major versions have it
+// from the beginning.
+var firstWithRole = map[int]int{14: 15, 15: 10, 16: 6, 17: 2}
+
 // sessionSettings hold whatever is set on a database or on the administrator's role. The first
 // two keep others' functions and rights out; the rest are what our SQL relies on. The look at one
 // tenant is planned once a session and by index: to plan it takes eight times as long as to run it, and
@@ -145,6 +151,9 @@ func suitable(address database.Server, conn *pgconn.PgConn) error {
 	switch {
 	case majorVersion(conn) < oldestVersion:
 		problem = fmt.Sprintf("it runs PostgreSQL %s; upgrade it to %d or newer", version(conn), oldestVersion)
+	case minorVersion(conn) < firstWithRole[majorVersion(conn)]:
+		problem = fmt.Sprintf("it runs PostgreSQL %s, in which an app's tables can come to belong to a login that the next change of the password locks out; upgrade it to %d.%d or newer",
+			version(conn), majorVersion(conn), firstWithRole[majorVersion(conn)])
 	case conn.ParameterStatus("is_superuser") != "on":
 		problem = fmt.Sprintf("its administrator %q is not a superuser; run ALTER ROLE … SUPERUSER, or name another role in the Secret that spec.adminSecretRef names", address.Username)
 	case conn.ParameterStatus("in_hot_standby") == "on":
@@ -162,14 +171,21 @@ func version(conn *pgconn.PgConn) string {
 }
 
 // majorVersion returns the 15 of 15.18, of 15beta1 and of 15devel.
-func majorVersion(conn *pgconn.PgConn) int {
-	reported := version(conn)
-	end := strings.IndexFunc(reported, func(r rune) bool { return r < '0' || r > '9' })
+func majorVersion(conn *pgconn.PgConn) int { return leadingNumber(version(conn)) }
+
+// minorVersion returns the 18 of 15.18, and 0 for a release that is yet to come.
+func minorVersion(conn *pgconn.PgConn) int {
+	_, minor, _ := strings.Cut(version(conn), ".")
+	return leadingNumber(minor)
+}
+
+func leadingNumber(text string) int {
+	end := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 	if end < 0 {
-		end = len(reported)
+		end = len(text)
 	}
-	major, _ := strconv.Atoi(reported[:end]) // digits or empty
-	return major
+	number, _ := strconv.Atoi(text[:end]) // digits or empty
+	return number
 }
 
 // conn is a session in the maintenance database.

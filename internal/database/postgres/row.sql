@@ -77,7 +77,7 @@ CREATE OR REPLACE FUNCTION tenantry.grant_rows(target regclass, strict boolean) 
 DECLARE
 	changeable text := (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
 		WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname <> 'tenant_id');
-	sequence regclass;
+	sequence record;
 BEGIN
 	EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC, tenantry_row', target);
 	EXECUTE format('GRANT SELECT, INSERT ON TABLE %s TO tenantry_row', target);
@@ -87,11 +87,13 @@ BEGIN
 	IF NOT strict THEN
 		EXECUTE format('GRANT DELETE ON TABLE %s TO tenantry_row', target);
 	END IF;
+	-- The sequence of an identity column needs no USAGE to insert, but pg_dump reads each of them.
 	FOR sequence IN
-		SELECT d.objid FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
-		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target AND d.deptype = 'a'
+		SELECT s.oid::regclass AS name, CASE d.deptype WHEN 'a' THEN 'USAGE, SELECT' ELSE 'SELECT' END AS rights
+		FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target AND d.deptype IN ('a', 'i')
 	LOOP
-		EXECUTE format('GRANT USAGE ON SEQUENCE %s TO tenantry_row', sequence);
+		EXECUTE format('GRANT %s ON SEQUENCE %s TO tenantry_row', sequence.rights, sequence.name);
 	END LOOP;
 	EXECUTE format('GRANT USAGE ON SCHEMA %I TO tenantry_row', (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = target));
 END $$;

@@ -19,6 +19,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
 	"github.com/tenantry/tenantry/internal/service"
@@ -184,6 +185,24 @@ var _ = Describe("A database server", func() {
 		server := fetched("13", oldestSupported-1).startBare(ctx)
 		_, err := server.servers.Probe(ctx, server.address)
 		Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(MatchRegexp(`it runs PostgreSQL 13\.\d+; upgrade it to 14 or newer`))))
+	}, SpecTimeout(2*time.Minute))
+
+	It("whose release loses the role of a session is refused with the release that is needed", func(ctx SpecContext) {
+		server := release{name: "15.8", binDir: func(ctx context.Context) (string, error) {
+			return launcher.FetchRelease(ctx, filepath.Join("..", "..", "..", ".local", "postgres", "old"), "15.8.0-beta.14", GinkgoWriter)
+		}}.startBare(ctx)
+		server.exec(ctx, "postgres", "CREATE ROLE own; GRANT own TO operator; ALTER ROLE operator SET role TO own")
+		session, err := server.loginAs(ctx, "operator", string(server.address.Password), "postgres")
+		Expect(err).NotTo(HaveOccurred())
+		defer session.Close(ctx)
+		_, err = session.Exec(ctx, "DISCARD ALL")
+		Expect(err).NotTo(HaveOccurred())
+		var role string
+		Expect(session.QueryRow(ctx, "SELECT current_user::text").Scan(&role)).To(Succeed())
+		Expect(role).To(Equal("operator"), "this is what such a release does")
+
+		_, err = server.servers.Probe(ctx, server.address)
+		Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring("it runs PostgreSQL 15.8")), MatchError(ContainSubstring("upgrade it to 15.10 or newer"))))
 	}, SpecTimeout(2*time.Minute))
 
 	It("that is a standby is refused with what to do", func(ctx SpecContext) {
