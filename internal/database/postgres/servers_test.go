@@ -202,7 +202,7 @@ var _ = Describe("A database server", func() {
 		Expect(role).To(Equal("operator"), "this is what such a release does")
 
 		_, err = server.servers.Probe(ctx, server.address)
-		Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring("it runs PostgreSQL 15.8")), MatchError(ContainSubstring("upgrade it to 15.10 or newer"))))
+		Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(ContainSubstring("it runs PostgreSQL 15.8")), MatchError(ContainSubstring("upgrade it to 15.10 or newer"))))
 	}, SpecTimeout(2*time.Minute))
 
 	It("that is a standby is refused with what to do", func(ctx SpecContext) {
