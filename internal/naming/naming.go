@@ -113,8 +113,14 @@ const (
 	ContainerLimits = "containers"
 	// NamespaceList names the ConfigMap in the primary namespace that lists the tenant's namespaces.
 	NamespaceList = "tenant-namespaces"
+	// MoreNamespaces is the key of that ConfigMap that says how many more there are. No namespace has a
+	// name like it.
+	MoreNamespaces = "_more"
 	// TenantUser names the RoleBinding by which owners may create namespaces of the tenant.
 	TenantUser = "tenant-user"
+	// TenantNames names the Role, and its RoleBinding, with the names that owners may give to namespaces
+	// beside those that begin with the tenant's.
+	TenantNames = "tenant-names"
 	// NamespaceOwner names the RoleBinding by which owners may change and delete a namespace.
 	NamespaceOwner = "tenant-namespace"
 	// ownerRolePrefix and a ClusterRole's name make the name of the RoleBinding for it.

@@ -126,7 +126,7 @@ func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted 
 
 // unapplied is why an object could not be put in place, in terms of what it is for.
 func (o objects) unapplied(ctx context.Context, tenant *effective.Tenant, object client.Object, err error) error {
-	if binding, ok := object.(*rbacv1.RoleBinding); ok {
+	if binding, ok := object.(*rbacv1.RoleBinding); ok && binding.RoleRef.Kind == "ClusterRole" {
 		err = problem.Binding(binding.RoleRef.Name, err)
 	}
 	return o.retries.KeepsChanging(ctx, tenant.Name, object, err)

@@ -65,7 +65,7 @@ func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass,
 	if tenant.Spec.Namespaces.Limit > 1 || len(run.members.All) > 1 {
 		run.inputs.Listing = run.members.List()
 	}
-	if err := errors.Join(r.loadHostnames(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run)); err != nil {
+	if err := errors.Join(r.loadHostnames(ctx, run), r.loadOwners(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run)); err != nil {
 		return nil, err
 	}
 	return run, run.database.load(ctx)

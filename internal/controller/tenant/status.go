@@ -36,6 +36,7 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 	observation := status.Observation{
 		Observation: parts.Observation{
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
+			UntrustedNamespaces: run.inputs.UntrustedNamespaces,
 		},
 		Failure: run.failure, Memberships: run.database.memberships, Now: time.Now(),
 	}
