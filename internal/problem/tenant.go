@@ -55,6 +55,18 @@ func QuotaBelowUse(overuse string) Problem {
 		"More is in use than the quota allows: %s. What runs goes on, and nothing is added; raise spec.quota, or end something.", overuse)
 }
 
+// QuotaBelowNeeds : what the operator puts into the tenant's namespaces doesn't fit into the quota. shortage
+// says what and how much.
+func QuotaBelowNeeds(shortage string) Problem {
+	return stalled(v1alpha1.ReasonInvalid, OnChange,
+		"The quota has no room for what the operator itself puts into the tenant's namespaces, which is %s. Until spec.quota is raised, or leaves that out, nothing runs where a part of it is missing.", shortage)
+}
+
+// WaitsForWalls : the part lets something into a namespace that lacks a wall.
+func WaitsForWalls(namespace string) Problem {
+	return progressing("It waits for the walls of namespace %q; QuotaReady and NetworkReady say what keeps those from being in place.", namespace)
+}
+
 // HostnamesTaken : an older tenant has some of the hostnames. Each is told with the Tenant that has it.
 func HostnamesTaken(hostnames []string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,

@@ -21,6 +21,8 @@ type pass struct {
 	members membership.Members
 	// quotas are the tenant's ResourceQuotas by namespace, as they were when the pass began.
 	quotas map[string]*corev1.ResourceQuota
+	// needs is what the operator's own objects use of the quota, in all namespaces.
+	needs corev1.ResourceList
 	// quotaBusy says that a quota could not be changed now, because it had just admitted something.
 	quotaBusy bool
 
