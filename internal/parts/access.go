@@ -18,7 +18,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants/namespaces,verbs=create
-// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-auditor;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
 
 // Access is the rights of the tenant's owners in its namespaces.
 var Access = &Part{
@@ -40,7 +40,7 @@ var clusterRoles = []struct {
 }
 
 func access(in Inputs) []desired.Object {
-	objects := append(present(tenantUser(in)), tenantNames(in)...)
+	objects := append(present(tenantAuditor(in), tenantUser(in)), tenantNames(in)...)
 	for _, place := range in.places() {
 		if place.Usable {
 			objects = append(objects, roleBindings(in, place)...)
@@ -72,6 +72,18 @@ func furtherClusterRoles(tenant *effective.Tenant) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// tenantAuditor tells RBAC that the tenant's policies only warn. It gives nobody any rights.
+func tenantAuditor(in Inputs) desired.Object {
+	if in.Tenant.Spec.Policy.Enforcement != v1alpha1.PolicyAudit {
+		return nil
+	}
+	return &rbacv1.RoleBinding{
+		ObjectMeta: meta(in.Tenant, naming.TenantAuditor),
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: naming.RoleTenantAuditor},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: naming.ManagerNamespace, Name: naming.Manager}},
+	}
 }
 
 // surplus is how many namespaces beyond its limit a tenant may have. No admission policy can count them, so

@@ -149,6 +149,9 @@ var ways = []TableEntry{
 
 	Entry("tokens: that never expire", creates(secret("kubernetes.io/service-account-token")), by(policy("secrets")), everyone, token("acme")),
 	Entry("tokens: for a hundred years", []act{tokenFor("acme", 876000*60*60)}, by(policy("tokens")), everyone, tokenFor("acme", 24*60*60)),
+	Entry("tokens: for a hundred years, in a volume", creates(
+		pod("acme", "volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: 3153600000}}]}}]"),
+	), by(policy("pods")), everyone, create(pod("acme", "volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: 7200}}]}}]"))),
 	Entry("tokens: of another namespace", []act{token("globex"), token("kube-system")}, by(rbac), everyone, token("acme"), podWithoutToken),
 
 	Entry("more rights: by a role that one doesn't have", creates(
