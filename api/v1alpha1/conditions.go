@@ -57,6 +57,9 @@ const (
 
 	// ReasonNamespaceLimitExceeded : the tenant has more namespaces than its limit allows.
 	ReasonNamespaceLimitExceeded = "NamespaceLimitExceeded"
+	// ReasonUntrustedOwner : an owner is a ServiceAccount whose namespace doesn't exist or is another
+	// tenant's, and so has no rights.
+	ReasonUntrustedOwner = "UntrustedOwner"
 	// ReasonQuotaBelowUse : more is in use than the quota allows, because it was lowered.
 	ReasonQuotaBelowUse = "QuotaBelowUse"
 

@@ -11,7 +11,22 @@ type TenantNamespaces struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=256
 	Limit int32 `json:"limit,omitempty"`
+
+	// allowedNames are names that owners may give to namespaces of the tenant, beside those that begin
+	// with the tenant's name and a dash. Each is a name, such as playground, or a beginning with a star
+	// after its last dash, such as shop-*. Whoever may manage tenants gives a namespace any name.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	AllowedNames []NamespacePattern `json:"allowedNames,omitempty"`
 }
+
+// NamespacePattern is the name of a namespace, or shop-* for all names that begin with shop and a dash.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(-[*])?$')",message="this is neither the name of a namespace nor the beginning of one; write playground, or shop-* with a dash before the star"
+// +kubebuilder:validation:XValidation:rule="!self.endsWith('*') || self.split('-').size() <= 5",message="the beginning of a name has four dashes at most, the one before the star included; write a shorter one"
+type NamespacePattern string
 
 // NamespaceState says whether a namespace of a tenant can be used.
 // +kubebuilder:validation:Enum=Usable;OverLimit;Conflict;Terminating

@@ -14,9 +14,11 @@ type Slice struct {
 	Exists bool
 	// Granted is spec.hard, Enforced is status.hard and Used is status.used of the ResourceQuota.
 	Granted, Enforced, Used corev1.ResourceList
+	// Needs is what has to have room in any case. It counts as used.
+	Needs corev1.ResourceList
 	// Note is what was noted when the slice was last written.
 	Note Note
-	// Usable says that the namespace gets a share; others get nothing.
+	// Usable says that the namespace gets a share; others get what they need.
 	Usable bool
 	// Busy says that pods and other objects were let in just now, and that the quota controller may
 	// not have seen them yet. It counts anew whenever the quota changes, so that now it might count
@@ -104,6 +106,7 @@ type plan struct {
 }
 
 func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
+	all = withNeeds(all)
 	p := &plan{
 		total: total, names: slices.Sorted(maps.Keys(total)), slices: all, operator: operator,
 		grants: make([]Grant, len(all)), counted: true, held: true,
@@ -130,6 +133,27 @@ func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
 		}
 	}
 	return p
+}
+
+// withNeeds are slices in which what is needed is used.
+func withNeeds(all []Slice) []Slice {
+	all = slices.Clone(all)
+	for i, s := range all {
+		if len(s.Needs) == 0 {
+			continue
+		}
+		used := maps.Clone(s.Used)
+		if used == nil {
+			used = corev1.ResourceList{}
+		}
+		for name, need := range s.Needs {
+			if in := used[name]; in.Cmp(need) < 0 {
+				used[name] = need
+			}
+		}
+		all[i].Used = used
+	}
+	return all
 }
 
 // counted says whether the quota controller has seen all that is granted.
@@ -235,6 +259,7 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 			targets[i] = granted
 			total -= max(granted, used)
 		case !s.Usable:
+			targets[i] = min(max(0, total), amount(name, s.Needs))
 			total -= used
 		default:
 			usable = append(usable, i)

@@ -344,3 +344,46 @@ func TestWhatIsOverused(t *testing.T) {
 		t.Errorf("it is %v", got)
 	}
 }
+
+// K5. What the operator itself needs in a namespace is there before others get anything.
+func TestWhatIsNeededHasRoom(t *testing.T) {
+	usable := func(granted, used, needed int64) budget.Slice {
+		return budget.Slice{
+			Exists: true, Usable: true, Granted: pods(granted), Enforced: pods(granted), Used: pods(used), Needs: pods(needed),
+			Note: budget.Note{Holder: "operator", Used: pods(used)},
+		}
+	}
+	over := usable(0, 0, 1)
+	over.Usable = false
+	for _, test := range []struct {
+		name   string
+		total  int64
+		slices []budget.Slice
+		least  []int64
+	}{
+		{"a namespace that has just come", 12, []budget.Slice{usable(12, 3, 3), usable(0, 0, 4)}, []int64{3, 4}},
+		{"one that nobody can use", 12, []budget.Slice{usable(12, 3, 3), over}, []int64{3, 1}},
+		{"just enough for all of them", 8, []budget.Slice{usable(8, 3, 3), usable(0, 0, 4), over}, []int64{3, 4, 1}},
+		{"a namespace that grows beside it", 12, []budget.Slice{usable(9, 8, 3), usable(3, 0, 4)}, []int64{8, 4}},
+		{"too little, where what is there stays", 4, []budget.Slice{usable(4, 3, 3), usable(0, 0, 4)}, []int64{3, 0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			all := slices.Clone(test.slices)
+			for range 10 {
+				for i, grant := range budget.Plan(pods(test.total), all, "operator") {
+					all[i].Granted, all[i].Enforced, all[i].Note = grant.Hard, grant.Hard, grant.Note
+				}
+			}
+			sum := int64(0)
+			for i, slice := range all {
+				sum += count(slice.Granted)
+				if count(slice.Granted) < test.least[i] {
+					t.Errorf("namespace %d has %d of %d, want at least %d", i, count(slice.Granted), test.total, test.least[i])
+				}
+			}
+			if sum > test.total {
+				t.Errorf("%d are given of %d", sum, test.total)
+			}
+		})
+	}
+}

@@ -113,8 +113,16 @@ const (
 	ContainerLimits = "containers"
 	// NamespaceList names the ConfigMap in the primary namespace that lists the tenant's namespaces.
 	NamespaceList = "tenant-namespaces"
+	// MoreNamespaces is the key of that ConfigMap that says how many more there are. No namespace has a
+	// name like it.
+	MoreNamespaces = "_more"
 	// TenantUser names the RoleBinding by which owners may create namespaces of the tenant.
 	TenantUser = "tenant-user"
+	// TenantNames names the Role, and its RoleBinding, with the names that owners may give to namespaces
+	// beside those that begin with the tenant's.
+	TenantNames = "tenant-names"
+	// TenantAuditor names the RoleBinding that says that the tenant's policies only warn.
+	TenantAuditor = "tenant-auditor"
 	// NamespaceOwner names the RoleBinding by which owners may change and delete a namespace.
 	NamespaceOwner = "tenant-namespace"
 	// ownerRolePrefix and a ClusterRole's name make the name of the RoleBinding for it.
@@ -138,6 +146,9 @@ const (
 	RoleTenantUser = "tenantry-tenant-user"
 	// RoleNamespaceOwner is the ClusterRole to change and delete namespaces.
 	RoleNamespaceOwner = "tenantry-namespace-owner"
+	// RoleTenantAuditor is the ClusterRole with the verb audit on tenants. The operator has it in the
+	// primary namespaces of tenants whose policies only warn, where the policy unusable asks for it.
+	RoleTenantAuditor = "tenantry-tenant-auditor"
 	// Manager is the operator's ServiceAccount, and ManagerNamespace the namespace it is in.
 	Manager          = "tenantry-manager"
 	ManagerNamespace = "tenantry-system"

@@ -20,6 +20,10 @@ type Observation struct {
 	Database *v1alpha1.TenantDatabaseStatus
 	// Namespaces are the tenant's namespaces; left out, there is only the primary one.
 	Namespaces []v1alpha1.TenantNamespace
+	// Needs is what the operator's own objects use of the quota, in all namespaces.
+	Needs corev1.ResourceList
+	// UntrustedNamespaces are as in Inputs.
+	UntrustedNamespaces map[string]string
 	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
 	// together; nil if it has none.
 	Quota *corev1.ResourceQuota

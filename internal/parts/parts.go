@@ -25,6 +25,9 @@ type Inputs struct {
 	Places []Place
 	// Listing is what the tenant's owners are told of its namespaces. Left out, it is nothing.
 	Listing []v1alpha1.TenantNamespace
+	// UntrustedNamespaces are those of ServiceAccounts among the owners that don't exist or are another
+	// tenant's, each with a few words that say so.
+	UntrustedNamespaces map[string]string
 	// Server is the DatabaseServer that the tenant's database is placed on; nil where the tenant has
 	// no database, or the server doesn't exist.
 	Server *v1alpha1.DatabaseServer

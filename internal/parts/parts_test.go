@@ -222,6 +222,7 @@ func TestNoTwoObjectsHaveTheSameName(t *testing.T) {
 func TestEachPartTellsOfAllKindsOfItsObjects(t *testing.T) {
 	in := everything(t, "acme")
 	in.Listing = []v1alpha1.TenantNamespace{{Name: "acme", State: v1alpha1.NamespaceUsable}}
+	in.Tenant.Spec.Namespaces = v1alpha1.TenantNamespaces{Limit: 2, AllowedNames: []v1alpha1.NamespacePattern{"shop-*"}}
 	for _, part := range parts.All {
 		told, found := sets.New[string](), sets.New[string]()
 		for _, kind := range part.Kinds {

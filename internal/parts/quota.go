@@ -81,6 +81,9 @@ func quotaInPlace(o Observation) condition.State {
 	if len(o.Tenant.Spec.Quota) == 0 {
 		return condition.Ready("The tenant has no quota.")
 	}
+	if short := overuse(o.Tenant.Spec.Quota, o.Needs); short != "" {
+		return condition.Of(problem.QuotaBelowNeeds(short))
+	}
 	if o.Quota != nil {
 		if over := overuse(o.Tenant.Spec.Quota, o.Quota.Status.Used); over != "" {
 			return condition.Of(problem.QuotaBelowUse(over))

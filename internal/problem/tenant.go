@@ -34,10 +34,37 @@ func NamespaceLimitExceeded(limit int32, waiting string) Problem {
 		limit, waiting, limit)
 }
 
+// UntrustedOwners : owners are ServiceAccounts of namespaces that are nobody's yet or another tenant's.
+// Each is told with the reason.
+func UntrustedOwners(owners []string) Problem {
+	return stalled(v1alpha1.ReasonUntrustedOwner, OnChange,
+		"These owners have no rights, which others would have through them: %s. Create the namespace, name another owner, or set the owner's trustNamespace to true.",
+		strings.Join(owners, "; "))
+}
+
+// NamespaceTaken : the namespace that a tenant is to have as its primary one is another tenant's.
+func NamespaceTaken(namespace, other string) Problem {
+	return stalled(v1alpha1.ReasonConflict, Later,
+		"Namespace %q belongs to Tenant %q and is left as it is. Give this Tenant another name, delete the namespace, or hand it over with all that is in it: kubectl label namespace %s %s=%s --overwrite",
+		namespace, other, namespace, naming.LabelTenant, namespace)
+}
+
 // QuotaBelowUse : more is in use than the quota allows. overuse says what and how much.
 func QuotaBelowUse(overuse string) Problem {
 	return stalled(v1alpha1.ReasonQuotaBelowUse, OnChange,
 		"More is in use than the quota allows: %s. What runs goes on, and nothing is added; raise spec.quota, or end something.", overuse)
+}
+
+// QuotaBelowNeeds : what the operator puts into the tenant's namespaces doesn't fit into the quota. shortage
+// says what and how much.
+func QuotaBelowNeeds(shortage string) Problem {
+	return stalled(v1alpha1.ReasonInvalid, OnChange,
+		"The quota has no room for what the operator itself puts into the tenant's namespaces, which is %s. Until spec.quota is raised, or leaves that out, nothing runs where a part of it is missing.", shortage)
+}
+
+// WaitsForWalls : the part lets something into a namespace that lacks a wall.
+func WaitsForWalls(namespace string) Problem {
+	return progressing("It waits for the walls of namespace %q; QuotaReady and NetworkReady say what keeps those from being in place.", namespace)
 }
 
 // HostnamesTaken : an older tenant has some of the hostnames. Each is told with the Tenant that has it.

@@ -89,6 +89,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}
 
 	BeforeAll(func(ctx SpecContext) {
+		Expect(env.Client.Create(ctx, named("ci", nil))).To(Succeed())
 		kubectl(ctx, "apply", "--filename", manifest(acme))
 		DeferCleanup(func(ctx SpecContext) { Expect(env.Client.Delete(ctx, tenant)).To(Succeed()) })
 	}, NodeTimeout(specTimeout))

@@ -64,6 +64,8 @@ func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 // are none of these.
 func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
 	var slices []budget.Slice
+	needs := parts.Needs(run.inputs)
+	run.needs = total(needs)
 	known := map[string]bool{}
 	for _, place := range run.inputs.Places {
 		known[place.Name] = true
@@ -75,7 +77,7 @@ func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
 			}
 			slice.Busy = r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
 		}
-		slice.Usable = place.Usable
+		slice.Usable, slice.Needs = place.Usable, needs[place.Name]
 		slices = append(slices, slice)
 	}
 	for name, quota := range run.quotas {
@@ -111,8 +113,19 @@ func noteText(note budget.Note) (string, error) {
 	return string(text), err
 }
 
-// total is a quota that has what all of these have together; nil for none.
-func total(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
+// total is what all namespaces need together.
+func total(needs map[string]corev1.ResourceList) corev1.ResourceList {
+	sum := corev1.ResourceList{}
+	for _, list := range needs {
+		for name, number := range list {
+			sum[name] = plus(sum[name], number)
+		}
+	}
+	return sum
+}
+
+// inAll is a quota that has what all of these have together; nil for none.
+func inAll(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
 	var sum *corev1.ResourceQuota
 	for _, quota := range quotas {
 		if len(quota.Status.Hard) == 0 {

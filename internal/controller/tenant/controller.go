@@ -18,6 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/retry"
 )
 
@@ -82,6 +83,9 @@ func (r *Reconciler) put(ctx context.Context, run *pass, part *parts.Part) error
 	if part.Opens {
 		if err := r.awaitQuota(ctx, run); err != nil {
 			return err
+		}
+		if primary := run.tenant().Name; run.withheld.Has(primary) {
+			return problem.WaitsForWalls(primary)
 		}
 	}
 	switch part {

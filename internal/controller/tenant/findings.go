@@ -84,7 +84,7 @@ func (f *findings) weigh(err error) problem.Problem {
 	return found
 }
 
-// withhold notes that a namespace other than the primary one must stay closed, and why.
+// withhold notes that a namespace must stay closed, and why.
 func (f *findings) withhold(part *parts.Part, namespace string, err error) {
 	f.withheld.Insert(namespace)
 	if !f.isOutdated(err) {

@@ -15,6 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 const (
@@ -112,12 +113,31 @@ func (n namespacePhase) run(ctx context.Context, run *pass) error {
 		case err == nil:
 			n.noteChange(ctx, object, outcome)
 		case namespace == run.tenant().Name:
+			if taken := n.taken(run.tenant()); taken != nil {
+				return taken
+			}
 			return n.unapplied(ctx, run.tenant(), object, err)
 		default:
 			run.withhold(parts.Namespace, namespace, n.unapplied(ctx, run.tenant(), object, err))
 		}
 	}
 	return nil
+}
+
+// taken says that the primary namespace is another tenant's; nil if it isn't.
+func (n namespacePhase) taken(tenant *effective.Tenant) error {
+	found := n.live[tenant.Name]
+	if found == nil {
+		return nil
+	}
+	other := found.Labels[naming.LabelTenant]
+	if controller := tenantControlling(found); controller != nil {
+		other = controller.Name
+	}
+	if other == "" || other == tenant.Name {
+		return nil
+	}
+	return problem.NamespaceTaken(tenant.Name, other)
 }
 
 func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, object client.Object) (apply.Outcome, error) {

@@ -36,6 +36,7 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 	observation := status.Observation{
 		Observation: parts.Observation{
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
+			Needs: run.needs, UntrustedNamespaces: run.inputs.UntrustedNamespaces,
 		},
 		Failure: run.failure, Memberships: run.database.memberships, Now: time.Now(),
 	}
@@ -61,7 +62,7 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 		}
 		observation.Quota = quotas[tenant.Name]
 		if len(quotas) > 1 {
-			observation.Quota = total(quotas, tenant.Spec.Quota)
+			observation.Quota = inAll(quotas, tenant.Spec.Quota)
 		}
 	}
 	return observation, nil

@@ -30,6 +30,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/workload"
 )
@@ -50,7 +51,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	for name, values := range map[string]func(*effective.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor, naming.IndexPlaced: serversPlacedOn,
-		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
+		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver, indexOwnersNamespace: parts.OwnersNamespaces,
 	} {
 		extract := func(object client.Object) []string { return values(effective.Of(object.(*v1alpha1.Tenant))) }
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {
@@ -77,6 +78,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
 		}).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byOwnersNamespace), builder.WithPredicates(namespaceChangesHands)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerNews)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
