@@ -4,6 +4,8 @@ package condition
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -40,13 +42,22 @@ func Of(p problem.Problem) State {
 	return State{Status: metav1.ConditionFalse, Reason: p.Reason, Message: p.Message, Stalled: p.Stalled}
 }
 
-// maxMessage is what the API server takes as the message of a condition.
-const maxMessage = 32768
+// What the API server takes as the reason and the message of a condition. It refuses the whole status else,
+// and those of pods are written by others.
+const (
+	maxReason  = 1024
+	maxMessage = 32768
+)
+
+var reason = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`)
 
 // Set makes the condition of that type say so.
 func Set(conditions *[]metav1.Condition, generation int64, now time.Time, condition string, s State) {
+	if len(s.Reason) > maxReason || !reason.MatchString(s.Reason) {
+		s.Reason = v1alpha1.ReasonFailed
+	}
 	meta.SetStatusCondition(conditions, metav1.Condition{
-		Type: condition, Status: s.Status, Reason: s.Reason, Message: s.Message[:min(len(s.Message), maxMessage)],
+		Type: condition, Status: s.Status, Reason: s.Reason, Message: strings.ToValidUTF8(s.Message[:min(len(s.Message), maxMessage)], ""),
 		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
 	})
 }

@@ -302,6 +302,8 @@ var rowAttacks = []attack{
 	{"SELECT tenantry.delete('ledger', '{\"id = 1 OR true --\": 1}')", "42703"},
 	{"SELECT tenantry.isolate('forgotten')", insufficientPrivilege},
 	{"SELECT tenantry.share('notes')", insufficientPrivilege},
+	{"CALL tenantry.isolate_each()", insufficientPrivilege},
+	{"SELECT tenantry.isolate_or_share('forgotten', false)", insufficientPrivilege},
 	{"SELECT tenantry.grant_rows('ledger', false)", insufficientPrivilege},
 	{"SELECT * FROM tenantry.unprotected", insufficientPrivilege},
 	{"CREATE OR REPLACE FUNCTION tenantry.tenant_id() RETURNS text LANGUAGE sql AS 'SELECT 1::text'", insufficientPrivilege},

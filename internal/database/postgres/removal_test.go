@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -343,6 +344,30 @@ var _ = Describe("A deleted tenant that has much", func() {
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM slow")).To(Equal([]string{"0"}))
 	}, SpecTimeout(3*time.Minute))
 
+	It("of isolation Row, in a table that refers to itself, is removed in portions, too", func(ctx SpecContext) {
+		const rows = 1700
+		manager := shared.tables(ctx, `
+			CREATE TABLE tree (id bigint PRIMARY KEY, parent bigint REFERENCES tree);
+			CREATE INDEX ON tree (parent);
+			SELECT tenantry.isolate('tree');
+			CREATE FUNCTION slow_tree() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN OLD; END $$;
+			CREATE TRIGGER slow BEFORE DELETE ON tree FOR EACH ROW EXECUTE FUNCTION slow_tree()`)
+		DeferCleanup(func(ctx SpecContext) {
+			shared.exec(ctx, database.SharedDatabase(database.IsolationRow), "DROP TABLE tree; DROP FUNCTION slow_tree")
+		})
+		_, err := shared.session(ctx, manager, manager.Name()).Exec(ctx, fmt.Sprintf(
+			"INSERT INTO tree SELECT n, CASE WHEN n %% 100 = 1 THEN n WHEN n > 100 THEN n - 100 ELSE n / 2 END FROM generate_series(1, %d) AS n ORDER BY n", rows))
+		Expect(err).NotTo(HaveOccurred())
+
+		err = shared.remove(ctx, manager, database.ReclaimDelete)
+		unfinished, ok := errors.AsType[*database.UnfinishedError](err)
+		Expect(ok).To(BeTrue(), "%v", err)
+		Expect(unfinished.Left).To(And(BeNumerically(">", 0), BeNumerically("<", rows)))
+		Expect(shared.remove(ctx, manager, database.ReclaimDelete)).To(Succeed())
+		Expect(shared.state(ctx, manager)).To(BeEmpty())
+		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM tree")).To(Equal([]string{"0"}))
+	}, SpecTimeout(3*time.Minute))
+
 	It("of isolation Schema is removed with the locks that there are", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		server.exec(ctx, "postgres", "ALTER SYSTEM SET max_locks_per_transaction = 10")
@@ -379,6 +404,37 @@ var _ = Describe("A deleted tenant that has much", func() {
 		}
 		Expect(server.state(ctx, tenant)).To(BeEmpty())
 		Expect(server.rows(ctx, "tenantry_schema", "SELECT count(*)::text FROM pg_largeobject_metadata")).To(Equal([]string{"0"}))
+	}, SpecTimeout(3*time.Minute))
+})
+
+// D3: also what a tenant asks for takes locks by the table.
+var _ = Describe("Isolating more tables than there are locks for", func() {
+	It("says how to do it table by table, which works", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		server.exec(ctx, "postgres", "ALTER SYSTEM SET max_locks_per_transaction = 10")
+		server.exec(ctx, "postgres", "ALTER SYSTEM SET max_connections = 50")
+		Expect(server.Stop()).To(Succeed())
+		Expect(server.Restart(ctx)).To(Succeed())
+		server.prepare(ctx)
+		manager := server.provisioned(ctx, managing)
+		session := server.session(ctx, manager, manager.Name())
+		for n := range 600 {
+			_, err := session.Exec(ctx, fmt.Sprintf("CREATE TABLE t%d (id serial PRIMARY KEY, name text UNIQUE)", n))
+			Expect(err).NotTo(HaveOccurred())
+		}
+		_, err := session.Exec(ctx, "CREATE TABLE django_migrations (id serial PRIMARY KEY)")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = session.Exec(ctx, "SELECT tenantry.isolate_all()")
+		answer, ok := errors.AsType[*pgconn.PgError](err)
+		Expect(ok).To(BeTrue(), "%v", err)
+		Expect(answer.Hint).To(ContainSubstring("Run CALL tenantry.isolate_each()"))
+
+		_, err = session.Exec(ctx, "CALL tenantry.isolate_each()")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(server.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM pg_class WHERE tenantry.is_isolated(oid)")).To(Equal([]string{"600"}))
+		Expect(server.rows(ctx, "tenantry_row", "SELECT relation::text || problem FROM tenantry.unprotected")).To(BeEmpty())
+		_, err = session.Exec(ctx, "SELECT tenantry.isolate_all()")
+		Expect(err).NotTo(HaveOccurred(), "what is isolated takes no locks")
 	}, SpecTimeout(3*time.Minute))
 })
 
