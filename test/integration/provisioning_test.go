@@ -76,7 +76,7 @@ spec:
 `
 
 // managedKinds are what kubectl calls the kinds of the objects in a tenant's namespace.
-const managedKinds = "resourcequota,limitrange,networkpolicy,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
+const managedKinds = "resourcequota,limitrange,networkpolicy,role,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
 
 // managedObjects are the names of the tenant's objects, as kubectl prints them.
 func managedObjects(ctx context.Context, tenant string) []string {

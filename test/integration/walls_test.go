@@ -80,4 +80,22 @@ var _ = Describe("The walls of a tenant", func() {
 		waitReady(ctx, tenant)
 		runs(ctx, as("editor@cramped"), "cramped-test")
 	}, SpecTimeout(specTimeout))
+
+	It("leave no doubt about which count is exhausted", func(ctx SpecContext) {
+		const bindings = corev1.ResourceName("count/rolebindings.rbac.authorization.k8s.io")
+		tenant := applyReady(ctx, bare("bound").Quota(bindings, "2").Owner(v1alpha1.OwnerKindUser, "admin@bound", v1alpha1.OwnerRoleAdmin))
+		own := &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "bound", Name: "own"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "guest"}},
+		}
+		Expect(as("admin@bound").Create(ctx, own)).To(Succeed())
+		change(ctx, tenant, func() {
+			tenant.Spec.Owners = append(tenant.Spec.Owners, v1alpha1.Owner{Kind: v1alpha1.OwnerKindUser, Name: "viewer@bound", Role: v1alpha1.OwnerRoleViewer})
+		})
+		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionAccessReady, "False", v1alpha1.ReasonQuotaExceeded,
+			"The quota leaves no room for rolebindings", "Raise spec.quota, or remove what uses it up."))
+		change(ctx, tenant, func() { tenant.Spec.Quota[bindings] = resource.MustParse("3") })
+		waitReady(ctx, tenant)
+	}, SpecTimeout(specTimeout))
 })
