@@ -84,7 +84,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		}).
 		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
-		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
+		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
+		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName))
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
