@@ -330,7 +330,8 @@ type DatabaseServerStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
 
-	// tenants is the number of tenants whose database is on the server.
+	// tenants is the number of tenants whose database is on the server. While it keeps changing, it is
+	// up to a minute old.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Tenants *int32 `json:"tenants,omitempty"`

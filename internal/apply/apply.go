@@ -26,7 +26,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -43,28 +42,18 @@ const (
 	Deleted    Outcome = "deleted"
 )
 
-// settledSize is the number of objects of which the engine remembers that they need no look. Past
-// it the least recently seen are compared again, field by field.
-const settledSize = 1 << 18
-
 // Engine applies objects.
 type Engine struct {
 	client     client.Client
 	live       client.Reader
 	fieldOwner string
-	settled    *lru.Cache // types.UID -> settledAt
-}
-
-// settledAt is a state of the cluster that is known to come out of a desired state.
-type settledAt struct {
-	resourceVersion string
-	hash            string
+	settled    settled
 }
 
 // New makes an Engine. It reads from the client, which may have a cache, and from live, which must
 // not, where the cache can't know the answer. It writes under the name of fieldOwner.
 func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
-	return &Engine{client: c, live: live, fieldOwner: fieldOwner, settled: lru.New(settledSize)}
+	return &Engine{client: c, live: live, fieldOwner: fieldOwner}
 }
 
 // Apply makes an object as desired, and the owner its controller. It sends nothing when the object
@@ -207,7 +196,7 @@ func (e *Engine) create(ctx context.Context, desired client.Object, hash string,
 	created := desired.DeepCopyObject().(client.Object)
 	err := e.client.Create(ctx, created, client.FieldOwner(e.fieldOwner))
 	if err == nil {
-		e.settle(created, hash)
+		e.settled.note(created, hash)
 		return Created, nil
 	}
 	if !apierrors.IsAlreadyExists(err) {
@@ -238,7 +227,7 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 
 // bring writes the desired state, unless the live one is known to come out of that.
 func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
-	if e.isSettled(live, hash) {
+	if e.settled.has(live, hash) {
 		return Unchanged, nil
 	}
 	same, err := how.unchanged(desired, live)
@@ -246,7 +235,7 @@ func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash st
 		return Unchanged, err
 	}
 	if same {
-		e.settle(live, hash)
+		e.settled.note(live, hash)
 		return Unchanged, nil
 	}
 	return e.write(ctx, desired, live, hash, how)
@@ -258,7 +247,7 @@ func (e *Engine) write(ctx context.Context, desired, live client.Object, hash st
 	if err != nil {
 		return Unchanged, err
 	}
-	e.settle(written, hash)
+	e.settled.note(written, hash)
 	if written.GetResourceVersion() == live.GetResourceVersion() {
 		return Unchanged, nil
 	}
@@ -322,15 +311,6 @@ func empty(like client.Object, gvk schema.GroupVersionKind, scheme *runtime.Sche
 		return nil, err
 	}
 	return fresh.(client.Object), nil
-}
-
-func (e *Engine) isSettled(live client.Object, hash string) bool {
-	at, found := e.settled.Get(live.GetUID())
-	return found && at == settledAt{live.GetResourceVersion(), hash}
-}
-
-func (e *Engine) settle(live client.Object, hash string) {
-	e.settled.Add(live.GetUID(), settledAt{live.GetResourceVersion(), hash})
 }
 
 func (e *Engine) conflict(live client.Object) error {

@@ -43,6 +43,8 @@ type Fleet struct {
 	Admissions Admissions
 	// Pace is since when statuses wait to be written.
 	Pace Pace
+	// Provisioning is which new tenants are being put in place.
+	Provisioning Provisioning
 
 	// AvailableServers are servers that tenants may have waited for: the operator has logged in, or there
 	// is more room than was thought.
@@ -60,7 +62,7 @@ type ledger interface {
 func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
-		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace,
+		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace, &f.Provisioning,
 	}
 }
 
@@ -101,6 +103,12 @@ func (f *Fleet) forgetServer(name string) {
 	for _, ledger := range f.ledgers() {
 		ledger.forgetServer(name)
 	}
+}
+
+// StatusWritten notes that a tenant's status says all that was observed at that time.
+func (f *Fleet) StatusWritten(tenant types.UID, observed time.Time) {
+	f.Pace.written(tenant, observed)
+	f.Provisioning.End(tenant)
 }
 
 // UsageChanged notes that a tenant uses its quota differently from now on, which its status has yet to

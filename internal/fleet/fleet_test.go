@@ -39,6 +39,7 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 		f.UsageChanged(tenant, types.UID(tenant), noon)
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)
 	},
+	"Provisioning": func(f *Fleet, tenant, _ string) { f.Provisioning.Begin(tenant, types.UID(tenant)) },
 }
 
 func serverNamed(name string) *v1alpha1.DatabaseServer {

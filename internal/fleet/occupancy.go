@@ -10,6 +10,10 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
+// CountInterval is how long a status may wait that only says that a server has another number of tenants,
+// while that goes on changing.
+const CountInterval = time.Minute
+
 // Occupancy counts the tenants of each server, with those that this process has placed since the
 // server was asked last. Without them, tenants that are placed at the same time would all go to the
 // server that was the emptiest. The zero value is ready to use.
@@ -23,6 +27,8 @@ type occupants struct {
 	// counted is what the server said last, and asked that it has said something.
 	counted int
 	asked   bool
+	// changing is since when it has said something else each time; zero if it has said the same twice.
+	changing time.Time
 	// placed are the tenants that the server may not have counted, and since when they are registered
 	// there; the zero time while they are not.
 	placed map[types.UID]time.Time
@@ -133,6 +139,7 @@ func (o *Occupancy) Counted(server string, tenants int, asked time.Time) (correc
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	there := o.at(server)
+	there.noteChange(tenants, asked)
 	there.counted, there.asked = tenants, true
 	for tenant, at := range there.placed {
 		if !at.IsZero() && at.Before(asked) {
@@ -141,6 +148,25 @@ func (o *Occupancy) Counted(server string, tenants int, asked time.Time) (correc
 		}
 	}
 	return corrected
+}
+
+// noteChange notes whether the server says what it said before. That it has changed all the time for
+// CountInterval is noted as if it had not, once.
+func (o *occupants) noteChange(tenants int, asked time.Time) {
+	switch {
+	case !o.asked || o.counted == tenants || !o.changing.IsZero() && asked.Sub(o.changing) >= CountInterval:
+		o.changing = time.Time{}
+	case o.changing.IsZero():
+		o.changing = asked
+	}
+}
+
+// Changing says whether the number of a server's tenants is about to change again.
+func (o *Occupancy) Changing(server string) bool {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	there := o.servers[server]
+	return there != nil && !there.changing.IsZero()
 }
 
 func (o *Occupancy) forgetTenant(uid types.UID) {

@@ -56,3 +56,33 @@ func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNumberOfTenantsIsNewsWhenItHasSettled(t *testing.T) {
+	var occupancy Occupancy
+	now := noon
+	for _, step := range []struct {
+		after    time.Duration
+		tenants  int
+		changing bool
+	}{
+		{0, 3, false}, // Nobody knew before.
+		{5 * time.Second, 3, false},
+		{5 * time.Second, 8, true},
+		{5 * time.Second, 12, true},
+		{5 * time.Second, 12, false},
+		{5 * time.Second, 11, true},
+		{CountInterval - time.Second, 10, true},
+		{time.Second, 9, false}, // That is long enough to wait.
+		{5 * time.Second, 8, true},
+		{5 * time.Second, 8, false},
+	} {
+		now = now.Add(step.after)
+		occupancy.Counted("shared", step.tenants, now)
+		if got := occupancy.Changing("shared"); got != step.changing {
+			t.Errorf("at %v, with %d tenants: changing %t, want %t", now.Sub(noon), step.tenants, got, step.changing)
+		}
+	}
+	if occupancy.Changing("unknown") {
+		t.Error("what nobody has asked changes")
+	}
+}

@@ -62,9 +62,9 @@ func (p *Pace) usageChanged(tenant types.UID, now time.Time) {
 	p.put(tenant, known)
 }
 
-// Written notes that the status says all that was observed at that time. A usage that has changed since
+// written notes that the status says all that was observed at that time. A usage that has changed since
 // then goes on waiting.
-func (p *Pace) Written(tenant types.UID, observed time.Time) {
+func (p *Pace) written(tenant types.UID, observed time.Time) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	known, found := p.tenants[tenant]

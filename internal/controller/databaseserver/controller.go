@@ -37,8 +37,8 @@ import (
 )
 
 const (
-	// probeInterval is the time between two looks at a server. It is also how far the numbers of
-	// tenants and retained databases may lag behind.
+	// probeInterval is the time between two looks at a server. It is also how far the number of retained
+	// databases may lag behind; that of tenants may by fleet.CountInterval while it keeps changing.
 	probeInterval = 5 * time.Second
 	// probeTimeout is how long a server may take to answer.
 	probeTimeout = 10 * time.Second
@@ -256,7 +256,7 @@ func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
 }
 
 func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) error {
-	if equality.Semantic.DeepEqual(server.Status, next) {
+	if equality.Semantic.DeepEqual(server.Status, next) || r.mayWait(server, next) {
 		return nil
 	}
 	ctx, cancel := report.Context(ctx)
@@ -270,6 +270,15 @@ func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseS
 		apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady),
 		apimeta.FindStatusCondition(next.Conditions, v1alpha1.ConditionReady))
 	return nil
+}
+
+// mayWait says whether a new status only has another number of tenants, which is about to change again.
+func (r *Reconciler) mayWait(server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) bool {
+	if server.Status.Tenants == nil || next.Tenants == nil || !r.Fleet.Occupancy.Changing(server.Name) {
+		return false
+	}
+	next.Tenants = server.Status.Tenants
+	return equality.Semantic.DeepEqual(server.Status, next)
 }
 
 // publish lets the Tenant controller use a server that answers.

@@ -7,6 +7,7 @@ package tenant
 
 import (
 	"context"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -17,6 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/retry"
@@ -58,7 +60,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	r.Fleet.SawTenant(object.Name, object.UID)
 	tenant := effective.Of(object)
 	if !tenant.DeletionTimestamp.IsZero() {
+		r.Fleet.Provisioning.End(tenant.UID)
 		return r.reconcileDeletion(ctx, tenant)
+	}
+	if isNew(tenant) && !r.Fleet.Provisioning.Begin(tenant.Name, tenant.UID) {
+		return ctrl.Result{}, nil // It is looked at again when it is its turn.
 	}
 	run, err := r.load(ctx, tenant)
 	if err == nil {
@@ -75,6 +81,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	run.fail(r.objects().tidy(ctx, run))
 	return r.report(ctx, run)
+}
+
+// isNew says whether nothing was made for a tenant yet.
+func isNew(tenant *effective.Tenant) bool {
+	return !slices.Contains(tenant.Finalizers, naming.FinalizerTenant)
 }
 
 // put puts one part of a tenant in place. A part that fails doesn't hold up the next one, except for the

@@ -144,7 +144,7 @@ func sooner(a, b time.Duration) time.Duration {
 // is what the pass is to end with, if anything.
 func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
-		r.Fleet.Pace.Written(tenant.UID, now)
+		r.Fleet.StatusWritten(tenant.UID, now)
 		return 0, nil
 	}
 	if wait := r.mayWait(tenant, next, now, failure); wait > 0 {
@@ -155,7 +155,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, 
 	if err := r.Status().Patch(ctx, after, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}
-	r.Fleet.Pace.Written(tenant.UID, now)
+	r.Fleet.StatusWritten(tenant.UID, now)
 	r.announce(before, after, now)
 	return 0, nil
 }

@@ -23,7 +23,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
@@ -86,7 +85,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		}).
 		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
-		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
+		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
+		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName))
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
@@ -237,27 +237,6 @@ func inTrouble(object client.Object) string {
 	reason, _ := workload.PodTrouble(object.(*corev1.Pod))
 	return reason
 }
-
-// noticed is a source that enqueues what each of the noticed names stands for.
-func noticed(notices *fleet.Notices, requests func(ctx context.Context, name string) []reconcile.Request) source.Source {
-	return source.Func(func(ctx context.Context, q queue) error {
-		go func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-notices.Added():
-				}
-				for _, name := range notices.Take() {
-					enqueue(ctx, q, requests(ctx, name))
-				}
-			}
-		}()
-		return nil
-	})
-}
-
-func byName(_ context.Context, name string) []reconcile.Request { return requestsFor([]string{name}) }
 
 // byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
 // tenant's primary namespace has the tenant's name, and so does one that is in its way.
