@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
@@ -212,6 +214,11 @@ func (d *databasePhase) converge(ctx context.Context) error {
 		if d.recorded != nil && observed.Registration == nil {
 			return false, problem.DatabaseLost(d.recorded.Server, d.recorded.Name)
 		}
+		if observed.Registration == nil {
+			if err := d.stillThere(ctx); err != nil {
+				return false, err
+			}
+		}
 		d.memberships = &observed.Memberships
 		d.setCredentials(d.credentialsFor(observed))
 		if err := d.applyLogin(ctx); err != nil {
@@ -224,6 +231,18 @@ func (d *databasePhase) converge(ctx context.Context) error {
 		d.acted = d.acted || len(actions) > 0
 		return d.execute(ctx, d.connection, actions)
 	})
+}
+
+// stillThere fails for a tenant that has gone since the pass began, in spite of its finalizers: the API server
+// may be deleting an object at the very moment in which it gets them. Nobody would ever take away what was
+// made for it on a server.
+func (d *databasePhase) stillThere(ctx context.Context) error {
+	found := &v1alpha1.Tenant{}
+	err := client.IgnoreNotFound(d.Get(ctx, client.ObjectKey{Name: d.tenant().Name}, found))
+	if err == nil && found.UID != d.tenant().UID {
+		err = apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("tenants").GroupResource(), d.tenant().Name, errors.New("it has been deleted"))
+	}
+	return err
 }
 
 // wanted is what the tenant wants on the server, with these credentials.
