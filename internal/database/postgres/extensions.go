@@ -6,8 +6,8 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// createExtensions creates extensions in a database in which the user may create schemas, and lets
-// it use them.
+// createExtensions creates extensions in a database in which the user may create schemas, and lets the user use
+// them.
 func createExtensions(user string, names []string) []string {
 	statements := []string{
 		"DO " + literal(fmt.Sprintf(`
@@ -29,9 +29,9 @@ END`, database.PlatformOwner, sqlstateConflict)),
 	return statements
 }
 
-// createExtension creates an extension, with those that it needs, in the schema extensions. The
-// script of an extension runs as superuser, and finds functions in the schemas of the extensions that
-// it needs as well; so none of them may be in a schema in which somebody else can create functions.
+// createExtension creates an extension, and those that it requires, in the schema extensions. The script of an
+// extension runs as superuser, and also finds functions in the schemas of the extensions that it requires.
+// None of them may be in a schema in which somebody else can create functions.
 func createExtension(name string) string {
 	return "DO " + literal(fmt.Sprintf(`
 DECLARE
