@@ -107,3 +107,23 @@ func TestSensitiveNeverPrints(t *testing.T) {
 		}
 	}
 }
+
+func TestAPairThatIsKnownIsNotComputedAgain(t *testing.T) {
+	const password = "correcthorsebatterystaple"
+	allocations := func(verifier, password string) float64 {
+		return testing.AllocsPerRun(10, func() { database.Matches(verifier, password) })
+	}
+	made := database.Verifier(password)
+	computed := allocations(made, password+"x") // What doesn't match is computed each time.
+	if got := allocations(made, password); got > computed/2 {
+		t.Errorf("the password of a verifier that was just made costs %.0f allocations, and another one %.0f", got, computed)
+	}
+	if found := withIterations(t, password, 4097); allocations(found, password) > computed/2 {
+		t.Error("what was found to match is computed again")
+	}
+	for _, other := range []string{password + "x", "", strings.ToUpper(password)} {
+		if database.Matches(made, other) {
+			t.Errorf("the verifier is taken for that of %q", other)
+		}
+	}
+}

@@ -9,9 +9,9 @@ import (
 // messages are sentences that say what to do.
 
 // UnpreparedError says that the database that tenants of an isolation share isn't ready yet. It
-// passes by itself when the server has been looked at.
+// is once the server has been probed.
 type UnpreparedError struct {
-	// Isolation is the one that was asked for.
+	// Isolation is the isolation that was asked for.
 	Isolation Isolation
 }
 
@@ -20,13 +20,12 @@ func (e *UnpreparedError) Error() string {
 		e.Isolation, e.Isolation)
 }
 
-// LockedError says that a session of somebody else holds a lock on what the operator wanted to look at
-// or to change. Nothing was changed. It says nothing of the server, and passes when that session's
-// transaction ends.
+// LockedError says that another session holds a lock on what the operator wanted to read or change. Nothing
+// was changed. The server is all right, and the error passes when that session's transaction ends.
 type LockedError struct {
 	// Server is the name of the DatabaseServer.
 	Server string
-	// Holder is the session that has the lock, or waits for it in front; nil if it was gone before it
+	// Holder is the session that has the lock, or is first to wait for it; nil if it was gone before it
 	// could be found.
 	Holder *LockHolder
 	// Err is the server's answer.

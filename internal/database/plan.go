@@ -67,8 +67,8 @@ func named(o Observed) []string {
 	return found
 }
 
-// planRoles plans the owner role, what it is a member of, and its logins; in that order, because
-// the sessions of the logins start as a role that they must be members of.
+// planRoles plans the owner role, its memberships and its logins, in that order: the sessions of a login start
+// as a role that the login must be a member of.
 func planRoles(d Desired, o Observed, mode mode) []Action {
 	var actions []Action
 	switch {
@@ -95,8 +95,8 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 	return append(actions, planSettings(d, o)...)
 }
 
-// withoutTampering returns what there is once the settings have been reset by which a tenant could harm
-// the operator or itself, and the actions that do so.
+// withoutTampering plans to reset the settings by which a tenant could harm the operator or itself, and returns
+// what the server has after that.
 func withoutTampering(o Observed) (Observed, []Action) {
 	var actions []Action
 	reset := func(name string, role *Role) *Role {
@@ -115,15 +115,15 @@ func withoutTampering(o Observed) (Observed, []Action) {
 	return o, actions
 }
 
-// loginRoles are the roles that a login has to do with.
+// loginRoles are the roles that a login uses.
 type loginRoles struct {
-	// owner is what it is a member of.
+	// owner is the role that it is a member of.
 	owner string
-	// session is what its sessions start as.
+	// session is the role that its sessions start as.
 	session string
 }
 
-// planLogin lets a login in by the password. Without one it leaves both as they are.
+// planLogin enables a login with the password. Without a password it leaves an existing login as it is.
 func planLogin(d Desired, roles loginRoles, login string, password service.Sensitive, role *Role) []Action {
 	if role == nil {
 		return []Action{

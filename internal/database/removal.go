@@ -7,8 +7,8 @@ import (
 )
 
 // PlanRemoval returns the actions that remove a deleted tenant from the server by its reclaim
-// policy; none when nothing is left to do, or when the registry knows nothing of the tenant's UID.
-// What is retained is data: where there can't be any yet, also [ReclaimRetain] drops the roles. It
+// policy; none when nothing is left to do, or when the registry has no entry for the tenant's UID.
+// [ReclaimRetain] keeps data: where there can't be any yet, it drops the roles, too. It
 // fails with a [service.ConflictError] if the database belongs to somebody else.
 func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 	if o.Registration == nil {
@@ -27,7 +27,7 @@ func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 	return planDelete(o, mode), nil
 }
 
-// planRetain marks the name as retained last, so that the mark means all of it is done.
+// planRetain marks the name as retained in the end, so that the mark means that all else is done.
 func planRetain(o Observed) []Action {
 	if o.Registration.State == service.RegistrationRetained {
 		return nil

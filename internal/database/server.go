@@ -53,11 +53,11 @@ type ServerStatus struct {
 	RetainedTotal int
 	// Retained are the newest 100 of them, newest first.
 	Retained []RetainedDatabase
-	// Drifted are up to [service.MaxDrifted] tenants of which roles, memberships, settings, database or rights on it
-	// are not as they were when they were accepted last, or were never accepted.
+	// Drifted are up to [service.MaxDrifted] tenants whose roles, memberships, settings, database or rights on
+	// it have changed since they were last accepted, or were never accepted.
 	Drifted []service.Drift
-	// Superusers are the superusers that there were none of when the server was prepared, besides the
-	// administrator.
+	// Superusers are the superusers, other than the administrator, that the server didn't have when it was
+	// prepared.
 	Superusers []string
 }
 
@@ -67,6 +67,6 @@ type RetainedDatabase struct {
 	Name string
 	// Tenant is the name that its Tenant had.
 	Tenant string
-	// Since is when the tenant gave it up.
+	// Since is when the tenant was deleted.
 	Since time.Time
 }

@@ -13,29 +13,28 @@ import (
 const (
 	// minQuietTime and maxQuietTime bound QuietTime.
 	minQuietTime, maxQuietTime = 300 * time.Millisecond, 5 * time.Second
-	// quietLags is how many times longer than the quota controller took of late a quota must have been
-	// quiet. It counts by caches of every kind of object, and one of them may be further behind than the
-	// one that its answer came from.
+	// quietLags is the QuietTime in multiples of the lag of the quota controller. The controller counts from
+	// one cache for each kind of object, and one of them may be further behind than the lag tells.
 	quietLags = 4
 )
 
-// Admissions are when the quotas of each tenant have last admitted something, and how far behind the
-// quota controller is. The zero value is ready to use.
+// Admissions remember when the quotas of each tenant last admitted something, and how far the quota
+// controller is behind. The zero value is ready to use.
 type Admissions struct {
 	mutex   sync.RWMutex
 	tenants map[types.UID]map[types.UID]quotaTimes // by the UID of the tenant, then of the quota
-	// lag is how long the quota controller took of late to enforce a changed quota.
+	// lag is how long the quota controller has lately taken to enforce a changed quota.
 	lag time.Duration
 }
 
-// quotaTimes is what was seen of a quota, and when; zero for never.
+// quotaTimes says when something happened to a quota; zero means never.
 type quotaTimes struct {
-	// admitted is when it last admitted something; changed is since when the quota controller has yet to
-	// enforce it as it is written.
+	// admitted is when it last admitted something. changed is when it was changed in a way that the quota
+	// controller doesn't enforce yet.
 	admitted, changed time.Time
 }
 
-// Note notes how a quota or its usage has changed.
+// Note remembers how a quota or its usage has changed.
 func (a *Admissions) Note(was, is *corev1.ResourceQuota, now time.Time) {
 	tenant, former := metav1.GetControllerOfNoCopy(is), metav1.GetControllerOfNoCopy(was)
 	if was.UID != is.UID || (former != nil && (tenant == nil || former.UID != tenant.UID)) {
@@ -75,9 +74,9 @@ func (a *Admissions) put(tenant, quota types.UID, times quotaTimes) {
 	a.tenants[tenant][quota] = times
 }
 
-// QuietTime is how long a quota must have admitted nothing before it is changed. The quota controller
-// counts anew after each change, from a cache that may not have what was admitted last: what it counts
-// too few is admitted beyond the quota. The slower it is, the longer that takes.
+// QuietTime returns how long a quota must have admitted nothing before it is changed. After each change the
+// quota controller counts anew, from caches that may lack what was admitted last, and would then admit that
+// much beyond the quota. The slower the controller is, the longer this has to be.
 func (a *Admissions) QuietTime() time.Duration {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
@@ -93,7 +92,7 @@ func isMoreUsed(was, is *corev1.ResourceQuota) bool {
 	return false
 }
 
-// Recent says whether a quota of the tenant has admitted something within QuietTime.
+// Recent reports whether a quota of the tenant has admitted something within QuietTime.
 func (a *Admissions) Recent(tenant, quota types.UID, now time.Time) bool {
 	quiet := a.QuietTime()
 	a.mutex.RLock()

@@ -20,7 +20,7 @@ type login[Access any] struct {
 	access     Access
 }
 
-// To is how to reach a server by its present spec.
+// To returns how to reach a server by its present spec.
 func (l *Logins[Access]) To(server metav1.Object) (access Access, known bool) {
 	l.mutex.RLock()
 	defer l.mutex.RUnlock()
@@ -35,7 +35,7 @@ func (l *Logins[Access]) to(server metav1.Object) (access Access, known bool) {
 	return found.access, true
 }
 
-// Put returns whether nothing was known of how to reach the server by its present spec.
+// Put remembers how to reach a server by its present spec, and reports whether that was unknown.
 func (l *Logins[Access]) Put(server metav1.Object, access Access) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

@@ -24,7 +24,7 @@ type Occupancy struct {
 
 // occupants are the tenants of one server.
 type occupants struct {
-	// counted is what the server said last, and asked that it has said something.
+	// counted is the number that the server last gave, if asked says that it has given one.
 	counted int
 	asked   bool
 	// changing is since when it has said something else each time; zero if it has said the same twice.
@@ -36,7 +36,7 @@ type occupants struct {
 	refused sets.Set[types.UID]
 }
 
-// at is for writing; to look an entry up must not make one, as the server may be gone.
+// at makes the entry if there is none, so it is for writing only: the server may be gone.
 func (o *Occupancy) at(server string) *occupants {
 	if o.servers == nil {
 		o.servers = map[string]*occupants{}
@@ -47,8 +47,8 @@ func (o *Occupancy) at(server string) *occupants {
 	return o.servers[server]
 }
 
-// Choose picks the server for a new tenant and counts it there. The candidates come with the number
-// of tenants in their status, which may be out of date.
+// Choose picks the server for a new tenant and counts the tenant there. The candidates have the number of
+// tenants in their status, which may be out of date.
 func (o *Occupancy) Choose(tenant types.UID, candidates []service.Candidate, wanted service.Placement) (string, error) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -87,7 +87,7 @@ func (o *Occupancy) place(server string, tenant types.UID) {
 	}
 }
 
-// Expect counts a tenant on the server that it is to have its database on.
+// Expect counts a tenant on the server that is to have its database.
 func (o *Occupancy) Expect(server string, tenant types.UID) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -109,7 +109,7 @@ func (o *Occupancy) Registered(server string, tenant types.UID, now time.Time) {
 	}
 }
 
-// Refuse notes that the server had no room for the tenant, and how many it has.
+// Refuse notes that the server had no room for the tenant, and how many tenants it has.
 func (o *Occupancy) Refuse(server string, tenant types.UID, tenants int) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -121,7 +121,7 @@ func (o *Occupancy) Refuse(server string, tenant types.UID, tenants int) {
 	}
 }
 
-// Refuses says whether the server had no room for the tenant.
+// Refuses reports whether the server had no room for the tenant.
 func (o *Occupancy) Refuses(server string, tenant types.UID) bool {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -133,8 +133,8 @@ func (o *Occupancy) refuses(server string, tenant types.UID) bool {
 	return there != nil && there.refused.Has(tenant)
 }
 
-// Counted notes what a server says that was asked at that time, and returns whether tenants that were
-// counted twice until now, by the server and here, no longer are.
+// Counted notes how many tenants a server had when it was asked. It reports whether that corrects the count:
+// tenants were counted twice until now, by the server and here.
 func (o *Occupancy) Counted(server string, tenants int, asked time.Time) (corrected bool) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -185,7 +185,7 @@ func (o *Occupancy) forgetServer(name string) {
 	delete(o.servers, name)
 }
 
-// dropEmpty drops what a tenant has left behind of a server that was gone before it.
+// dropEmpty drops the entry of a server that was gone before its last tenant.
 func (o *Occupancy) dropEmpty(server string) {
 	if there := o.servers[server]; !there.asked && len(there.placed) == 0 && len(there.refused) == 0 {
 		delete(o.servers, server)

@@ -16,18 +16,18 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Of says what an error, which isn't nil, means for a tenant. Errors that are joined are told Together.
+// Of says what an error, which isn't nil, means for a tenant. Joined errors become one problem, by Together.
 func Of(err error) Problem { return of(err, ofTenantsDatabase) }
 
 // OfServer says what an error, which isn't nil, means for a DatabaseServer.
 func OfServer(err error) Problem { return of(err, ofServersAnswer) }
 
-// Outdated says whether an error, or one of those that are joined in it, only means that something was
-// decided on old data.
+// Outdated reports whether an error, or one of those joined in it, only means that something was decided on
+// old data.
 func Outdated(err error) bool { return slices.ContainsFunc(parts(err), isOutdated) }
 
-// Locked says whether an error only means that somebody held a lock for too long. That says nothing of the
-// server, on which all else goes on.
+// Locked reports whether an error only means that somebody held a lock for too long. All else on the server
+// goes on.
 func Locked(err error) bool {
 	_, locked := errors.AsType[*database.LockedError](err)
 	return locked
@@ -38,7 +38,7 @@ func isOutdated(err error) bool {
 	return changed || apierrors.IsConflict(err)
 }
 
-// parts are the errors that are joined in one, each of which may have a meaning of its own.
+// parts returns the errors that are joined in one, each of which may have a meaning of its own.
 func parts(err error) []error {
 	if err == nil {
 		return nil
@@ -54,8 +54,8 @@ func parts(err error) []error {
 	return all
 }
 
-// of is the one place that says what an error means. answers says what it means that a database server
-// answers so.
+// of is the one place that says what an error means. answers says what the answer of a database server
+// means.
 func of(err error, answers func(error) (Problem, bool)) Problem {
 	problems, others := ofBindings(parts(err))
 	for _, part := range others {
@@ -64,8 +64,8 @@ func of(err error, answers func(error) (Problem, bool)) Problem {
 	return Together(problems...)
 }
 
-// Together makes one problem of several, of which there is at least one: the gravest gives the reason,
-// all say their sentence, and the most eager says when to try again.
+// Together makes one problem of at least one. It has the reason of the gravest, the sentences of all, and the
+// earliest retry.
 func Together(problems ...Problem) Problem {
 	result := slices.MaxFunc(problems, func(a, b Problem) int { return gravity(a) - gravity(b) })
 	sentences := []string{result.Message}
@@ -79,8 +79,8 @@ func Together(problems ...Problem) Problem {
 	return result
 }
 
-// gravity says how much a problem tells of why a part isn't in place: most what somebody has to mend,
-// least that a request failed.
+// gravity ranks problems by how well they explain why a part isn't in place: what somebody has to mend comes
+// first, and a failed request last.
 func gravity(p Problem) int {
 	switch {
 	case p.Stalled:
@@ -109,7 +109,7 @@ func ofOne(err error, answers func(error) (Problem, bool)) Problem {
 	return failed(err)
 }
 
-// ofApply is what it means that an object can't be brought to its desired state.
+// ofApply says what it means that an object can't be brought to its desired state.
 func ofApply(err error) (Problem, bool) {
 	if terminating, ok := errors.AsType[*apply.TerminatingError](err); ok {
 		return progressing("%s", terminating.Error()), true
@@ -120,7 +120,7 @@ func ofApply(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// ofRequest is what the API server's answer means.
+// ofRequest says what the API server's answer means.
 func ofRequest(err error) (Problem, bool) {
 	if refused, by := refusalOf(err); by != nobody {
 		return refused, true
@@ -139,7 +139,7 @@ func ofRequest(err error) (Problem, bool) {
 	}
 }
 
-// ofTenantsDatabase is what the state of a database server means for a tenant on it.
+// ofTenantsDatabase says what the state of a database server means for a tenant on it.
 func ofTenantsDatabase(err error) (Problem, bool) {
 	if none, ok := errors.AsType[*service.NoServerError](err); ok {
 		return noServer(none), true
@@ -163,7 +163,7 @@ func ofTenantsDatabase(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// noServer is what it means for a tenant that no server takes it.
+// noServer says what it means for a tenant that no server takes it.
 func noServer(err *service.NoServerError) Problem {
 	switch {
 	case err.Matched == 0:
@@ -175,7 +175,7 @@ func noServer(err *service.NoServerError) Problem {
 	}
 }
 
-// ofServersAnswer is what the same means for the server itself. It is asked again by and by in any case.
+// ofServersAnswer says what the same means for the server itself, which is probed again in any case.
 func ofServersAnswer(err error) (Problem, bool) {
 	if unreachable, ok := errors.AsType[*service.UnreachableError](err); ok {
 		return temporary(v1alpha1.ReasonUnreachable, Later, "%v", unreachable), true
@@ -189,7 +189,7 @@ func ofServersAnswer(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// ofData is what it means that something is in the way on a database server.
+// ofData says what it means that something is in the way on a database server.
 func ofData(err error) (Problem, bool) {
 	_, conflict := errors.AsType[*service.ConflictError](err)
 	_, notFound := errors.AsType[*service.AdoptNotFoundError](err)
@@ -200,10 +200,10 @@ func ofData(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// sentence is the end of a sentence that tells an error in its own words.
+// sentence ends a sentence with the error's own words.
 func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") + "." }
 
-// failed is what an error means that nobody knows.
+// failed says what an error means that has no other meaning.
 func failed(err error) Problem {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {
@@ -212,8 +212,8 @@ func failed(err error) Problem {
 	return temporary(v1alpha1.ReasonFailed, WithBackoff, "This failed and is tried again, less and less often: %s", sentence(err))
 }
 
-// LastWriter is the field manager, other than the operator itself, that has changed an object last by
-// what its metadata says; empty if there is none.
+// LastWriter returns the field manager, other than self, that has changed an object last by its metadata;
+// empty if there is none.
 func LastWriter(entries []metav1.ManagedFieldsEntry, self string) string {
 	writer, at := "", metav1.Time{}
 	for _, entry := range entries {

@@ -13,17 +13,17 @@ import (
 	"github.com/tenantry/tenantry/internal/workload"
 )
 
-// Dedicated is how a server is that the operator runs itself; empty for others.
+// Dedicated is the state of a server that the operator runs itself; empty for others.
 type Dedicated struct {
 	// Provisioner is what runs it.
 	Provisioner v1alpha1.DatabaseServerProvisioner
-	// Storage is the size of each of its volumes; nil as long as it has none.
+	// Storage is the size of each of its volumes; nil if it has none.
 	Storage *resource.Quantity
-	// Unmet is what its spec asks for and it can't have, while it runs all the same; nil if nothing.
+	// Unmet is what the spec asks for and the server, which runs all the same, can't have; nil if nothing.
 	Unmet *problem.Problem
 }
 
-// OfStatefulSet says what a server of one pod waits for; nil if it runs.
+// OfStatefulSet says what a server that a StatefulSet runs waits for; nil if it runs.
 func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *problem.Problem {
 	if set.Status.ReadyReplicas > 0 {
 		return nil
@@ -37,7 +37,7 @@ func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *problem.Problem 
 	return startingf("its pod is not ready yet")
 }
 
-// OfCluster says what a server waits for that CloudNativePG runs; nil if it runs.
+// OfCluster says what a server that CloudNativePG runs waits for; nil if it runs.
 func OfCluster(cluster *unstructured.Unstructured) *problem.Problem {
 	ready, _, _ := unstructured.NestedInt64(cluster.Object, "status", "readyInstances")
 	if ready > 0 {

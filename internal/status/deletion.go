@@ -11,8 +11,8 @@ import (
 	"github.com/tenantry/tenantry/internal/condition"
 )
 
-// Terminating is the status of a tenant that is being deleted: what it waits for, and whether that
-// needs somebody to change something.
+// Terminating returns the status of a tenant that is being deleted: what the deletion waits for, and whether
+// somebody has to change something.
 func Terminating(o Observation, waiting string, stalled bool) v1alpha1.TenantStatus {
 	return withSummary(o, condition.State{
 		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonTerminating, Message: waiting, Stalled: stalled,

@@ -22,9 +22,9 @@ type ServerObservation struct {
 	Server *v1alpha1.DatabaseServer
 	// Answer is what the server said about itself.
 	Answer database.ServerStatus
-	// Sharing is what the databases said that tenants share.
+	// Sharing is the state of the databases that tenants share.
 	Sharing database.SharingStatus
-	// Dedicated is how it is if the operator runs it itself.
+	// Dedicated is the state of a server that the operator runs itself.
 	Dedicated Dedicated
 	// Problem says why the server can't be used; nil if it can.
 	Problem *problem.Problem
@@ -38,8 +38,8 @@ type ServerObservation struct {
 	Now time.Time
 }
 
-// OfServer is the status of the server that was observed. What it said about itself stays, while
-// it doesn't answer.
+// OfServer returns the status of the server that was observed. While it doesn't answer, what it last said about
+// itself stays.
 func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result := *o.Server.Status.DeepCopy()
 	result.ObservedGeneration = o.Server.Generation
@@ -72,7 +72,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	return result
 }
 
-// unprotected are the number of unprotected tables, and as many of them as the server has listed.
+// unprotected returns the number of unprotected tables, and those that the server has listed.
 func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
 	if !slices.Contains(o.Server.Spec.Isolations, v1alpha1.DatabaseIsolationRow) {
 		return nil, nil
@@ -84,8 +84,8 @@ func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
 	return new(int32(o.Sharing.UnprotectedTotal)), tables
 }
 
-// SharingOf is what the server's status says of the databases that tenants share, for a time when they
-// can't be looked at.
+// SharingOf returns the state of the databases that tenants share as the server's status has it, for when they
+// can't be read.
 func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 	known.UnprotectedTotal = int(ptr.Deref(server.Status.UnprotectedTables, 0))
 	for _, table := range server.Status.Unprotected {
@@ -94,7 +94,7 @@ func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 	return known
 }
 
-// answering says how a server is that can be used.
+// answering is the message for a server that can be used.
 func answering(o ServerObservation) string {
 	message := standing(o)
 	if o.Sharing.UnprotectedTotal > 0 {
@@ -119,8 +119,8 @@ func standing(o ServerObservation) string {
 	}
 }
 
-// otherVersion says whether the image of a server that the operator runs has another major version than
-// its spec.
+// otherVersion reports whether the image of a server that the operator runs has another major version than its
+// spec.
 func otherVersion(o ServerObservation) bool {
 	spec := o.Server.Spec.Dedicated
 	if spec == nil || spec.Version == "" {

@@ -1,4 +1,4 @@
-// Package workload says what all that runs pods has in common. It is pure.
+// Package workload has what all workloads have in common. It is pure.
 package workload
 
 import (
@@ -12,17 +12,17 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// harmless are the reasons of a waiting container for which nothing is wrong.
+// harmless are the reasons for which a container may wait although nothing is wrong.
 var harmless = []string{"", "ContainerCreating", "PodInitializing"}
 
-// RolledOut says whether all pods of a Deployment are those that its spec asks for, and available.
+// RolledOut reports whether all pods of a Deployment are as its spec asks, and available.
 func RolledOut(deployment *appsv1.Deployment) bool {
 	want, have := ptr.Deref(deployment.Spec.Replicas, 1), deployment.Status
 	return have.ObservedGeneration >= deployment.Generation &&
 		have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want
 }
 
-// NewestTrouble is the trouble of the newest pod that is in any, since it has the newest settings.
+// NewestTrouble returns the trouble of the newest pod that has any, since that pod has the newest settings.
 func NewestTrouble(pods []corev1.Pod) (problem.Problem, bool) {
 	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {
@@ -42,7 +42,7 @@ func NewestTrouble(pods []corev1.Pod) (problem.Problem, bool) {
 	return problem.Problem{}, false
 }
 
-// PodTrouble is what keeps a pod from running, in the words of the scheduler or the kubelet; empty if
+// PodTrouble returns what keeps a pod from running, in the words of the scheduler or the kubelet; empty if
 // nothing does.
 func PodTrouble(pod *corev1.Pod) (reason, message string) {
 	for _, condition := range pod.Status.Conditions {

@@ -25,27 +25,15 @@ import (
 // maxRequest is how much the status holds of a request to rotate; a longer one is hashed.
 const maxRequest = 253
 
-// loadCredentials reads the tenant's Secret. It is believed when it is the recorded one, or nothing
-// is recorded yet; otherwise the server has to say what the password in it is good for.
+// loadCredentials reads the tenant's Secret, and decides whether it is believed.
 func (d *databasePhase) loadCredentials(ctx context.Context) error {
-	d.rotation = rotationOf(d.tenant())
 	stored, err := d.storedCredentials(ctx)
 	if err != nil {
 		return err
 	}
-	recorded := d.recorded
-	switch {
-	case recorded == nil && stored.Password == "":
-		d.setCredentials(d.rotation.New(d.now))
-	case recorded == nil:
-		d.setCredentials(stored)
-	case stored.Password != "" && revision(stored.Password) == recorded.CredentialsRevision && d.login(stored) == recorded.Login:
-		known := recordedCredentials(recorded, d.rotation)
-		known.Password, known.Next = stored.Password, stored.Next
-		d.setCredentials(d.rotation.Start(known, d.now))
-	default:
-		d.credentials = recordedCredentials(recorded, d.rotation)
-		d.unverified = &stored
+	d.account = service.Open(rotationOf(d.tenant()), recordOf(d.recorded), stored, d.now)
+	if d.account.Unverified == nil {
+		d.setLogin()
 	}
 	return nil
 }
@@ -112,45 +100,39 @@ func (d *databasePhase) credentialsIn(secret *corev1.Secret) service.Credentials
 	if at, err := time.Parse(time.RFC3339, secret.Annotations[naming.AnnotationRotatedAt]); err == nil {
 		found.RotatedAt = at
 	}
-	logins := database.Logins(databaseName(d.tenant(), d.recorded))
-	found.Active = slices.Index(logins[:], string(secret.Data[parts.SecretKeyUsername]))
-	if found.Active < 0 {
-		found.Active = recordedLogin(d.recorded)
+	name := databaseName(d.tenant(), d.recorded)
+	found.Active = loginIndex(name, string(secret.Data[parts.SecretKeyUsername]))
+	if found.Active < 0 && d.recorded != nil {
+		found.Active = loginIndex(name, d.recorded.Login)
 	}
+	found.Active = max(0, found.Active)
 	return found
 }
 
-// recordedLogin says which of the two logins is recorded as the active one; the first if none is.
-func recordedLogin(recorded *v1alpha1.TenantDatabaseStatus) int {
+// loginIndex says which of the two logins of a database it is; negative if it is neither.
+func loginIndex(name, login string) int {
+	logins := database.Logins(name)
+	return slices.Index(logins[:], login)
+}
+
+// recordOf is what the status of a tenant has of its credentials.
+func recordOf(recorded *v1alpha1.TenantDatabaseStatus) *service.Record {
 	if recorded == nil {
-		return 0
+		return nil
 	}
-	logins := database.Logins(recorded.Name)
-	return max(0, slices.Index(logins[:], recorded.Login))
-}
-
-// recordedCredentials are those of the status, which has no passwords.
-func recordedCredentials(recorded *v1alpha1.TenantDatabaseStatus, rotation service.Rotation) service.Credentials {
-	credentials := service.Credentials{Active: recordedLogin(recorded), Request: recorded.RotationRequest}
+	record := &service.Record{
+		Login: loginIndex(recorded.Name, recorded.Login), Revision: recorded.CredentialsRevision,
+		Request: recorded.RotationRequest, InGrace: recorded.FormerLoginUntil != nil,
+	}
 	if recorded.RotatedAt != nil {
-		credentials.RotatedAt = recorded.RotatedAt.Time
+		record.RotatedAt = recorded.RotatedAt.Time
 	}
-	if recorded.FormerLoginUntil != nil {
-		// The grace period may have been changed since.
-		credentials.FormerUntil = credentials.RotatedAt.Add(rotation.GracePeriod)
-	}
-	return credentials
+	return record
 }
 
-// login is the role that the tenant logs in by.
-func (d *databasePhase) login(c service.Credentials) string {
-	return database.Logins(databaseName(d.tenant(), d.recorded))[c.Active]
-}
-
-// setCredentials makes them those that the tenant's Secret is made from.
-func (d *databasePhase) setCredentials(c service.Credentials) {
-	d.credentials, d.unverified = c, nil
-	name := databaseName(d.tenant(), d.recorded)
+// setLogin has the tenant's Secret made from its credentials.
+func (d *databasePhase) setLogin() {
+	name, c := databaseName(d.tenant(), d.recorded), d.account.Credentials
 	isolation := isolationOf(d.tenant(), d.recorded)
 	d.in.Login = &parts.Login{
 		Database: database.ConnectTo(isolation, name), Schema: database.Schema(isolation, name),
@@ -171,57 +153,34 @@ func (d *databasePhase) applyLogin(ctx context.Context) error {
 	return err
 }
 
-// credentialsFor are the tenant's credentials in the light of what the server has.
-func (d *databasePhase) credentialsFor(observed database.Observed) service.Credentials {
-	switch {
-	case d.unverified != nil:
-		return d.rotation.Recover(*d.unverified, d.credentials, observed.Logins)
-	case d.recorded == nil:
-		return d.rotation.WithFormer(d.credentials, observed.Logins)
-	default:
-		return d.rotation.Check(d.credentials, observed.Logins)
-	}
-}
-
 // completeRotation lets the tenant have the login that the server takes by now.
 func (d *databasePhase) completeRotation(ctx context.Context) error {
-	if d.credentials.Next == "" {
+	account := &d.account
+	if account.Credentials.Next == "" {
 		return nil
 	}
-	d.setCredentials(d.rotation.Complete(d.credentials, d.now))
+	account.Use(account.Rotation.Complete(account.Credentials, d.now))
+	d.setLogin()
 	if err := d.applyLogin(ctx); err != nil {
 		return err
 	}
 	metrics.Rotations.WithLabelValues(d.in.Server.Name).Inc()
 	d.recorder.Eventf(objectOf(d.tenant()), nil, corev1.EventTypeNormal, "CredentialsRotated", "Reconcile",
 		"The login in Secret %s is %s now; the former one takes new sessions until %s.",
-		d.tenant().Spec.Database.Credentials.SecretName, d.in.Login.Username, d.credentials.FormerUntil.UTC().Format(time.RFC3339))
+		d.tenant().Spec.Database.Credentials.SecretName, d.in.Login.Username, account.Credentials.FormerUntil.UTC().Format(time.RFC3339))
 	return nil
 }
 
-// formerIsDue says whether the former login has had its time.
-func (d *databasePhase) formerIsDue() bool {
-	until := d.credentials.FormerUntil
-	return !until.IsZero() && !d.now.Before(until)
-}
-
-// nextLook is when the credentials want to be looked at again, by themselves; zero if never. What is
-// due already and could not be done has met a problem, which says when it is tried again.
+// nextLook is when the credentials want to be looked at again, by themselves; zero if never.
 func (d *databasePhase) nextLook() time.Duration {
-	if d.recorded == nil || d.unverified != nil {
+	if d.recorded == nil {
 		return 0
 	}
-	at := d.rotation.NextLook(d.credentials)
-	if at.IsZero() || !d.provisioned && !d.now.Before(at) {
+	at := d.account.NextLook(d.now, d.provisioned)
+	if at.IsZero() {
 		return 0
 	}
 	return max(time.Until(at), time.Millisecond)
-}
-
-// revision stands for a password. That has 190 random bits, so its hash tells nothing.
-func revision(password service.Sensitive) string {
-	sum := sha256.Sum256([]byte(password))
-	return hex.EncodeToString(sum[:8])
 }
 
 func timeOrNil(at time.Time) *metav1.Time {

@@ -36,11 +36,8 @@ type databasePhase struct {
 	// left are servers that the tenant needs no finalizer for any more.
 	left []string
 
-	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
-	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
-	credentials service.Credentials
-	unverified  *service.Credentials
-	rotation    service.Rotation
+	// account is how the tenant logs in, and when that changes.
+	account service.Account
 
 	// memberships are what the server has of those that the operator has not made; nil if it was not
 	// asked.
@@ -124,7 +121,7 @@ func (d *databasePhase) run(ctx context.Context) error {
 // nobody knows. A rotation takes both once more: the next password stands in the Secret before the
 // server hears of it, and the app hears of it when the server takes it.
 func (d *databasePhase) provision(ctx context.Context) error {
-	if d.unverified == nil {
+	if d.account.Unverified == nil {
 		if err := d.applyLogin(ctx); err != nil {
 			return err
 		}
@@ -138,14 +135,14 @@ func (d *databasePhase) provision(ctx context.Context) error {
 		return d.unusable
 	}
 	if err := d.converge(ctx); err != nil {
-		if d.credentials.Password == "" {
+		if d.account.Credentials.Password == "" {
 			d.in.Login = nil
 		}
 		return d.placeElsewhere(err)
 	}
 	d.fleet.Occupancy.Registered(d.in.Server.Name, d.tenant().UID, time.Now())
-	if d.formerIsDue() {
-		d.credentials.FormerUntil = time.Time{}
+	if d.account.FormerIsDue(d.now) {
+		d.account.Credentials.FormerUntil = time.Time{}
 	}
 	if err := d.completeRotation(ctx); err != nil {
 		return err
@@ -163,7 +160,7 @@ func (d *databasePhase) place() {
 
 // settled says whether the server is known to have what the tenant wants.
 func (d *databasePhase) settled() bool {
-	if d.recorded == nil || d.unverified != nil || d.credentials.Next != "" || d.formerIsDue() {
+	if d.recorded == nil || !d.account.AtRest(d.now) {
 		return false
 	}
 	recorded, want := *d.recorded, *d.placement()
@@ -175,7 +172,7 @@ func (d *databasePhase) settled() bool {
 
 // placement is where the database is, once it is provisioned.
 func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
-	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.credentials
+	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.account.Credentials
 	placed := &v1alpha1.TenantDatabaseStatus{
 		Server:                  server.Name,
 		Isolation:               spec.Isolation,
@@ -186,10 +183,10 @@ func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
 		Extensions:              spec.Extensions,
 		TempFileLimit:           spec.TempFileLimit,
 		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
-		CredentialsRevision:     revision(credentials.Password),
+		CredentialsRevision:     service.Revision(credentials.Password),
 		Login:                   d.in.Login.Username,
 		RotatedAt:               timeOrNil(credentials.RotatedAt),
-		NextRotation:            timeOrNil(d.rotation.DueAt(credentials)),
+		NextRotation:            timeOrNil(d.account.Rotation.DueAt(credentials)),
 		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
 		RotationRequest:         credentials.Request,
 	}
@@ -220,11 +217,12 @@ func (d *databasePhase) converge(ctx context.Context) error {
 			}
 		}
 		d.memberships = &observed.Memberships
-		d.setCredentials(d.credentialsFor(observed))
+		d.account.Verify(observed.Logins, d.recorded != nil)
+		d.setLogin()
 		if err := d.applyLogin(ctx); err != nil {
 			return false, err
 		}
-		actions, err := database.Plan(d.wanted(d.credentials), observed)
+		actions, err := database.Plan(d.wanted(d.account.Credentials), observed)
 		if err != nil {
 			return false, err
 		}

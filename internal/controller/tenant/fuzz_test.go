@@ -14,6 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -35,8 +36,8 @@ func FuzzSecret(f *testing.F) {
 		if found.Active != 0 && username != logins[found.Active] {
 			t.Errorf("the login is %d by %q", found.Active, username)
 		}
-		for _, taken := range []database.Sensitive{found.Password, found.Next} {
-			if taken != "" && !database.IsGenerated(string(taken)) {
+		for _, taken := range []service.Sensitive{found.Password, found.Next} {
+			if taken != "" && !service.IsGenerated(string(taken)) {
 				t.Errorf("a password is taken that could be guessed, or needs quotes: %q", string(taken))
 			}
 		}

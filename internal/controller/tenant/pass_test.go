@@ -123,8 +123,11 @@ func TestWhatIsDueForTheCredentialsAndCannotBeDoneIsNotTriedAtOnce(t *testing.T)
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			run := &databasePhase{
-				recorded: &v1alpha1.TenantDatabaseStatus{}, rotation: test.rotation, now: now,
-				credentials: service.Credentials{RotatedAt: now.Add(-time.Hour), FormerUntil: test.former}, provisioned: !test.failed,
+				recorded: &v1alpha1.TenantDatabaseStatus{}, now: now, provisioned: !test.failed,
+				account: service.Account{
+					Rotation:    test.rotation,
+					Credentials: service.Credentials{RotatedAt: now.Add(-time.Hour), FormerUntil: test.former},
+				},
 			}
 			if got := run.nextLook(); got != test.want && got.Truncate(time.Hour) != test.want {
 				t.Errorf("it is looked at again after %s, want %s", got, test.want)

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// oldestVersion is the oldest major version of PostgreSQL that all facts used here were
-	// verified on.
+	// oldestVersion is the oldest major version of PostgreSQL on which what this package relies on was
+	// verified.
 	oldestVersion = 14
 
 	maxConnections    = 8
@@ -37,13 +37,12 @@ const (
 	// lockTimeout bounds the wait for a lock, which a tenant may hold for as long as it likes. It is longer
 	// than autovacuum takes to give way, which is PostgreSQL's deadlock_timeout of a second.
 	lockTimeout = 2 * time.Second
-	// registryTimeout bounds the wait for the registry's lock, which nobody but operators has.
+	// registryTimeout bounds the wait for the registry's lock, which only operators take.
 	registryTimeout = 10 * time.Second
-	// registryLockTimeout is the lockTimeout of whoever has the registry's lock, for which others wait.
+	// registryLockTimeout is the lockTimeout while one has the registry's lock, for which others wait.
 	registryLockTimeout = 500 * time.Millisecond
 
-	// maxDatabaseChanges is how many CREATE and DROP DATABASE run at a time; more than four make
-	// none of them sooner.
+	// maxDatabaseChanges is how many CREATE and DROP DATABASE run at a time; more than four finish no sooner.
 	maxDatabaseChanges = 4
 )
 
@@ -53,10 +52,10 @@ const (
 // from the beginning.
 var firstWithRole = map[int]int{14: 15, 15: 10, 16: 6, 17: 2}
 
-// sessionSettings hold whatever is set on a database or on the administrator's role. The first
-// two keep others' functions and rights out; the rest are what our SQL relies on. The look at one
-// tenant is planned once a session and by index: to plan it takes eight times as long as to run it, and
-// a plan from when the server had few tenants would read all roles for each of many.
+// sessionSettings apply whatever is set on a database or on the administrator's role. The first two keep others'
+// functions and rights out; our SQL relies on the rest. The query that observes a tenant is planned once a
+// session, and by index: planning takes eight times as long as running it, and a plan from a time when the
+// server had few tenants would read all roles for each of many.
 var sessionSettings = map[string]string{
 	"search_path":                   "pg_catalog,pg_temp",
 	"role":                          "none",
@@ -72,7 +71,7 @@ var sessionSettings = map[string]string{
 	"synchronous_commit":            "on",
 }
 
-// server is the way to one server.
+// server is the connections to one server.
 type server struct {
 	address database.Server
 	pool    *pgxpool.Pool
@@ -123,7 +122,7 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	config.MaxConns = maxConnections
 	config.MaxConnIdleTime = maxConnectionIdle
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { return suitable(address, conn.PgConn()) }
-	// A ping would cost every call a round trip. What it would find out, read finds out itself.
+	// A ping would cost every call a round trip; read notices by itself what a ping would find.
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	return config, nil
 }
@@ -191,7 +190,7 @@ func leadingNumber(text string) int {
 // conn is a session in the maintenance database.
 type conn = pgxpool.Conn
 
-// majorVersion is that of a session, for which no question has to be asked.
+// majorVersion returns the server's major version, which each session knows without asking.
 func (s *server) majorVersion(ctx context.Context) (major int, err error) {
 	err = s.acquire(ctx, changeTimeout, func(_ context.Context, conn *conn) error {
 		major = majorVersion(conn.Conn().PgConn())

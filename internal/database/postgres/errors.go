@@ -48,12 +48,12 @@ const (
 const (
 	sqlstateFull    = "TN001"
 	sqlstateChanged = "TN002"
-	// sqlstateConflict : the detail says what is in the way and what to do about it.
+	// sqlstateConflict comes with a detail that says what is in the way and what to do about it.
 	sqlstateConflict = "TN003"
 )
 
-// classify turns what a call failed with into an error of package database, as far as one fits.
-// ctx is the caller's own: its end is no failure of the server.
+// classify turns the error of a call into one of package service or database, if one fits. ctx is the caller's
+// own: its end is no failure of the server.
 func (s *server) classify(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -113,7 +113,7 @@ func (s *server) classifyAnswer(answer *pgconn.PgError) error {
 	return fmt.Errorf("database server %s refuses: %w", s.address.Name, answer)
 }
 
-// ended returns why the context has ended. The network notices its deadline before it does itself.
+// ended returns why the context has ended. The network may notice a deadline before the context does.
 func ended(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded

@@ -6,8 +6,8 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// createExtensions creates extensions in a database in which the user may create schemas, and lets
-// it use them.
+// createExtensions creates extensions in a database in which the user may create schemas, and lets the user use
+// them.
 func createExtensions(user string, names []string) []string {
 	statements := []string{
 		"DO " + literal(fmt.Sprintf(`

@@ -17,16 +17,16 @@ import (
 // the registry or roles holds: the bytes of "tenantry".
 const registryLock = 0x74656e616e747279
 
-// lockRegistry takes that lock for the rest of the transaction, in which whatever a tenant may hold is
-// then waited for a short time only.
+// lockRegistry takes that lock for the rest of the transaction. From then on the transaction waits only a short
+// time for locks that a tenant may hold.
 var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), pg_advisory_xact_lock(%d), set_config('lock_timeout', '%d', true)",
 	registryTimeout.Milliseconds(), registryLock, registryLockTimeout.Milliseconds())
 
-// hardening can be run any number of times, also by several at once. What the registry says of
-// a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
-// handed over, so that a database made anew under the same name doesn't count; in a shared database
-// it is that of the database in which the tenant has its place. digest stands for all that was
-// accepted of roles and database. tenantry.superusers are those that are no surprise.
+// hardening can be run any number of times, also by several operators at once. tenantry.tenants is the
+// registry. Its column secured is the oid of the database whose schema public has been handed over, so that a
+// database that was made anew under the same name doesn't count; for isolations that share a database it is the
+// oid of that one. digest stands for the roles and the database as they were last accepted.
+// tenantry.superusers are the superusers that the server had when it was prepared.
 var hardening = lockRegistry + `;
 DO $$
 DECLARE
@@ -60,7 +60,7 @@ BEGIN
 	END IF;
 END $$`
 
-// openDatabases are those that every server has, and our own, as far as PUBLIC has any right.
+// openDatabases selects the databases that every server has, and our own, if PUBLIC has any right on them.
 const openDatabases = `SELECT datname
 	FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS acl
 	WHERE datname IN ('postgres', 'template1', current_database()) AND acl.grantee = 0
@@ -68,9 +68,9 @@ const openDatabases = `SELECT datname
 
 const retainedListed = 100
 
-// drifted are the tenants that aren't as they were accepted. What is compared is a digest of a line
-// for each role, membership, setting and database, its own or a shared one; the names of the logins are two longer than that
-// of the owner, by which all of them are found in one pass.
+// drifted selects the tenants that have changed since they were accepted. It compares a digest over a line for
+// each role, membership, setting and database, be it the tenant's own or a shared one. The name of a login is
+// that of the owner with two more characters, by which one pass finds all of them.
 var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Digest', now))
 	FROM (
 		WITH role AS (
@@ -121,7 +121,7 @@ func probe(ctx context.Context, conn *conn) (database.ServerStatus, error) {
 	return status, err
 }
 
-// scanAll, for one transaction, is for a query that reads all rows anyhow.
+// scanAll allows sequential scans for one transaction, for a query that reads all rows in any case.
 const scanAll = "SELECT set_config('enable_seqscan', 'on', true)"
 
 func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, hardened bool, err error) {
@@ -136,7 +136,7 @@ func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, 
 	return status, hardened, err
 }
 
-// shownCertificate is the one that the server had when the connection was made.
+// shownCertificate returns the certificate that the server had when the connection was made.
 func shownCertificate(conn *pgconn.PgConn) []byte {
 	if encrypted, ok := conn.Conn().(*tls.Conn); ok {
 		return encrypted.ConnectionState().PeerCertificates[0].Raw
@@ -149,7 +149,7 @@ func harden(ctx context.Context, conn *conn) error {
 	return err
 }
 
-// acceptance notes that what the digests $2 of the names $1 stand for is as it should be.
+// acceptance stores the digests $2 for the names $1.
 const acceptance = `UPDATE tenantry.tenants SET digest = accepted.digest
 FROM unnest($1::text[], $2::text[]) AS accepted(name, digest) WHERE tenants.name = accepted.name`
 

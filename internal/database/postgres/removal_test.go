@@ -360,7 +360,7 @@ var _ = Describe("A deleted tenant that has much", func() {
 		Expect(err).NotTo(HaveOccurred())
 
 		err = shared.remove(ctx, manager, database.ReclaimDelete)
-		unfinished, ok := errors.AsType[*database.UnfinishedError](err)
+		unfinished, ok := errors.AsType[*service.UnfinishedError](err)
 		Expect(ok).To(BeTrue(), "%v", err)
 		Expect(unfinished.Left).To(And(BeNumerically(">", 0), BeNumerically("<", rows)))
 		Expect(shared.remove(ctx, manager, database.ReclaimDelete)).To(Succeed())

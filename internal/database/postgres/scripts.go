@@ -49,9 +49,9 @@ BEGIN
 END`, literal(name), identifier(name), database.PlatformOwner, sqlstateConflict))
 }
 
-// nextInSchema returns a query for the commands that drop what is next of what the tenant has: views before
-// tables, partitions before their table, the schema last, and so few at a time that their locks find room.
-// It also returns how much there is. Somebody else's schema of that name is left alone.
+// nextInSchema returns a query for the statements that drop the next objects of the tenant, and for the number of
+// all that are left. Views come before tables, partitions before their table, the schema last, and so few at a
+// time that the lock table has room for them. Somebody else's schema of that name is left alone.
 func nextInSchema(name string) string {
 	logins := database.Logins(name)
 	return fmt.Sprintf(`
@@ -87,7 +87,7 @@ ORDER BY kind, oid DESC LIMIT greatest(1, current_setting('max_locks_per_transac
 		literal(name), database.PlatformOwner, list(literal, name, logins[0], logins[1]))
 }
 
-// dropOwned returns a statement that does nothing for the roles that don't exist.
+// dropOwned returns a statement that skips roles that don't exist.
 func dropOwned(owner string) string {
 	logins := database.Logins(owner)
 	return "DO " + literal(fmt.Sprintf(`
@@ -100,7 +100,7 @@ BEGIN
 END`, list(literal, owner, logins[0], logins[1])))
 }
 
-// resetSettings returns a statement that resets also what is for one database only.
+// resetSettings returns a statement that also resets the settings for single databases.
 func resetSettings(role string) string {
 	return "DO " + literal(fmt.Sprintf(`
 DECLARE
