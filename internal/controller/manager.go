@@ -52,7 +52,7 @@ func ClientOptions() client.Options {
 
 // trim drops what nobody reads: of metadata.managedFields the entries of controllers that report a
 // status, and those of others where the operator owns fields, or its own where it owns all; the specs of
-// pods, and who has set what of a claim, of which nothing is taken back that the cluster has added.
+// pods but for their node, and who has set what of a claim, of which nothing is taken back that the cluster has added.
 func trim(object any) (any, error) {
 	if object, ok := object.(client.Object); ok {
 		own := desired.OwningOf(object).Fields
@@ -65,7 +65,7 @@ func trim(object any) (any, error) {
 		object.SetManagedFields(entries)
 	}
 	if pod, ok := object.(*corev1.Pod); ok {
-		pod.Spec = corev1.PodSpec{}
+		pod.Spec = corev1.PodSpec{NodeName: pod.Spec.NodeName}
 		pod.ManagedFields = nil
 	}
 	if claim, ok := object.(*corev1.PersistentVolumeClaim); ok {

@@ -42,6 +42,8 @@ type Fleet struct {
 	Admissions Admissions
 	// Pace is since when statuses wait to be written.
 	Pace Pace
+	// Troubles are since when pods are in trouble.
+	Troubles Troubles
 
 	// AvailableServers are servers that tenants may have waited for: the operator has logged in, or there
 	// is more room than was thought.
@@ -59,7 +61,7 @@ type ledger interface {
 func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
-		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace,
+		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace, &f.Troubles,
 	}
 }
 

@@ -38,6 +38,10 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 		f.UsageChanged(tenant, types.UID(tenant), noon)
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)
 	},
+	"Troubles": func(f *Fleet, tenant, server string) {
+		f.Troubles.Tenant(types.UID(tenant), true, noon)
+		f.Troubles.Server(server, true, noon)
+	},
 }
 
 func serverNamed(name string) *v1alpha1.DatabaseServer {

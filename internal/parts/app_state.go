@@ -26,12 +26,27 @@ func appInPlace(o Observation) condition.State {
 	if workload.RolledOut(deployment) {
 		return condition.Ready("%d of %d replicas are available.", want, want)
 	}
-	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble, deadlineExceeded} {
-		if trouble, found := find(o); found {
-			return condition.Of(trouble)
-		}
+	if trouble, found := AppTrouble(o); found {
+		return condition.Of(trouble.Lasting(o.TroubledSince, o.Now))
 	}
 	return rollout(want, have)
+}
+
+// AppTrouble is what keeps the app from being rolled out, other than that this takes its time.
+func AppTrouble(o Observation) (problem.Problem, bool) {
+	if o.Deployment == nil || o.Deployment.Status.ObservedGeneration < o.Deployment.Generation || workload.RolledOut(o.Deployment) {
+		return problem.Problem{}, false
+	}
+	var troubles []problem.Problem
+	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble} {
+		if trouble, found := find(o); found {
+			troubles = append(troubles, trouble)
+		}
+	}
+	if len(troubles) == 0 {
+		return deadlineExceeded(o)
+	}
+	return problem.Together(troubles...), true
 }
 
 // rollout tells how far along the app is.
@@ -52,7 +67,9 @@ func refused(o Observation) (problem.Problem, bool) {
 	return problem.PodsRefused(failure.Message), true
 }
 
-func podTrouble(o Observation) (problem.Problem, bool) { return workload.NewestTrouble(o.Pods) }
+func podTrouble(o Observation) (problem.Problem, bool) {
+	return workload.Trouble(o.Pods, "spec.app", o.Now)
+}
 
 func deadlineExceeded(o Observation) (problem.Problem, bool) {
 	rollout := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)

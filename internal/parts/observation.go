@@ -1,6 +1,8 @@
 package parts
 
 import (
+	"time"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -27,6 +29,10 @@ type Observation struct {
 	Deployment *appsv1.Deployment
 	// Pods are the app's pods as the cluster has them.
 	Pods []corev1.Pod
+	// TroubledSince is since when AppTrouble has found something, whatever it was.
+	TroubledSince time.Time
+	// Now is the time of the observation.
+	Now time.Time
 }
 
 // maxNamespaces is how many namespaces a status takes.

@@ -63,11 +63,6 @@ func ClusterRolesForbidden(names []string) Problem {
 		name, name, naming.ManagerNamespace, naming.Manager)
 }
 
-// PodNotRunning : a pod doesn't run. reason and message are the scheduler's or the kubelet's.
-func PodNotRunning(pod, reason, message string) Problem {
-	return temporary(reason, OnChange, "Pod %s does not run: %s.", pod, strings.TrimSuffix(message, "."))
-}
-
 // RolloutStuck : the pods of the app have not become ready in time. reason and message are the
 // Deployment's.
 func RolloutStuck(reason, message string) Problem {

@@ -25,8 +25,6 @@ type Observation struct {
 	// Memberships are what the database server has of those that the operator has not made in or of the
 	// tenant's roles; nil if it was not asked.
 	Memberships *[]database.Membership
-	// Now is the time of the observation.
-	Now time.Time
 }
 
 // Of is the status of the tenant that was observed.

@@ -226,14 +226,11 @@ func rolledOut(was, is client.Object) bool {
 
 // podNews are the changes of a pod that its Deployment doesn't tell of.
 var podNews = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return inTrouble(e.Object) != "" },
-	UpdateFunc: func(e event.UpdateEvent) bool { return inTrouble(e.ObjectOld) != inTrouble(e.ObjectNew) },
+	CreateFunc: func(e event.CreateEvent) bool { return workload.Signs(e.Object.(*corev1.Pod)) != "" },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return workload.Signs(e.ObjectOld.(*corev1.Pod)) != workload.Signs(e.ObjectNew.(*corev1.Pod))
+	},
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
-}
-
-func inTrouble(object client.Object) string {
-	reason, _ := workload.PodTrouble(object.(*corev1.Pod))
-	return reason
 }
 
 // noticed is a source that enqueues what each of the noticed names stands for.
