@@ -76,11 +76,11 @@ func TestTheApp(t *testing.T) {
 		},
 		{
 			"a quota for what the app does not state", refused(unstated), nil, "False Forbidden",
-			"The API server refuses the app's pods: " + unstated + ".",
+			"The API server refuses the app's pods: " + unstated + ". spec.quota counts what the app doesn't state; write spec.app.resources.limits.cpu or spec.containers.default.cpu.",
 		},
 		{
 			"above the container limits", refused(overLimit), nil, "False Forbidden",
-			"The API server refuses the app's pods: " + overLimit + ".",
+			"The API server refuses the app's pods: " + overLimit + ". Lower spec.app.resources.limits.cpu to 4 or less, or raise spec.containers.max.cpu.",
 		},
 		{
 			"refused earlier, and no longer",
