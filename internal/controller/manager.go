@@ -6,6 +6,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -25,7 +26,7 @@ import (
 )
 
 // CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces, of
-// pods their metadata and status, and of autoscalers what they scale. What comes out of the cache must
+// pods their metadata and status, of autoscalers what they scale, and Events of what controllers were not allowed to create. What comes out of the cache must
 // not be changed.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{
@@ -34,9 +35,13 @@ func CacheOptions() cache.Options {
 		UnsafeDisableDeepCopy: new(true),
 	}
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&v1alpha1.Tenant{}:                       {Transform: cache.TransformStripManagedFields()},
-		&corev1.Pod{}:                            managed,
-		&corev1.Namespace{}:                      {Transform: trim, UnsafeDisableDeepCopy: new(true)},
+		&v1alpha1.Tenant{}:  {Transform: cache.TransformStripManagedFields()},
+		&corev1.Pod{}:       managed,
+		&corev1.Namespace{}: {Transform: trim, UnsafeDisableDeepCopy: new(true)},
+		&corev1.Event{}: {
+			Field:     fields.OneTermEqualSelector("reason", tenant.ReasonRefused),
+			Transform: tenant.TrimEvent, UnsafeDisableDeepCopy: new(true),
+		},
 		&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: tenant.TrimAutoscaler, UnsafeDisableDeepCopy: new(true)},
 	}}
 	for _, kind := range append(parts.Kinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {

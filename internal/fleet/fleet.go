@@ -42,6 +42,8 @@ type Fleet struct {
 	Admissions Admissions
 	// Pace is since when statuses wait to be written.
 	Pace Pace
+	// Served are the requests that a quota had refused, and that have got in since.
+	Served Served
 	// Troubles are since when pods are in trouble.
 	Troubles Troubles
 
@@ -61,7 +63,7 @@ type ledger interface {
 func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
-		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace, &f.Troubles,
+		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace, &f.Served, &f.Troubles,
 	}
 }
 

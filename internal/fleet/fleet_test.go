@@ -38,6 +38,7 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 		f.UsageChanged(tenant, types.UID(tenant), noon)
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)
 	},
+	"Served": func(f *Fleet, tenant, _ string) { f.Served.Has(types.UID(tenant), "replicaset", noon, true) },
 	"Troubles": func(f *Fleet, tenant, server string) {
 		f.Troubles.Tenant(types.UID(tenant), true, noon)
 		f.Troubles.Server(server, true, noon)

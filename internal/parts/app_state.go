@@ -6,7 +6,9 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/budget"
 	"github.com/tenantry/tenantry/internal/condition"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/workload"
 )
@@ -63,6 +65,14 @@ func refused(o Observation) (problem.Problem, bool) {
 	failure := deploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure)
 	if failure == nil || failure.Status != corev1.ConditionTrue {
 		return problem.Problem{}, false
+	}
+	requested, used, overQuota := budget.ParseRefusal(failure.Message, naming.Quota)
+	if overQuota && len(o.Namespaces) > 1 && o.Quota != nil {
+		// The Deployment goes on telling of a refusal for a moment after the pods have got in.
+		in := budget.Refusal{Requested: requested, Used: used}.In(o.Slice)
+		if in || budget.Fits(requested, o.Tenant.Spec.Quota, o.Quota.Status.Used) {
+			return problem.WaitsForShare(), true
+		}
 	}
 	return problem.PodsRefused(failure.Message), true
 }

@@ -25,6 +25,8 @@ type Observation struct {
 	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
 	// together; nil if it has none.
 	Quota *corev1.ResourceQuota
+	// Slice is what is used of the quota in the primary namespace.
+	Slice corev1.ResourceList
 	// Deployment is the tenant's app as the cluster has it; nil if it has none.
 	Deployment *appsv1.Deployment
 	// Pods are the app's pods as the cluster has them.

@@ -63,6 +63,12 @@ func ClusterRolesForbidden(names []string) Problem {
 		name, name, naming.ManagerNamespace, naming.Manager)
 }
 
+// WaitsForShare : the app's pods fit what is free of the tenant's quota, but not the part of it that their
+// namespace has yet.
+func WaitsForShare() Problem {
+	return progressing("The app's pods need more of the quota than their namespace has; it gets that from the tenant's other namespaces, and Kubernetes then tries again.")
+}
+
 // RolloutStuck : the pods of the app have not become ready in time. reason and message are the
 // Deployment's.
 func RolloutStuck(reason, message string) Problem {

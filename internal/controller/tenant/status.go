@@ -65,6 +65,9 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 			return observation, err
 		}
 		observation.Quota = quotas[tenant.Name]
+		if observation.Quota != nil {
+			observation.Slice = observation.Quota.Status.Used
+		}
 		if len(quotas) > 1 {
 			observation.Quota = total(quotas, tenant.Spec.Quota)
 		}
