@@ -26,6 +26,8 @@ func count(list corev1.ResourceList) int64 {
 type world struct {
 	random *rand.Rand
 	total  int64
+	// refusing says that requests are refused, each time others.
+	refusing bool
 	// now is the present; before is each moment of the past.
 	now    moment
 	before []moment
@@ -75,6 +77,9 @@ func (w *world) plan(o *operator, known []string) {
 		slice := seen.slices[namespace]
 		slice.Usable = true
 		list = append(list, slice)
+	}
+	if w.refusing {
+		w.refuse(list)
 	}
 	for i, grant := range budget.Plan(pods(w.total), list, o.name) {
 		if grant.Changed {
@@ -145,6 +150,7 @@ func newWorld(seed uint64, total int64) *world {
 func TestTheSumNeverExceedsTheBudgetWhoeverCrashes(t *testing.T) {
 	for seed := range uint64(400) {
 		w := newWorld(seed, 1+int64(seed%23))
+		w.refusing = seed%2 == 1
 		names := []string{"a", "b", "c", "d"}
 		operators := []*operator{{name: "one"}, {name: "two"}}
 		generation := 0

@@ -42,7 +42,7 @@ func FuzzWhatPodsSay(f *testing.F) {
 				break
 			}
 		}
-		trouble, found := workload.NewestTrouble([]corev1.Pod{{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: reason, Message: message}}})
+		trouble, found := workload.Trouble([]corev1.Pod{{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: reason, Message: message}}}, "spec.app", time.Unix(0, 0))
 		if !found {
 			t.Error("a pod that failed is no trouble")
 		}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -33,9 +34,13 @@ func CacheOptions() cache.Options {
 		UnsafeDisableDeepCopy: new(true),
 	}
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&v1alpha1.Tenant{}:                       {Transform: sharing(pool, cache.TransformStripManagedFields())},
-		&corev1.Pod{}:                            managed,
-		&corev1.Namespace{}:                      {Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},
+		&v1alpha1.Tenant{}:  {Transform: sharing(pool, cache.TransformStripManagedFields())},
+		&corev1.Pod{}:       managed,
+		&corev1.Namespace{}: {Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},
+		&corev1.Event{}: {
+			Field:     fields.OneTermEqualSelector("reason", tenant.ReasonRefused),
+			Transform: tenant.TrimEvent, UnsafeDisableDeepCopy: new(true),
+		},
 		&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: tenant.TrimAutoscaler, UnsafeDisableDeepCopy: new(true)},
 	}}
 	for _, kind := range append(parts.Kinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
@@ -73,14 +78,14 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// trimContent drops the specs of pods, and their statuses unless something is wrong; of a Deployment's
+// trimContent drops the specs of pods but for their node, and the statuses of those that are settled; of a Deployment's
 // conditions those that only say that all is well; the status of a PodDisruptionBudget; and who has set
 // what of a claim, of which nothing is taken back that the cluster has added.
 func trimContent(object client.Object) {
 	switch object := object.(type) {
 	case *corev1.Pod:
-		object.Spec, object.ManagedFields, object.Annotations = corev1.PodSpec{}, nil, nil
-		if reason, _ := workload.PodTrouble(object); reason == "" {
+		object.Spec, object.ManagedFields, object.Annotations = corev1.PodSpec{NodeName: object.Spec.NodeName}, nil, nil
+		if workload.Settled(object) {
 			object.Status = corev1.PodStatus{}
 		}
 	case *appsv1.Deployment:

@@ -45,6 +45,10 @@ type Fleet struct {
 	Pace Pace
 	// Provisioning is which new tenants are being put in place.
 	Provisioning Provisioning
+	// Served are the requests that a quota had refused, and that have got in since.
+	Served Served
+	// Troubles are since when pods are in trouble.
+	Troubles Troubles
 
 	// AvailableServers are servers that tenants may have been waiting for: the operator has logged in, or they
 	// have more room than was known.
@@ -62,7 +66,7 @@ type ledger interface {
 func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
-		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace, &f.Provisioning,
+		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace, &f.Provisioning, &f.Served, &f.Troubles,
 	}
 }
 

@@ -88,6 +88,8 @@ func podDisruptionBudget(in Inputs) desired.Object {
 		Spec: policyv1.PodDisruptionBudgetSpec{
 			MaxUnavailable: new(intstr.FromInt32(1)),
 			Selector:       &metav1.LabelSelector{MatchLabels: naming.AppLabels(tenant.Name)},
+			// Pods that serve nobody must not keep a node from being drained.
+			UnhealthyPodEvictionPolicy: new(policyv1.AlwaysAllow),
 		},
 	}
 }

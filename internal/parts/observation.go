@@ -1,6 +1,8 @@
 package parts
 
 import (
+	"time"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -27,10 +29,16 @@ type Observation struct {
 	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
 	// together; nil if it has none.
 	Quota *corev1.ResourceQuota
+	// Slice is what is used of the quota in the primary namespace.
+	Slice corev1.ResourceList
 	// Deployment is the tenant's app as the cluster has it; nil if it has none.
 	Deployment *appsv1.Deployment
 	// Pods are the app's pods as the cluster has them.
 	Pods []corev1.Pod
+	// TroubledSince is since when AppTrouble has found something, whatever it was.
+	TroubledSince time.Time
+	// Now is the time of the observation.
+	Now time.Time
 }
 
 // maxNamespaces is how many namespaces a status takes.

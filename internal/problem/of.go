@@ -14,6 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/service"
+	"github.com/tenantry/tenantry/internal/naming"
 )
 
 // Of says what an error, which isn't nil, means for a tenant. Joined errors become one problem, by Together.
@@ -131,7 +132,7 @@ func ofRequest(err error) (Problem, bool) {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return progressing("The namespace is still being deleted."), true
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return stalled(v1alpha1.ReasonInvalid, OnChange, "%v", err), true
+		return invalid(err), true
 	case apierrors.IsForbidden(err):
 		return temporary(v1alpha1.ReasonForbidden, WithBackoff, "The API server forbids what the operator asks for: %s", sentence(err)), true
 	default:
@@ -139,7 +140,19 @@ func ofRequest(err error) (Problem, bool) {
 	}
 }
 
-// ofTenantsDatabase says what the state of a database server means for a tenant on it.
+// deploymentOfApp is how the API server names the Deployment of a tenant's app.
+const deploymentOfApp = `Deployment.apps "` + naming.App + `"`
+
+// invalid : the API server finds something in an object that it doesn't take.
+func invalid(err error) Problem {
+	found := stalled(v1alpha1.ReasonInvalid, OnChange, "%v", err)
+	if advice := inFields(found.Message); advice != "" && strings.HasPrefix(found.Message, deploymentOfApp) {
+		found.Message = sentence(err) + " " + advice
+	}
+	return found
+}
+
+// ofTenantsDatabase is what the state of a database server means for a tenant on it.
 func ofTenantsDatabase(err error) (Problem, bool) {
 	if none, ok := errors.AsType[*service.NoServerError](err); ok {
 		return noServer(none), true

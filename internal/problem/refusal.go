@@ -125,12 +125,32 @@ func PodsRefused(message string) Problem {
 	case uncounted:
 		return progressing("The app waits until the cluster has counted the new quota.")
 	case quota:
+		raise := "spec.quota"
+		if details[0] != naming.Quota {
+			raise = fmt.Sprintf("the ResourceQuota %s, which is not the operator's", details[0])
+		}
 		return temporary(v1alpha1.ReasonQuotaExceeded, OnChange,
-			"The app's pods need more than the quota leaves: %s. Raise spec.quota, or lower spec.app.resources or spec.app.replicas.", details[1])
-	case policy, webhook:
+			"The app's pods need more than the quota leaves: %s. Raise %s, or lower spec.app.resources or spec.app.replicas.", details[1], raise)
+	case podSecurity, policy, webhook:
 		return temporary(v1alpha1.ReasonForbidden, OnChange,
-			"The API server refuses the app's pods: %s. Change spec.app so that it complies, or have the cluster's administrator except the app.", strings.TrimSuffix(message, "."))
+			"The API server refuses the app's pods: %s. Change spec.app so that it complies, or %s.", strings.TrimSuffix(message, "."), orElse(by, details[0]))
 	default:
-		return temporary(v1alpha1.ReasonForbidden, OnChange, "The API server refuses the app's pods: %s.", message)
+		found := temporary(v1alpha1.ReasonForbidden, OnChange, "The API server refuses the app's pods: %s.", strings.TrimSuffix(message, "."))
+		if advice := inFields(message); advice != "" {
+			found.Message += " " + advice
+		}
+		return found
+	}
+}
+
+// orElse is what else helps where the app is refused: to change what refuses it.
+func orElse(by refuser, name string) string {
+	switch {
+	case by == podSecurity:
+		return "have what adds to its pods comply, such as an injector of sidecars"
+	case strings.HasSuffix(name, "."+v1alpha1.GroupVersion.Group):
+		return "spec.policy so that it allows that"
+	default:
+		return "have the cluster's administrator except the app"
 	}
 }

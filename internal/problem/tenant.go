@@ -90,9 +90,10 @@ func ClusterRolesForbidden(names []string) Problem {
 		name, name, naming.ManagerNamespace, naming.Manager)
 }
 
-// PodNotRunning means that a pod doesn't run. reason and message are the scheduler's or the kubelet's.
-func PodNotRunning(pod, reason, message string) Problem {
-	return temporary(reason, OnChange, "Pod %s does not run: %s.", pod, strings.TrimSuffix(message, "."))
+// WaitsForShare : the app's pods fit what is free of the tenant's quota, but not the part of it that their
+// namespace has yet.
+func WaitsForShare() Problem {
+	return progressing("The app's pods need more of the quota than their namespace has; it gets that from the tenant's other namespaces, and Kubernetes then tries again.")
 }
 
 // RolloutStuck means that the pods of the app have not become ready in time. reason and message are the

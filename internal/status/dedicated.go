@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,12 +24,15 @@ type Dedicated struct {
 	Unmet *problem.Problem
 }
 
-// OfStatefulSet says what a server that a StatefulSet runs waits for; nil if it runs.
-func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *problem.Problem {
+// dedicatedField is the field of a Tenant that its own server is made by.
+const dedicatedField = "spec.database.dedicated"
+
+// OfStatefulSet says what a server of one pod waits for; nil if it runs.
+func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod, now time.Time) *problem.Problem {
 	if set.Status.ReadyReplicas > 0 {
 		return nil
 	}
-	if trouble, found := workload.NewestTrouble(pods); found {
+	if trouble, found := workload.Trouble(pods, dedicatedField, now); found {
 		return &trouble
 	}
 	if len(pods) == 0 {
@@ -37,11 +41,14 @@ func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod) *problem.Problem 
 	return startingf("its pod is not ready yet")
 }
 
-// OfCluster says what a server that CloudNativePG runs waits for; nil if it runs.
-func OfCluster(cluster *unstructured.Unstructured) *problem.Problem {
+// OfCluster says what a server waits for that CloudNativePG runs; nil if it runs.
+func OfCluster(cluster *unstructured.Unstructured, pods []corev1.Pod, now time.Time) *problem.Problem {
 	ready, _, _ := unstructured.NestedInt64(cluster.Object, "status", "readyInstances")
 	if ready > 0 {
 		return nil
+	}
+	if trouble, found := workload.Trouble(pods, dedicatedField, now); found {
+		return &trouble
 	}
 	phase, _, _ := unstructured.NestedString(cluster.Object, "status", "phase")
 	reason, _, _ := unstructured.NestedString(cluster.Object, "status", "phaseReason")

@@ -25,8 +25,6 @@ type Observation struct {
 	// Memberships are those in and of the tenant's database roles that the operator has not granted; nil if the
 	// server was not asked.
 	Memberships *[]database.Membership
-	// Now is the time of the observation.
-	Now time.Time
 }
 
 // Of returns the status of the tenant that was observed.

@@ -161,22 +161,24 @@ func (r *Reconciler) running(ctx context.Context, in dedicated.Inputs) error {
 	if err := r.List(ctx, pods, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelServer: in.Server.Name}); err != nil {
 		return err
 	}
+	now := time.Now()
 	var waits *problem.Problem
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
 		cluster := dedicated.NewCluster()
 		if err := r.Get(ctx, inDatabases(in.Server.Name), cluster); err != nil {
 			return err
 		}
-		waits = status.OfCluster(cluster)
+		waits = status.OfCluster(cluster, pods.Items, now)
 	} else {
 		set := &appsv1.StatefulSet{}
 		if err := r.Get(ctx, inDatabases(in.Server.Name), set); err != nil {
 			return err
 		}
-		waits = status.OfStatefulSet(set, pods.Items)
+		waits = status.OfStatefulSet(set, pods.Items, now)
 	}
+	since := r.Fleet.Troubles.Server(in.Server.Name, waits != nil && waits.Reason != v1alpha1.ReasonProgressing, status.TroubleBegun(in.Server.Status.Conditions, v1alpha1.ConditionReady, now))
 	if waits != nil {
-		return *waits
+		return waits.Lasting(since, now)
 	}
 	return nil
 }

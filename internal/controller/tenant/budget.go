@@ -38,7 +38,7 @@ func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 	if run.quotas, err = r.quotas(ctx, run.tenant()); err != nil || len(run.tenant().Spec.Quota) == 0 {
 		return err
 	}
-	slices, err := r.slicesOf(run)
+	slices, err := r.slicesOf(ctx, run)
 	if err != nil {
 		return err
 	}
@@ -62,20 +62,16 @@ func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 
 // slicesOf are the slices of the places, in their order, then those of namespaces that have one and
 // are none of these.
-func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
+func (r *Reconciler) slicesOf(ctx context.Context, run *pass) ([]budget.Slice, error) {
 	var slices []budget.Slice
 	needs := parts.Needs(run.inputs)
 	run.needs = total(needs)
 	known := map[string]bool{}
 	for _, place := range run.inputs.Places {
 		known[place.Name] = true
-		slice := budget.Slice{}
-		if quota := run.quotas[place.Name]; quota != nil {
-			var err error
-			if slice, err = sliceOf(quota); err != nil {
-				return nil, err
-			}
-			slice.Busy = r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
+		slice, err := r.sliceIn(ctx, run, place)
+		if err != nil {
+			return nil, err
 		}
 		slice.Usable, slice.Needs = place.Usable, needs[place.Name]
 		slices = append(slices, slice)
@@ -92,6 +88,23 @@ func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
 		slices = append(slices, slice)
 	}
 	return slices, nil
+}
+
+// sliceIn is the slice of a place, with what was refused there of late. The only place of a tenant has all, so
+// that there is nothing to move.
+func (r *Reconciler) sliceIn(ctx context.Context, run *pass, place parts.Place) (budget.Slice, error) {
+	quota := run.quotas[place.Name]
+	if quota == nil {
+		return budget.Slice{Usable: place.Usable}, nil
+	}
+	slice, err := sliceOf(quota)
+	if err == nil && len(run.inputs.Places) > 1 {
+		var refusals []budget.Refusal
+		refusals, err = r.refusals(ctx, run.tenant().UID, place.Name, slice.Used)
+		slice.Wanted, slice.RefusedAt = budget.Demand(refusals, time.Now())
+	}
+	slice.Usable, slice.Busy = place.Usable, r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
+	return slice, err
 }
 
 func sliceOf(quota *corev1.ResourceQuota) (budget.Slice, error) {

@@ -23,6 +23,7 @@ import (
 	"github.com/tenantry/tenantry/internal/report"
 	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/workload"
 )
 
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch;manage
@@ -37,8 +38,9 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 		Observation: parts.Observation{
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
 			Needs: run.needs, UntrustedNamespaces: run.inputs.UntrustedNamespaces,
+			Now: time.Now(),
 		},
-		Failure: run.failure, Memberships: run.database.memberships, Now: time.Now(),
+		Failure: run.failure, Memberships: run.database.memberships,
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}
@@ -54,6 +56,9 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 		if found && metav1.IsControlledBy(deployment, tenant) {
 			observation.Deployment = deployment
 		}
+		_, troubled := parts.AppTrouble(observation.Observation)
+		begun := status.TroubleBegun(tenant.Status.Conditions, v1alpha1.ConditionAppReady, observation.Now)
+		observation.TroubledSince = r.Fleet.Troubles.Tenant(tenant.UID, troubled, begun)
 	}
 	if len(tenant.Spec.Quota) > 0 {
 		quotas, err := r.quotas(ctx, tenant)
@@ -61,6 +66,9 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 			return observation, err
 		}
 		observation.Quota = quotas[tenant.Name]
+		if observation.Quota != nil {
+			observation.Slice = observation.Quota.Status.Used
+		}
 		if len(quotas) > 1 {
 			observation.Quota = inAll(quotas, tenant.Spec.Quota)
 		}
@@ -91,6 +99,9 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 		return ctrl.Result{}, err
 	}
 	wait = sooner(wait, again)
+	if observation.Deployment != nil && !workload.RolledOut(observation.Deployment) {
+		wait = sooner(wait, problem.Grace)
+	}
 	if run.quotaBusy {
 		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
 	}
@@ -128,7 +139,7 @@ func (r *Reconciler) reportProblem(ctx context.Context, tenant *effective.Tenant
 
 // observationAt is of a tenant at whose parts nobody has looked.
 func observationAt(tenant *effective.Tenant, now time.Time) status.Observation {
-	return status.Observation{Observation: parts.Observation{Tenant: tenant}, Now: now}
+	return status.Observation{Observation: parts.Observation{Tenant: tenant, Now: now}}
 }
 
 // sooner is the shorter one of two times to wait, where zero means that nobody waits.

@@ -80,6 +80,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byOwnersNamespace), builder.WithPredicates(namespaceChangesHands)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerNews)).
+		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalNews)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
@@ -228,14 +229,11 @@ func rolledOut(was, is client.Object) bool {
 
 // podNews are the changes of a pod that its Deployment doesn't tell of.
 var podNews = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return inTrouble(e.Object) != "" },
-	UpdateFunc: func(e event.UpdateEvent) bool { return inTrouble(e.ObjectOld) != inTrouble(e.ObjectNew) },
+	CreateFunc: func(e event.CreateEvent) bool { return workload.Signs(e.Object.(*corev1.Pod)) != "" },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return workload.Signs(e.ObjectOld.(*corev1.Pod)) != workload.Signs(e.ObjectNew.(*corev1.Pod))
+	},
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
-}
-
-func inTrouble(object client.Object) string {
-	reason, _ := workload.PodTrouble(object.(*corev1.Pod))
-	return reason
 }
 
 // byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
