@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/clusterdns"
 	"github.com/tenantry/tenantry/internal/condition"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -27,8 +28,6 @@ var Network = &Part{
 	inPlace: func(Observation) condition.State { return condition.Ready("The network policies are in place.") },
 }
 
-const portDNS = 53
-
 // networkPolicy is nil for a namespace that can't be used, where nothing but denyAll is needed.
 func networkPolicy(in Inputs, place Place, name string, spec networkingv1.NetworkPolicySpec) desired.Object {
 	if !place.Usable && name != naming.PolicyDenyAll {
@@ -43,21 +42,15 @@ func denyAll(in Inputs, place Place) desired.Object {
 	})
 }
 
-// allowDNS opens the way to the pods that nearly every distribution labels k8s-app=kube-dns, be
-// they CoreDNS or kube-dns (https://kubernetes.io/docs/tasks/administer-cluster/coredns/).
+// allowDNS opens the way to the cluster's DNS.
 func allowDNS(in Inputs, place Place) desired.Object {
+	rules := in.DNS
+	if len(rules) == 0 {
+		rules = clusterdns.Default()
+	}
 	return networkPolicy(in, place, naming.PolicyAllowDNS, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
-		Egress: []networkingv1.NetworkPolicyEgressRule{{
-			Ports: []networkingv1.NetworkPolicyPort{
-				networkPort(corev1.ProtocolUDP, portDNS),
-				networkPort(corev1.ProtocolTCP, portDNS),
-			},
-			To: []networkingv1.NetworkPolicyPeer{{
-				NamespaceSelector: labelSelector(corev1.LabelMetadataName, metav1.NamespaceSystem),
-				PodSelector:       labelSelector("k8s-app", "kube-dns"),
-			}},
-		}},
+		Egress:      rules,
 	})
 }
 

@@ -57,6 +57,9 @@ type Environment struct {
 	Client client.WithWatch
 	// Audit has the requests that the operator has made.
 	Audit *Audit
+	// ResolvConfPath, when set, is the file that the operators that are started from then on see in place of
+	// /etc/resolv.conf. Only root may set it.
+	ResolvConfPath string
 	// Dir is the folder with the logs (logs/*.log, postgres/<name>/postgres.log).
 	Dir string
 
@@ -130,7 +133,8 @@ func newClient(kubernetes *cluster.ControlPlane) (client.WithWatch, error) {
 // Operator. There must be none that runs: see RestartOperator.
 func (e *Environment) StartOperator(ctx context.Context, args ...string) error {
 	started, err := operator.Start(ctx, operator.Options{
-		Program: e.program, Kubernetes: e.Kubernetes, Dir: e.Dir, Args: slices.Concat(e.args, args), HostsPath: e.hostsPath,
+		Program: e.program, Kubernetes: e.Kubernetes, Dir: e.Dir, Args: slices.Concat(e.args, args),
+		HostsPath: e.hostsPath, ResolvConfPath: e.ResolvConfPath,
 	})
 	if err != nil {
 		return err

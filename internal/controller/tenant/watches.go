@@ -71,6 +71,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		}
 	}
 	r.retries = retry.New(r.Client, r.Live)
+	r.DNS.tenants = r.allTenants
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
@@ -84,7 +85,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		}).
 		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
-		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
+		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
+		WatchesRawSource(r.DNS)
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
@@ -379,6 +381,10 @@ func (r *Reconciler) tenantsBy(ctx context.Context, index, server string) []reco
 		ctrl.LoggerFrom(ctx).Error(err, "Can't list the tenants of a database server", "server", server)
 		return nil
 	}
+	return requestsOf(tenants)
+}
+
+func requestsOf(tenants *v1alpha1.TenantList) []reconcile.Request {
 	requests := make([]reconcile.Request, 0, len(tenants.Items))
 	for i := range tenants.Items {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&tenants.Items[i])})
