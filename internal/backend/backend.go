@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -36,6 +37,20 @@ type Found struct {
 	Endpoints []discoveryv1.EndpointSlice
 }
 
+// QueryFor says which Service a host stands for: one of the form name.namespace.svc, with the cluster's domain
+// or without, or the address of one. Other hosts stand for none.
+func QueryFor(host string) (query Query, ok bool) {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return Query{ClusterIP: address.String()}, !address.IsLoopback() && !address.IsLinkLocalUnicast()
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	at := slices.Index(labels, "svc")
+	if at != 2 && at != 3 { // A pod of a headless Service has a name of its own before that of the Service.
+		return Query{}, false
+	}
+	return Query{Name: labels[at-2], Namespace: labels[at-1]}, true
+}
+
 // Port is a port that a connection is made to.
 type Port struct {
 	Protocol corev1.Protocol
@@ -54,8 +69,8 @@ type Backend struct {
 	ClusterIPs []string
 	// Ports are the ports of the pods or addresses. There are none as long as nobody knows which.
 	Ports []Port
-	// Offered says that the Service has the port at all.
-	Offered bool
+	// Absent says that there is no such Service, and Offered that it has the port.
+	Absent, Offered bool
 }
 
 // Of is what is behind the port of a Service, for each of the protocols.
@@ -130,6 +145,15 @@ func addresses(endpoints []discoveryv1.EndpointSlice) []string {
 func byNumber(a, b Port) int {
 	// UDP before TCP, as DNS has it.
 	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(b.Protocol, a.Protocol))
+}
+
+// Numbers are the ports.
+func (b Backend) Numbers() []int32 {
+	numbers := make([]int32, 0, len(b.Ports))
+	for _, port := range b.Ports {
+		numbers = append(numbers, port.Number)
+	}
+	return numbers
 }
 
 // Peers are the pods behind the Service, or the addresses; none while nobody knows either.

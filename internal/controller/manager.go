@@ -103,7 +103,7 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
 	servers := &databaseserver.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Databases: databases, Fleet: known, Engine: engine,
+		Databases: databases, Fleet: known, Engine: engine, Watching: watching,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err

@@ -94,12 +94,9 @@ func dnsService(namespace, name string, selector map[string]string, target int32
 // open matches rules that open a port, by UDP and TCP, of the pods with these labels in a namespace, or, where
 // there are no labels, of an address.
 func open(where string, labels map[string]string, port int32) gomegatypes.GomegaMatcher {
-	peer := networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: where + "/32"}}
+	peer := address(where)
 	if labels != nil {
-		peer = networkingv1.NetworkPolicyPeer{
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: where}},
-			PodSelector:       &metav1.LabelSelector{MatchLabels: labels},
-		}
+		peer = podsOf(where, labels)
 	}
 	return ContainElement(networkingv1.NetworkPolicyEgressRule{
 		To: []networkingv1.NetworkPolicyPeer{peer},

@@ -344,7 +344,8 @@ func concernsTenants(was, is *v1alpha1.DatabaseServer) bool {
 	if was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) {
 		return true
 	}
-	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle {
+	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle ||
+		!equality.Semantic.DeepEqual(was.Status.Service, is.Status.Service) {
 		return true
 	}
 	return is.Spec.Dedicated != nil &&
