@@ -83,13 +83,17 @@ func inTheWay(o Observed) error {
 	return &ConflictError{fmt.Sprintf("the server already has %s, not made for this tenant; rename or drop it", strings.Join(found, " and "))}
 }
 
+// holderIsFormer says whether a database in use is that of the Tenant before it was restored: of two Tenants of one
+// name, one is no more.
+func (d Desired) holderIsFormer(o Observed) bool { return d.Restored && o.Holder.Tenant == d.Tenant }
+
 // adoptable returns why the tenant can't take the database over; nil if it can. A server of a tenant's own
 // has no other tenant: there, one that is in use is that of a backup, taken while its tenant was there.
 func adoptable(d Desired, o Observed) error {
 	switch {
 	case o.Holder == nil:
 		return &AdoptNotFoundError{Name: d.Adopt}
-	case o.Holder.State != RegistrationRetained && d.Isolation != IsolationDedicated:
+	case o.Holder.State != RegistrationRetained && d.Isolation != IsolationDedicated && !d.holderIsFormer(o):
 		return &AdoptInUseError{Name: d.Adopt, Tenant: o.Holder.Tenant}
 	case o.Holder.Isolation != d.Isolation:
 		return &ConflictError{fmt.Sprintf("database %s was made with isolation %s; adopt it with that", d.Adopt, o.Holder.Isolation)}
