@@ -191,6 +191,13 @@ type TenantSpec struct {
 	// false.
 	// +optional
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
+
+	// adoptObjects makes the operator take over what a backup tool has restored: objects that nobody
+	// controls and that bear the operator's marks and the tenant's name, and the database that the restored
+	// Secret names, if it is registered for a former Tenant of the same name. Left out, it is false, and such
+	// an object is a conflict.
+	// +optional
+	AdoptObjects bool `json:"adoptObjects,omitempty"`
 }
 
 // TenantUsage is how much of its quota the tenant uses, in all its namespaces together.

@@ -62,12 +62,7 @@ func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
 // with a resourceVersion was decided by just that version of the object; for another one it returns
 // the API server's error for a conflict.
 func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outcome, error) {
-	version := desired.GetResourceVersion()
-	desired, hash, err := e.prepare(owner, desired)
-	if err != nil {
-		return Unchanged, err
-	}
-	return e.put(ctx, desired, hash, version, claim{ours: controlledBy(owner), way: exact{e}})
+	return e.Put(ctx, owner, desired, Owning{})
 }
 
 // ApplyFields gives an object the fields that the desired state has, and makes the owner its
@@ -75,11 +70,7 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 // and no longer has, those at the paths of keep stay as well, for somebody else to set, and all others
 // are removed. It sends nothing and returns errors as Apply does.
 func (e *Engine) ApplyFields(ctx context.Context, owner, desired client.Object, keep ...[]string) (Outcome, error) {
-	desired, hash, err := e.prepare(owner, desired)
-	if err != nil {
-		return Unchanged, err
-	}
-	return e.put(ctx, desired, hash, "", claim{ours: controlledBy(owner), way: fields{e, keep}})
+	return e.Put(ctx, owner, desired, Owning{Fields: true, Keep: keep})
 }
 
 // Owning says how an object is owned.
@@ -89,14 +80,23 @@ type Owning struct {
 	Fields bool
 	// Keep are the paths of ApplyFields.
 	Keep [][]string
+	// Restored says that an object is taken over that nobody controls, if it is one that the engine has once
+	// written with the desired labels.
+	Restored bool
 }
 
 // Put is Apply or ApplyFields.
 func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning Owning) (Outcome, error) {
-	if owning.Fields {
-		return e.ApplyFields(ctx, owner, desired, owning.Keep...)
+	version := desired.GetResourceVersion()
+	desired, hash, err := e.prepare(owner, desired)
+	if err != nil {
+		return Unchanged, err
 	}
-	return e.Apply(ctx, owner, desired)
+	which := claim{ours: controlledBy(owner), restored: owning.Restored, way: exact{e}}
+	if owning.Fields {
+		version, which.way = "", fields{e, owning.Keep}
+	}
+	return e.put(ctx, desired, hash, version, which)
 }
 
 // Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
@@ -119,6 +119,8 @@ func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Obj
 type claim struct {
 	// ours says whether it is the one that is meant.
 	ours func(live client.Object) bool
+	// restored says that it may also be one that is so.
+	restored bool
 	// toTheEnd says that it is written while it is being deleted, too.
 	toTheEnd bool
 	// way is how it is owned.
@@ -131,6 +133,8 @@ type way interface {
 	unchanged(desired, live client.Object) (bool, error)
 	// write writes the desired state over live and returns what came of it.
 	write(ctx context.Context, desired, live client.Object) (client.Object, error)
+	// disown writes next, which differs from the whole object in nothing but who has set its fields.
+	disown(ctx context.Context, whole, next client.Object) error
 }
 
 func controlledBy(owner client.Object) func(live client.Object) bool {
@@ -211,8 +215,16 @@ func (e *Engine) create(ctx context.Context, desired client.Object, hash string,
 }
 
 func (e *Engine) update(ctx context.Context, desired, live client.Object, hash string, which claim) (Outcome, error) {
-	if !which.ours(live) {
-		return Unchanged, e.conflict(live)
+	switch {
+	case which.ours(live):
+	case which.restored && isRestored(desired, live) && live.GetDeletionTimestamp().IsZero():
+		taken, err := e.takeIn(ctx, live, which.way)
+		if err != nil {
+			return Unchanged, err
+		}
+		return e.write(ctx, desired, taken, hash, which.way)
+	default:
+		return Unchanged, e.conflict(desired, live)
 	}
 	if live.GetDeletionTimestamp().IsZero() {
 		return e.bring(ctx, desired, live, hash, which.way)
@@ -313,8 +325,8 @@ func empty(like client.Object, gvk schema.GroupVersionKind, scheme *runtime.Sche
 	return fresh.(client.Object), nil
 }
 
-func (e *Engine) conflict(live client.Object) error {
-	conflict := &ConflictError{Object: e.describe(live)}
+func (e *Engine) conflict(desired, live client.Object) error {
+	conflict := &ConflictError{Object: e.describe(live), Restored: isRestored(desired, live)}
 	if controller := metav1.GetControllerOf(live); controller != nil {
 		conflict.Controller = fmt.Sprintf("%s %q", controller.Kind, controller.Name)
 	}

@@ -8,6 +8,9 @@ type ConflictError struct {
 	Object string
 	// Controller is what controls the object instead, by kind and name; empty if nothing does.
 	Controller string
+	// Restored says that nothing controls it and that the engine has once written it, so that Owning.Restored
+	// would have it taken over.
+	Restored bool
 }
 
 func (e *ConflictError) Error() string {

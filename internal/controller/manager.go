@@ -9,6 +9,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	policies "github.com/tenantry/tenantry/config/admission"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/clusterdns"
 	"github.com/tenantry/tenantry/internal/controller/admission"
 	"github.com/tenantry/tenantry/internal/controller/databaseserver"
 	"github.com/tenantry/tenantry/internal/controller/tenant"
@@ -27,20 +28,34 @@ type Databases interface {
 	databaseserver.Databases
 }
 
+// Settings are what an admin says of the whole cluster.
+type Settings struct {
+	// Enforcement is what becomes of requests that break a rule. With Audit, policies warn in the whole
+	// cluster and refuse nothing.
+	Enforcement v1alpha1.PolicyEnforcement
+	// DNS is where the cluster's DNS is.
+	DNS clusterdns.Setting
+}
+
 // Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
-// With the enforcement Audit, policies warn in the whole cluster and refuse nothing.
-func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.PolicyEnforcement) error {
+func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
+	watching, err := client.NewWithWatch(manager.GetConfig(), client.Options{
+		HTTPClient: manager.GetHTTPClient(), Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper(),
+	})
+	if err != nil {
+		return err
+	}
 	known := &fleet.Fleet{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
 	servers := &databaseserver.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Databases: databases, Fleet: known, Engine: engine,
+		Databases: databases, Fleet: known, Engine: engine, Watching: watching,
 	}
 	if err := servers.SetupWithManager(manager); err != nil {
 		return err
 	}
-	objects, err := policies.Objects(enforcement)
+	objects, err := policies.Objects(settings.Enforcement)
 	if err != nil {
 		return err
 	}
@@ -50,8 +65,8 @@ func Setup(manager ctrl.Manager, databases Databases, enforcement v1alpha1.Polic
 	}
 	tenants := &tenant.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine: engine, Databases: databases, Fleet: known,
-		Audit: enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),
+		Engine: engine, Databases: databases, Fleet: known, DNS: tenant.NewClusterDNS(watching, settings.DNS),
+		Audit: settings.Enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),
 	}
 	return tenants.SetupWithManager(manager)
 }

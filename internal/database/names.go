@@ -49,6 +49,12 @@ func Name(uid string) string {
 	return "t_" + strings.ToLower(base32.StdEncoding.EncodeToString(digest[:]))[:nameDigestLength]
 }
 
+// NameOfLogin returns the name of the database that a login is for, and whether it is one that [Logins] returns.
+func NameOfLogin(login string) (name string, ok bool) {
+	name, number, found := strings.Cut(strings.TrimPrefix(login, "t_"), "_")
+	return "t_" + name, found && strings.HasPrefix(login, "t_") && len(name) == nameDigestLength && (number == "0" || number == "1")
+}
+
 // Logins returns the two roles by which the tenant of the database with this name logs in. They take turns:
 // one is active, the other stands by or, until the end of the grace period, is the former one.
 func Logins(name string) [2]string {

@@ -30,6 +30,9 @@ func Plan(d Desired, o Observed) ([]Action, error) {
 
 func planRegistration(d Desired, o Observed, mode mode) ([]Action, error) {
 	claim := service.Claim{Engine: Engine, Isolation: d.Isolation, Adopt: d.Adopt, Alone: d.Isolation == IsolationDedicated}
+	if d.Restored {
+		claim.Restored = d.Tenant
+	}
 	step, former, err := claim.Settle(service.Entries{
 		Name: o.Name, Own: o.Registration, Holder: o.Holder, Unregistered: named(o), HasData: mode.hasData(o),
 	})

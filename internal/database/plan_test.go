@@ -70,6 +70,21 @@ func retainedByAnother(changes ...func(*database.Observed)) database.Observed {
 
 func adopting(d *database.Desired) { d.Adopt = name }
 
+func restored(d *database.Desired) { d.Restored = true }
+
+func TestALoginTellsItsDatabase(t *testing.T) {
+	for _, login := range database.Logins(name) {
+		if got, ok := database.NameOfLogin(login); !ok || got != name {
+			t.Errorf("%s is for %q, %t", login, got, ok)
+		}
+	}
+	for _, other := range []string{"", name, name + "_2", "x" + name + "_0", "postgres", "t__0", name + "_0_1"} {
+		if got, ok := database.NameOfLogin(other); ok {
+			t.Errorf("%q is no login, and said to be for %q", other, got)
+		}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	enable := database.EnableLogin{Login: logins[0], ConnectionLimit: 20, Password: password}
 	fresh := []database.Action{
@@ -293,6 +308,16 @@ func TestPlanRefuses(t *testing.T) {
 				var target *service.AdoptInUseError
 				if !errors.As(err, &target) || target.Tenant != "former" || !strings.Contains(err.Error(), "tenant former uses it") {
 					return fmt.Errorf("got %w, not an AdoptInUseError that names the tenant", err)
+				}
+				return nil
+			},
+		},
+		{
+			"adopt what a living tenant of another name uses, after a restore", desired(adopting, restored),
+			retainedByAnother(func(o *database.Observed) { o.Holder.State = service.RegistrationActive }),
+			func(err error) error {
+				if _, ok := errors.AsType[*service.AdoptInUseError](err); !ok {
+					return fmt.Errorf("got %w, not an AdoptInUseError", err)
 				}
 				return nil
 			},

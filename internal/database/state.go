@@ -70,6 +70,9 @@ type Desired struct {
 	Now time.Time
 	// Adopt is the name of a retained database to take over; empty means a new database.
 	Adopt string
+	// Restored says that the tenant was restored from a backup, so that the database to take over may still be
+	// registered as that of a Tenant of the same name, which is no more.
+	Restored bool
 	// Capacity is how many tenants the server takes; nil means any number.
 	Capacity *int32
 }

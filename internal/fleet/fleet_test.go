@@ -40,7 +40,7 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)
 	},
 	"Provisioning": func(f *Fleet, tenant, _ string) { f.Provisioning.Begin(tenant, types.UID(tenant)) },
-	"Served": func(f *Fleet, tenant, _ string) { f.Served.Has(types.UID(tenant), "replicaset", noon, true) },
+	"Served":       func(f *Fleet, tenant, _ string) { f.Served.Has(types.UID(tenant), "replicaset", noon, true) },
 	"Troubles": func(f *Fleet, tenant, server string) {
 		f.Troubles.Tenant(types.UID(tenant), true, noon)
 		f.Troubles.Server(server, true, noon)

@@ -53,7 +53,7 @@ func anticipated(in Inputs) Inputs {
 	if in.Tenant.Spec.Database == nil {
 		return in
 	}
-	if len(databasePeers(in.Server)) == 0 {
+	if len(databaseRules(in.Server)) == 0 {
 		in.Server = &v1alpha1.DatabaseServer{Status: v1alpha1.DatabaseServerStatus{Addresses: []string{"192.0.2.1"}}}
 	}
 	if in.Login == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -35,6 +36,8 @@ type Inputs struct {
 	Login *Login
 	// ForeignHostnames are those of the tenant's hostnames that an older tenant has.
 	ForeignHostnames []v1alpha1.HostnamePattern
+	// DNS opens the way to the cluster's DNS. Left out, it leads to where that nearly always is.
+	DNS []networkingv1.NetworkPolicyEgressRule
 	// Audit says that policies warn in the whole cluster, and refuse nothing.
 	Audit bool
 	// Autoscaled says that a HorizontalPodAutoscaler sets how many replicas the app has.

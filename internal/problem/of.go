@@ -13,8 +13,8 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
-	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Of says what an error, which isn't nil, means for a tenant. Joined errors become one problem, by Together.
@@ -116,6 +116,9 @@ func ofApply(err error) (Problem, bool) {
 		return progressing("%s", terminating.Error()), true
 	}
 	if conflict, ok := errors.AsType[*apply.ConflictError](err); ok {
+		if conflict.Restored {
+			return stalled(v1alpha1.ReasonConflict, Later, "%s exists already and is left as it is. It was once the tenant's: if it was restored from a backup, set spec.adoptObjects of the Tenant to true; otherwise, delete it.", conflict.Object), true
+		}
 		return stalled(v1alpha1.ReasonConflict, Later, "%s", conflict.Error()), true
 	}
 	return Problem{}, false

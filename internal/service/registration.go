@@ -41,6 +41,9 @@ type Claim struct {
 	Isolation Isolation
 	// Adopt is the name of what a former tenant has left, to be taken over; empty means something new.
 	Adopt string
+	// Restored is the name of the tenant if it was restored from a backup: an entry that is in use may then still
+	// be that of a Tenant of this name, which is no more. Otherwise it is empty.
+	Restored string
 	// Alone says that the server is the tenant's own. An entry of another tenant that is in use there is that of
 	// a backup, taken while its tenant was there.
 	Alone bool
@@ -112,7 +115,7 @@ func (c Claim) adoptable(e Entries) error {
 	switch {
 	case e.Holder == nil:
 		return &AdoptNotFoundError{Engine: c.Engine, Name: c.Adopt}
-	case e.Holder.State != RegistrationRetained && !c.Alone:
+	case e.Holder.State != RegistrationRetained && !c.Alone && e.Holder.Tenant != c.Restored:
 		return &AdoptInUseError{Engine: c.Engine, Name: c.Adopt, Tenant: e.Holder.Tenant}
 	case e.Holder.Isolation != c.Isolation:
 		return &ConflictError{fmt.Sprintf("%s %s was made with isolation %s; adopt it with that", c.Engine.Noun, c.Adopt, e.Holder.Isolation)}

@@ -30,6 +30,8 @@ type ServerObservation struct {
 	Problem *problem.Problem
 	// Addresses are the addresses of the server's host.
 	Addresses []string
+	// Service is the Service that the host stands for.
+	Service HostService
 	// CABundle are the authorities that may have signed the server's certificate.
 	CABundle string
 	// Users is the number of tenants whose databases are, or may be, on a server that is being deleted.
@@ -46,6 +48,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result.Addresses = o.Addresses
 	result.Provisioner, result.Storage = o.Dedicated.Provisioner, o.Dedicated.Storage
 	blockDeletion(&result.Conditions, o)
+	tellOfService(&result, o)
 	if o.Problem != nil {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, condition.Of(*o.Problem))
 		return result
@@ -62,7 +65,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 		})
 	}
 	result.UnprotectedTables, result.Unprotected = unprotected(o)
-	summary := condition.Ready("%s", answering(o))
+	summary := condition.Ready("%s", answering(o, result.Conditions))
 	summary.Stalled = o.Dedicated.Unmet != nil
 	summarize(&result.Conditions, o.Server.Generation, o.Now, summary)
 	if unmet := o.Dedicated.Unmet; unmet != nil {
@@ -94,9 +97,12 @@ func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 	return known
 }
 
-// answering is the message for a server that can be used.
-func answering(o ServerObservation) string {
+// answering says how a server is that can be used.
+func answering(o ServerObservation, conditions []metav1.Condition) string {
 	message := standing(o)
+	if unknown := meta.FindStatusCondition(conditions, v1alpha1.ConditionNetworkPeersUnknown); unknown != nil {
+		message = "The server answers. " + unknown.Message
+	}
 	if o.Sharing.UnprotectedTotal > 0 {
 		message += fmt.Sprintf(" Tables of the isolation Row that are not kept apart by tenant: %d; status.unprotected says what to do.", o.Sharing.UnprotectedTotal)
 	}

@@ -17,7 +17,7 @@ var _ = Describe("A node (K9)", func() {
 		tenant := apply(ctx, builders.Tenant("undrained").App("crashing.invalid/shop:1").Replicas(2))
 		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionAppReady, "False", "CrashLoopBackOff"))
 		Eventually(ctx, komega.Object(in(tenant, &policyv1.PodDisruptionBudget{}, "app"))).Should(HaveField("Status.ExpectedPods", Equal(int32(2))))
-		for _, pod := range podsOf(ctx, tenant) {
+		for _, pod := range appPodsOf(ctx, tenant) {
 			eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
 			Expect(env.Client.SubResource("eviction").Create(ctx, &pod, eviction, &client.SubResourceCreateOptions{})).To(Succeed())
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 // podsOf are the pods of a tenant's app.
-func podsOf(ctx context.Context, tenant *v1alpha1.Tenant) []corev1.Pod {
+func appPodsOf(ctx context.Context, tenant *v1alpha1.Tenant) []corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
 	Expect(env.Client.List(ctx, pods, client.InNamespace(tenant.Name), client.MatchingLabels{"app.kubernetes.io/name": "app"})).To(Succeed())
@@ -53,7 +53,7 @@ func turnReady(ready bool) func(*corev1.PodStatus) {
 var _ = Describe("An app that turns bad after it was Ready (K10)", func() {
 	It("names the pod, the container and why, and fails after a grace, until it is well again", func(ctx SpecContext) {
 		tenant := applyReady(ctx, whole("turning"))
-		pod := podsOf(ctx, tenant)[0]
+		pod := appPodsOf(ctx, tenant)[0]
 		report(ctx, &pod, turnReady(false))
 		Eventually(ctx, komega.Object(tenant), atOnce).Should(And(
 			haveCondition(v1alpha1.ConditionAppReady, "False", "Unhealthy", "Pod "+pod.Name+" is not ready since ", `the readiness probe of container "app" fails`),
@@ -72,7 +72,7 @@ var _ = Describe("An app that turns bad after it was Ready (K10)", func() {
 
 	It("says how often its container has ended, and of what", func(ctx SpecContext) {
 		tenant := applyReady(ctx, whole("forgetful"))
-		pod := podsOf(ctx, tenant)[0]
+		pod := appPodsOf(ctx, tenant)[0]
 		report(ctx, &pod, func(is *corev1.PodStatus) {
 			turnReady(false)(is)
 			container := &is.ContainerStatuses[0]

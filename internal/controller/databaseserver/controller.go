@@ -75,6 +75,10 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Engine applies what makes up the servers that the operator runs itself.
 	Engine *apply.Engine
+	// Watching follows the Services that the hosts of servers stand for.
+	Watching client.WithWatch
+
+	services hostServices
 
 	retries *retry.Retries
 
@@ -144,6 +148,7 @@ func (r *Reconciler) forget(name string) {
 	r.retries.Forget(name)
 	r.Fleet.ForgetServer(name)
 	r.Databases.Forget(name)
+	r.services.follower.Forget(name)
 	metrics.ServerUp.DeleteLabelValues(name)
 }
 
@@ -207,6 +212,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	var access database.Server
 	if err == nil {
 		observation.Addresses = resolve(ctx, server)
+		observation.Service = r.services.of(ctx, server)
 		access, err = r.accessTo(ctx, server)
 	}
 	if err == nil {
@@ -315,6 +321,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	}
 	var err error
 	r.retries = retry.New(r.Client, r.Live)
+	r.services = newHostServices(r.Watching)
+	build = build.WatchesRawSource(r.services.source())
 	r.cache = manager.GetCache()
 	r.controller, err = build.Build(r)
 	return err

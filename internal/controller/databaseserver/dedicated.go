@@ -62,7 +62,7 @@ func (r *Reconciler) runDedicated(ctx context.Context, server *v1alpha1.Database
 	result.Unmet = cmp.Or(result.Unmet, unmet(in))
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
-		if _, err := r.Engine.Put(ctx, server, object, apply.Owning(desired.OwningOf(object))); err != nil {
+		if _, err := r.Engine.Put(ctx, server, object, owningOf(object)); err != nil {
 			return result, r.retries.KeepsChanging(ctx, server.Name, object, err)
 		}
 	}
@@ -205,4 +205,10 @@ func byServer(_ context.Context, object client.Object) []ctrl.Request {
 		return []ctrl.Request{{NamespacedName: types.NamespacedName{Name: name}}}
 	}
 	return nil
+}
+
+// owningOf says how an object of a server is owned.
+func owningOf(object desired.Object) apply.Owning {
+	owning := desired.OwningOf(object)
+	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep}
 }

@@ -35,6 +35,8 @@ type Reconciler struct {
 	Databases Databases
 	// Fleet is what the operator remembers of all tenants and servers.
 	Fleet *fleet.Fleet
+	// DNS is where the cluster's DNS is.
+	DNS *ClusterDNS
 	// Recorder records Events.
 	Recorder events.EventRecorder
 	// Audit says that policies warn in the whole cluster, and refuse nothing.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
@@ -67,11 +68,35 @@ func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credenti
 		if err != nil {
 			return service.Credentials{}, err
 		}
-		if found := d.credentialsIn(secret); metav1.IsControlledBy(secret, tenant) && found.Password+found.Next != "" {
+		if found := d.credentialsIn(secret); holds(tenant, secret) && found.Password+found.Next != "" {
 			return found, nil
 		}
 	}
 	return service.Credentials{}, nil
+}
+
+// holds says whether a Secret is the tenant's, or is to be taken over from a backup.
+func holds(tenant *effective.Tenant, secret *corev1.Secret) bool {
+	return metav1.IsControlledBy(secret, tenant) ||
+		tenant.Spec.AdoptObjects && apply.Restored(secret, naming.ManagedLabels(tenant.Name))
+}
+
+// adoptRestored makes the tenant adopt the database whose login a backup has restored, unless it says which one
+// it adopts.
+func (d *databasePhase) adoptRestored(ctx context.Context) error {
+	spec := d.tenant().Spec
+	if !spec.AdoptObjects || spec.Database == nil || spec.Database.Adopt != "" || d.recorded != nil {
+		return nil
+	}
+	secret, err := d.secretOf(ctx, d.tenant(), spec.Database.Credentials.SecretName)
+	if err != nil || !holds(d.tenant(), secret) {
+		return err
+	}
+	name, isLogin := database.NameOfLogin(string(secret.Data[parts.SecretKeyUsername]))
+	if isLogin && name != database.Name(string(d.tenant().UID)) {
+		spec.Database.Adopt = name
+	}
+	return nil
 }
 
 // secretOf is a Secret of the tenant, an empty one if there is none.

@@ -51,6 +51,9 @@ func (d *databasePhase) tenant() *effective.Tenant { return d.in.Tenant }
 
 // load reads what the tenant's objects, and its finalizers, need to know of its database.
 func (d *databasePhase) load(ctx context.Context) error {
+	if err := d.adoptRestored(ctx); err != nil {
+		return err
+	}
 	found := prospect{tenant: d.tenant(), recorded: d.recorded}
 	if d.tenant().Spec.Database != nil && d.tenant().Spec.MissingForDatabase() == nil {
 		var err error
@@ -260,6 +263,7 @@ func (d *databasePhase) wanted(credentials service.Credentials) database.Desired
 		FormerUntil:      credentials.FormerUntil,
 		Now:              d.now,
 		Adopt:            spec.Adopt,
+		Restored:         d.tenant().Spec.AdoptObjects,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())

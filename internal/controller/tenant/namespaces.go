@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -140,7 +141,7 @@ func (n namespacePhase) taken(tenant *effective.Tenant) error {
 	return problem.NamespaceTaken(tenant.Name, other)
 }
 
-func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, object client.Object) (apply.Outcome, error) {
+func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, object desired.Object) (apply.Outcome, error) {
 	if _, isNamespace := object.(*corev1.Namespace); isNamespace {
 		// One that is in the cache and shows whose it is. Any other is made, or is in the way.
 		found := n.live[object.GetName()]
@@ -148,5 +149,5 @@ func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, 
 			return n.engine.Adopt(ctx, objectOf(tenant), object, found)
 		}
 	}
-	return n.engine.Apply(ctx, objectOf(tenant), object)
+	return n.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
 }

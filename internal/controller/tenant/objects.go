@@ -114,7 +114,7 @@ func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted []desired.Object) error {
 	var failures []error
 	for _, object := range wanted {
-		outcome, err := o.engine.Put(ctx, objectOf(tenant), object, apply.Owning(desired.OwningOf(object)))
+		outcome, err := o.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
 		if err != nil {
 			failures = append(failures, o.unapplied(ctx, tenant, object, err))
 			continue
@@ -122,6 +122,12 @@ func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted 
 		o.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
+}
+
+// owningOf says how an object of a tenant is owned.
+func owningOf(tenant *effective.Tenant, object desired.Object) apply.Owning {
+	owning := desired.OwningOf(object)
+	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep, Restored: tenant.Spec.AdoptObjects}
 }
 
 // unapplied is why an object could not be put in place, in terms of what it is for.

@@ -51,7 +51,7 @@ func (p *pass) strays() []string {
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
 func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass, error) {
 	run := &pass{
-		inputs: parts.Inputs{Tenant: tenant, Audit: r.Audit},
+		inputs: parts.Inputs{Tenant: tenant, DNS: r.DNS.rules(), Audit: r.Audit},
 		findings: findings{
 			problems: map[string]problem.Problem{}, rounds: r.retries.Rounds(tenant.Name), withheld: sets.New[string](),
 		},

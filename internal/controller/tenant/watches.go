@@ -71,6 +71,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		}
 	}
 	r.retries = retry.New(r.Client, r.Live)
+	r.DNS.tenants = r.allTenants
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
@@ -87,7 +88,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
 		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
-		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName))
+		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName)).
+		WatchesRawSource(r.DNS)
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
@@ -321,7 +323,8 @@ func concernsTenants(was, is *v1alpha1.DatabaseServer) bool {
 	if was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) {
 		return true
 	}
-	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle {
+	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle ||
+		!equality.Semantic.DeepEqual(was.Status.Service, is.Status.Service) {
 		return true
 	}
 	return is.Spec.Dedicated != nil &&
@@ -358,6 +361,10 @@ func (r *Reconciler) tenantsBy(ctx context.Context, index, server string) []reco
 		ctrl.LoggerFrom(ctx).Error(err, "Can't list the tenants of a database server", "server", server)
 		return nil
 	}
+	return requestsOf(tenants)
+}
+
+func requestsOf(tenants *v1alpha1.TenantList) []reconcile.Request {
 	requests := make([]reconcile.Request, 0, len(tenants.Items))
 	for i := range tenants.Items {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&tenants.Items[i])})
