@@ -11,7 +11,28 @@ type TenantNamespaces struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=256
 	Limit int32 `json:"limit,omitempty"`
+
+	// reclaimPolicy is what becomes of the tenant's namespaces when the Tenant is deleted. Delete deletes
+	// them with all that is in them. Release takes out what the operator has put there (labels, quota,
+	// policies, the owners' rights, the app) and leaves the namespaces with everything else. Left out,
+	// namespaces that were moved into the tenant are released, and those that were created for it are
+	// deleted; status.namespaces says which are which.
+	// +optional
+	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
+
+// NamespaceReclaimPolicy is what becomes of a namespace when its Tenant is deleted.
+// +kubebuilder:validation:Enum=Delete;Release
+// +kubebuilder:validation:MaxLength=7
+type NamespaceReclaimPolicy string
+
+// The reclaim policies of namespaces.
+const (
+	// NamespaceDelete : it is deleted with all that is in it.
+	NamespaceDelete NamespaceReclaimPolicy = "Delete"
+	// NamespaceRelease : it stays, without what the operator has put there.
+	NamespaceRelease NamespaceReclaimPolicy = "Release"
+)
 
 // NamespaceState says whether a namespace of a tenant can be used.
 // +kubebuilder:validation:Enum=Usable;OverLimit;Conflict;Terminating
@@ -48,6 +69,11 @@ type TenantNamespace struct {
 	// another one is deleted or spec.namespaces.limit is raised.
 	// +optional
 	State NamespaceState `json:"state,omitempty"`
+
+	// reclaimPolicy is Release for a namespace that stays when the Tenant is deleted. Left out, the
+	// namespace is deleted with the Tenant.
+	// +optional
+	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
 	// message is a sentence that says what is wrong with the namespace and what to do; empty for a
 	// Usable one.

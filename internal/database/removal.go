@@ -23,6 +23,16 @@ func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 	return planDelete(o, mode), nil
 }
 
+// PlanLockout returns the actions that end a tenant's access to a server, whatever becomes of its data; none
+// when it has none. Its sessions end first, since they may hold locks on its logins, and again when none can
+// be opened any more.
+func PlanLockout(o Observed) []Action {
+	if o.Registration == nil || o.Registration.State == RegistrationRetained {
+		return nil
+	}
+	return append([]Action{TerminateSessions{Logins: Logins(o.Name)}}, planLockout(o)...)
+}
+
 // planRetain marks the name as retained last, so that the mark means all of it is done.
 func planRetain(o Observed) []Action {
 	if o.Registration.State == RegistrationRetained {

@@ -40,6 +40,8 @@ type Fleet struct {
 	Placements Placements
 	// Admissions are the quotas that have admitted something.
 	Admissions Admissions
+	// Endings are what is closed to tenants that are being deleted.
+	Endings Endings
 	// Pace is since when statuses wait to be written.
 	Pace Pace
 
@@ -59,7 +61,7 @@ type ledger interface {
 func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
-		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace,
+		&f.Inspections, &f.Placements, &f.Admissions, &f.Endings, &f.Pace,
 	}
 }
 

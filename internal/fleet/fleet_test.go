@@ -34,6 +34,10 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 	"Admissions": func(f *Fleet, tenant, _ string) {
 		f.Admissions.Note(&corev1.ResourceQuota{}, quotaOf(types.UID(tenant), "quota", "1"), noon)
 	},
+	"Endings": func(f *Fleet, tenant, server string) {
+		f.Endings.NamespaceClosed(types.UID(tenant), "namespace")
+		f.Endings.LockedOut(types.UID(tenant), server)
+	},
 	"Pace": func(f *Fleet, tenant, _ string) {
 		f.UsageChanged(tenant, types.UID(tenant), noon)
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)

@@ -81,12 +81,22 @@ const (
 	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one, so that an
 	// older one that comes in later doesn't push it over the limit.
 	AnnotationUsable = "tenantry.dev/usable"
+	// AnnotationMovedIn is on a namespace of a tenant that was there before it was the tenant's, with the
+	// value true.
+	AnnotationMovedIn = "tenantry.dev/moved-in"
+	// AnnotationReclaimPolicy is on a namespace that stays when its Tenant is deleted, with the value
+	// Release. The garbage collector can't delete it by its owner reference.
+	AnnotationReclaimPolicy = "tenantry.dev/reclaim-policy"
 	// AnnotationSlice is on a ResourceQuota that is part of a budget over several namespaces, with
 	// what its next split depends on.
 	AnnotationSlice = "tenantry.dev/slice"
 
 	// FinalizerTenant stays on a Tenant as long as its namespaces may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
+
+	// FinalizerRights stays on the RoleBindings of owners in the namespaces that they can delete, as long as
+	// anything but those is left there, so that owners can see and release what keeps the namespace.
+	FinalizerRights = "tenantry.dev/rights"
 
 	// FinalizerServer stays on a DatabaseServer as long as tenants may have something on it.
 	FinalizerServer = "tenantry.dev/tenants"

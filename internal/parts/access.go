@@ -16,7 +16,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
 
 // Access is the rights of the tenant's owners in its namespaces.
@@ -112,8 +112,13 @@ func roleBinding(tenant *effective.Tenant, namespace, name, clusterRole string, 
 	if len(subjects) == 0 {
 		return nil
 	}
+	metadata := metaIn(namespace, tenant, name)
+	if namespace != tenant.Name {
+		// The primary namespace goes with the tenant, whose owners have no rights any more then.
+		metadata.Finalizers = []string{naming.FinalizerRights}
+	}
 	return &rbacv1.RoleBinding{
-		ObjectMeta: metaIn(namespace, tenant, name),
+		ObjectMeta: metadata,
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterRole},
 		Subjects:   subjects,
 	}

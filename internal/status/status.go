@@ -25,6 +25,8 @@ type Observation struct {
 	// Memberships are what the database server has of those that the operator has not made in or of the
 	// tenant's roles; nil if it was not asked.
 	Memberships *[]database.Membership
+	// NotGone are the namespaces of a tenant that is being deleted; nil if they were not looked at.
+	NotGone []v1alpha1.TenantNamespace
 	// Now is the time of the observation.
 	Now time.Time
 }

@@ -7,6 +7,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -49,7 +50,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if apierrors.IsNotFound(err) {
 		r.retries.Forget(request.Name)
 		r.Fleet.ForgetTenant(request.Name)
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.letGoOfAllRights(ctx, request.Name)
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -72,7 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(r.objects().tidy(ctx, run))
+	run.fail(errors.Join(r.objects().tidy(ctx, run), r.letGoOfRights(ctx, run)))
 	return r.report(ctx, run)
 }
 

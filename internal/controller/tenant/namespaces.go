@@ -79,7 +79,10 @@ func placesOf(members membership.Members) []parts.Place {
 	var places []parts.Place
 	for _, member := range members.All {
 		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit {
-			places = append(places, parts.Place{Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable})
+			places = append(places, parts.Place{
+				Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable,
+				MovedIn: member.MovedIn, ReclaimPolicy: member.ReclaimPolicy,
+			})
 		}
 	}
 	return places
