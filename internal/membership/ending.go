@@ -65,8 +65,8 @@ func (m Members) NotGone() []v1alpha1.TenantNamespace {
 			continue
 		}
 		listed := member.TenantNamespace
-		if !member.Namespace.DeletionTimestamp.IsZero() {
-			listed.State, listed.Message = v1alpha1.NamespaceTerminating, terminating(member.Namespace)
+		if member.IsTerminating() {
+			listed.State, listed.Message = v1alpha1.NamespaceTerminating, terminating(member.Obstacles)
 		}
 		list = append(list, listed)
 	}
@@ -76,10 +76,46 @@ func (m Members) NotGone() []v1alpha1.TenantNamespace {
 // maxMessage is how many characters a status takes as the message of a namespace.
 const maxMessage = 512
 
+// maxPods is of how many pods it is said what keeps them.
+const maxPods = 5
+
+// HeldBy is the member once it is known which pods are left in it. As long as there are any, the namespace
+// controller deletes nothing else, and says nothing.
+func (m Member) HeldBy(pods []corev1.Pod) Member {
+	var texts []string
+	for i := range pods {
+		if i == maxPods {
+			texts = append(texts, "and more")
+			break
+		}
+		texts = append(texts, ofPod(&pods[i]))
+	}
+	if len(texts) == 0 {
+		return m
+	}
+	m.Obstacles = "Some pods are remaining: " + strings.Join(texts, ", ")
+	if m.State == v1alpha1.NamespaceTerminating {
+		m.Message = terminating(m.Obstacles)
+	}
+	return m
+}
+
+// ofPod is a pod that is left, and what keeps it.
+func ofPod(pod *corev1.Pod) string {
+	switch {
+	case len(pod.Finalizers) > 0:
+		return pod.Name + " with the finalizers " + strings.Join(pod.Finalizers, " and ")
+	case pod.DeletionTimestamp.IsZero():
+		return pod.Name
+	default:
+		return fmt.Sprintf("%s, which node %s was to end by %s", pod.Name, pod.Spec.NodeName, pod.DeletionTimestamp.UTC().Format(time.RFC3339))
+	}
+}
+
 // terminating is what is said of a namespace that is being deleted.
-func terminating(namespace *corev1.Namespace) string {
+func terminating(obstacles string) string {
 	text := "It is being deleted"
-	if obstacles := Obstacles(namespace); obstacles != "" {
+	if obstacles != "" {
 		text += ": " + obstacles
 	}
 	if runes := []rune(text); len(runes) >= maxMessage {

@@ -28,8 +28,12 @@ func Terminating(o Observation, waiting string, stalled bool) v1alpha1.TenantSta
 // NamespaceDeletion says what the deletion of a namespace waits for, in the words of the
 // namespace's own conditions.
 func NamespaceDeletion(namespace *corev1.Namespace) string {
-	text := fmt.Sprintf("The namespace %s is being deleted", namespace.Name)
-	if obstacles := membership.Obstacles(namespace); obstacles != "" {
+	return namespaceDeletion(namespace.Name, membership.Obstacles(namespace))
+}
+
+func namespaceDeletion(name, obstacles string) string {
+	text := fmt.Sprintf("The namespace %s is being deleted", name)
+	if obstacles != "" {
 		text += ": " + obstacles
 	}
 	return strings.TrimSuffix(text, ".") + "."
@@ -39,10 +43,10 @@ func NamespaceDeletion(namespace *corev1.Namespace) string {
 const maxNamed = 10
 
 // NamespaceDeletions says what the deletion of several namespaces waits for.
-func NamespaceDeletions(namespaces []*corev1.Namespace) string {
+func NamespaceDeletions(namespaces []membership.Member) string {
 	var sentences []string
 	for _, namespace := range namespaces[:min(len(namespaces), maxNamed)] {
-		sentences = append(sentences, NamespaceDeletion(namespace))
+		sentences = append(sentences, namespaceDeletion(namespace.Name, namespace.Obstacles))
 	}
 	if more := len(namespaces) - len(sentences); more > 0 {
 		sentences = append(sentences, fmt.Sprintf("%d more namespaces are being deleted; status.namespaces lists them.", more))

@@ -104,7 +104,7 @@ var _ = Describe("The end of a tenant's access", func() {
 		Expect(owner.Create(ctx, named("offboarded-late", of("offboarded")))).To(MatchError(ContainSubstring("You may not create namespaces")))
 
 		Eventually(ctx, komega.Object(tenant)).Should(And(
-			deleting("The namespace offboarded is being deleted: ", "The namespace offboarded-dev is being deleted: ", "example.com/forever in 1 resource instances"),
+			deleting("The namespace offboarded is being deleted: ", "The namespace offboarded-dev is being deleted: ", "Some pods are remaining: ", "forever with the finalizers example.com/forever"),
 			haveStates(Equal(map[string]v1alpha1.NamespaceState{"offboarded": v1alpha1.NamespaceTerminating, "offboarded-dev": v1alpha1.NamespaceTerminating})),
 			HaveField("Status.Namespaces", HaveEach(HaveField("Message", ContainSubstring("example.com/forever"))))))
 

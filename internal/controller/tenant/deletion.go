@@ -55,7 +55,7 @@ func (r *Reconciler) reconcileDeletion(ctx context.Context, tenant *effective.Te
 
 // removeNamespaces deletes the tenant's namespaces, or releases them, and returns those that are not gone
 // yet.
-func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant, members membership.Members) (left []*corev1.Namespace, err error) {
+func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant, members membership.Members) (left []membership.Member, err error) {
 	var failures []error
 	for _, namespace := range members.Leaving {
 		failures = append(failures, r.releaseNamespace(ctx, tenant, membership.Member{Namespace: namespace}))
@@ -69,7 +69,7 @@ func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Ten
 			failures = append(failures, r.releaseNamespace(ctx, tenant, member))
 			continue
 		}
-		left = append(left, namespace)
+		left = append(left, member)
 		if !namespace.DeletionTimestamp.IsZero() {
 			continue
 		}
@@ -154,7 +154,7 @@ func retained(observed database.Observed, policy database.ReclaimPolicy) string 
 // ending is how far the end of a tenant is.
 type ending struct {
 	// namespaces are those that are being deleted.
-	namespaces []*corev1.Namespace
+	namespaces []membership.Member
 	// notGone is what the status says of those that are there; nil to leave that as it is.
 	notGone []v1alpha1.TenantNamespace
 }
@@ -175,5 +175,5 @@ func (r *Reconciler) reportDeletion(ctx context.Context, tenant *effective.Tenan
 	observation := observationAt(tenant, time.Now())
 	observation.NotGone = at.notGone
 	wait, err := r.writeStatus(ctx, tenant, status.Terminating(observation, waiting, false), observation.Now, nil)
-	return ctrl.Result{RequeueAfter: wait}, err
+	return ctrl.Result{RequeueAfter: sooner(wait, podsInterval)}, err
 }
