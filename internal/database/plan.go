@@ -35,7 +35,7 @@ func planRegistration(d Desired, o Observed) ([]Action, error) {
 		if err := inTheWay(o); err != nil {
 			return nil, err
 		}
-		return []Action{Register{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Isolation: d.Isolation, Capacity: d.Capacity}}, nil
+		return []Action{Register{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Isolation: d.Isolation, Capacity: d.Capacity, Anew: d.Anew}}, nil
 	case own == nil:
 		if err := adoptable(d, o); err != nil {
 			return nil, err

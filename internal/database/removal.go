@@ -18,7 +18,7 @@ func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 		return nil, err
 	}
 	if policy == ReclaimRetain && mode.hasData(o) {
-		return planRetain(o), nil
+		return planRetain(o, false), nil
 	}
 	return planDelete(o, mode), nil
 }
@@ -33,12 +33,21 @@ func PlanLockout(o Observed) []Action {
 	return append([]Action{TerminateSessions{Logins: Logins(o.Name)}}, planLockout(o)...)
 }
 
+// PlanAbandoned returns the actions that retain what is registered for a tenant that is gone, whatever its
+// reclaim policy was, and locks it out; none when there is nothing to do.
+func PlanAbandoned(o Observed) ([]Action, error) {
+	if o.Registration != nil && modes[o.Registration.Isolation].hasData != nil && modes[o.Registration.Isolation].hasData(o) {
+		return planRetain(o, true), nil
+	}
+	return PlanRemoval(o, ReclaimRetain)
+}
+
 // planRetain marks the name as retained last, so that the mark means all of it is done.
-func planRetain(o Observed) []Action {
+func planRetain(o Observed, abandoned bool) []Action {
 	if o.Registration.State == RegistrationRetained {
 		return nil
 	}
-	return append(planLockout(o), MarkRetained{Name: o.Name})
+	return append(planLockout(o), MarkRetained{Name: o.Name, Abandoned: abandoned})
 }
 
 func planDelete(o Observed, mode mode) []Action {

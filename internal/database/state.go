@@ -68,6 +68,9 @@ type Desired struct {
 	Now time.Time
 	// Adopt is the name of a retained database to take over; empty means a new database.
 	Adopt string
+	// Anew says that a new database is wanted also where a former tenant of the name, which was gone before
+	// it could be retained, has left one.
+	Anew bool
 	// Capacity is how many tenants the server takes; nil means any number.
 	Capacity *int32
 }

@@ -196,6 +196,10 @@ func ServerAuthority(server string) string { return server + "-ca" }
 // ServerCertificate names the Secret with the server's certificate and key.
 func ServerCertificate(server string) string { return server + "-server" }
 
+// ServerLogin names the Secret, in ManagerNamespace, with the login that a server has accepted last, so that
+// tenants can be removed from it when the Secret that its spec names is gone.
+func ServerLogin(server string) string { return "database-server-" + server }
+
 // ServerVolume names the PersistentVolumeClaim of a server without CloudNativePG.
 func ServerVolume(server string) string { return server + "-data" }
 

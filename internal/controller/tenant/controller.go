@@ -49,7 +49,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	err := r.Get(ctx, request.NamespacedName, object)
 	if apierrors.IsNotFound(err) {
 		r.retries.Forget(request.Name)
-		r.Fleet.ForgetTenant(request.Name)
+		r.Fleet.TenantVanished(request.Name)
 		return ctrl.Result{}, r.letGoOfAllRights(ctx, request.Name)
 	}
 	if err != nil {

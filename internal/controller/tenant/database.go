@@ -241,7 +241,8 @@ func (d *databasePhase) wanted(credentials database.Credentials) database.Desire
 		NextPassword:     credentials.Next,
 		FormerUntil:      credentials.FormerUntil,
 		Now:              d.now,
-		Adopt:            spec.Adopt,
+		Adopt:            adopted(d.tenant()),
+		Anew:             spec.Adopt == v1alpha1.AdoptNew,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())
@@ -265,7 +266,15 @@ func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseSta
 	if recorded != nil {
 		return recorded.Name
 	}
-	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
+	return database.Desired{UID: string(tenant.UID), Adopt: adopted(tenant)}.Name()
+}
+
+// adopted is the database that the tenant is to take over; empty if it is to have a new one.
+func adopted(tenant *effective.Tenant) string {
+	if name := tenant.Spec.Database.Adopt; name != v1alpha1.AdoptNew {
+		return name
+	}
+	return ""
 }
 
 // connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -45,6 +46,9 @@ const (
 	// none of them sooner.
 	maxDatabaseChanges = 4
 )
+
+// clusterSetting is the setting of the operator's sessions that says which Kubernetes cluster it is in.
+const clusterSetting = "tenantry.cluster"
 
 // sessionSettings hold whatever is set on a database or on the administrator's role. The first
 // two keep others' functions and rights out; the rest are what our SQL relies on. The look at one
@@ -110,7 +114,8 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	if err := trust(config.ConnConfig, address); err != nil {
 		return nil, err
 	}
-	config.ConnConfig.RuntimeParams = sessionSettings
+	config.ConnConfig.RuntimeParams = maps.Clone(sessionSettings)
+	config.ConnConfig.RuntimeParams[clusterSetting] = address.Cluster
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.MaxConns = maxConnections
 	config.MaxConnIdleTime = maxConnectionIdle

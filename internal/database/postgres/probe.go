@@ -25,7 +25,8 @@ var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), p
 // a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
 // handed over, so that a database made anew under the same name doesn't count; in a shared database
 // it is that of the database in which the tenant has its place. digest stands for all that was
-// accepted of roles and database. tenantry.superusers are those that are no surprise.
+// accepted of roles and database. cluster is the Kubernetes cluster that the tenant is in, and abandoned says
+// that the tenant was gone before its database was retained. tenantry.superusers are those that are no surprise.
 var hardening = lockRegistry + `;
 DO $$
 DECLARE
@@ -50,7 +51,10 @@ CREATE TABLE IF NOT EXISTS tenantry.tenants (
 );
 ALTER TABLE tenantry.tenants
 	ADD COLUMN IF NOT EXISTS extensions text[] NOT NULL DEFAULT '{}',
-	ADD COLUMN IF NOT EXISTS digest text;
+	ADD COLUMN IF NOT EXISTS digest text,
+	ADD COLUMN IF NOT EXISTS cluster text NOT NULL DEFAULT '',
+	ADD COLUMN IF NOT EXISTS abandoned boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS tenants_tenant ON tenantry.tenants (tenant);
 DO $$
 BEGIN
 	IF to_regclass('tenantry.superusers') IS NULL THEN
@@ -146,6 +150,15 @@ func shownCertificate(conn *pgconn.PgConn) []byte {
 func harden(ctx context.Context, conn *conn) error {
 	_, err := conn.Exec(ctx, hardening, pgx.QueryExecModeSimpleProtocol)
 	return err
+}
+
+// registered are the tenants that use the server, of the operator's own cluster.
+const registered = `SELECT coalesce(json_agg(` + registration + `), '[]') FROM tenantry.tenants
+WHERE state = 'Active' AND cluster = current_setting('` + clusterSetting + `', true) AND cluster <> ''`
+
+func readRegistered(ctx context.Context, conn *conn) (found []database.Registration, err error) {
+	err = conn.QueryRow(ctx, registered).Scan(&found)
+	return found, err
 }
 
 // acceptance notes that what the digests $2 of the names $1 stand for is as it should be.
