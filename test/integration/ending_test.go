@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/operator"
+	"github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/test/builders"
+	"github.com/tenantry/tenantry/test/environment"
 )
 
 // accessEnds is how long anybody may keep access to a tenant that is being deleted.
@@ -268,5 +272,141 @@ var _ = Describe("Namespaces at the end of their tenant", func() {
 		released(ctx, namespaceOf(tenant))
 		released(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "leaving-made"}})
 		read(ctx, pod("leaving-made", "hello"))
+	}, SpecTimeout(specTimeout))
+})
+
+// registered is what a server's registry says of databases that were made for tenants of a name.
+func registered(ctx context.Context, server *postgres.Server, tenant string) []string {
+	GinkgoHelper()
+	found, err := environment.Query[string](ctx, server, "postgres", "SELECT name || ' ' || state FROM tenantry.tenants WHERE tenant = $1 ORDER BY since", tenant)
+	Expect(err).NotTo(HaveOccurred())
+	return found
+}
+
+// K15
+var _ = Describe("The Secret of a server, the server and its tenants, pruned together", Serial, func() {
+	DescribeTable("all go, and nothing that was retained is lost,", func(ctx SpecContext, name string, order []string, between func(context.Context)) {
+		server := register(ctx, name, env.Postgres)
+		waitReady(ctx, server)
+		kept := applyReady(ctx, withDatabase(name+"-kept", name))
+		dropped := applyReady(ctx, withDatabase(name+"-dropped", name).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
+		password, database := uri(ctx, kept), kept.Status.Database.Name
+		objects := map[string][]client.Object{
+			"Secret":  {&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: name + "-admin"}}},
+			"server":  {server},
+			"tenants": {kept, dropped},
+		}
+		for _, what := range order {
+			for _, object := range objects[what] {
+				Expect(client.IgnoreNotFound(env.Client.Delete(ctx, object))).To(Succeed())
+			}
+			if between != nil {
+				between(ctx)
+				between = nil
+			}
+		}
+		for _, what := range order {
+			for _, object := range objects[what] {
+				waitGone(ctx, object)
+			}
+		}
+		Expect(logsIn(ctx, password)).NotTo(Succeed())
+		Expect(registered(ctx, env.Postgres, kept.Name)).To(Equal([]string{database + " Retained"}))
+		Expect(registered(ctx, env.Postgres, dropped.Name)).To(BeEmpty())
+		Expect(onServer(ctx, env.Postgres, dropped.Status.Database.Name)).To(BeEmpty())
+		waitGone(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "database-server-" + name}})
+	},
+		Entry("the Secret first", "pruned-1", []string{"Secret", "server", "tenants"}, nil, SpecTimeout(specTimeout)),
+		Entry("the server first", "pruned-2", []string{"server", "Secret", "tenants"}, nil, SpecTimeout(specTimeout)),
+		Entry("the tenants first", "pruned-3", []string{"tenants", "Secret", "server"}, nil, SpecTimeout(specTimeout)),
+		Entry("the Secret long before, while the operator starts anew", "pruned-4", []string{"Secret", "tenants", "server"}, func(ctx context.Context) {
+			Expect(env.RestartOperator(ctx)).To(Succeed())
+			Eventually(ctx, komega.Object(&v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: "pruned-4"}})).Should(
+				stalled(v1alpha1.ReasonSecretNotFound, `There is no Secret "pruned-4-admin"`))
+		}, SpecTimeout(specTimeout)),
+		Entry("while the operator is down", "pruned-5", []string{"Secret", "server", "tenants"}, func(ctx context.Context) {
+			Expect(env.Operator.Stop()).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) error { return env.StartOperator(ctx) })
+			for _, name := range []string{"pruned-5-kept", "pruned-5-dropped"} {
+				Expect(env.Client.Delete(ctx, &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
+			}
+			Expect(env.StartOperator(ctx)).To(Succeed())
+		}, SpecTimeout(specTimeout)),
+	)
+})
+
+// D1
+var _ = Describe("A database whose Tenant was removed without the operator", Serial, Ordered, func() {
+	var (
+		machine *postgres.Server
+		server  *v1alpha1.DatabaseServer
+	)
+	BeforeAll(func(ctx SpecContext) {
+		machine, server = ownServer(ctx, "haunted")
+		change(ctx, server, func() {
+			server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationDatabase, v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow}
+		})
+		waitReady(ctx, server)
+	}, NodeTimeout(specTimeout))
+
+	// uproot removes a Tenant as its own message advises when its server is gone.
+	uproot := func(ctx context.Context, tenant *v1alpha1.Tenant) {
+		GinkgoHelper()
+		change(ctx, tenant, func() { tenant.Finalizers = nil })
+		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
+		waitGone(ctx, tenant)
+		waitGone(ctx, namespaceOf(tenant))
+	}
+
+	DescribeTable("is retained at the next look, and a new Tenant of the name says so,", func(ctx SpecContext, isolation v1alpha1.DatabaseIsolation) {
+		name := "ghost-" + strings.ToLower(string(isolation))
+		spec := func() *builders.TenantBuilder {
+			return withDatabase(name, "haunted").Isolation(isolation).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete)
+		}
+		first := applyReady(ctx, spec())
+		living := applyReady(ctx, withDatabase(name+"-living", "haunted").Isolation(isolation))
+		password, database := uri(ctx, first), first.Status.Database.Name
+		if isolation == v1alpha1.DatabaseIsolationDatabase {
+			store(ctx, first, "precious")
+		}
+		open := session(ctx, first)
+		Expect(env.Operator.Stop()).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.RestartOperator(ctx) })
+		uproot(ctx, first)
+		second := apply(ctx, spec())
+		Expect(env.StartOperator(ctx)).To(Succeed())
+
+		Eventually(ctx, komega.Object(second)).Should(stalled(v1alpha1.ReasonConflict,
+			fmt.Sprintf("the server has the database %s of a former Tenant %s (UID %s)", database, name, first.UID),
+			fmt.Sprintf("write %s in spec.database.adopt to take it over, or New to start with an empty one", database)))
+		Eventually(ctx, komega.Object(server)).Should(HaveField("Status.Retained", ContainElement(And(HaveField("Name", database), HaveField("Tenant", name)))))
+		Expect(logsIn(ctx, password)).NotTo(Succeed())
+		Expect(open.Ping(ctx)).NotTo(Succeed())
+		Expect(ping(ctx, living)).To(Succeed())
+
+		if isolation == v1alpha1.DatabaseIsolationDatabase {
+			change(ctx, second, func() { second.Spec.Database.Adopt = database })
+			waitReady(ctx, second)
+			Expect(stored(ctx, second)).To(Equal([]string{"precious"}))
+			return
+		}
+		change(ctx, second, func() { second.Spec.Database.Adopt = v1alpha1.AdoptNew })
+		waitReady(ctx, second)
+		Expect(second.Status.Database.Name).NotTo(Equal(database))
+		Expect(registered(ctx, machine, name)).To(ConsistOf(database+" Retained", second.Status.Database.Name+" Active"))
+	},
+		Entry("in isolation Database", v1alpha1.DatabaseIsolationDatabase, SpecTimeout(specTimeout)),
+		Entry("in isolation Schema", v1alpha1.DatabaseIsolationSchema, SpecTimeout(specTimeout)),
+		Entry("in isolation Row", v1alpha1.DatabaseIsolationRow, SpecTimeout(specTimeout)),
+	)
+
+	It("is retained while the operator runs, too, unless another cluster has registered it", func(ctx SpecContext) {
+		tenant := applyReady(ctx, withDatabase("ghost-now", "haunted"))
+		Expect(environment.Exec(ctx, machine, "postgres",
+			"INSERT INTO tenantry.tenants (uid, tenant, name, isolation, state, cluster) VALUES ('foreign', 'ghost-foreign', 't_foreign', 'Database', 'Active', 'another')")).To(Succeed())
+		database := tenant.Status.Database.Name
+		uproot(ctx, tenant)
+		Eventually(ctx, func() []string { return registered(ctx, machine, "ghost-now") }).Should(Equal([]string{database + " Retained"}))
+		Expect(registered(ctx, machine, "ghost-foreign")).To(Equal([]string{"t_foreign Active"}))
 	}, SpecTimeout(specTimeout))
 })
