@@ -19,6 +19,14 @@ type TenantNamespaces struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	AllowedNames []NamespacePattern `json:"allowedNames,omitempty"`
+
+	// reclaimPolicy is what becomes of the tenant's namespaces when the Tenant is deleted. Delete deletes
+	// them with all that is in them. Release takes out what the operator has put there (labels, quota,
+	// policies, the owners' rights, the app) and leaves the namespaces with everything else. Left out,
+	// namespaces that were moved into the tenant are released, and those that were created for it are
+	// deleted; status.namespaces says which are which.
+	// +optional
+	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
 
 // NamespacePattern is the name of a namespace, or shop-* for all names that begin with shop and a dash.
@@ -27,6 +35,19 @@ type TenantNamespaces struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(-[*])?$')",message="this is neither the name of a namespace nor the beginning of one; write playground, or shop-* with a dash before the star"
 // +kubebuilder:validation:XValidation:rule="!self.endsWith('*') || self.split('-').size() <= 5",message="the beginning of a name has four dashes at most, the one before the star included; write a shorter one"
 type NamespacePattern string
+
+// NamespaceReclaimPolicy is what becomes of a namespace when its Tenant is deleted.
+// +kubebuilder:validation:Enum=Delete;Release
+// +kubebuilder:validation:MaxLength=7
+type NamespaceReclaimPolicy string
+
+// The reclaim policies of namespaces.
+const (
+	// NamespaceDelete : it is deleted with all that is in it.
+	NamespaceDelete NamespaceReclaimPolicy = "Delete"
+	// NamespaceRelease : it stays, without what the operator has put there.
+	NamespaceRelease NamespaceReclaimPolicy = "Release"
+)
 
 // NamespaceState says whether a namespace of a tenant can be used.
 // +kubebuilder:validation:Enum=Usable;OverLimit;Conflict;Terminating
@@ -63,6 +84,11 @@ type TenantNamespace struct {
 	// another one is deleted or spec.namespaces.limit is raised.
 	// +optional
 	State NamespaceState `json:"state,omitempty"`
+
+	// reclaimPolicy is Release for a namespace that stays when the Tenant is deleted. Left out, the
+	// namespace is deleted with the Tenant.
+	// +optional
+	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
 	// message is a sentence that says what is wrong with the namespace and what to do; empty for a
 	// Usable one.

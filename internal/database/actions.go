@@ -61,6 +61,8 @@ type Register struct {
 	Isolation         Isolation
 	// Capacity is how many active tenants the server takes; nil means any number.
 	Capacity *int32
+	// Anew says that it doesn't matter what a former tenant of the name has left on the server.
+	Anew bool
 }
 
 // Adopt moves the entry of a retained database to the tenant, unless the server is full.
@@ -181,7 +183,11 @@ type MarkExtensions struct {
 type TerminateSessions struct{ Logins [2]string }
 
 // MarkRetained notes in the registry that the tenant is gone and its data kept.
-type MarkRetained struct{ Name string }
+type MarkRetained struct {
+	Name string
+	// Abandoned says that the tenant was gone before.
+	Abandoned bool
+}
 
 // UnsetTemplate takes IS_TEMPLATE from a database.
 type UnsetTemplate struct{ Database string }

@@ -40,7 +40,7 @@ func planRegistration(d Desired, o Observed, mode mode) ([]Action, error) {
 	case err != nil || step == service.StepNone:
 		return nil, err
 	case step == service.StepRegister:
-		return []Action{Register{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Isolation: d.Isolation, Capacity: d.Capacity}}, nil
+		return []Action{Register{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Isolation: d.Isolation, Capacity: d.Capacity, Anew: d.Anew}}, nil
 	}
 	capacity := d.Capacity
 	if former.State == service.RegistrationActive {

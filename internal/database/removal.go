@@ -22,17 +22,36 @@ func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 		return nil, err
 	}
 	if policy == ReclaimRetain && mode.hasData(o) {
-		return planRetain(o), nil
+		return planRetain(o, false), nil
 	}
 	return planDelete(o, mode), nil
 }
 
-// planRetain marks the name as retained in the end, so that the mark means that all else is done.
-func planRetain(o Observed) []Action {
+// PlanLockout returns the actions that end a tenant's access to a server, whatever becomes of its data; none
+// when it has none. Its sessions end first, since they may hold locks on its logins, and again when none can
+// be opened any more.
+func PlanLockout(o Observed) []Action {
+	if o.Registration == nil || o.Registration.State == service.RegistrationRetained {
+		return nil
+	}
+	return append([]Action{TerminateSessions{Logins: Logins(o.Name)}}, planLockout(o)...)
+}
+
+// PlanAbandoned returns the actions that retain what is registered for a tenant that is gone, whatever its
+// reclaim policy was, and locks it out; none when there is nothing to do.
+func PlanAbandoned(o Observed) ([]Action, error) {
+	if o.Registration != nil && modes[o.Registration.Isolation].hasData != nil && modes[o.Registration.Isolation].hasData(o) {
+		return planRetain(o, true), nil
+	}
+	return PlanRemoval(o, ReclaimRetain)
+}
+
+// planRetain marks the name as retained last, so that the mark means all of it is done.
+func planRetain(o Observed, abandoned bool) []Action {
 	if o.Registration.State == service.RegistrationRetained {
 		return nil
 	}
-	return append(planLockout(o), MarkRetained{Name: o.Name})
+	return append(planLockout(o), MarkRetained{Name: o.Name, Abandoned: abandoned})
 }
 
 func planDelete(o Observed, mode mode) []Action {

@@ -26,6 +26,10 @@ type Server struct {
 	Username string
 	// Password is the administrator's password.
 	Password service.Sensitive
+	// Cluster tells the operator's Kubernetes cluster from others whose tenants are on the same server. What
+	// it registers is its own; of what others have registered it knows nothing. Empty means that nothing
+	// tells.
+	Cluster string
 	// MaintenanceDatabase is the database that the registry is in; empty means postgres.
 	MaintenanceDatabase string
 }

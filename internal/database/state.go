@@ -73,6 +73,9 @@ type Desired struct {
 	// Restored says that the tenant was restored from a backup, so that the database to take over may still be
 	// registered as that of a Tenant of the same name, which is no more.
 	Restored bool
+	// Anew says that a new database is wanted also where a former tenant of the name, which was gone before
+	// it could be retained, has left one.
+	Anew bool
 	// Capacity is how many tenants the server takes; nil means any number.
 	Capacity *int32
 }

@@ -19,8 +19,8 @@ import (
 // The zero value is ready to use.
 //
 // Reconciles of one tenant never overlap, nor do those of one server. Each begins with SawTenant or
-// SawServer, or, if there is no such object, with ForgetTenant or ForgetServer. What is noted in between
-// is therefore forgotten, at the latest, by the reconcile that follows the deletion. What is noted at other
+// SawServer, or, if there is no such object, with TenantVanished or ForgetServer. What is noted in between
+// is therefore forgotten at the latest by the reconcile that the deletion leads to. What is noted at other
 // times, such as in a watch, goes through a method of Fleet, which leaves out tenants that are gone.
 type Fleet struct {
 	tenants roster
@@ -41,6 +41,10 @@ type Fleet struct {
 	Placements Placements
 	// Admissions remember when quotas last admitted something.
 	Admissions Admissions
+	// Departures are the Tenants that have gone without the operator.
+	Departures Departures
+	// Endings are what is closed to tenants that are being deleted.
+	Endings Endings
 	// Pace delays statuses that would be written too often.
 	Pace Pace
 	// Provisioning is which new tenants are being put in place.
@@ -66,7 +70,7 @@ type ledger interface {
 func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
-		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace, &f.Provisioning, &f.Served, &f.Troubles,
+		&f.Inspections, &f.Placements, &f.Admissions, &f.Departures, &f.Endings, &f.Pace, &f.Provisioning, &f.Served, &f.Troubles,
 	}
 }
 
@@ -74,10 +78,19 @@ func (f *Fleet) ledgers() []ledger {
 func (f *Fleet) SawTenant(name string, uid types.UID) {
 	if former, replaced := f.tenants.enter(name, uid); replaced {
 		f.forgetTenant(former)
+		f.Departures.gone()
 	}
 }
 
-// ForgetTenant forgets a Tenant that no longer exists.
+// TenantVanished forgets a Tenant that has gone without the operator, if it is one.
+func (f *Fleet) TenantVanished(name string) {
+	if uid, known := f.tenants.remove(name); known {
+		f.forgetTenant(uid)
+		f.Departures.gone()
+	}
+}
+
+// ForgetTenant forgets a Tenant that the operator has removed.
 func (f *Fleet) ForgetTenant(name string) {
 	if uid, known := f.tenants.remove(name); known {
 		f.forgetTenant(uid)

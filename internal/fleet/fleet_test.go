@@ -35,6 +35,11 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 	"Admissions": func(f *Fleet, tenant, _ string) {
 		f.Admissions.Note(&corev1.ResourceQuota{}, quotaOf(types.UID(tenant), "quota", "1"), noon)
 	},
+	"Departures": func(f *Fleet, _, server string) { f.Departures.Looked(server, 0) },
+	"Endings": func(f *Fleet, tenant, server string) {
+		f.Endings.NamespaceClosed(types.UID(tenant), "namespace")
+		f.Endings.LockedOut(types.UID(tenant), server)
+	},
 	"Pace": func(f *Fleet, tenant, _ string) {
 		f.UsageChanged(tenant, types.UID(tenant), noon)
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)

@@ -23,6 +23,15 @@ type Member struct {
 	v1alpha1.TenantNamespace
 	// Namespace is the namespace as the cluster has it; nil for a primary one that isn't there yet.
 	Namespace *corev1.Namespace
+	// MovedIn says that it was there before it was the tenant's.
+	MovedIn bool
+	// Obstacles are what keeps one that is being deleted from being gone; empty if that isn't known.
+	Obstacles string
+}
+
+// IsTerminating says whether it is being deleted.
+func (m Member) IsTerminating() bool {
+	return m.Namespace != nil && !m.Namespace.DeletionTimestamp.IsZero()
 }
 
 // Members are the namespaces of a tenant.
@@ -44,6 +53,9 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 		switch {
 		case namespace.Name == tenant.Name:
 			members.All[0].Namespace = namespace
+			members.All[0].Obstacles = Obstacles(namespace)
+			members.All[0].MovedIn = isMovedIn(namespace)
+			members.All[0].ReclaimPolicy = reclaimPolicy(tenant, members.All[0].MovedIn)
 		case namespace.Labels[naming.LabelTenant] == tenant.Name:
 			others = append(others, namespace)
 		case metav1.IsControlledBy(namespace, tenant):
@@ -53,7 +65,11 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	slices.SortFunc(others, inOrder)
 	used := int32(1)
 	for _, namespace := range others {
-		member := Member{Namespace: namespace, TenantNamespace: stateOf(tenant, namespace, used)}
+		member := Member{
+			Namespace: namespace, MovedIn: isMovedIn(namespace), Obstacles: Obstacles(namespace),
+			TenantNamespace: stateOf(tenant, namespace, used),
+		}
+		member.ReclaimPolicy = reclaimPolicy(tenant, member.MovedIn)
 		// One that is being deleted still has what runs in it.
 		if member.State == v1alpha1.NamespaceUsable || (member.State == v1alpha1.NamespaceTerminating && isInUse(namespace)) {
 			used++
@@ -101,7 +117,7 @@ func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) 
 			controller.Kind, controller.Name, naming.LabelTenant)
 	case !namespace.DeletionTimestamp.IsZero():
 		result.State = v1alpha1.NamespaceTerminating
-		result.Message = "It is being deleted."
+		result.Message = terminating(Obstacles(namespace))
 	case used >= tenant.Spec.Namespaces.Limit:
 		result.State = v1alpha1.NamespaceOverLimit
 		result.Message = fmt.Sprintf("The tenant may use %d namespaces and has that many already; delete one of them, or raise spec.namespaces.limit.", tenant.Spec.Namespaces.Limit)

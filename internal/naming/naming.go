@@ -81,12 +81,22 @@ const (
 	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one, so that an
 	// older one that comes in later doesn't push it over the limit.
 	AnnotationUsable = "tenantry.dev/usable"
+	// AnnotationMovedIn is on a namespace of a tenant that was there before it was the tenant's, with the
+	// value true.
+	AnnotationMovedIn = "tenantry.dev/moved-in"
+	// AnnotationReclaimPolicy is on a namespace that stays when its Tenant is deleted, with the value
+	// Release. The garbage collector can't delete it by its owner reference.
+	AnnotationReclaimPolicy = "tenantry.dev/reclaim-policy"
 	// AnnotationSlice is on a ResourceQuota that is part of a budget over several namespaces, with
 	// what its next split depends on.
 	AnnotationSlice = "tenantry.dev/slice"
 
 	// FinalizerTenant stays on a Tenant as long as its namespaces may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
+
+	// FinalizerRights stays on the RoleBindings of owners in the namespaces that they can delete, as long as
+	// anything but those is left there, so that owners can see and release what keeps the namespace.
+	FinalizerRights = "tenantry.dev/rights"
 
 	// FinalizerServer stays on a DatabaseServer as long as tenants may have something on it.
 	FinalizerServer = "tenantry.dev/tenants"
@@ -196,6 +206,10 @@ func ServerAuthority(server string) string { return server + "-ca" }
 
 // ServerCertificate names the Secret with the server's certificate and key.
 func ServerCertificate(server string) string { return server + "-server" }
+
+// ServerLogin names the Secret, in ManagerNamespace, with the login that a server has accepted last, so that
+// tenants can be removed from it when the Secret that its spec names is gone.
+func ServerLogin(server string) string { return "database-server-" + server }
 
 // ServerVolume names the PersistentVolumeClaim of a server without CloudNativePG.
 func ServerVolume(server string) string { return server + "-data" }

@@ -16,7 +16,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants/namespaces,verbs=create
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-auditor;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
 
@@ -135,10 +135,10 @@ func namespaceList(in Inputs) desired.Object {
 		return nil
 	}
 	data := map[string]string{}
-	for _, namespace := range in.Listing[:min(len(in.Listing), maxNamespaces)] {
+	for _, namespace := range in.Listing[:min(len(in.Listing), MaxNamespaces)] {
 		data[namespace.Name] = strings.TrimSuffix(string(namespace.State)+": "+namespace.Message, ": ")
 	}
-	if more := len(in.Listing) - maxNamespaces; more > 0 {
+	if more := len(in.Listing) - MaxNamespaces; more > 0 {
 		data[naming.MoreNamespaces] = fmt.Sprintf("and %d more, which nobody can use", more)
 	}
 	return &corev1.ConfigMap{ObjectMeta: meta(in.Tenant, naming.NamespaceList), Data: data}
@@ -154,8 +154,13 @@ func roleBinding(in Inputs, namespace, name, clusterRole string, bound func(v1al
 	if len(subjects) == 0 {
 		return nil
 	}
+	metadata := metaIn(namespace, in.Tenant, name)
+	if namespace != in.Tenant.Name {
+		// The primary namespace goes with the tenant, whose owners have no rights any more then.
+		metadata.Finalizers = []string{naming.FinalizerRights}
+	}
 	return &rbacv1.RoleBinding{
-		ObjectMeta: metaIn(namespace, in.Tenant, name),
+		ObjectMeta: metadata,
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterRole},
 		Subjects:   subjects,
 	}

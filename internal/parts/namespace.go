@@ -38,6 +38,12 @@ func namespace(in Inputs, place Place) desired.Object {
 	if place.Usable && !in.isPrimary(place) {
 		annotations[naming.AnnotationUsable] = "true"
 	}
+	if place.MovedIn {
+		annotations[naming.AnnotationMovedIn] = "true"
+	}
+	if place.ReclaimPolicy == v1alpha1.NamespaceRelease {
+		annotations[naming.AnnotationReclaimPolicy] = string(place.ReclaimPolicy)
+	}
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: place.Name, Labels: labels, Annotations: annotations}}
 }
 

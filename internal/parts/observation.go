@@ -41,8 +41,8 @@ type Observation struct {
 	Now time.Time
 }
 
-// maxNamespaces is how many namespaces a status takes.
-const maxNamespaces = 256
+// MaxNamespaces is how many namespaces a status takes.
+const MaxNamespaces = 256
 
 // TenantNamespaces are the tenant's namespaces, or as many of them as a status takes.
 func (o Observation) TenantNamespaces() []v1alpha1.TenantNamespace {
@@ -52,7 +52,7 @@ func (o Observation) TenantNamespaces() []v1alpha1.TenantNamespace {
 	if len(o.Namespaces) == 0 {
 		return []v1alpha1.TenantNamespace{{Name: o.Tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable}}
 	}
-	return o.Namespaces[:min(len(o.Namespaces), maxNamespaces)]
+	return o.Namespaces[:min(len(o.Namespaces), MaxNamespaces)]
 }
 
 // UsableNamespaces is how many of them the tenant may use.

@@ -52,6 +52,10 @@ type Place struct {
 	Name string
 	// Usable says that the tenant may use it. One that isn't Usable is kept so that nothing runs in it.
 	Usable bool
+	// MovedIn says that it was there before it was the tenant's.
+	MovedIn bool
+	// ReclaimPolicy is Release if it stays when the Tenant is deleted.
+	ReclaimPolicy v1alpha1.NamespaceReclaimPolicy
 	// Quota is the part of the tenant's quota that it has; nil where it has all.
 	Quota *Slice
 }

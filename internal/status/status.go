@@ -25,6 +25,8 @@ type Observation struct {
 	// Memberships are those in and of the tenant's database roles that the operator has not granted; nil if the
 	// server was not asked.
 	Memberships *[]database.Membership
+	// NotGone are the namespaces of a tenant that is being deleted; nil if they were not looked at.
+	NotGone []v1alpha1.TenantNamespace
 }
 
 // Of returns the status of the tenant that was observed.

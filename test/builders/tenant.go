@@ -80,6 +80,12 @@ func (b *TenantBuilder) AllowedNames(names ...v1alpha1.NamespacePattern) *Tenant
 	return b
 }
 
+// ReclaimNamespaces is what becomes of the tenant's namespaces when it is deleted.
+func (b *TenantBuilder) ReclaimNamespaces(policy v1alpha1.NamespaceReclaimPolicy) *TenantBuilder {
+	b.tenant.Spec.Namespaces.ReclaimPolicy = policy
+	return b
+}
+
 // Quota limits a resource; the amount is a quantity.
 func (b *TenantBuilder) Quota(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.tenant.Spec.Quota, name, amount)

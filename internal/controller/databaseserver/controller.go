@@ -53,6 +53,13 @@ type Databases interface {
 	Probe(ctx context.Context, server database.Server) (database.ServerStatus, error)
 	// Share says how the databases are that tenants share, and prepares them if that was not done yet.
 	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
+	// Registered returns the tenants that use a server.
+	Registered(ctx context.Context, server database.Server) ([]service.Registration, error)
+	// Observe says what a server has for the tenant with this UID. name is the name to look for where the
+	// server's registry has none for the UID.
+	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)
+	// Execute carries actions out, in their order.
+	Execute(ctx context.Context, server database.Server, actions []database.Action) error
 	// Accept notes that tenants are as they should be, by what Probe said about them.
 	Accept(ctx context.Context, server database.Server, drifts []service.Drift) error
 	// Reload makes a server reload its configuration and certificate.
@@ -123,14 +130,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	r.publish(server, access, observation.Problem == nil)
 	if observation.Problem == nil {
-		if err := r.reload(ctx, server, access, observation.Answer.Certificate); err != nil {
-			ctrl.LoggerFrom(ctx).Info("Can't make the server reload its certificate; trying again", "server", server.Name, "error", err.Error())
-		}
-		if err := r.inspectDrifted(ctx, access, observation.Answer.Drifted); err != nil {
-			ctrl.LoggerFrom(ctx).Info("Can't note which tenants are as they should be; it is tried again", "server", server.Name, "error", err.Error())
-		}
+		r.maintain(ctx, server, access, observation.Answer)
 	}
 	return ctrl.Result{RequeueAfter: probeInterval}, nil
+}
+
+// maintain does what a server that answers needs and its status doesn't depend on. It is tried again with
+// each look.
+func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, answer database.ServerStatus) {
+	for what, err := range map[string]error{
+		"keep the login for the time when its Secret is gone": r.keepLogin(ctx, server, access),
+		"make the server reload its certificate":              r.reload(ctx, server, access, answer.Certificate),
+		"note which tenants are as they should be":            r.inspectDrifted(ctx, access, answer.Drifted),
+		"lock out the tenants that no longer exist":           r.retainAbandoned(ctx, access),
+	} {
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't "+what+"; it is tried again", "server", server.Name, "error", err.Error())
+		}
+	}
 }
 
 // next says when a server is looked at again after an error, and whether that shows in its status: one
@@ -215,6 +232,15 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 		observation.Service = r.services.of(ctx, server)
 		access, err = r.accessTo(ctx, server)
 	}
+	if kept, found := r.keptLogin(ctx, server, err); found {
+		access = kept
+		if server.DeletionTimestamp.IsZero() {
+			// It serves for removing tenants only.
+			r.connected(server, access)
+		} else {
+			err = nil
+		}
+	}
 	if err == nil {
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
@@ -294,6 +320,11 @@ func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Se
 		return
 	}
 	metrics.ServerUp.WithLabelValues(server.Name).Set(1)
+	r.connected(server, access)
+}
+
+// connected tells the tenants that wait for it how to reach a server.
+func (r *Reconciler) connected(server *v1alpha1.DatabaseServer, access database.Server) {
 	if r.Fleet.Connections.Put(server, access) {
 		r.Fleet.AvailableServers.Add(server.Name)
 	}

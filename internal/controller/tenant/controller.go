@@ -7,6 +7,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -53,8 +54,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	err := r.Get(ctx, request.NamespacedName, object)
 	if apierrors.IsNotFound(err) {
 		r.retries.Forget(request.Name)
-		r.Fleet.ForgetTenant(request.Name)
-		return ctrl.Result{}, nil
+		r.Fleet.TenantVanished(request.Name)
+		return ctrl.Result{}, r.letGoOfAllRights(ctx, request.Name)
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -81,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(r.objects().tidy(ctx, run))
+	run.fail(errors.Join(r.objects().tidy(ctx, run), r.letGoOfRights(ctx, run)))
 	return r.report(ctx, run)
 }
 

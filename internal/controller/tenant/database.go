@@ -262,8 +262,9 @@ func (d *databasePhase) wanted(credentials service.Credentials) database.Desired
 		NextPassword:     credentials.Next,
 		FormerUntil:      credentials.FormerUntil,
 		Now:              d.now,
-		Adopt:            spec.Adopt,
 		Restored:         d.tenant().Spec.AdoptObjects,
+		Adopt:            adopted(d.tenant()),
+		Anew:             spec.Adopt == v1alpha1.AdoptNew,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())
@@ -287,7 +288,15 @@ func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseSta
 	if recorded != nil {
 		return recorded.Name
 	}
-	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
+	return database.Desired{UID: string(tenant.UID), Adopt: adopted(tenant)}.Name()
+}
+
+// adopted is the database that the tenant is to take over; empty if it is to have a new one.
+func adopted(tenant *effective.Tenant) string {
+	if name := tenant.Spec.Database.Adopt; name != v1alpha1.AdoptNew {
+		return name
+	}
+	return ""
 }
 
 // isolationOf is the isolation that the tenant has, so that its Secret stays right when its spec asks for

@@ -3,6 +3,8 @@ package tenant
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,7 +75,31 @@ func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (mem
 	for _, namespace := range byUID {
 		namespaces = append(namespaces, namespace)
 	}
-	return membership.Of(tenant, namespaces), nil
+	members := membership.Of(tenant, namespaces)
+	return members, r.findPods(ctx, members)
+}
+
+const (
+	// podsInterval is after what time it is looked again which pods keep a namespace that is being deleted.
+	// Those that aren't managed are not watched.
+	podsInterval = 10 * time.Second
+	// podsRead is how many of them are read.
+	podsRead = 10
+)
+
+// findPods finds out which pods keep those namespaces that are being deleted and don't say what does.
+func (r *Reconciler) findPods(ctx context.Context, members membership.Members) error {
+	for i, member := range members.All {
+		if !member.IsTerminating() || member.Obstacles != "" {
+			continue
+		}
+		pods := &corev1.PodList{}
+		if err := r.Live.List(ctx, pods, client.InNamespace(member.Name), client.Limit(podsRead)); err != nil {
+			return fmt.Errorf("list the pods in namespace %s: %w", member.Name, err)
+		}
+		members.All[i] = member.HeldBy(pods.Items)
+	}
+	return nil
 }
 
 // placesOf are the namespaces to put objects into.
@@ -81,7 +107,10 @@ func placesOf(members membership.Members) []parts.Place {
 	var places []parts.Place
 	for _, member := range members.All {
 		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit {
-			places = append(places, parts.Place{Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable})
+			places = append(places, parts.Place{
+				Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable,
+				MovedIn: member.MovedIn, ReclaimPolicy: member.ReclaimPolicy,
+			})
 		}
 	}
 	return places

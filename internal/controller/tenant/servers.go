@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -52,9 +53,14 @@ func (s servers) serverNamed(ctx context.Context, name string) (*v1alpha1.Databa
 	return server, err
 }
 
-// reachable is how to reach a server, or why it can't be reached now.
+// reachable is how to reach a server to remove a tenant from it, or why it can't be reached now. That the
+// Secret with the admin's login is gone is no reason, as long as the login is known.
 func (s servers) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
 	access, connected := s.fleet.Connections.To(server)
+	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
+	if connected && ready != nil && ready.Reason == v1alpha1.ReasonSecretNotFound {
+		return access, nil
+	}
 	return access, unreachable(server, connected)
 }
 

@@ -3,6 +3,7 @@ package tenant
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
@@ -104,6 +106,9 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 	}
 	if run.quotaBusy {
 		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
+	}
+	if slices.ContainsFunc(run.members.All, membership.Member.IsTerminating) {
+		wait = sooner(wait, podsInterval)
 	}
 	return ctrl.Result{RequeueAfter: sooner(wait, run.database.nextLook())}, nil
 }

@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -65,6 +66,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		{&corev1.Namespace{}, indexLabel, labelOf},
 		{&corev1.Namespace{}, indexController, controllerOf},
 		{&corev1.ResourceQuota{}, indexLabel, labelOf},
+		{&rbacv1.RoleBinding{}, indexHeld, heldFor},
 	} {
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), index.object, index.name, index.extract); err != nil {
 			return err

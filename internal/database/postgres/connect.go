@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -51,6 +52,9 @@ const (
 // app makes belongs to a login, and is lost to it when the password changes. Later major versions have it
 // from the beginning.
 var firstWithRole = map[int]int{14: 15, 15: 10, 16: 6, 17: 2}
+
+// clusterSetting is the setting of the operator's sessions that says which Kubernetes cluster it is in.
+const clusterSetting = "tenantry.cluster"
 
 // sessionSettings apply whatever is set on a database or on the administrator's role. The first two keep others'
 // functions and rights out; our SQL relies on the rest. The query that observes a tenant is planned once a
@@ -117,7 +121,8 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	if err := trust(config.ConnConfig, address); err != nil {
 		return nil, err
 	}
-	config.ConnConfig.RuntimeParams = sessionSettings
+	config.ConnConfig.RuntimeParams = maps.Clone(sessionSettings)
+	config.ConnConfig.RuntimeParams[clusterSetting] = address.Cluster
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.MaxConns = maxConnections
 	config.MaxConnIdleTime = maxConnectionIdle

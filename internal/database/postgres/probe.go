@@ -22,11 +22,12 @@ const registryLock = 0x74656e616e747279
 var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), pg_advisory_xact_lock(%d), set_config('lock_timeout', '%d', true)",
 	registryTimeout.Milliseconds(), registryLock, registryLockTimeout.Milliseconds())
 
-// hardening can be run any number of times, also by several operators at once. tenantry.tenants is the
-// registry. Its column secured is the oid of the database whose schema public has been handed over, so that a
-// database that was made anew under the same name doesn't count; for isolations that share a database it is the
-// oid of that one. digest stands for the roles and the database as they were last accepted.
-// tenantry.superusers are the superusers that the server had when it was prepared.
+// hardening can be run any number of times, also by several at once. What the registry says of
+// a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
+// handed over, so that a database made anew under the same name doesn't count; in a shared database
+// it is that of the database in which the tenant has its place. digest stands for all that was
+// accepted of roles and database. cluster is the Kubernetes cluster that the tenant is in, and abandoned says
+// that the tenant was gone before its database was retained. tenantry.superusers are those that are no surprise.
 var hardening = lockRegistry + `;
 DO $$
 DECLARE
@@ -51,7 +52,10 @@ CREATE TABLE IF NOT EXISTS tenantry.tenants (
 );
 ALTER TABLE tenantry.tenants
 	ADD COLUMN IF NOT EXISTS extensions text[] NOT NULL DEFAULT '{}',
-	ADD COLUMN IF NOT EXISTS digest text;
+	ADD COLUMN IF NOT EXISTS digest text,
+	ADD COLUMN IF NOT EXISTS cluster text NOT NULL DEFAULT '',
+	ADD COLUMN IF NOT EXISTS abandoned boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS tenants_tenant ON tenantry.tenants (tenant);
 DO $$
 BEGIN
 	IF to_regclass('tenantry.superusers') IS NULL THEN
@@ -149,7 +153,16 @@ func harden(ctx context.Context, conn *conn) error {
 	return err
 }
 
-// acceptance stores the digests $2 for the names $1.
+// registered are the tenants that use the server, of the operator's own cluster.
+const registered = `SELECT coalesce(json_agg(` + registration + `), '[]') FROM tenantry.tenants
+WHERE state = 'Active' AND cluster = current_setting('` + clusterSetting + `', true) AND cluster <> ''`
+
+func readRegistered(ctx context.Context, conn *conn) (found []service.Registration, err error) {
+	err = conn.QueryRow(ctx, registered).Scan(&found)
+	return found, err
+}
+
+// acceptance notes that what the digests $2 of the names $1 stand for is as it should be.
 const acceptance = `UPDATE tenantry.tenants SET digest = accepted.digest
 FROM unnest($1::text[], $2::text[]) AS accepted(name, digest) WHERE tenants.name = accepted.name`
 

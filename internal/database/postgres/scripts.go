@@ -22,15 +22,33 @@ BEGIN
 END`, *capacity, sqlstateFull, *capacity))}
 }
 
+// checkFormer returns a statement that fails when a former tenant of the name, which was gone before its
+// database was retained, has left one.
+func checkFormer(a database.Register) string {
+	return "DO " + literal(fmt.Sprintf(`
+DECLARE
+	former record;
+BEGIN
+	SELECT name, uid INTO former FROM tenantry.tenants
+	WHERE tenant = %[1]s AND uid <> %[2]s AND (state = 'Active' OR abandoned) AND cluster = current_setting('%[3]s', true) AND cluster <> ''
+	ORDER BY since DESC LIMIT 1;
+	IF FOUND THEN
+		RAISE 'conflict' USING ERRCODE = '%[4]s',
+			DETAIL = format('the server has the database %%s of a former Tenant %%s (UID %%s) that was removed before the operator could retain or drop it; write %%s in spec.database.adopt to take it over, or New to start with an empty one', former.name, %[1]s, former.uid, former.name);
+	END IF;
+END`, literal(a.Tenant), literal(a.UID), clusterSetting, sqlstateConflict))
+}
+
 // takeOver returns a statement that fails when another tenant was first.
 func takeOver(a database.Adopt) string {
 	return "DO " + literal(fmt.Sprintf(`
 BEGIN
-	UPDATE tenantry.tenants SET uid = %s, tenant = %s, state = 'Active', since = now() WHERE name = %s AND uid = %s;
+	UPDATE tenantry.tenants SET uid = %s, tenant = %s, state = 'Active', since = now(), abandoned = false,
+		cluster = coalesce(current_setting('%s', true), '') WHERE name = %s AND uid = %s;
 	IF NOT FOUND THEN
 		RAISE 'another tenant has the database' USING ERRCODE = '%s';
 	END IF;
-END`, literal(a.UID), literal(a.Tenant), literal(a.Name), literal(a.From), sqlstateChanged))
+END`, literal(a.UID), literal(a.Tenant), clusterSetting, literal(a.Name), literal(a.From), sqlstateChanged))
 }
 
 // createSchema returns a statement that fails when somebody else has a schema of that name.

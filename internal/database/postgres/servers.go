@@ -110,6 +110,21 @@ func (s *Servers) Share(ctx context.Context, address database.Server, sharing da
 	return status, err
 }
 
+// Registered returns the tenants that use the server, of those of the operator's own cluster.
+func (s *Servers) Registered(ctx context.Context, address database.Server) ([]service.Registration, error) {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer server.users.Done()
+	var found []service.Registration
+	err = server.read(ctx, func(ctx context.Context, conn *conn) error {
+		found, err = readRegistered(ctx, conn)
+		return err
+	})
+	return found, err
+}
+
 // Accept notes that tenants are as they should be, as Probe has reported them. Probe reports them again when
 // they have changed since.
 func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []service.Drift) error {
