@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -110,12 +111,41 @@ func (r *Reconciler) sliceIn(ctx context.Context, run *pass, place parts.Place) 
 func sliceOf(quota *corev1.ResourceQuota) (budget.Slice, error) {
 	slice := budget.Slice{Exists: true, Granted: quota.Spec.Hard, Enforced: quota.Status.Hard, Used: quota.Status.Used}
 	if text, found := quota.Annotations[naming.AnnotationSlice]; found {
-		if err := json.Unmarshal([]byte(text), &slice.Note); err != nil {
+		var err error
+		if slice.Note, err = readNote(text); err != nil {
 			return slice, fmt.Errorf("the annotation %s of ResourceQuota %q in namespace %q can't be read; remove it: %w",
 				naming.AnnotationSlice, quota.Name, quota.Namespace, err)
 		}
 	}
 	return slice, nil
+}
+
+// hugeExponent matches a quantity that no quota has, and that would take hours to work out.
+var hugeExponent = regexp.MustCompile(`[eE][+-]?0*[1-9][0-9]{2}`)
+
+func readNote(text string) (budget.Note, error) {
+	var written struct {
+		Holder string
+		Used   map[corev1.ResourceName]string
+	}
+	if err := json.Unmarshal([]byte(text), &written); err != nil {
+		return budget.Note{}, err
+	}
+	note := budget.Note{Holder: written.Holder}
+	for name, used := range written.Used {
+		if hugeExponent.MatchString(used) {
+			return note, fmt.Errorf("%q is too large or too small", used)
+		}
+		amount, err := resource.ParseQuantity(used)
+		if err != nil {
+			return note, err
+		}
+		if note.Used == nil {
+			note.Used = corev1.ResourceList{}
+		}
+		note.Used[name] = amount
+	}
+	return note, nil
 }
 
 func noteText(note budget.Note) (string, error) {

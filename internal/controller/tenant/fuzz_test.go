@@ -49,6 +49,8 @@ func FuzzSlice(f *testing.F) {
 	f.Add(`{"holder":"a","used":{"pods":"1"}}`)
 	f.Add(`{"used":{"pods":"1e999999999"}}`)
 	f.Add(`{"used":{"pods":"-9223372036854775808"}}`)
+	f.Add(`{"used":{"pods":"1e999999999999"}}`)
+	f.Add(`{"used":{"pods":"1\u0065999999999999"}}`)
 	f.Add(`[`)
 	quantity := func(n int64) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(n, resource.DecimalSI)}

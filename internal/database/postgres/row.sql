@@ -232,6 +232,8 @@ CREATE OR REPLACE FUNCTION tenantry.delete(target regclass, match jsonb) RETURNS
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, extensions, pg_temp AS $$
 DECLARE
 	condition text := (SELECT string_agg(format('d.%1$I = m.%1$I', key), ' AND ') FROM jsonb_object_keys(match) AS key);
+	unknown text := (SELECT min(key) FROM jsonb_object_keys(match) AS key
+		WHERE key NOT IN (SELECT attname FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped));
 	deleted bigint;
 BEGIN
 	IF NOT tenantry.is_isolated(target) THEN
@@ -240,6 +242,8 @@ BEGIN
 	ELSIF condition IS NULL THEN
 		RAISE EXCEPTION 'nothing says which rows of % to delete', target USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Name at least one column and its value, as in {"id": 7}.';
+	ELSIF unknown IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of % does not exist', unknown, target USING ERRCODE = 'undefined_column';
 	END IF;
 	EXECUTE format('DELETE FROM %1$s AS d USING jsonb_populate_record(NULL::%1$s, $1) AS m WHERE d.tenant_id = $2 AND %2$s', target, condition)
 		USING match, tenantry.tenant_id();
