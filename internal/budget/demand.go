@@ -30,7 +30,7 @@ var exceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (\S+), us
 // ParseRefusal reads the API server's words for what the ResourceQuota of that name had no room for.
 func ParseRefusal(message, quota string) (requested, used corev1.ResourceList, ok bool) {
 	found := exceeded.FindStringSubmatch(message)
-	if found == nil || found[1] != quota {
+	if len(found) == 0 || found[1] != quota {
 		return nil, nil, false
 	}
 	requested, used = parseList(found[2]), parseList(found[3])

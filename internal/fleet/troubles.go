@@ -19,28 +19,31 @@ type Troubles struct {
 func (t *Troubles) Tenant(uid types.UID, troubled bool, begun time.Time) time.Time {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	return noteTrouble(&t.tenants, uid, troubled, begun)
+	if t.tenants == nil {
+		t.tenants = map[types.UID]time.Time{}
+	}
+	return noteTrouble(t.tenants, uid, troubled, begun)
 }
 
 // Server does the same for a server.
 func (t *Troubles) Server(name string, troubled bool, begun time.Time) time.Time {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	return noteTrouble(&t.servers, name, troubled, begun)
+	if t.servers == nil {
+		t.servers = map[string]time.Time{}
+	}
+	return noteTrouble(t.servers, name, troubled, begun)
 }
 
-func noteTrouble[K comparable](known *map[K]time.Time, key K, troubled bool, begun time.Time) time.Time {
+func noteTrouble[K comparable](known map[K]time.Time, key K, troubled bool, begun time.Time) time.Time {
 	if !troubled {
-		delete(*known, key)
+		delete(known, key)
 		return begun
 	}
-	if *known == nil {
-		*known = map[K]time.Time{}
-	}
-	if since, found := (*known)[key]; found {
+	if since, found := known[key]; found {
 		return since
 	}
-	(*known)[key] = begun
+	known[key] = begun
 	return begun
 }
 

@@ -60,9 +60,9 @@ func (r *Reconciler) refusals(ctx context.Context, tenant types.UID, namespace s
 	}
 	var refusals []budget.Refusal
 	for i := range events.Items {
-		event := &events.Items[i]
-		requested, used, ok := budget.ParseRefusal(event.Message, naming.Quota)
-		refusal := budget.Refusal{Of: string(event.InvolvedObject.UID), Requested: requested, Used: used, At: lastSeen(event)}
+		told := &events.Items[i]
+		requested, used, ok := budget.ParseRefusal(told.Message, naming.Quota)
+		refusal := budget.Refusal{Of: string(told.InvolvedObject.UID), Requested: requested, Used: used, At: lastSeen(told)}
 		if ok && !r.Fleet.Served.Has(tenant, refusal.Of, refusal.At, refusal.In(inUse)) {
 			refusals = append(refusals, refusal)
 		}
@@ -71,13 +71,13 @@ func (r *Reconciler) refusals(ctx context.Context, tenant types.UID, namespace s
 }
 
 // lastSeen is when an Event has last told of the same thing.
-func lastSeen(event *corev1.Event) time.Time {
-	last := event.LastTimestamp.Time
-	if event.EventTime.After(last) {
-		last = event.EventTime.Time
+func lastSeen(told *corev1.Event) time.Time {
+	last := told.LastTimestamp.Time
+	if told.EventTime.After(last) {
+		last = told.EventTime.Time
 	}
-	if event.Series != nil && event.Series.LastObservedTime.After(last) {
-		last = event.Series.LastObservedTime.Time
+	if told.Series != nil && told.Series.LastObservedTime.After(last) {
+		last = told.Series.LastObservedTime.Time
 	}
 	return last
 }
