@@ -19,6 +19,9 @@ import (
 // namespace are counted with them.
 func Needs(in Inputs) map[string]corev1.ResourceList {
 	quota := in.Tenant.Spec.Quota
+	if !countsObjects(quota) {
+		return nil
+	}
 	needs := map[string]corev1.ResourceList{}
 	count := func(namespace string, of schema.GroupResource) {
 		for _, name := range countedAs(of) {
@@ -46,6 +49,18 @@ func Needs(in Inputs) map[string]corev1.ResourceList {
 		}
 	}
 	return needs
+}
+
+// countsObjects says whether a quota counts objects of any of the kinds that the operator makes.
+func countsObjects(quota corev1.ResourceList) bool {
+	for _, of := range resources {
+		for _, name := range countedAs(of) {
+			if _, limited := quota[name]; limited {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // anticipated are Inputs with all that is still to be found out, as far as it makes objects.
