@@ -1,6 +1,8 @@
 package parts
 
 import (
+	"reflect"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -10,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/desired"
 )
 
 // Needs are what the operator's own objects use of the tenant's quota, by namespace: those that are there,
@@ -18,6 +19,9 @@ import (
 // namespace are counted with them.
 func Needs(in Inputs) map[string]corev1.ResourceList {
 	quota := in.Tenant.Spec.Quota
+	if !countsObjects(quota) {
+		return nil
+	}
 	needs := map[string]corev1.ResourceList{}
 	count := func(namespace string, of schema.GroupResource) {
 		for _, name := range countedAs(of) {
@@ -40,11 +44,23 @@ func Needs(in Inputs) map[string]corev1.ResourceList {
 	for _, part := range All {
 		for _, object := range part.Objects(in) {
 			if object.GetNamespace() != "" {
-				count(object.GetNamespace(), resourceOf(object))
+				count(object.GetNamespace(), resources[reflect.TypeOf(object)])
 			}
 		}
 	}
 	return needs
+}
+
+// countsObjects says whether a quota counts objects of any of the kinds that the operator makes.
+func countsObjects(quota corev1.ResourceList) bool {
+	for _, of := range resources {
+		for _, name := range countedAs(of) {
+			if _, limited := quota[name]; limited {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // anticipated are Inputs with all that is still to be found out, as far as it makes objects.
@@ -71,33 +87,18 @@ func countedAs(of schema.GroupResource) []corev1.ResourceName {
 	return names
 }
 
-// resourceOf is what the API server calls the kind of an object.
-func resourceOf(object desired.Object) schema.GroupResource {
-	switch object.(type) {
-	case *corev1.ResourceQuota:
-		return schema.GroupResource{Resource: "resourcequotas"}
-	case *corev1.LimitRange:
-		return schema.GroupResource{Resource: "limitranges"}
-	case *corev1.ConfigMap:
-		return schema.GroupResource{Resource: "configmaps"}
-	case *corev1.Secret:
-		return schema.GroupResource{Resource: "secrets"}
-	case *corev1.ServiceAccount:
-		return schema.GroupResource{Resource: "serviceaccounts"}
-	case *corev1.Service:
-		return schema.GroupResource{Resource: "services"}
-	case *networkingv1.NetworkPolicy:
-		return schema.GroupResource{Group: networkingv1.GroupName, Resource: "networkpolicies"}
-	case *rbacv1.Role:
-		return schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}
-	case *rbacv1.RoleBinding:
-		return schema.GroupResource{Group: rbacv1.GroupName, Resource: "rolebindings"}
-	case *policyv1.PodDisruptionBudget:
-		return schema.GroupResource{Group: policyv1.GroupName, Resource: "poddisruptionbudgets"}
-	case *appsv1.Deployment:
-		return schema.GroupResource{Group: appsv1.GroupName, Resource: "deployments"}
-	case *v1alpha1.TenantPolicy:
-		return schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "tenantpolicies"}
-	}
-	return schema.GroupResource{}
+// resources are what the API server calls the kinds of all parts.
+var resources = map[reflect.Type]schema.GroupResource{
+	reflect.TypeFor[*corev1.ResourceQuota]():         {Resource: "resourcequotas"},
+	reflect.TypeFor[*corev1.LimitRange]():            {Resource: "limitranges"},
+	reflect.TypeFor[*corev1.ConfigMap]():             {Resource: "configmaps"},
+	reflect.TypeFor[*corev1.Secret]():                {Resource: "secrets"},
+	reflect.TypeFor[*corev1.ServiceAccount]():        {Resource: "serviceaccounts"},
+	reflect.TypeFor[*corev1.Service]():               {Resource: "services"},
+	reflect.TypeFor[*networkingv1.NetworkPolicy]():   {Group: networkingv1.GroupName, Resource: "networkpolicies"},
+	reflect.TypeFor[*rbacv1.Role]():                  {Group: rbacv1.GroupName, Resource: "roles"},
+	reflect.TypeFor[*rbacv1.RoleBinding]():           {Group: rbacv1.GroupName, Resource: "rolebindings"},
+	reflect.TypeFor[*policyv1.PodDisruptionBudget](): {Group: policyv1.GroupName, Resource: "poddisruptionbudgets"},
+	reflect.TypeFor[*appsv1.Deployment]():            {Group: appsv1.GroupName, Resource: "deployments"},
+	reflect.TypeFor[*v1alpha1.TenantPolicy]():        {Group: v1alpha1.GroupVersion.Group, Resource: "tenantpolicies"},
 }
