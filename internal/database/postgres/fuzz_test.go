@@ -15,7 +15,9 @@ import (
 
 	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // fuzzed is a server of its own for a fuzz target, which fails by the error that it returns.
@@ -34,7 +36,7 @@ func fuzzed(f *testing.F) *instance {
 	}
 	made := &instance{Server: server, servers: &postgres.Servers{}, address: database.Server{
 		Name: "fuzzed", Host: server.Host, Port: int32(server.Port), SSLMode: "disable",
-		Username: server.Username, Password: database.Sensitive(server.Password),
+		Username: server.Username, Password: service.Sensitive(server.Password),
 	}}
 	f.Cleanup(func() {
 		made.servers.Close()
