@@ -5,6 +5,7 @@ package intern
 import (
 	"hash/maphash"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,9 +13,10 @@ import (
 )
 
 const (
-	// parts and texts are how many parts and strings of late are remembered. An older one takes up memory
-	// of its own when it comes again, and nothing else happens.
-	parts, texts = 1 << 13, 1 << 12
+	// parts and texts are how many sets there are of parts and strings that are remembered, and ways is how
+	// many each set has. One that was forgotten takes up memory of its own when it comes again, and nothing
+	// else happens.
+	parts, texts, ways = 1 << 11, 1 << 10, 4
 	// shortText is how long a string is that isn't worth looking up.
 	shortText = 8
 )
@@ -22,36 +24,127 @@ const (
 // Pool remembers parts of objects. The zero value is ready to use.
 type Pool struct {
 	mutex sync.Mutex
-	parts [parts]any
-	texts [texts]string
+	parts [parts]set[any]
+	texts [texts]set[string]
+}
+
+// set are those that were seen last, the last one first.
+type set[T any] [ways]T
+
+// get returns one that is the same, or else adds the one that is made.
+func (s *set[T]) get(same func(T) bool, makeOne func() T) T {
+	at := slices.IndexFunc(s[:], same)
+	found := s[max(at, 0)]
+	if at < 0 {
+		at, found = ways-1, makeOne()
+	}
+	copy(s[1:at+1], s[:at])
+	s[0] = found
+	return found
 }
 
 var seed = maphash.MakeSeed()
 
 // Share makes the object that a pointer leads to share with those before it what is equal: strings,
-// slices, maps, and what pointers lead to. None of them may be changed from then on.
+// slices, maps, and what pointers lead to. None of them may be changed from then on, and Share doesn't
+// either, as it may be given an object twice, and others read what that shares: it makes new ones.
 func (p *Pool) Share(object any) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.share(reflect.ValueOf(object).Elem())
+	value := reflect.ValueOf(object).Elem()
+	value.Set(p.shared(value))
 }
 
-// share returns a hash of the value, which is the same for those that are equal.
-func (p *Pool) share(value reflect.Value) uint64 {
+// shared is an equal value, which shares what it can.
+func (p *Pool) shared(value reflect.Value) reflect.Value {
 	switch value.Kind() {
 	case reflect.String:
-		return p.shareText(value)
+		return p.sharedText(value)
+	case reflect.Struct:
+		return p.sharedStruct(value)
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+	default:
+		return value
+	}
+	if value.IsNil() || value.Kind() != reflect.Pointer && value.Len() == 0 {
+		return value
+	}
+	whole := value.Interface()
+	return reflect.ValueOf(p.parts[hash(value)%parts].get(
+		func(known any) bool { return reflect.DeepEqual(known, whole) },
+		func() any { return p.rebuilt(value).Interface() },
+	))
+}
+
+func (p *Pool) sharedText(value reflect.Value) reflect.Value {
+	text := value.String()
+	if len(text) <= shortText {
+		return value
+	}
+	known := p.texts[maphash.String(seed, text)%texts].get(
+		func(known string) bool { return known == text },
+		func() string { return text },
+	)
+	return reflect.ValueOf(known).Convert(value.Type())
+}
+
+// sharedStruct leaves the fields as they are that a struct hides.
+func (p *Pool) sharedStruct(value reflect.Value) reflect.Value {
+	result := reflect.New(value.Type()).Elem()
+	result.Set(value)
+	for field, below := range result.Fields() {
+		if field.IsExported() {
+			below.Set(p.shared(below))
+		}
+	}
+	return result
+}
+
+// rebuilt is a pointer, slice or map of its own, what is below which is shared.
+func (p *Pool) rebuilt(value reflect.Value) reflect.Value {
+	switch value.Kind() {
+	case reflect.Pointer:
+		result := reflect.New(value.Type().Elem())
+		result.Elem().Set(p.shared(value.Elem()))
+		return result
+	case reflect.Map:
+		result := reflect.MakeMapWithSize(value.Type(), value.Len())
+		for entries := value.MapRange(); entries.Next(); {
+			result.SetMapIndex(p.shared(entries.Key()), p.shared(entries.Value()))
+		}
+		return result
+	default:
+		result := reflect.MakeSlice(value.Type(), value.Len(), value.Len())
+		reflect.Copy(result, value)
+		if value.Type().Elem().Kind() != reflect.Uint8 {
+			for i := range value.Len() {
+				result.Index(i).Set(p.shared(value.Index(i)))
+			}
+		}
+		return result
+	}
+}
+
+// hash is the same for values that are equal.
+func hash(value reflect.Value) uint64 {
+	switch value.Kind() {
+	case reflect.String:
+		return maphash.String(seed, value.String())
 	case reflect.Pointer:
 		if value.IsNil() {
 			return 0
 		}
-		return p.remembered(value, mix(1, p.share(value.Elem())))
+		return mix(1, hash(value.Elem()))
 	case reflect.Struct:
-		return p.shareStruct(value)
+		return hashOfStruct(value)
 	case reflect.Slice:
-		return p.shareSlice(value)
+		return hashOfSlice(value)
 	case reflect.Map:
-		return p.shareMap(value)
+		var sum uint64 // of all entries, in whatever order
+		for entries := value.MapRange(); entries.Next(); {
+			sum += mix(hash(entries.Key()), hash(entries.Value()))
+		}
+		return sum
 	default:
 		if value.Comparable() && value.CanInterface() {
 			return maphash.Comparable(seed, value.Interface())
@@ -60,75 +153,31 @@ func (p *Pool) share(value reflect.Value) uint64 {
 	}
 }
 
-func (p *Pool) shareText(value reflect.Value) uint64 {
-	text := value.String()
-	hash := maphash.String(seed, text)
-	if len(text) <= shortText {
-		return hash
-	}
-	known := &p.texts[hash%texts]
-	if *known != text {
-		*known = text
-	}
-	value.SetString(*known)
-	return hash
-}
-
-// shareStruct leaves a struct as it is that hides its fields.
-func (p *Pool) shareStruct(value reflect.Value) uint64 {
+func hashOfStruct(value reflect.Value) uint64 {
 	switch whole := value.Interface().(type) {
 	case resource.Quantity:
 		return maphash.String(seed, whole.String())
 	case time.Time:
 		return maphash.Comparable(seed, whole.UnixNano())
 	}
-	hash := uint64(2)
+	sum := uint64(2)
 	for field, below := range value.Fields() {
 		if field.IsExported() {
-			hash = mix(hash, p.share(below))
+			sum = mix(sum, hash(below))
 		}
 	}
-	return hash
+	return sum
 }
 
-func (p *Pool) shareSlice(value reflect.Value) uint64 {
-	if value.Len() == 0 {
-		return 0
-	}
+func hashOfSlice(value reflect.Value) uint64 {
 	if value.Type().Elem().Kind() == reflect.Uint8 {
-		return p.remembered(value, maphash.Bytes(seed, value.Bytes()))
+		return maphash.Bytes(seed, value.Bytes())
 	}
-	hash := uint64(3)
+	sum := uint64(3)
 	for i := range value.Len() {
-		hash = mix(hash, p.share(value.Index(i)))
+		sum = mix(sum, hash(value.Index(i)))
 	}
-	return p.remembered(value, hash)
-}
-
-func (p *Pool) shareMap(value reflect.Value) uint64 {
-	if value.Len() == 0 {
-		return 0
-	}
-	var hash uint64 // of all entries, in whatever order
-	for entries := value.MapRange(); entries.Next(); {
-		key, item := reflect.New(value.Type().Key()).Elem(), reflect.New(value.Type().Elem()).Elem()
-		key.Set(entries.Key())
-		item.Set(entries.Value())
-		hash += mix(p.share(key), p.share(item))
-		value.SetMapIndex(key, item)
-	}
-	return p.remembered(value, hash)
-}
-
-// remembered replaces a value by an equal one that is remembered, or remembers it.
-func (p *Pool) remembered(value reflect.Value, hash uint64) uint64 {
-	known := &p.parts[hash%parts]
-	if reflect.TypeOf(*known) == value.Type() && reflect.DeepEqual(*known, value.Interface()) {
-		value.Set(reflect.ValueOf(*known))
-	} else {
-		*known = value.Interface()
-	}
-	return hash
+	return sum
 }
 
 func mix(a, b uint64) uint64 { return maphash.Comparable(seed, [2]uint64{a, b}) }

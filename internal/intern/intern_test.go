@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"testing"
 	"time"
+	"unsafe"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,7 @@ func deployment(tenant, memory string, replicas int32) *appsv1.Deployment {
 func TestWhatIsSharedStaysTheSame(t *testing.T) {
 	pool := &Pool{}
 	var shared, apart []*appsv1.Deployment
-	for n := range parts / 4 { // Each has several parts, so that most are forgotten again.
+	for n := range parts { // Each has several parts, so that most are forgotten again.
 		// One in four is as one before, and some differ in no more than what a struct hides.
 		one := deployment(fmt.Sprintf("tenant-%04d", n/4), fmt.Sprintf("%dMi", 64+n%3), int32(n%5))
 		apart = append(apart, one.DeepCopy())
@@ -88,3 +89,32 @@ func TestAnEmptyMapIsNotNil(t *testing.T) {
 		t.Errorf("an empty map has become %v, and none %v", empty.Annotations, missing.Annotations)
 	}
 }
+
+// forgetAll lets the pool forget all that it knows.
+func forgetAll(pool *Pool) {
+	var others struct{ Texts []*string }
+	for n := range 32 * parts {
+		others.Texts = append(others.Texts, new(fmt.Sprintf("some text or other %d", n)))
+	}
+	pool.Share(&others)
+}
+
+func TestWhatOthersMayReadIsNotWritten(t *testing.T) {
+	pool := &Pool{}
+	one, same := deployment("acme-of-coyote", "64Mi", 1), deployment("acme-of-coyote", "64Mi", 1)
+	pool.Share(one)
+	pool.Share(same)
+	image := &same.Spec.Template.Spec.Containers[0].Image
+	label, text := addressOf(same.Labels["tenant"]), addressOf(*image)
+	forgetAll(pool)
+	pool.Share(deployment("acme-of-coyote", "64Mi", 1))
+	pool.Share(one)
+	if addressOf(same.Labels["tenant"]) != label {
+		t.Error("a map that another object shares was written")
+	}
+	if addressOf(*image) != text {
+		t.Error("a slice that another object shares was written")
+	}
+}
+
+func addressOf(text string) string { return fmt.Sprint(unsafe.StringData(text)) }
