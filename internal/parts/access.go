@@ -19,7 +19,7 @@ import (
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
 
-// Access is the rights of the tenant's owners in its namespaces.
+// Access grants the tenant's owners their rights in its namespaces.
 var Access = &Part{
 	Condition: v1alpha1.ConditionAccessReady,
 	Opens:     true,
@@ -62,7 +62,7 @@ func roleBindings(tenant *effective.Tenant, place Place) []desired.Object {
 	return bindings
 }
 
-// furtherClusterRoles are those that owners have beside Kubernetes' own ones, in order.
+// furtherClusterRoles returns the sorted ClusterRoles that owners have beside Kubernetes' own.
 func furtherClusterRoles(tenant *effective.Tenant) []string {
 	names := map[string]struct{}{}
 	for _, owner := range tenant.Spec.Owners {
@@ -73,8 +73,8 @@ func furtherClusterRoles(tenant *effective.Tenant) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// tenantUser lets owners create namespaces of the tenant, unless it is cordoned. It is in the primary
-// namespace only: in another one that is named like another tenant it would open that one.
+// tenantUser lets owners create namespaces of the tenant, unless it is cordoned. It is in the primary namespace
+// only: in a namespace that is named like another tenant, it would give rights to that one.
 func tenantUser(in Inputs) desired.Object {
 	if in.Tenant.Spec.Namespaces.Limit < 2 || in.Tenant.Spec.Cordoned {
 		return nil
@@ -82,7 +82,7 @@ func tenantUser(in Inputs) desired.Object {
 	return roleBinding(in.Tenant, in.Tenant.Name, naming.TenantUser, naming.RoleTenantUser, hasRole(v1alpha1.OwnerRoleAdmin))
 }
 
-// namespaceOwner lets owners change and delete a namespace that they have made, or could have.
+// namespaceOwner lets owners change and delete a namespace that they have made, or could have made.
 func namespaceOwner(in Inputs, place Place) desired.Object {
 	if in.isPrimary(place) {
 		return nil
@@ -90,7 +90,7 @@ func namespaceOwner(in Inputs, place Place) desired.Object {
 	return roleBinding(in.Tenant, place.Name, naming.NamespaceOwner, naming.RoleNamespaceOwner, hasRole(v1alpha1.OwnerRoleAdmin))
 }
 
-// namespaceList tells owners of their namespaces, which Kubernetes can't list for them.
+// namespaceList lists the tenant's namespaces for its owners, which Kubernetes can't do.
 func namespaceList(in Inputs) desired.Object {
 	if len(in.Listing) == 0 {
 		return nil
@@ -106,7 +106,7 @@ func hasRole(role v1alpha1.OwnerRole) func(v1alpha1.Owner) bool {
 	return func(owner v1alpha1.Owner) bool { return owner.Role == role }
 }
 
-// roleBinding is nil where it would bind nobody.
+// roleBinding returns nil if it would bind nobody.
 func roleBinding(tenant *effective.Tenant, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) desired.Object {
 	subjects := subjectsOf(tenant, bound)
 	if len(subjects) == 0 {

@@ -11,17 +11,17 @@ import (
 
 // Observation is all that the conditions of a tenant's parts depend on.
 type Observation struct {
-	// Tenant is the tenant, with its effective spec and the status that it has so far.
+	// Tenant is the tenant, with its effective spec and its present status.
 	Tenant *effective.Tenant
 	// Problems say, by condition type, what keeps a part from being in place. A part without a
 	// problem is in place.
 	Problems map[string]problem.Problem
 	// Database is where the tenant's database is; nil while it has none.
 	Database *v1alpha1.TenantDatabaseStatus
-	// Namespaces are the tenant's namespaces; left out, there is only the primary one.
+	// Namespaces are the tenant's namespaces; empty means only the primary one.
 	Namespaces []v1alpha1.TenantNamespace
-	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
-	// together; nil if it has none.
+	// Quota is the tenant's ResourceQuota as the cluster has it, or the sum of its ResourceQuotas; nil if it
+	// has none.
 	Quota *corev1.ResourceQuota
 	// Deployment is the tenant's app as the cluster has it; nil if it has none.
 	Deployment *appsv1.Deployment
@@ -29,10 +29,10 @@ type Observation struct {
 	Pods []corev1.Pod
 }
 
-// maxNamespaces is how many namespaces a status takes.
+// maxNamespaces is how many namespaces a status may list.
 const maxNamespaces = 256
 
-// TenantNamespaces are the tenant's namespaces, or as many of them as a status takes.
+// TenantNamespaces returns the tenant's namespaces, or as many of them as a status may list.
 func (o Observation) TenantNamespaces() []v1alpha1.TenantNamespace {
 	if _, missing := o.Problems[v1alpha1.ConditionNamespaceReady]; missing && len(o.Namespaces) < 2 {
 		return nil
@@ -43,7 +43,7 @@ func (o Observation) TenantNamespaces() []v1alpha1.TenantNamespace {
 	return o.Namespaces[:min(len(o.Namespaces), maxNamespaces)]
 }
 
-// UsableNamespaces is how many of them the tenant may use.
+// UsableNamespaces returns how many namespaces the tenant may use.
 func (o Observation) UsableNamespaces() int32 {
 	usable := int32(0)
 	for _, namespace := range o.TenantNamespaces() {
