@@ -53,7 +53,7 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	used := int32(1)
 	for _, namespace := range others {
 		member := Member{Namespace: namespace, TenantNamespace: stateOf(tenant, namespace, used)}
-		// A namespace that is being deleted counts as long as its pods may run.
+		// One that is being deleted still has what runs in it.
 		if member.State == v1alpha1.NamespaceUsable || (member.State == v1alpha1.NamespaceTerminating && isInUse(namespace)) {
 			used++
 		}

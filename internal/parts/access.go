@@ -73,8 +73,8 @@ func furtherClusterRoles(tenant *effective.Tenant) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// tenantUser lets owners create namespaces of the tenant, unless it is cordoned. It is in the primary namespace
-// only: in a namespace that is named like another tenant, it would give rights to that one.
+// tenantUser lets owners create namespaces of the tenant, unless it is cordoned. It is in the primary
+// namespace only: in another one that is named like another tenant it would open that one.
 func tenantUser(in Inputs) desired.Object {
 	if in.Tenant.Spec.Namespaces.Limit < 2 || in.Tenant.Spec.Cordoned {
 		return nil
@@ -106,7 +106,7 @@ func hasRole(role v1alpha1.OwnerRole) func(v1alpha1.Owner) bool {
 	return func(owner v1alpha1.Owner) bool { return owner.Role == role }
 }
 
-// roleBinding returns nil if it would bind nobody.
+// roleBinding is nil where it would bind nobody.
 func roleBinding(tenant *effective.Tenant, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) desired.Object {
 	subjects := subjectsOf(tenant, bound)
 	if len(subjects) == 0 {

@@ -20,8 +20,8 @@ type Observation struct {
 	Database *v1alpha1.TenantDatabaseStatus
 	// Namespaces are the tenant's namespaces; empty means only the primary one.
 	Namespaces []v1alpha1.TenantNamespace
-	// Quota is the tenant's ResourceQuota as the cluster has it, or the sum of its ResourceQuotas; nil if it
-	// has none.
+	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
+	// together; nil if it has none.
 	Quota *corev1.ResourceQuota
 	// Deployment is the tenant's app as the cluster has it; nil if it has none.
 	Deployment *appsv1.Deployment
@@ -29,7 +29,7 @@ type Observation struct {
 	Pods []corev1.Pod
 }
 
-// maxNamespaces is how many namespaces a status may list.
+// maxNamespaces is how many namespaces a status takes.
 const maxNamespaces = 256
 
 // TenantNamespaces returns the tenant's namespaces, or as many of them as a status may list.

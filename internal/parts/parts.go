@@ -25,8 +25,8 @@ type Inputs struct {
 	Places []Place
 	// Listing is the list of namespaces that the tenant's owners see; empty for none.
 	Listing []v1alpha1.TenantNamespace
-	// Server is the DatabaseServer that the tenant's database is placed on; nil if the tenant has no database,
-	// or the server doesn't exist.
+	// Server is the DatabaseServer that the tenant's database is placed on; nil where the tenant has
+	// no database, or the server doesn't exist.
 	Server *v1alpha1.DatabaseServer
 	// Login is the tenant's login; nil if Server is.
 	Login *Login
@@ -46,7 +46,7 @@ type Place struct {
 	Name string
 	// Usable says that the tenant may use it. Nothing can run in a namespace that isn't usable.
 	Usable bool
-	// Quota is its part of the tenant's quota; nil if it has all of it.
+	// Quota is the part of the tenant's quota that it has; nil where it has all.
 	Quota *Slice
 }
 

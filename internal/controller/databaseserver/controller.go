@@ -37,8 +37,8 @@ import (
 )
 
 const (
-	// probeInterval is the time between two probes of a server. The numbers of tenants and retained databases
-	// in its status may lag behind by as much.
+	// probeInterval is the time between two looks at a server. It is also how far the numbers of
+	// tenants and retained databases may lag behind.
 	probeInterval = 5 * time.Second
 	// probeTimeout is how long a server may take to answer.
 	probeTimeout = 10 * time.Second
@@ -271,7 +271,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseS
 	return nil
 }
 
-// publish lets the Tenant controller use a server if it answers.
+// publish lets the Tenant controller use a server that answers.
 func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Server, answers bool) {
 	if !answers {
 		metrics.ServerUp.WithLabelValues(server.Name).Set(0)
