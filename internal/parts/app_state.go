@@ -34,7 +34,7 @@ func appInPlace(o Observation) condition.State {
 	return rollout(want, have)
 }
 
-// rollout says how far the rollout of the app is.
+// rollout tells how far along the app is.
 func rollout(want int32, have appsv1.DeploymentStatus) condition.State {
 	available := min(have.UpdatedReplicas, have.AvailableReplicas)
 	if former := have.Replicas - want; available >= want && former > 0 {
@@ -43,7 +43,7 @@ func rollout(want int32, have appsv1.DeploymentStatus) condition.State {
 	return condition.Progressing("%d of %d replicas are available.", available, want)
 }
 
-// refused returns the problem of pods that the API server doesn't let the app create.
+// refused tells of pods that the API server doesn't let the app create.
 func refused(o Observation) (problem.Problem, bool) {
 	failure := deploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure)
 	if failure == nil || failure.Status != corev1.ConditionTrue {
