@@ -20,8 +20,8 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s exists already and is left as it is; delete or rename it to make room.", e.Object)
 }
 
-// TerminatingError says that an object is being deleted, so that it can be neither used nor
-// replaced yet.
+// TerminatingError says that an object is being deleted, so that it can neither be used nor be replaced
+// yet.
 type TerminatingError struct {
 	// Object is the object, by kind, name and namespace.
 	Object string

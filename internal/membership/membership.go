@@ -1,7 +1,7 @@
 // Package membership says which namespaces a tenant has and which of them it can use. It is pure.
 //
-// The label tenantry.dev/tenant says whose a namespace is: the API server lets nobody set, change or
-// remove it but who may use or manage that tenant (config/admission/namespaces.yaml).
+// The label tenantry.dev/tenant says which tenant a namespace belongs to. The API server lets only those set, change
+// or remove it who may use or manage that tenant (config/admission/namespaces.yaml).
 package membership
 
 import (
@@ -21,7 +21,7 @@ import (
 // Member is a namespace of a tenant.
 type Member struct {
 	v1alpha1.TenantNamespace
-	// Namespace is the namespace as the cluster has it; nil for a primary one that isn't there yet.
+	// Namespace is the namespace as the cluster has it; nil for a primary one that doesn't exist yet.
 	Namespace *corev1.Namespace
 	// MovedIn says that it was there before it was the tenant's.
 	MovedIn bool
@@ -36,14 +36,13 @@ func (m Member) IsTerminating() bool {
 
 // Members are the namespaces of a tenant.
 type Members struct {
-	// All are all of them: the primary one, then those in use, then the others, the older first.
+	// All has the primary namespace, then those in use, then the others, older ones first.
 	All []Member
 	// Leaving are namespaces that the tenant still controls and that no longer have its label.
 	Leaving []*corev1.Namespace
 }
 
-// Of are the members among the namespaces that have the tenant's name or its label, or are
-// controlled by it.
+// Of returns the members among the namespaces that have the tenant's name or its label, or that it controls.
 func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	members := Members{All: []Member{{TenantNamespace: v1alpha1.TenantNamespace{
 		Name: tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable,
@@ -82,7 +81,7 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	return members
 }
 
-// inOrder: namespaces in use keep their place, and else the older one comes first.
+// inOrder sorts namespaces in use first, so that they keep their place, and older ones before younger.
 func inOrder(a, b *corev1.Namespace) int {
 	if isInUse(a) != isInUse(b) {
 		if isInUse(a) {
@@ -125,8 +124,8 @@ func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) 
 	return result
 }
 
-// Mine says whether the tenant may write to a namespace: it controls it, or the label says that it
-// should and nobody else does.
+// Mine reports whether the operator may write to a namespace for the tenant: the tenant controls it, or it has the
+// tenant's label and nobody else controls it.
 func Mine(tenant *effective.Tenant, namespace *corev1.Namespace) bool {
 	controller := metav1.GetControllerOf(namespace)
 	if controller == nil {
@@ -135,7 +134,7 @@ func Mine(tenant *effective.Tenant, namespace *corev1.Namespace) bool {
 	return controller.UID == tenant.UID
 }
 
-// List are the namespaces as a status has them.
+// List returns the namespaces as a status has them.
 func (m Members) List() []v1alpha1.TenantNamespace {
 	list := make([]v1alpha1.TenantNamespace, 0, len(m.All))
 	for _, member := range m.All {
@@ -144,7 +143,7 @@ func (m Members) List() []v1alpha1.TenantNamespace {
 	return list
 }
 
-// Names are the names of namespaces in a state, for people to read.
+// Names returns the names of the namespaces in a state, for people to read.
 func Names(list []v1alpha1.TenantNamespace, state v1alpha1.NamespaceState) string {
 	const most = 10
 	var names []string

@@ -20,7 +20,7 @@ import (
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants/namespaces,verbs=create
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=admin;edit;view;tenantry-tenant-auditor;tenantry-tenant-user;tenantry-namespace-owner,verbs=bind
 
-// Access is the rights of the tenant's owners in its namespaces.
+// Access grants the tenant's owners their rights in its namespaces.
 var Access = &Part{
 	Condition: v1alpha1.ConditionAccessReady,
 	Opens:     true,
@@ -63,7 +63,7 @@ func roleBindings(in Inputs, place Place) []desired.Object {
 	return bindings
 }
 
-// furtherClusterRoles are those that owners have beside Kubernetes' own ones, in order.
+// furtherClusterRoles returns the sorted ClusterRoles that owners have beside Kubernetes' own.
 func furtherClusterRoles(tenant *effective.Tenant) []string {
 	names := map[string]struct{}{}
 	for _, owner := range tenant.Spec.Owners {
@@ -121,7 +121,7 @@ func tenantNames(in Inputs) []desired.Object {
 	return []desired.Object{&rbacv1.Role{ObjectMeta: meta(in.Tenant, naming.TenantNames), Rules: []rbacv1.PolicyRule{rule}}, binding}
 }
 
-// namespaceOwner lets owners change and delete a namespace that they have made, or could have.
+// namespaceOwner lets owners change and delete a namespace that they have made, or could have made.
 func namespaceOwner(in Inputs, place Place) desired.Object {
 	if in.isPrimary(place) {
 		return nil
@@ -129,7 +129,7 @@ func namespaceOwner(in Inputs, place Place) desired.Object {
 	return roleBinding(in, place.Name, naming.NamespaceOwner, naming.RoleNamespaceOwner, hasRole(v1alpha1.OwnerRoleAdmin))
 }
 
-// namespaceList tells owners of their namespaces, which Kubernetes can't list for them.
+// namespaceList lists the tenant's namespaces for its owners, which Kubernetes can't do.
 func namespaceList(in Inputs) desired.Object {
 	if len(in.Listing) == 0 {
 		return nil

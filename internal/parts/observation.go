@@ -13,14 +13,14 @@ import (
 
 // Observation is all that the conditions of a tenant's parts depend on.
 type Observation struct {
-	// Tenant is the tenant, with its effective spec and the status that it has so far.
+	// Tenant is the tenant, with its effective spec and its present status.
 	Tenant *effective.Tenant
 	// Problems say, by condition type, what keeps a part from being in place. A part without a
 	// problem is in place.
 	Problems map[string]problem.Problem
 	// Database is where the tenant's database is; nil while it has none.
 	Database *v1alpha1.TenantDatabaseStatus
-	// Namespaces are the tenant's namespaces; left out, there is only the primary one.
+	// Namespaces are the tenant's namespaces; empty means only the primary one.
 	Namespaces []v1alpha1.TenantNamespace
 	// Needs is what the operator's own objects use of the quota, in all namespaces.
 	Needs corev1.ResourceList
@@ -44,7 +44,7 @@ type Observation struct {
 // MaxNamespaces is how many namespaces a status takes.
 const MaxNamespaces = 256
 
-// TenantNamespaces are the tenant's namespaces, or as many of them as a status takes.
+// TenantNamespaces returns the tenant's namespaces, or as many of them as a status may list.
 func (o Observation) TenantNamespaces() []v1alpha1.TenantNamespace {
 	if _, missing := o.Problems[v1alpha1.ConditionNamespaceReady]; missing && len(o.Namespaces) < 2 {
 		return nil
@@ -55,7 +55,7 @@ func (o Observation) TenantNamespaces() []v1alpha1.TenantNamespace {
 	return o.Namespaces[:min(len(o.Namespaces), MaxNamespaces)]
 }
 
-// UsableNamespaces is how many of them the tenant may use.
+// UsableNamespaces returns how many namespaces the tenant may use.
 func (o Observation) UsableNamespaces() int32 {
 	usable := int32(0)
 	for _, namespace := range o.TenantNamespaces() {

@@ -15,14 +15,14 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// Keys of the tenant's Secret whose values aren't made from others.
+// Keys of the tenant's Secret from whose values the others are made.
 const (
-	// SecretKeyUsername has the login role.
+	// SecretKeyUsername has the name of the login role.
 	SecretKeyUsername = "username"
 	// SecretKeyPassword has its password.
 	SecretKeyPassword = "password"
-	// SecretKeyNextPassword has the password of the login role that is to follow, from before the
-	// server hears of it until the app does. Nothing restarts because of it.
+	// SecretKeyNextPassword has the password of the login role that is to be used next. It is there from before
+	// the server gets it until the app does. The app doesn't restart for it.
 	SecretKeyNextPassword = "next-password"
 )
 
@@ -38,7 +38,7 @@ const (
 // libpq (https://www.postgresql.org/docs/current/libpq-envars.html) and the twelve-factor one.
 var libpqVariables = []string{"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER"}
 
-// pgpassEscape is for what separates the fields of a password file, as the colons of an IPv6 address.
+// pgpassEscape escapes what separates the fields of a password file, such as the colons of an IPv6 address.
 var pgpassEscape = strings.NewReplacer(`\`, `\\`, `:`, `\:`)
 
 // secret has the keys of CloudNativePG's application Secret
@@ -68,7 +68,7 @@ func secret(in Inputs) desired.Object {
 	return &corev1.Secret{ObjectMeta: metadata, Type: corev1.SecretTypeOpaque, Data: data}
 }
 
-// connectionValues are those that the login has no part in.
+// connectionValues are the values that don't depend on the login.
 func connectionValues(server *v1alpha1.DatabaseServer, login *Login) map[string]string {
 	host, port := server.Spec.Host, strconv.Itoa(int(server.Spec.Port))
 	values := map[string]string{

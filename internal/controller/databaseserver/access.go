@@ -16,7 +16,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Keys of the Secret that spec.adminSecretRef names, those of the type kubernetes.io/basic-auth.
+// Keys of the Secret that spec.adminSecretRef names, as in Secrets of the type kubernetes.io/basic-auth.
 const (
 	adminUsername = corev1.BasicAuthUsernameKey
 	adminPassword = corev1.BasicAuthPasswordKey
@@ -24,8 +24,8 @@ const (
 	authority = corev1.ServiceAccountRootCAKey
 )
 
-// accessTo is how the admin logs in to a server. It reads the Secrets once, and again after the
-// spec has changed or a probe has failed, so that a server at rest costs no API request.
+// accessTo returns how the administrator logs in to a server. It reads the Secrets once, and again after the spec
+// has changed or a probe has failed, so that a server at rest costs no API request.
 func (r *Reconciler) accessTo(ctx context.Context, server *v1alpha1.DatabaseServer) (database.Server, error) {
 	if known, found := r.Fleet.Logins.To(server); found {
 		return known, nil

@@ -1,5 +1,5 @@
-// Package databaseserver holds the controller of DatabaseServers: it prepares them for tenants, says how
-// they are, and runs those that tenants have to themselves.
+// Package databaseserver has the controller of DatabaseServers: it prepares them for tenants, keeps their status,
+// and runs tenants' own servers.
 package databaseserver
 
 import (
@@ -42,16 +42,16 @@ const (
 	probeInterval = 5 * time.Second
 	// probeTimeout is how long a server may take to answer.
 	probeTimeout = 10 * time.Second
-	// parallelServers is how many servers are probed in parallel, so that those that don't answer delay
-	// no others.
+	// parallelServers is how many servers are probed in parallel, so that those that don't answer don't delay
+	// others.
 	parallelServers = 16
 )
 
 // Databases looks after database servers. Package database/postgres has the real one.
 type Databases interface {
-	// Probe says how a server is, and prepares it for tenants if that was not done yet.
+	// Probe returns the state of a server, and prepares it for tenants if it isn't prepared yet.
 	Probe(ctx context.Context, server database.Server) (database.ServerStatus, error)
-	// Share says how the databases are that tenants share, and prepares them if that was not done yet.
+	// Share returns the state of the databases that tenants share, and prepares them if they aren't yet.
 	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
 	// Registered returns the tenants that use a server.
 	Registered(ctx context.Context, server database.Server) ([]service.Registration, error)
@@ -60,7 +60,7 @@ type Databases interface {
 	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)
 	// Execute carries actions out, in their order.
 	Execute(ctx context.Context, server database.Server, actions []database.Action) error
-	// Accept notes that tenants are as they should be, by what Probe said about them.
+	// Accept notes that tenants are as they should be, as Probe has reported them.
 	Accept(ctx context.Context, server database.Server, drifts []service.Drift) error
 	// Reload makes a server reload its configuration and certificate.
 	Reload(ctx context.Context, server database.Server) error
@@ -68,11 +68,10 @@ type Databases interface {
 	Forget(server string)
 }
 
-// Reconciler keeps the status of DatabaseServers true and prepares servers for
-// tenants.
+// Reconciler keeps the status of DatabaseServers up to date and prepares servers for tenants.
 type Reconciler struct {
 	client.Client
-	// Live reads Secrets, which the cache doesn't have, since it has the managed ones only.
+	// Live reads Secrets that aren't in the cache, which has managed ones only.
 	Live client.Reader
 	// Databases talks to database servers.
 	Databases Databases
@@ -98,7 +97,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers/status,verbs=patch
 
-// Reconcile looks at a server and says how it is.
+// Reconcile probes a server and writes its status.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, request.NamespacedName, server)
@@ -150,8 +149,8 @@ func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServ
 	}
 }
 
-// next says when a server is looked at again after an error, and whether that shows in its status: one
-// that something was decided on old data shows only once that was so too often in a row.
+// next says when a server is reconciled again after an error, and whether the status shows the error: a decision
+// on old data shows only after too many in a row.
 func (r *Reconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
 	if err == nil || problem.OfServer(err).Retry != problem.Again {
 		r.retries.Forget(server.Name)
@@ -169,8 +168,8 @@ func (r *Reconciler) forget(name string) {
 	metrics.ServerUp.DeleteLabelValues(name)
 }
 
-// hold keeps a server from being deleted while tenants have, or may have, something on it, and says
-// how many those are, if it is to be deleted.
+// hold keeps a server from being deleted while tenants have, or may have, something on it. If it is being
+// deleted, hold returns how many tenants those are.
 func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
 	before := server.DeepCopy()
 	if server.DeletionTimestamp.IsZero() {
@@ -186,7 +185,7 @@ func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) 
 	if len(tenants.Items) > 0 {
 		return len(tenants.Items), nil
 	}
-	// The last that the tenant has said about its data may have yet to reach the cache.
+	// The cache may not have yet what the tenant has last said about its data.
 	live := &v1alpha1.DatabaseServer{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(server), live); err != nil {
 		return 0, err
@@ -200,7 +199,7 @@ func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) 
 	return 0, err
 }
 
-// reportFailure says in the status what keeps a server from being looked at, or from being deleted.
+// reportFailure writes to the status what keeps a server from being reconciled, or from being deleted.
 func (r *Reconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
 	again, shown := r.next(server, err)
 	if !shown {
@@ -221,7 +220,7 @@ func (r *Reconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1
 	return r.retries.KeepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
 }
 
-// observe asks a server how it is, unless it is known already what keeps it from running.
+// observe probes a server, unless err says already what keeps it from running.
 func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (status.ServerObservation, database.Server) {
 	observation := status.ServerObservation{Server: server, Now: time.Now(), Addresses: server.Status.Addresses}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -262,7 +261,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	return observation, access
 }
 
-// sharing is what the server offers in databases that tenants share.
+// sharing returns what the server offers in databases that tenants share.
 func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
 	offers := database.Sharing{Extensions: server.Spec.Extensions}
 	for _, isolation := range server.Spec.Isolations {
@@ -273,7 +272,7 @@ func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
 	return offers
 }
 
-// resolve are the addresses of the server's host; those known so far if it can't be resolved now.
+// resolve returns the addresses of the server's host, or those of its status if it can't be resolved now.
 func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", server.Spec.Host)
 	if err != nil {
@@ -330,8 +329,8 @@ func (r *Reconciler) connected(server *v1alpha1.DatabaseServer, access database.
 	}
 }
 
-// inspectDrifted has the databases inspected that have changed on the server without the operator's
-// doing, and has the server note those that were inspected and are sound.
+// inspectDrifted has the Tenant controller inspect databases that have changed without the operator's doing, and
+// has the server accept those that were inspected and are sound.
 func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []service.Drift) error {
 	accepted, suspicious := r.Fleet.SortDrifts(access.Name, drifts)
 	for _, drift := range suspicious {

@@ -15,8 +15,8 @@ import (
 
 	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // fuzzed is a server of its own for a fuzz target, which fails by the error that it returns.
