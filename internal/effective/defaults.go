@@ -44,7 +44,7 @@ func defaultContainers() *v1alpha1.ContainerLimits {
 // complete fills in what is built in. Quantities are written as the API server would store them, so
 // that a default that somebody writes out makes no difference.
 func (s *Spec) complete() {
-	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit)
+	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit+int32(len(s.Namespaces.Names)))
 	if s.Containers == nil {
 		s.Containers = defaultContainers()
 	}

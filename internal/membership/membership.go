@@ -21,7 +21,7 @@ import (
 // Member is a namespace of a tenant.
 type Member struct {
 	v1alpha1.TenantNamespace
-	// Namespace is the namespace as the cluster has it; nil for a primary one that isn't there yet.
+	// Namespace is the namespace as the cluster has it; nil for one that the operator has yet to create.
 	Namespace *corev1.Namespace
 }
 
@@ -33,8 +33,8 @@ type Members struct {
 	Leaving []*corev1.Namespace
 }
 
-// Of are the members among the namespaces that have the tenant's name or its label, or are
-// controlled by it.
+// Of are the members among the namespaces that have the tenant's name or its label, are controlled by it,
+// or are named in its spec; and those so named that aren't there.
 func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	members := Members{All: []Member{{TenantNamespace: v1alpha1.TenantNamespace{
 		Name: tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable,
@@ -48,12 +48,18 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 			others = append(others, namespace)
 		case metav1.IsControlledBy(namespace, tenant):
 			members.Leaving = append(members.Leaving, namespace)
+		case slices.Contains(tenant.Spec.Namespaces.Names, namespace.Name):
+			others = append(others, namespace)
 		}
 	}
+	others = append(others, missing(tenant, namespaces)...)
 	slices.SortFunc(others, inOrder)
 	used := int32(1)
 	for _, namespace := range others {
-		member := Member{Namespace: namespace, TenantNamespace: stateOf(tenant, namespace, used)}
+		member := Member{TenantNamespace: stateOf(tenant, namespace, used)}
+		if exists(namespace) {
+			member.Namespace = namespace
+		}
 		// One that is being deleted still has what runs in it.
 		if member.State == v1alpha1.NamespaceUsable || (member.State == v1alpha1.NamespaceTerminating && isInUse(namespace)) {
 			used++
@@ -66,6 +72,23 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	return members
 }
 
+// missing stand for the namespaces that the spec names and that aren't there. They have no UID, and no time of
+// creation, by which they come before all that aren't in use.
+func missing(tenant *effective.Tenant, namespaces []*corev1.Namespace) []*corev1.Namespace {
+	var result []*corev1.Namespace
+	for _, name := range tenant.Spec.Namespaces.Names {
+		there := slices.ContainsFunc(namespaces, func(namespace *corev1.Namespace) bool { return namespace.Name == name })
+		if !there && name != tenant.Name {
+			result = append(result, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+				Name: name, Labels: map[string]string{naming.LabelTenant: tenant.Name},
+			}})
+		}
+	}
+	return result
+}
+
+func exists(namespace *corev1.Namespace) bool { return namespace.UID != "" }
+
 // inOrder: namespaces in use keep their place, and else the older one comes first.
 func inOrder(a, b *corev1.Namespace) int {
 	if isInUse(a) != isInUse(b) {
@@ -77,6 +100,7 @@ func inOrder(a, b *corev1.Namespace) int {
 	return cmp.Or(
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 		cmp.Compare(a.UID, b.UID),
+		cmp.Compare(a.Name, b.Name),
 	)
 }
 
@@ -95,6 +119,10 @@ func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) 
 	result := v1alpha1.TenantNamespace{Name: namespace.Name, State: v1alpha1.NamespaceUsable}
 	controller := metav1.GetControllerOf(namespace)
 	switch {
+	case namespace.Labels[naming.LabelTenant] != tenant.Name:
+		result.State = v1alpha1.NamespaceConflict
+		result.Message = fmt.Sprintf("spec.namespaces.names has it, but it exists and isn't the tenant's; choose another name, or move it in with the label %s=%s.",
+			naming.LabelTenant, tenant.Name)
 	case controller != nil && controller.UID != tenant.UID:
 		result.State = v1alpha1.NamespaceConflict
 		result.Message = fmt.Sprintf("It belongs to %s %q and is left as it is; take its owner reference off, or the label %s.",
