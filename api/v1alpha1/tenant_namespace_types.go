@@ -1,11 +1,24 @@
 package v1alpha1
 
 // TenantNamespaces limits the namespaces of a tenant. The operator creates the first one, which has the
-// tenant's name. Owners with the role Admin create further ones: Namespaces with the label
-// tenantry.dev/tenant and the tenant's name as its value.
+// tenant's name, and those in names. Owners with the role Admin create further ones: Namespaces with the
+// label tenantry.dev/tenant and the tenant's name as its value.
+// +kubebuilder:validation:XValidation:rule="!has(self.limit) || !has(self.names) || size(self.names) < self.limit",message="names has as many namespaces as limit allows together with the one that has the tenant's name, or more; raise limit, leave it out, or take names away",fieldPath=".limit"
 type TenantNamespaces struct {
+	// names are namespaces that the operator creates for the tenant, beside the one with the tenant's name.
+	// It creates them again when somebody deletes them. A namespace whose name is taken out of the list
+	// stays, as one that an owner has created. A namespace that exists and isn't the tenant's is left alone.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=255
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))",message="names has an entry that is no name of a namespace; use lower-case letters, digits and dashes, with a letter or digit at both ends, for example acme-dev"
+	// +kubebuilder:validation:XValidation:rule="self.all(n, !(n in ['default', 'tenantry-system', 'tenantry-databases']) && !n.startsWith('kube-'))",message="names has a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name"
+	Names []string `json:"names,omitempty"`
+
 	// limit is the number of namespaces that the tenant may use, including the one with the tenant's name.
-	// Left out, it is 1. Nobody can use namespaces beyond the limit. Namespaces in use stay usable; when
+	// Left out, it is 1. With names, it is one more than there are names. Nobody can use namespaces beyond the limit. Namespaces in use stay usable; when
 	// there is room, the oldest of the others is next.
 	// +optional
 	// +kubebuilder:validation:Minimum=1

@@ -44,7 +44,7 @@ func defaultContainers() *v1alpha1.ContainerLimits {
 // complete fills in the built-in defaults. Quantities are written as the API server stores them, so that it
 // makes no difference whether somebody writes a default out.
 func (s *Spec) complete() {
-	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit)
+	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit+int32(len(s.Namespaces.Names)))
 	if s.Containers == nil {
 		s.Containers = defaultContainers()
 	}

@@ -21,7 +21,7 @@ import (
 // Member is a namespace of a tenant.
 type Member struct {
 	v1alpha1.TenantNamespace
-	// Namespace is the namespace as the cluster has it; nil for a primary one that doesn't exist yet.
+	// Namespace is the namespace as the cluster has it; nil for one that the operator has yet to create.
 	Namespace *corev1.Namespace
 	// MovedIn says that it was there before it was the tenant's.
 	MovedIn bool
@@ -42,7 +42,8 @@ type Members struct {
 	Leaving []*corev1.Namespace
 }
 
-// Of returns the members among the namespaces that have the tenant's name or its label, or that it controls.
+// Of returns the members among the namespaces that have the tenant's name or its label, are controlled by it,
+// or are named in its spec; and those so named that aren't there.
 func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	members := Members{All: []Member{{TenantNamespace: v1alpha1.TenantNamespace{
 		Name: tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable,
@@ -59,14 +60,17 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 			others = append(others, namespace)
 		case metav1.IsControlledBy(namespace, tenant):
 			members.Leaving = append(members.Leaving, namespace)
+		case slices.Contains(tenant.Spec.Namespaces.Names, namespace.Name):
+			others = append(others, namespace)
 		}
 	}
+	others = append(others, missing(tenant, namespaces)...)
 	slices.SortFunc(others, inOrder)
 	used := int32(1)
 	for _, namespace := range others {
-		member := Member{
-			Namespace: namespace, MovedIn: isMovedIn(namespace), Obstacles: Obstacles(namespace),
-			TenantNamespace: stateOf(tenant, namespace, used),
+		member := Member{TenantNamespace: stateOf(tenant, namespace, used)}
+		if exists(namespace) {
+			member.Namespace, member.MovedIn, member.Obstacles = namespace, isMovedIn(namespace), Obstacles(namespace)
 		}
 		member.ReclaimPolicy = reclaimPolicy(tenant, member.MovedIn)
 		// One that is being deleted still has what runs in it.
@@ -81,6 +85,23 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	return members
 }
 
+// missing stand for the namespaces that the spec names and that aren't there. They have no UID, and no time of
+// creation, by which they come before all that aren't in use.
+func missing(tenant *effective.Tenant, namespaces []*corev1.Namespace) []*corev1.Namespace {
+	var result []*corev1.Namespace
+	for _, name := range tenant.Spec.Namespaces.Names {
+		there := slices.ContainsFunc(namespaces, func(namespace *corev1.Namespace) bool { return namespace.Name == name })
+		if !there && name != tenant.Name {
+			result = append(result, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+				Name: name, Labels: map[string]string{naming.LabelTenant: tenant.Name},
+			}})
+		}
+	}
+	return result
+}
+
+func exists(namespace *corev1.Namespace) bool { return namespace.UID != "" }
+
 // inOrder sorts namespaces in use first, so that they keep their place, and older ones before younger.
 func inOrder(a, b *corev1.Namespace) int {
 	if isInUse(a) != isInUse(b) {
@@ -92,6 +113,7 @@ func inOrder(a, b *corev1.Namespace) int {
 	return cmp.Or(
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 		cmp.Compare(a.UID, b.UID),
+		cmp.Compare(a.Name, b.Name),
 	)
 }
 
@@ -110,6 +132,10 @@ func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) 
 	result := v1alpha1.TenantNamespace{Name: namespace.Name, State: v1alpha1.NamespaceUsable}
 	controller := metav1.GetControllerOf(namespace)
 	switch {
+	case namespace.Labels[naming.LabelTenant] != tenant.Name:
+		result.State = v1alpha1.NamespaceConflict
+		result.Message = fmt.Sprintf("spec.namespaces.names has it, but it exists and isn't the tenant's; choose another name, or move it in with the label %s=%s.",
+			naming.LabelTenant, tenant.Name)
 	case controller != nil && controller.UID != tenant.UID:
 		result.State = v1alpha1.NamespaceConflict
 		result.Message = fmt.Sprintf("It belongs to %s %q and is left as it is; take its owner reference off, or the label %s.",

@@ -68,6 +68,12 @@ func (b *TenantBuilder) ClusterRoles(names ...string) *TenantBuilder {
 	return b
 }
 
+// Namespaces are further namespaces that the operator makes.
+func (b *TenantBuilder) Namespaces(names ...string) *TenantBuilder {
+	b.tenant.Spec.Namespaces.Names = names
+	return b
+}
+
 // NamespaceLimit is how many namespaces the tenant may use.
 func (b *TenantBuilder) NamespaceLimit(limit int32) *TenantBuilder {
 	b.tenant.Spec.Namespaces.Limit = limit

@@ -53,14 +53,16 @@ func tenantControlling(object client.Object) *metav1.OwnerReference {
 
 // members are the namespaces of a tenant, as the cache has them.
 func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (membership.Members, error) {
-	primary := &corev1.Namespace{}
-	found, err := r.read(ctx, types.NamespacedName{Name: tenant.Name}, primary)
-	if err != nil {
-		return membership.Members{}, err
-	}
 	byUID := map[types.UID]*corev1.Namespace{}
-	if found {
-		byUID[primary.UID] = primary
+	for _, name := range append([]string{tenant.Name}, tenant.Spec.Namespaces.Names...) {
+		named := &corev1.Namespace{}
+		found, err := r.read(ctx, types.NamespacedName{Name: name}, named)
+		if err != nil {
+			return membership.Members{}, err
+		}
+		if found {
+			byUID[named.UID] = named
+		}
 	}
 	for index, value := range map[string]string{indexLabel: tenant.Name, indexController: string(tenant.UID)} {
 		namespaces := &corev1.NamespaceList{}
@@ -106,7 +108,8 @@ func (r *Reconciler) findPods(ctx context.Context, members membership.Members) e
 func placesOf(members membership.Members) []parts.Place {
 	var places []parts.Place
 	for _, member := range members.All {
-		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit {
+		// One that is over the limit from the start is not made.
+		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit && member.Namespace != nil {
 			places = append(places, parts.Place{
 				Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable,
 				MovedIn: member.MovedIn, ReclaimPolicy: member.ReclaimPolicy,
