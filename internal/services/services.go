@@ -124,7 +124,7 @@ type followed struct {
 	key      string
 	queries  []backend.Query
 	services []*informer
-	context  context.Context //nolint:containedctx // It ends what is started later, too.
+	context  context.Context // ends what is started later, too
 	stop     context.CancelFunc
 
 	mutex     sync.Mutex
