@@ -68,13 +68,13 @@ const openDatabases = `SELECT datname
 const retainedListed = 100
 
 // drifted are the tenants that aren't as they were accepted. What is compared is a digest of a line
-// for each role, membership, setting and database, its own or a shared one; the names of the logins are two longer than that
-// of the owner, by which all of them are found in one pass.
+// for each role, membership, setting and database, its own or a shared one. Roles are found by equal names,
+// which the server can hash: anything else compares each role with each tenant.
 var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Digest', now))
 	FROM (
 		WITH role AS (
-			SELECT name, pg_authid.* FROM tenantry.tenants JOIN pg_authid ON left(rolname, length(name)) = name
-			WHERE rolname IN (name, name || '_0', name || '_1')
+			SELECT name, pg_authid.* FROM tenantry.tenants, unnest(ARRAY[name, name || '_0', name || '_1']) AS own
+			JOIN pg_authid ON rolname = own::name
 		), line(name, text) AS (
 			SELECT name, format('role %s %s %s %s %s', rolname, rolconnlimit, ` + boundedVerifier + `, rolvaliduntil,
 				(rolcanlogin, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM role
