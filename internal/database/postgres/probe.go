@@ -72,14 +72,14 @@ const openDatabases = `SELECT datname
 
 const retainedListed = 100
 
-// drifted selects the tenants that have changed since they were accepted. It compares a digest over a line for
-// each role, membership, setting and database, be it the tenant's own or a shared one. The name of a login is
-// that of the owner with two more characters, by which one pass finds all of them.
+// drifted are the tenants that aren't as they were accepted. What is compared is a digest of a line
+// for each role, membership, setting and database, its own or a shared one. Roles are found by equal names,
+// which the server can hash: anything else compares each role with each tenant.
 var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Digest', now))
 	FROM (
 		WITH role AS (
-			SELECT name, pg_authid.* FROM tenantry.tenants JOIN pg_authid ON left(rolname, length(name)) = name
-			WHERE rolname IN (name, name || '_0', name || '_1')
+			SELECT name, pg_authid.* FROM tenantry.tenants, unnest(ARRAY[name, name || '_0', name || '_1']) AS own
+			JOIN pg_authid ON rolname = own::name
 		), line(name, text) AS (
 			SELECT name, format('role %s %s %s %s %s', rolname, rolconnlimit, ` + boundedVerifier + `, rolvaliduntil,
 				(rolcanlogin, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM role
