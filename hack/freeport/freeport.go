@@ -29,9 +29,13 @@ func Environment(lane int) string { return fmt.Sprintf("%s=%d", variable, lane) 
 // Shift makes Find, in this process, return ports of the lane that is so many after its own. Processes that share
 // an environment thus get ports of their own.
 func Shift(lanes int) error {
-	lane, err := strconv.Atoi(os.Getenv(variable))
+	own, bounded := os.LookupEnv(variable)
+	if !bounded {
+		return nil
+	}
+	lane, err := strconv.Atoi(own)
 	if err != nil {
-		return nil // Without a lane there are no bounds.
+		return fmt.Errorf("the variable %s is not a number: %w", variable, err)
 	}
 	return os.Setenv(variable, strconv.Itoa(lane+lanes))
 }

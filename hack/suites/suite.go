@@ -115,8 +115,8 @@ func list(ctx context.Context, folder string) ([]suite, error) {
 // isLauncher says whether a package starts Kubernetes or PostgreSQL. Behind a space go list says for
 // which test a package was compiled.
 func isLauncher(name string) bool {
-	path, _, _ := strings.Cut(name, " ")
-	return slices.Contains(launchers, path)
+	compiled, _, _ := strings.Cut(name, " ")
+	return slices.Contains(launchers, compiled)
 }
 
 // result is what came of one run of a suite.
@@ -191,8 +191,8 @@ var printing sync.Mutex
 
 // failedSpecs are the names of the specs that failed, by Ginkgo's report; none if it didn't come to
 // write one.
-func failedSpecs(path string) []string {
-	content, err := os.ReadFile(path)
+func failedSpecs(report string) []string {
+	content, err := os.ReadFile(report)
 	if err != nil {
 		return nil
 	}
@@ -201,8 +201,8 @@ func failedSpecs(path string) []string {
 		return nil
 	}
 	var names []string
-	for _, report := range reports {
-		for _, spec := range report.SpecReports {
+	for _, run := range reports {
+		for _, spec := range run.SpecReports {
 			if spec.Failed() {
 				names = append(names, strings.TrimSpace(fmt.Sprintf("[%s] %s", spec.LeafNodeType, spec.FullText())))
 			}

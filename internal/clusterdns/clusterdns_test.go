@@ -151,7 +151,7 @@ func readable(rules []networkingv1.NetworkPolicyEgressRule) []string {
 	var lines []string
 	for _, rule := range rules {
 		for _, peer := range rule.To {
-			line := ""
+			var line string
 			if peer.IPBlock != nil {
 				line = peer.IPBlock.CIDR
 			} else {

@@ -10,18 +10,22 @@ import (
 func TestABreakerOpensForTheServerAndClosesByAProbe(t *testing.T) {
 	var breaker service.Breaker
 	for _, ofOneCall := range []error{nil, errors.New("syntax error"), &service.ConflictError{Problem: "in the way"}} {
-		if breaker.Trip(ofOneCall); breaker.Err() != nil {
+		breaker.Trip(ofOneCall)
+		if breaker.Err() != nil {
 			t.Fatalf("%v opened it", ofOneCall)
 		}
 	}
 	for _, ofServer := range []error{&service.UnreachableError{Engine: engine}, &service.AuthenticationError{Engine: engine}} {
-		if breaker.Trip(ofServer); !errors.Is(breaker.Err(), ofServer) {
+		breaker.Trip(ofServer)
+		if !errors.Is(breaker.Err(), ofServer) {
 			t.Errorf("after %v it says %v", ofServer, breaker.Err())
 		}
-		if breaker.Trip(nil); breaker.Err() == nil {
+		breaker.Trip(nil)
+		if breaker.Err() == nil {
 			t.Error("a call that was under way closed it")
 		}
-		if breaker.Record(nil); breaker.Err() != nil {
+		breaker.Record(nil)
+		if breaker.Err() != nil {
 			t.Errorf("after a probe it says %v", breaker.Err())
 		}
 	}

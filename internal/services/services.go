@@ -92,7 +92,7 @@ func (f *Follower) item(ctx context.Context, key string, queries []backend.Query
 	}
 	f.followed[key] = item
 	for _, query := range queries {
-		item.services = append(item.services, item.start(&corev1.ServiceList{}, &corev1.Service{}, item.serviceChanged, optionsOf(query)...))
+		item.services = append(item.services, item.start(&corev1.ServiceList{}, &corev1.Service{}, item.serviceChanged, optionsOf(query)...)) //nolint:contextcheck // It has the context of item.
 	}
 	return item
 }

@@ -121,7 +121,7 @@ func sliceOf(quota *corev1.ResourceQuota) (budget.Slice, error) {
 }
 
 // hugeExponent matches a quantity that no quota has, and that would take hours to work out.
-var hugeExponent = regexp.MustCompile(`[eE][+-]?0*[1-9][0-9]{2}`)
+var hugeExponent = regexp.MustCompile(`[eE][+-]?0*[1-9]\d{2}`)
 
 func readNote(text string) (budget.Note, error) {
 	var written struct {

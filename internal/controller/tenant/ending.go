@@ -39,7 +39,7 @@ func (r *Reconciler) endAccess(ctx context.Context, tenant *effective.Tenant, me
 	for _, server := range servers {
 		failures = append(failures, r.servers().lockOut(ctx, tenant, server))
 	}
-	return errors.Join(append(outcomes, ctx.Err())...), errors.Join(failures...)
+	return errors.Join(errors.Join(outcomes...), ctx.Err()), errors.Join(failures...)
 }
 
 // endRights deletes the RoleBindings in a namespace, whatever finalizers they have. In one that stays, those

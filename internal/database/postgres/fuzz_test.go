@@ -73,11 +73,11 @@ func (i *instance) as(ctx context.Context, tenant database.Desired, statements .
 	return nil
 }
 
-func (i *instance) made(t testing.TB, changes ...func(*database.Desired)) database.Desired {
-	t.Helper()
+func (i *instance) made(tb testing.TB, changes ...func(*database.Desired)) database.Desired {
+	tb.Helper()
 	tenant := newTenant(changes...)
-	if err := i.converge(t.Context(), tenant); err != nil {
-		t.Fatal(err)
+	if err := i.converge(tb.Context(), tenant); err != nil {
+		tb.Fatal(err)
 	}
 	return tenant
 }
@@ -174,7 +174,7 @@ func FuzzTables(f *testing.F) {
 			t.Fatalf("it is isolated: %v", err)
 		}
 		tenant := server.made(t, in(database.IsolationRow))
-		insert := fmt.Sprintf("INSERT INTO %s (id, %s, parent) SELECT n, n, n / 2 FROM generate_series(0, 3) AS n", table, column)
+		insert := fmt.Sprintf("INSERT INTO %s (id, %s, parent) SELECT n, 1 * n, n / 2 FROM generate_series(0, 3) AS n", table, column)
 		if err := server.as(t.Context(), tenant, insert); err != nil {
 			t.Errorf("rows are inserted: %v", err)
 		}

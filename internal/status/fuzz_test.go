@@ -1,4 +1,4 @@
-package condition_test
+package status_test
 
 import (
 	"regexp"
@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/tenantry/tenantry/internal/condition"
+	written "github.com/tenantry/tenantry/internal/condition"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/workload"
 )
@@ -54,9 +54,9 @@ func FuzzWhatPodsSay(f *testing.F) {
 
 func check(t *testing.T, said problem.Problem) {
 	t.Helper()
-	var conditions []metav1.Condition
-	condition.Set(&conditions, 1, time.Unix(0, 0), "Ready", condition.Of(said))
-	switch got := conditions[0]; {
+	var set []metav1.Condition
+	written.Set(&set, 1, time.Unix(0, 0), "Ready", written.Of(said))
+	switch got := set[0]; {
 	case !reasonPattern.MatchString(got.Reason) || len(got.Reason) > maxReason:
 		t.Errorf("the API server refuses the reason %q", got.Reason)
 	case utf8.RuneCountInString(got.Message) > maxMessage:
