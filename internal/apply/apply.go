@@ -291,11 +291,13 @@ func (e *Engine) Prune(ctx context.Context, owner client.Object, namespace strin
 	return deleted, nil
 }
 
-// Delete deletes just this object, not one that took its name since. It is no error if it is gone.
-func (e *Engine) Delete(ctx context.Context, object client.Object) error {
+// Delete deletes just this object, not one that took its name since. It is no error if it is gone. An object
+// that may not be in the cache takes [client.DisableReadYourWritesConsistency]: the cache would never hear that it
+// is gone, and let nobody read others of its kind until it does.
+func (e *Engine) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
 	uid := object.GetUID()
-	err := e.client.Delete(ctx, object,
-		client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	err := e.client.Delete(ctx, object, append(options,
+		client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))...)
 	return client.IgnoreNotFound(err)
 }
 

@@ -91,6 +91,8 @@ var _ = Describe("The end of a tenant's access", func() {
 		Expect(owner.Create(ctx, own)).To(Succeed())
 		Eventually(ctx, seesSecrets(ctx, "eve@offboarded", "offboarded")).Should(BeTrue())
 
+		Expect(owner.Create(ctx, grant("offboarded", "plain", "trudy@offboarded"))).To(Succeed())
+
 		By("holding the logins by a transaction of their own")
 		_, err := open.Exec(ctx, fmt.Sprintf("SET ROLE NONE; BEGIN; ALTER ROLE %q PASSWORD 'b'", tenant.Status.Database.Login))
 		Expect(err).NotTo(HaveOccurred())
@@ -106,6 +108,9 @@ var _ = Describe("The end of a tenant's access", func() {
 			g.Expect(logsIn(ctx, password)).NotTo(Succeed())
 		}).WithTimeout(accessEnds).Should(Succeed())
 		Expect(owner.Create(ctx, named("offboarded-late", of("offboarded")))).To(MatchError(ContainSubstring("You may not create namespaces")))
+
+		By("other tenants don't wait for any of it")
+		applyReady(ctx, roomy("unbothered", 2))
 
 		Eventually(ctx, komega.Object(tenant)).Should(And(
 			deleting("The namespace offboarded is being deleted: ", "The namespace offboarded-dev is being deleted: ", "Some pods are remaining: ", "forever with the finalizers example.com/forever"),

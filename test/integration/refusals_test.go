@@ -37,7 +37,7 @@ var _ = Describe("An app whose pods its own Tenant rules out (K11)", func() {
 			func(tenant *v1alpha1.Tenant) { tenant.Spec.Containers.Default["cpu"] = resource.MustParse("500m") },
 		},
 		{
-			"by its policy", builders.Tenant("elsewhere").App(image).Policy(func(rules *v1alpha1.PolicyRules) {
+			"by its policy", builders.Tenant("outlawed").App(image).Policy(func(rules *v1alpha1.PolicyRules) {
 				rules.ImageRegistries = []v1alpha1.ImageRegistry{"other.example/"}
 			}), v1alpha1.ReasonForbidden,
 			"Change spec.app so that it complies, or spec.policy so that it allows that.",

@@ -62,7 +62,7 @@ var _ = Describe("A tenant that a backup tool restores", func() {
 
 		By("restoring all of it, as the operator runs")
 		refused := saved.restore(ctx)
-		Expect(slices.Sorted(maps.Keys(refused))).To(Equal([]string{"PersistentVolumeClaim", "Pod", "Service"}))
+		Expect(slices.Sorted(maps.Keys(refused))).To(Equal([]string{"PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "Service"}))
 		Expect(refused["PersistentVolumeClaim"]).To(MatchError(ContainSubstring("no params found")), "there is no TenantPolicy yet")
 		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), tenant)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { remove(ctx, tenant) }, NodeTimeout(specTimeout))

@@ -145,7 +145,7 @@ func (r *Reconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseS
 	case live.GetAnnotations()[naming.AnnotationDatabase] != spec.Database:
 		return nil
 	case spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete:
-		return r.Engine.Delete(ctx, live)
+		return r.Engine.Delete(ctx, live, client.DisableReadYourWritesConsistency) // The cache may not have it.
 	case in.Provisioner == v1alpha1.ProvisionerCloudNativePG:
 		in.Cluster = live.(*unstructured.Unstructured)
 		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in))

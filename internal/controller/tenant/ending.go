@@ -71,13 +71,14 @@ func (r *Reconciler) endRights(ctx context.Context, tenant *effective.Tenant, na
 }
 
 // endRight deletes a RoleBinding. It gives its rights as long as a finalizer keeps it; nobody can add one
-// to an object that is being deleted.
+// to an object that is being deleted. The cache may not have it, as it has only those that the operator manages.
 func (r *Reconciler) endRight(ctx context.Context, binding *rbacv1.RoleBinding) error {
-	if err := r.Engine.Delete(ctx, binding); err != nil || len(binding.Finalizers) == 0 {
+	if err := r.Engine.Delete(ctx, binding, client.DisableReadYourWritesConsistency); err != nil || len(binding.Finalizers) == 0 {
 		return err
 	}
 	patch := fmt.Sprintf(`{"metadata":{"uid":%q,"finalizers":null}}`, binding.UID)
-	return client.IgnoreNotFound(r.Patch(ctx, binding, client.RawPatch(types.MergePatchType, []byte(patch)), client.FieldOwner(naming.FieldOwner)))
+	return client.IgnoreNotFound(r.Patch(ctx, binding, client.RawPatch(types.MergePatchType, []byte(patch)),
+		client.FieldOwner(naming.FieldOwner), client.DisableReadYourWritesConsistency))
 }
 
 // lockOut disables the tenant's logins on a server, and ends their sessions.
