@@ -235,6 +235,9 @@ func attacksOnDatabases(release release) {
 
 	It("has no more connections than it was given, and takes none from its neighbor", func(ctx SpecContext) {
 		greedy := server.provisioned(ctx, func(d *database.Desired) { d.ConnectionLimit = 3 })
+		Eventually(ctx, func() []string {
+			return server.rows(ctx, "postgres", "SELECT pid::text FROM pg_stat_activity WHERE datname = $1", greedy.Name())
+		}).Should(BeEmpty(), "the operator's session counts until it has ended")
 		for range 3 {
 			server.session(ctx, greedy, greedy.Name())
 		}
