@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,7 +50,8 @@ type suite struct {
 
 func (s suite) String() string { return s.name }
 
-// find lists the suites, the unit tests first, or those that are named, which must be some.
+// find lists the suites, the unit tests first and then those that take longest, or those that are named, which
+// must be some.
 func find(ctx context.Context, names []string) ([]suite, error) {
 	var units, starting []suite
 	for _, folder := range modules {
@@ -69,6 +71,7 @@ func find(ctx context.Context, names []string) ([]suite, error) {
 			units = append(units, unit)
 		}
 	}
+	slices.SortStableFunc(starting, func(a, b suite) int { return cmp.Compare(order(a), order(b)) })
 	found := slices.Concat(units, starting)
 	if len(names) == 0 {
 		return found, nil
@@ -110,6 +113,17 @@ func list(ctx context.Context, folder string) ([]suite, error) {
 			})
 		}
 	}
+}
+
+// longest are the suites that take minutes. They begin first, so that no lane is left idle at the end.
+var longest = []string{"./test/integration", "./test/faults", "./test/dedicated", "./internal/database/postgres"}
+
+// order is where a suite stands among those that start something.
+func order(s suite) int {
+	if at := slices.Index(longest, s.name); at >= 0 {
+		return at
+	}
+	return len(longest)
 }
 
 // isLauncher says whether a package starts Kubernetes or PostgreSQL. Behind a space go list says for
