@@ -117,7 +117,10 @@ func (e *Environment) start(ctx context.Context) error {
 	if e.Postgres, err = e.StartPostgres(ctx, "main"); err != nil {
 		return err
 	}
-	return e.StartOperator(ctx)
+	if err := e.StartOperator(ctx); err != nil {
+		return err
+	}
+	return e.awaitPolicies(ctx)
 }
 
 func newClient(kubernetes *cluster.ControlPlane) (client.WithWatch, error) {

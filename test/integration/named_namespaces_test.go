@@ -72,7 +72,7 @@ data: {key: value}
 
 var _ = Describe("A namespace that is labeled before its Tenant exists", func() {
 	It("refuses pods, claims and Services in words that say so, and opens with the Tenant", func(ctx SpecContext) {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "early-dev", Labels: map[string]string{"tenantry.dev/tenant": "early"}}}
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "hasty-dev", Labels: map[string]string{"tenantry.dev/tenant": "hasty"}}}
 		Expect(env.Client.Create(ctx, namespace)).To(Succeed())
 		service := &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "early"},
@@ -80,8 +80,8 @@ var _ = Describe("A namespace that is labeled before its Tenant exists", func() 
 		}
 		// The first spec may be here before the API server has the policies.
 		Eventually(ctx, func() error { return env.Client.Create(ctx, service.DeepCopy(), client.DryRunAll) }).
-			Should(MatchError(ContainSubstring("the Tenant early does not exist")))
-		tenant := applyReady(ctx, bare("early").NamespaceLimit(2))
+			Should(MatchError(ContainSubstring("the Tenant hasty does not exist")))
+		tenant := applyReady(ctx, bare("hasty").NamespaceLimit(2))
 		Expect(read(ctx, tenant).Status.UsableNamespaces).To(HaveValue(Equal(int32(2))))
 		Expect(env.Client.Create(ctx, service.DeepCopy())).To(Succeed())
 	}, SpecTimeout(specTimeout))

@@ -139,7 +139,9 @@ var _ = Describe("The namespaces of a tenant beyond its limit", func() {
 		Eventually(ctx, more).Should(MatchError(ContainSubstring("You may not create namespaces for the tenant overgrown.")))
 
 		By("deleting one")
-		Expect(owner.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "overgrown-6"}})).To(Succeed())
+		Eventually(ctx, func() error {
+			return owner.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "overgrown-6"}})
+		}).Should(Succeed())
 		Eventually(ctx, more).Should(Succeed())
 	}, SpecTimeout(specTimeout))
 })
