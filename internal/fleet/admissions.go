@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ const (
 	// quietLags is the QuietTime in multiples of the lag of the quota controller. The controller counts from
 	// one cache for each kind of object, and one of them may be further behind than the lag tells.
 	quietLags = 4
+	// assumedLag is the lag of the quota controller until it was observed. An operator that starts may find a
+	// cluster that has much to do, and quotas that admit something at every moment.
+	assumedLag = 500 * time.Millisecond
 )
 
 // Admissions remember when the quotas of each tenant last admitted something, and how far the quota
@@ -23,7 +27,8 @@ const (
 type Admissions struct {
 	mutex   sync.RWMutex
 	tenants map[types.UID]map[types.UID]quotaTimes // by the UID of the tenant, then of the quota
-	// lag is how long the quota controller has lately taken to enforce a changed quota.
+	// lag is how long the quota controller has lately taken to enforce a changed quota; zero if that was not
+	// observed yet.
 	lag time.Duration
 }
 
@@ -80,7 +85,7 @@ func (a *Admissions) put(tenant, quota types.UID, times quotaTimes) {
 func (a *Admissions) QuietTime() time.Duration {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
-	return min(maxQuietTime, max(minQuietTime, quietLags*a.lag))
+	return min(maxQuietTime, max(minQuietTime, quietLags*cmp.Or(a.lag, assumedLag)))
 }
 
 func isMoreUsed(was, is *corev1.ResourceQuota) bool {
