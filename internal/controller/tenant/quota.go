@@ -30,12 +30,11 @@ func (r *Reconciler) awaitQuota(ctx context.Context, run *pass) error {
 		return err
 	}
 	for _, namespace := range limited {
-		primary := namespace == run.tenant().Name
-		if counts(quotas[namespace]) || (run.withheld.Has(namespace) && !primary) {
+		if counts(quotas[namespace]) || run.withheld.Has(namespace) {
 			continue
 		}
 		waits := problem.WaitsForQuota(namespace)
-		if !primary {
+		if namespace != run.tenant().Name {
 			run.withhold(parts.Quota, namespace, waits)
 			continue
 		}

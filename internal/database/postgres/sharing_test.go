@@ -12,7 +12,6 @@ import (
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
-	"github.com/tenantry/tenantry/internal/service"
 )
 
 func in(isolation database.Isolation) func(*database.Desired) {
@@ -90,7 +89,7 @@ var _ = Describe("A database that tenants share", func() {
 			operator := server.replica()
 			for {
 				_, err := operator.servers.Share(ctx, operator.address, allIsolations)
-				if !beErrorOf[*service.ChangedError](err) {
+				if !beErrorOf[*database.ChangedError](err) {
 					return err
 				}
 			}
