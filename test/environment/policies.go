@@ -8,6 +8,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,6 +35,9 @@ func (e *Environment) awaitPolicies(ctx context.Context) error {
 		err := wait.PollUntilContextCancel(ctx, policyInterval, true, func(ctx context.Context) (bool, error) {
 			found := object.DeepCopyObject().(client.Object)
 			err := e.Client.Get(ctx, client.ObjectKeyFromObject(object), found)
+			if meta.IsNoMatchError(err) { // An older API server has no MutatingAdmissionPolicy.
+				return true, nil
+			}
 			return err == nil, client.IgnoreNotFound(err)
 		})
 		if err != nil {
@@ -65,8 +69,8 @@ func (e *Environment) awaitPolicies(ctx context.Context) error {
 
 // sentinelPolicy refuses the ConfigMap of its name.
 func sentinelPolicy() (*admissionregistrationv1.ValidatingAdmissionPolicy, *admissionregistrationv1.ValidatingAdmissionPolicyBinding) {
-	meta := metav1.ObjectMeta{Name: sentinel}
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+	metadata := metav1.ObjectMeta{Name: sentinel}
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metadata, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
 		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
 			ResourceNames: []string{sentinel},
 			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
@@ -76,7 +80,7 @@ func sentinelPolicy() (*admissionregistrationv1.ValidatingAdmissionPolicy, *admi
 		}}},
 		Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "All policies are heeded."}},
 	}}
-	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metadata, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
 		PolicyName: sentinel, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 	}}
 	return policy, binding
