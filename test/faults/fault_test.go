@@ -16,17 +16,19 @@ const (
 	during moment = "during"
 	// after : the server has done the step, and nobody hears of it.
 	after moment = "after"
+	// meanwhile : the server has done the step, and the operator hears of it once something else has happened.
+	meanwhile moment = "meanwhile"
 )
 
 // rounds is part of what the operator sends about all tenants together, now and then: no step of any.
 const rounds = "SET digest ="
 
-// fault kills a process at one of the steps that the operator takes for one tenant: at the first that is
+// fault kills a process, or does something else, at one of the steps that the operator takes for one tenant: at the first that is
 // not known. Steps are told by what they do and not by their order, since the operator's controllers go
 // on side by side.
 type fault struct {
 	when moment
-	// kill ends the process; nil lets all steps pass.
+	// kill ends the process, or does something else; nil lets all steps pass.
 	kill func() error
 	// known are the steps, in neutral words, that pass, each as often as it is there.
 	known []string
@@ -82,12 +84,12 @@ func (f *fault) pass(name, content string, send, receive func()) (struck bool) {
 	if f.when != before {
 		send()
 	}
-	if f.when == after {
+	if f.when == after || f.when == meanwhile {
 		receive()
 	}
 	f.err = f.kill()
 	close(f.struck)
-	return true
+	return f.when != meanwhile
 }
 
 func (f *fault) strikes(name, content string) bool {
