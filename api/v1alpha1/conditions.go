@@ -34,6 +34,10 @@ const (
 	// or its roles are members of others, and on a DatabaseServer while it has superusers that it didn't
 	// have when it was prepared. The message says how to end that. It is absent otherwise.
 	ConditionUnexpectedAccess = "UnexpectedAccess"
+	// ConditionNetworkPeersUnknown is True on a DatabaseServer while its host stands for a Service, and the
+	// operator can't find out what is behind that, so that the pods of tenants may not reach the server. The
+	// message says what to set. It is absent otherwise.
+	ConditionNetworkPeersUnknown = "NetworkPeersUnknown"
 )
 
 // Reasons of conditions. If a pod reports why it doesn't run, AppReady has the pod's own reason
@@ -57,6 +61,9 @@ const (
 
 	// ReasonNamespaceLimitExceeded : the tenant has more namespaces than its limit allows.
 	ReasonNamespaceLimitExceeded = "NamespaceLimitExceeded"
+	// ReasonUntrustedOwner : an owner is a ServiceAccount whose namespace doesn't exist or is another
+	// tenant's, and so has no rights.
+	ReasonUntrustedOwner = "UntrustedOwner"
 	// ReasonQuotaBelowUse : more is in use than the quota allows, because it was lowered.
 	ReasonQuotaBelowUse = "QuotaBelowUse"
 
@@ -81,6 +88,12 @@ const (
 	ReasonUnexpectedMember = "UnexpectedMember"
 	// ReasonUnexpectedSuperuser : the server has superusers that it didn't have when it was prepared.
 	ReasonUnexpectedSuperuser = "UnexpectedSuperuser"
+	// ReasonServiceNotFound : the DatabaseServer's host names a Service that doesn't exist.
+	ReasonServiceNotFound = "ServiceNotFound"
+	// ReasonServicePortNotFound : the Service doesn't have the DatabaseServer's port.
+	ReasonServicePortNotFound = "ServicePortNotFound"
+	// ReasonNoEndpoints : nothing is behind the Service.
+	ReasonNoEndpoints = "NoEndpoints"
 	// ReasonUnreachable : the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"
 	// ReasonAuthenticationFailed : the database server refuses the admin's username or password.

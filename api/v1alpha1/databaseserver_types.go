@@ -182,7 +182,8 @@ type DatabaseServerSpec struct {
 	Engine DatabaseEngine `json:"engine,omitempty"`
 
 	// host is the DNS name or IP address of the server. Both the operator and the tenants' pods must be
-	// able to reach it.
+	// able to reach it. A server behind a Service of the cluster has the host name.namespace.svc, or the
+	// Service's address.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -249,8 +250,9 @@ type DatabaseServerSpec struct {
 	Unschedulable bool `json:"unschedulable,omitempty"`
 
 	// networkPeers are the peers that the NetworkPolicy allow-database opens the server's port to: the
-	// pods and namespaces of a server inside the cluster, or address blocks. Left out, they are the
-	// addresses that host resolves to, which the operator keeps current.
+	// pods and namespaces of a server inside the cluster, or address blocks. Left out, they are the pods
+	// or addresses behind the Service that host stands for, or else the addresses that host resolves to.
+	// The operator keeps both current.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -298,11 +300,51 @@ type UnprotectedTable struct {
 	Problem string `json:"problem,omitempty"`
 }
 
+// DatabaseServerService is the Service that the host of a server stands for, and what is behind it.
+type DatabaseServerService struct {
+	// namespace is the namespace of the Service, and of its pods.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+
+	// name is the name of the Service.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// selector are the labels of the pods behind the Service. It is absent if the Service selects none.
+	// +optional
+	Selector map[string]string `json:"selector,omitempty"`
+
+	// addresses are those behind a Service that selects no pods, at most 64.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=253
+	Addresses []string `json:"addresses,omitempty"`
+
+	// clusterIPs are the addresses of the Service itself. A headless one has none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:MaxLength=45
+	ClusterIPs []string `json:"clusterIPs,omitempty"`
+
+	// ports are the ports of the pods or addresses that the Service's port leads to.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	Ports []int32 `json:"ports,omitempty"`
+}
+
 // DatabaseServerStatus is the observed state of a DatabaseServer.
 type DatabaseServerStatus struct {
 	// conditions describe the state of the server. Ready is True while the server answers and is prepared
 	// for tenants. DeletionBlocked is present while the server is being deleted and still has tenants,
-	// UnexpectedAccess while it has superusers that it didn't have when it was prepared.
+	// UnexpectedAccess while it has superusers that it didn't have when it was prepared,
+	// NetworkPeersUnknown while nobody knows what is behind the Service that spec.host stands for.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -330,7 +372,8 @@ type DatabaseServerStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
 
-	// tenants is the number of tenants whose database is on the server.
+	// tenants is the number of tenants whose database is on the server. While it keeps changing, it is
+	// up to a minute old.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Tenants *int32 `json:"tenants,omitempty"`
@@ -366,6 +409,11 @@ type DatabaseServerStatus struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses,omitempty"`
+
+	// service is the Service that spec.host stands for. It is absent if spec.host stands for none, or for
+	// one that doesn't exist.
+	// +optional
+	Service *DatabaseServerService `json:"service,omitempty"`
 
 	// caBundle is the content of the Secret key that spec.caSecretRef refers to.
 	// +optional

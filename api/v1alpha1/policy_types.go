@@ -260,6 +260,11 @@ type PolicyRules struct {
 	// +optional
 	Tolerations *TolerationRule `json:"tolerations,omitempty"`
 
+	// allowBlockedEvictions lets PodDisruptionBudgets forbid all evictions, by maxUnavailable 0 or minAvailable
+	// 100%. A node with such a pod can't be drained. Left out, it is false.
+	// +optional
+	AllowBlockedEvictions bool `json:"allowBlockedEvictions,omitempty"`
+
 	// maxTokenLifetime is how long a token of a ServiceAccount may be valid that somebody asks for, as with
 	// kubectl create token: 10m to 87600h, in hours (h), minutes (m) and seconds (s). Tokens that Kubernetes
 	// puts into pods are not affected. Left out, it is 24h.

@@ -71,8 +71,8 @@ type CredentialsRotation struct {
 type DatabaseCredentials struct {
 	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of
 	// CloudNativePG (host, port, dbname, user, username, password, uri, jdbc-uri, pgpass), of libpq
-	// (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE), DATABASE_URL, and those of the
-	// Service Binding specification (type, provider). Left out, it is database.
+	// (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE), DATABASE_URL, those of the Service
+	// Binding specification (type, provider), and schema, in which the tables are. Left out, it is database.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -83,6 +83,9 @@ type DatabaseCredentials struct {
 	// +optional
 	Rotation CredentialsRotation `json:"rotation,omitzero"`
 }
+
+// AdoptNew in spec.database.adopt asks for an empty database, whatever a former Tenant of the name has left.
+const AdoptNew = "New"
 
 // TenantDatabase describes the database of a tenant.
 // +kubebuilder:validation:XValidation:rule="!has(self.sharedTables) || self.sharedTables == 'Use' || (has(self.isolation) && self.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".sharedTables"
@@ -135,11 +138,13 @@ type TenantDatabase struct {
 
 	// adopt is the name of a retained database to take over instead of creating an empty one. The status
 	// of the DatabaseServer lists the names. A dedicated server can be taken over only by a Tenant of the
-	// same name as before; the name to write is in the annotation tenantry.dev/database of its volume.
+	// same name as before; the name to write is in the annotation tenantry.dev/database of its volume. New
+	// asks for an empty database also where the server has one of a former Tenant of this name that was
+	// removed without its deletion having ended; left out, the tenant waits there for one or the other.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^t_[a-z2-7]{20}$')",message="adopt must be the name of a retained database, t_ and 20 letters or digits, as in status.retained of the DatabaseServer"
+	// +kubebuilder:validation:XValidation:rule="self == 'New' || self.matches('^t_[a-z2-7]{20}$')",message="adopt must be the name of a retained database, t_ and 20 letters or digits, as in status.retained of the DatabaseServer"
 	Adopt string `json:"adopt,omitempty"`
 
 	// connectionLimit is the maximum number of concurrent connections of the tenant. Left out, it is 20.

@@ -1,17 +1,66 @@
 package v1alpha1
 
 // TenantNamespaces limits the namespaces of a tenant. The operator creates the first one, which has the
-// tenant's name. Owners with the role Admin create further ones: Namespaces with the label
-// tenantry.dev/tenant and the tenant's name as its value.
+// tenant's name, and those in names. Owners with the role Admin create further ones: Namespaces with the
+// label tenantry.dev/tenant and the tenant's name as its value.
+// +kubebuilder:validation:XValidation:rule="!has(self.limit) || !has(self.names) || size(self.names) < self.limit",message="names has as many namespaces as limit allows together with the one that has the tenant's name, or more; raise limit, leave it out, or take names away",fieldPath=".limit"
 type TenantNamespaces struct {
+	// names are namespaces that the operator creates for the tenant, beside the one with the tenant's name.
+	// It creates them again when somebody deletes them. A namespace whose name is taken out of the list
+	// stays, as one that an owner has created. A namespace that exists and isn't the tenant's is left alone.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=255
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))",message="names has an entry that is no name of a namespace; use lower-case letters, digits and dashes, with a letter or digit at both ends, for example acme-dev"
+	// +kubebuilder:validation:XValidation:rule="self.all(n, !(n in ['default', 'tenantry-system', 'tenantry-databases']) && !n.startsWith('kube-'))",message="names has a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name"
+	Names []string `json:"names,omitempty"`
+
 	// limit is the number of namespaces that the tenant may use, including the one with the tenant's name.
-	// Left out, it is 1. Nobody can use namespaces beyond the limit. Namespaces in use stay usable; when
+	// Left out, it is 1. With names, it is one more than there are names. Nobody can use namespaces beyond the limit. Namespaces in use stay usable; when
 	// there is room, the oldest of the others is next.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=256
 	Limit int32 `json:"limit,omitempty"`
+
+	// allowedNames are names that owners may give to namespaces of the tenant, beside those that begin
+	// with the tenant's name and a dash. Each is a name, such as playground, or a beginning with a star
+	// after its last dash, such as shop-*. Whoever may manage tenants gives a namespace any name.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	AllowedNames []NamespacePattern `json:"allowedNames,omitempty"`
+
+	// reclaimPolicy is what becomes of the tenant's namespaces when the Tenant is deleted. Delete deletes
+	// them with all that is in them. Release takes out what the operator has put there (labels, quota,
+	// policies, the owners' rights, the app) and leaves the namespaces with everything else. Left out,
+	// namespaces that were moved into the tenant are released, and those that were created for it are
+	// deleted; status.namespaces says which are which.
+	// +optional
+	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
+
+// NamespacePattern is the name of a namespace, or shop-* for all names that begin with shop and a dash.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(-[*])?$')",message="this is neither the name of a namespace nor the beginning of one; write playground, or shop-* with a dash before the star"
+// +kubebuilder:validation:XValidation:rule="!self.endsWith('*') || self.split('-').size() <= 5",message="the beginning of a name has four dashes at most, the one before the star included; write a shorter one"
+type NamespacePattern string
+
+// NamespaceReclaimPolicy is what becomes of a namespace when its Tenant is deleted.
+// +kubebuilder:validation:Enum=Delete;Release
+// +kubebuilder:validation:MaxLength=7
+type NamespaceReclaimPolicy string
+
+// The reclaim policies of namespaces.
+const (
+	// NamespaceDelete : it is deleted with all that is in it.
+	NamespaceDelete NamespaceReclaimPolicy = "Delete"
+	// NamespaceRelease : it stays, without what the operator has put there.
+	NamespaceRelease NamespaceReclaimPolicy = "Release"
+)
 
 // NamespaceState says whether a namespace of a tenant can be used.
 // +kubebuilder:validation:Enum=Usable;OverLimit;Conflict;Terminating
@@ -48,6 +97,11 @@ type TenantNamespace struct {
 	// another one is deleted or spec.namespaces.limit is raised.
 	// +optional
 	State NamespaceState `json:"state,omitempty"`
+
+	// reclaimPolicy is Release for a namespace that stays when the Tenant is deleted. Left out, the
+	// namespace is deleted with the Tenant.
+	// +optional
+	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
 	// message is a sentence that says what is wrong with the namespace and what to do; empty for a
 	// Usable one.

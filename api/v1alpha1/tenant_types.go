@@ -40,6 +40,7 @@ const (
 
 // Owner is a user, group or ServiceAccount with rights in the tenant's namespaces.
 // +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == has(self.__namespace__)",message="an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"
+// +kubebuilder:validation:XValidation:rule="!has(self.trustNamespace) || !self.trustNamespace || self.kind == 'ServiceAccount' || self.name.startsWith('system:serviceaccount')",message="trustNamespace is about the namespace of a ServiceAccount; leave it out for other owners"
 type Owner struct {
 	// kind is User, Group or ServiceAccount.
 	// +required
@@ -73,6 +74,12 @@ type Owner struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') && !r.contains('%') && r != '.' && r != '..')",message="clusterRoles has a name that no ClusterRole can have; leave out slashes and percent signs"
 	ClusterRoles []string `json:"clusterRoles,omitempty"`
+
+	// trustNamespace gives a ServiceAccount its rights even while its namespace doesn't exist or is
+	// another tenant's. Whoever has that namespace then has them, too. Left out, it is false: such a
+	// ServiceAccount has no rights, and AccessReady says so.
+	// +optional
+	TrustNamespace bool `json:"trustNamespace,omitempty"`
 }
 
 // ContainerLimits are limits and defaults for each container, enforced by a LimitRange.
@@ -184,6 +191,13 @@ type TenantSpec struct {
 	// false.
 	// +optional
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
+
+	// adoptObjects makes the operator take over what a backup tool has restored: objects that nobody
+	// controls and that bear the operator's marks and the tenant's name, and the database that the restored
+	// Secret names, if it is registered for a former Tenant of the same name. Left out, it is false, and such
+	// an object is a conflict.
+	// +optional
+	AdoptObjects bool `json:"adoptObjects,omitempty"`
 }
 
 // TenantUsage is how much of its quota the tenant uses, in all its namespaces together.

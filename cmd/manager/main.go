@@ -2,8 +2,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/clusterdns"
 	"github.com/tenantry/tenantry/internal/controller"
 	"github.com/tenantry/tenantry/internal/database/postgres"
 )
@@ -34,6 +37,8 @@ const (
 	reconcileTimeout = 2 * time.Minute
 	// shutdownTimeout is how long work under way may take to end.
 	shutdownTimeout = 20 * time.Second
+	// resolvConf is where the kubelet tells a pod of the cluster's DNS.
+	resolvConf = "/etc/resolv.conf"
 )
 
 // version is set when the program is linked.
@@ -47,6 +52,7 @@ type options struct {
 	leaderElectionNamespace string
 	syncPeriod              time.Duration
 	policyEnforcement       v1alpha1.PolicyEnforcement
+	clusterDNS              *clusterdns.Setting
 	logging                 zap.Options
 }
 
@@ -66,6 +72,7 @@ func parse() options {
 	flag.DurationVar(&o.syncPeriod, "sync-period", 10*time.Hour, "The time after which all objects are looked at again even though nothing changed.")
 	o.policyEnforcement = v1alpha1.PolicyEnforce
 	flag.Func("policy-enforcement", "What becomes of requests in tenants' namespaces that break a rule of spec.policy, in the whole cluster: Enforce refuses them, unless the Tenant says otherwise; Audit warns. (default Enforce)", o.setPolicyEnforcement)
+	flag.Func("cluster-dns", "Where the pods of tenants find the cluster's DNS: a list of Services, as namespace/name, and IP addresses, for example openshift-dns/dns-default,169.254.20.10. (default read from the cluster)", o.setClusterDNS)
 	o.logging.BindFlags(flag.CommandLine)
 	flag.Parse()
 	return o
@@ -77,6 +84,24 @@ func (o *options) setPolicyEnforcement(value string) error {
 		return fmt.Errorf("write %s or %s", v1alpha1.PolicyEnforce, v1alpha1.PolicyAudit)
 	}
 	return nil
+}
+
+func (o *options) setClusterDNS(value string) error {
+	setting, err := clusterdns.Parse(value)
+	o.clusterDNS = &setting
+	return err
+}
+
+// dns is the setting, or what the cluster says.
+func (o *options) dns() (clusterdns.Setting, error) {
+	if o.clusterDNS != nil {
+		return *o.clusterDNS, nil
+	}
+	content, err := os.ReadFile(resolvConf)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return clusterdns.Setting{}, fmt.Errorf("can't read where the cluster's DNS is; set --cluster-dns: %w", err)
+	}
+	return clusterdns.Read(string(content)), nil
 }
 
 func run(o options) error {
@@ -95,7 +120,11 @@ func run(o options) error {
 	}
 	servers := &postgres.Servers{}
 	defer servers.Close()
-	if err := controller.Setup(manager, servers, o.policyEnforcement); err != nil {
+	dns, err := o.dns()
+	if err != nil {
+		return err
+	}
+	if err := controller.Setup(manager, servers, controller.Settings{Enforcement: o.policyEnforcement, DNS: dns}); err != nil {
 		return err
 	}
 	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {

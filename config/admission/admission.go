@@ -40,7 +40,7 @@ var kinds = map[string]func() Object{
 
 // Objects are all policies and their bindings, each policy before its bindings. With Audit, what
 // would be refused gets a warning instead; that doesn't go for the policies that protect what
-// Tenantry itself has put in place (they refuse with a note in the audit log), since nothing of a
+// Tenantry itself has put in place, or is about to (they refuse with a note in the audit log), since nothing of a
 // cluster that is moved in step by step can depend on changing it.
 func Objects(enforcement v1alpha1.PolicyEnforcement) ([]Object, error) {
 	entries, err := files.ReadDir(".")

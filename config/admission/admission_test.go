@@ -140,7 +140,7 @@ func TestAuditWarnsOfAllButWhatProtectsTenantrysOwn(t *testing.T) {
 			protecting = append(protecting, binding.Name)
 		}
 	}
-	if want := []string{"cordoned.tenantry.dev", "managed.tenantry.dev", "namespaces.tenantry.dev", "scale.tenantry.dev", "tenants.tenantry.dev"}; !slices.Equal(protecting, want) {
+	if want := []string{"cordoned.tenantry.dev", "managed.tenantry.dev", "namespaces.tenantry.dev", "quotas.tenantry.dev", "reclaim.tenantry.dev", "scale.tenantry.dev", "tenants.tenantry.dev"}; !slices.Equal(protecting, want) {
 		t.Errorf("it still refuses by %v, want %v", protecting, want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // maxCreations is how many CREATE DATABASE the bare client has under way, as many as the operator.
@@ -36,7 +37,7 @@ func newBench(ctx context.Context, server *launcher.Server) (*bench, error) {
 	b := &bench{
 		address: database.Server{
 			Name: "bench", Host: server.Host, Port: int32(server.Port), SSLMode: "disable",
-			Username: server.Username, Password: database.Sensitive(server.Password),
+			Username: server.Username, Password: service.Sensitive(server.Password),
 		},
 		pools:    map[string]*pgxpool.Pool{},
 		creating: make(chan struct{}, maxCreations),
@@ -80,7 +81,7 @@ func (b *bench) tenants(isolation database.Isolation, count int) []database.Desi
 		b.made++
 		all[n] = database.Desired{
 			UID: fmt.Sprintf("%08d-0000-4000-8000-000000000000", b.made), Tenant: fmt.Sprintf("tenant-%d", b.made), Isolation: isolation,
-			ConnectionLimit: 20, Password: database.Sensitive(database.GeneratePassword()),
+			ConnectionLimit: 20, Password: service.Sensitive(service.GeneratePassword()),
 		}
 	}
 	return all

@@ -23,6 +23,7 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // databaseChanges is how many CREATE DATABASE the floor runs at a time: as many as the operator does,
@@ -104,7 +105,7 @@ func (b *bench) newFloor(ctx context.Context, s *site) (*floor, error) {
 	defer servers.Close()
 	access := database.Server{
 		Name: serverName, Host: s.postgres.Host, Port: int32(s.postgres.Port), SSLMode: string(v1alpha1.SSLModeDisable),
-		Username: s.postgres.Username, Password: database.Sensitive(s.postgres.Password),
+		Username: s.postgres.Username, Password: service.Sensitive(s.postgres.Password),
 	}
 	if _, err := servers.Probe(ctx, access); err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func (f *floor) provision(ctx context.Context, tenant *effective.Tenant) error {
 	want := database.Desired{
 		UID: string(tenant.UID), Tenant: tenant.Name, Isolation: database.IsolationDatabase,
 		ConnectionLimit: tenant.Spec.Database.ConnectionLimit,
-		Password:        database.Sensitive(database.GeneratePassword()),
+		Password:        service.Sensitive(service.GeneratePassword()),
 	}
 	inputs := parts.Inputs{Tenant: tenant, Server: f.server, Login: &parts.Login{
 		Database: want.Name(), Username: database.Logins(want.Name())[0], Password: string(want.Password),

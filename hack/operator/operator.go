@@ -94,6 +94,9 @@ type Options struct {
 	// HostsPath, when set, is the file that the operator sees in place of /etc/hosts, as a stand-in for
 	// the cluster's DNS. Only root may set it.
 	HostsPath string
+	// ResolvConfPath, when set, is the file that the operator sees in place of /etc/resolv.conf, as a
+	// kubelet would give it to its pod. Only root may set it.
+	ResolvConfPath string
 	// Detached lets the operator outlive the program that starts it.
 	Detached bool
 }
@@ -131,11 +134,7 @@ func Start(ctx context.Context, options Options) (*Operator, error) {
 		LogPath:    logPath(options.Dir),
 		RecordPath: recordPath(options.Dir),
 	}
-	if options.HostsPath != "" {
-		const mountAndRun = `mount --bind "$0" /etc/hosts && exec "$@"`
-		command.Args = append([]string{"--mount", "sh", "-c", mountAndRun, options.HostsPath, command.Path}, command.Args...)
-		command.Path = "unshare"
-	}
+	withFiles(&command, options)
 	if !options.Detached {
 		command.ParentDeathSignal = syscall.SIGKILL
 	}
@@ -153,6 +152,18 @@ func Start(ctx context.Context, options Options) (*Operator, error) {
 		return nil, errors.Join(err, operator.Stop())
 	}
 	return operator, os.WriteFile(operator.pidPath, fmt.Appendln(nil, started.PID()), 0o644)
+}
+
+// withFiles makes the operator see other files than the machine has.
+func withFiles(command *process.Command, options Options) {
+	for _, file := range [][2]string{{options.HostsPath, "/etc/hosts"}, {options.ResolvConfPath, "/etc/resolv.conf"}} {
+		if file[0] == "" {
+			continue
+		}
+		const mountAndRun = `mount --bind "$0" "$1" && shift && exec "$@"`
+		command.Args = append([]string{"--mount", "sh", "-c", mountAndRun, file[0], file[1], command.Path}, command.Args...)
+		command.Path = "unshare"
+	}
 }
 
 func (o *Operator) waitReady(ctx context.Context) error {

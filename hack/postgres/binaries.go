@@ -14,12 +14,22 @@ import (
 	"github.com/tenantry/tenantry/hack/apt"
 )
 
+// BinDirVariable names the environment variable that has the folder of the programs to use instead of those
+// of PATH and Debian.
+const BinDirVariable = "TENANTRY_POSTGRES_BIN"
+
 // debianBinaries is where Debian puts the programs of each major version.
 const debianBinaries = "/usr/lib/postgresql/*/bin"
 
-// findBinaries returns the folder that has postgres and initdb, of PATH or else the newest of
-// Debian's, and has PostgreSQL installed where that is possible.
+// findBinaries returns the folder that has postgres and initdb: that of BinDirVariable, of PATH, or else the
+// newest of Debian's. It has PostgreSQL installed where that is possible.
 func findBinaries(ctx context.Context, progress io.Writer) (string, error) {
+	if dir := os.Getenv(BinDirVariable); dir != "" {
+		if !hasInitdb(dir) {
+			return "", fmt.Errorf("%s is %s, which has no initdb; set it to the folder that has the programs of PostgreSQL", BinDirVariable, dir)
+		}
+		return dir, nil
+	}
 	if dir := installedBinaries(); dir != "" {
 		return dir, nil
 	}

@@ -5,7 +5,8 @@
 //	…
 //	err = server.Remove()
 //
-// What Start needs is PostgreSQL 14 or newer on PATH or where Debian installs it. When it is
+// What Start needs is PostgreSQL 14 or newer on PATH, where Debian installs it, or in the folder that the
+// environment variable TENANTRY_POSTGRES_BIN names. When it is
 // missing, root gets it installed by apt-get, and everybody else a sentence that says what to do.
 //
 // Another program stops the server by its folder:
@@ -55,7 +56,8 @@ type Options struct {
 	// EndWithStarter stops the server when the program that started it ends, however it ends.
 	// Without it the server stays until Stop, Kill or Remove.
 	EndWithStarter bool
-	// BinDir is the folder that has postgres and initdb; empty means those of PATH or Debian. A
+	// BinDir is the folder that has postgres and initdb; empty means those of
+	// BinDirVariable, PATH or Debian. A
 	// server that was stopped keeps what it was started with.
 	BinDir string
 	// Progress is told in a line each what takes long; nil means nobody.

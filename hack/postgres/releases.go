@@ -34,6 +34,11 @@ func Fetch(ctx context.Context, dir string, major int, progress io.Writer) (binD
 		}
 		return "", err
 	}
+	return FetchRelease(ctx, dir, version, progress)
+}
+
+// FetchRelease is Fetch for one release, which it takes npm's version of, such as 15.8.0-beta.14.
+func FetchRelease(ctx context.Context, dir, version string, progress io.Writer) (binDir string, err error) {
 	release := filepath.Join(dir, version)
 	binDir = filepath.Join(release, "bin")
 	if hasInitdb(binDir) {

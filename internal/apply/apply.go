@@ -26,7 +26,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -43,28 +42,18 @@ const (
 	Deleted    Outcome = "deleted"
 )
 
-// settledSize is the number of objects of which the engine remembers that they need no look. Past
-// it the least recently seen are compared again, field by field.
-const settledSize = 1 << 18
-
 // Engine applies objects.
 type Engine struct {
 	client     client.Client
 	live       client.Reader
 	fieldOwner string
-	settled    *lru.Cache // types.UID -> settledAt
-}
-
-// settledAt is a state of the cluster that is known to come out of a desired state.
-type settledAt struct {
-	resourceVersion string
-	hash            string
+	settled    settled
 }
 
 // New makes an Engine. It reads from the client, which may have a cache, and from live, which must
 // not, where the cache can't know the answer. It writes under the name of fieldOwner.
 func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
-	return &Engine{client: c, live: live, fieldOwner: fieldOwner, settled: lru.New(settledSize)}
+	return &Engine{client: c, live: live, fieldOwner: fieldOwner}
 }
 
 // Apply makes an object as desired, and the owner its controller. It sends nothing when the object
@@ -73,12 +62,7 @@ func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
 // with a resourceVersion was decided by just that version of the object; for another one it returns
 // the API server's error for a conflict.
 func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outcome, error) {
-	version := desired.GetResourceVersion()
-	desired, hash, err := e.prepare(owner, desired)
-	if err != nil {
-		return Unchanged, err
-	}
-	return e.put(ctx, desired, hash, version, claim{ours: controlledBy(owner), way: exact{e}})
+	return e.Put(ctx, owner, desired, Owning{})
 }
 
 // ApplyFields gives an object the fields that the desired state has, and makes the owner its
@@ -86,11 +70,7 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 // and no longer has, those at the paths of keep stay as well, for somebody else to set, and all others
 // are removed. It sends nothing and returns errors as Apply does.
 func (e *Engine) ApplyFields(ctx context.Context, owner, desired client.Object, keep ...[]string) (Outcome, error) {
-	desired, hash, err := e.prepare(owner, desired)
-	if err != nil {
-		return Unchanged, err
-	}
-	return e.put(ctx, desired, hash, "", claim{ours: controlledBy(owner), way: fields{e, keep}})
+	return e.Put(ctx, owner, desired, Owning{Fields: true, Keep: keep})
 }
 
 // Owning says how an object is owned.
@@ -100,14 +80,23 @@ type Owning struct {
 	Fields bool
 	// Keep are the paths of ApplyFields.
 	Keep [][]string
+	// Restored says that an object is taken over that nobody controls, if it is one that the engine has once
+	// written with the desired labels.
+	Restored bool
 }
 
 // Put is Apply or ApplyFields.
 func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning Owning) (Outcome, error) {
-	if owning.Fields {
-		return e.ApplyFields(ctx, owner, desired, owning.Keep...)
+	version := desired.GetResourceVersion()
+	desired, hash, err := e.prepare(owner, desired)
+	if err != nil {
+		return Unchanged, err
 	}
-	return e.Apply(ctx, owner, desired)
+	which := claim{ours: controlledBy(owner), restored: owning.Restored, way: exact{e}}
+	if owning.Fields {
+		version, which.way = "", fields{e, owning.Keep}
+	}
+	return e.put(ctx, desired, hash, version, which)
 }
 
 // Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
@@ -130,6 +119,8 @@ func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Obj
 type claim struct {
 	// ours says whether it is the one that is meant.
 	ours func(live client.Object) bool
+	// restored says that it may also be one that is so.
+	restored bool
 	// toTheEnd says that it is written while it is being deleted, too.
 	toTheEnd bool
 	// way is how it is owned.
@@ -142,6 +133,8 @@ type way interface {
 	unchanged(desired, live client.Object) (bool, error)
 	// write writes the desired state over live and returns what came of it.
 	write(ctx context.Context, desired, live client.Object) (client.Object, error)
+	// disown writes next, which differs from the whole object in nothing but who has set its fields.
+	disown(ctx context.Context, whole, next client.Object) error
 }
 
 func controlledBy(owner client.Object) func(live client.Object) bool {
@@ -207,7 +200,7 @@ func (e *Engine) create(ctx context.Context, desired client.Object, hash string,
 	created := desired.DeepCopyObject().(client.Object)
 	err := e.client.Create(ctx, created, client.FieldOwner(e.fieldOwner))
 	if err == nil {
-		e.settle(created, hash)
+		e.settled.note(created, hash)
 		return Created, nil
 	}
 	if !apierrors.IsAlreadyExists(err) {
@@ -222,8 +215,16 @@ func (e *Engine) create(ctx context.Context, desired client.Object, hash string,
 }
 
 func (e *Engine) update(ctx context.Context, desired, live client.Object, hash string, which claim) (Outcome, error) {
-	if !which.ours(live) {
-		return Unchanged, e.conflict(live)
+	switch {
+	case which.ours(live):
+	case which.restored && isRestored(desired, live) && live.GetDeletionTimestamp().IsZero():
+		taken, err := e.takeIn(ctx, live, which.way)
+		if err != nil {
+			return Unchanged, err
+		}
+		return e.write(ctx, desired, taken, hash, which.way)
+	default:
+		return Unchanged, e.conflict(desired, live)
 	}
 	if live.GetDeletionTimestamp().IsZero() {
 		return e.bring(ctx, desired, live, hash, which.way)
@@ -238,7 +239,7 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 
 // bring writes the desired state, unless the live one is known to come out of that.
 func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
-	if e.isSettled(live, hash) {
+	if e.settled.has(live, hash) {
 		return Unchanged, nil
 	}
 	same, err := how.unchanged(desired, live)
@@ -246,7 +247,7 @@ func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash st
 		return Unchanged, err
 	}
 	if same {
-		e.settle(live, hash)
+		e.settled.note(live, hash)
 		return Unchanged, nil
 	}
 	return e.write(ctx, desired, live, hash, how)
@@ -258,7 +259,7 @@ func (e *Engine) write(ctx context.Context, desired, live client.Object, hash st
 	if err != nil {
 		return Unchanged, err
 	}
-	e.settle(written, hash)
+	e.settled.note(written, hash)
 	if written.GetResourceVersion() == live.GetResourceVersion() {
 		return Unchanged, nil
 	}
@@ -290,11 +291,13 @@ func (e *Engine) Prune(ctx context.Context, owner client.Object, namespace strin
 	return deleted, nil
 }
 
-// Delete deletes just this object, not one that took its name since. It is no error if it is gone.
-func (e *Engine) Delete(ctx context.Context, object client.Object) error {
+// Delete deletes just this object, not one that took its name since. It is no error if it is gone. An object
+// that may not be in the cache takes [client.DisableReadYourWritesConsistency]: the cache would never hear that it
+// is gone, and let nobody read others of its kind until it does.
+func (e *Engine) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
 	uid := object.GetUID()
-	err := e.client.Delete(ctx, object,
-		client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	err := e.client.Delete(ctx, object, append(options,
+		client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))...)
 	return client.IgnoreNotFound(err)
 }
 
@@ -324,17 +327,8 @@ func empty(like client.Object, gvk schema.GroupVersionKind, scheme *runtime.Sche
 	return fresh.(client.Object), nil
 }
 
-func (e *Engine) isSettled(live client.Object, hash string) bool {
-	at, found := e.settled.Get(live.GetUID())
-	return found && at == settledAt{live.GetResourceVersion(), hash}
-}
-
-func (e *Engine) settle(live client.Object, hash string) {
-	e.settled.Add(live.GetUID(), settledAt{live.GetResourceVersion(), hash})
-}
-
-func (e *Engine) conflict(live client.Object) error {
-	conflict := &ConflictError{Object: e.describe(live)}
+func (e *Engine) conflict(desired, live client.Object) error {
+	conflict := &ConflictError{Object: e.describe(live), Restored: isRestored(desired, live)}
 	if controller := metav1.GetControllerOf(live); controller != nil {
 		conflict.Controller = fmt.Sprintf("%s %q", controller.Kind, controller.Name)
 	}

@@ -74,6 +74,17 @@ func overlay(below, above map[string]string) map[string]string {
 	return result
 }
 
+// union is all of a list, with what another one has besides behind it.
+func union(all, others []string) []string {
+	result := slices.Clone(all)
+	for _, other := range others {
+		if !slices.Contains(result, other) {
+			result = append(result, other)
+		}
+	}
+	return result
+}
+
 func overlayReferences(below, above []metav1.OwnerReference) []metav1.OwnerReference {
 	result := slices.Clone(below)
 	for _, reference := range above {

@@ -336,3 +336,13 @@ func TestTheStampLeavesTheMapOfAnnotationsAlone(t *testing.T) {
 		t.Errorf("the map that was given is now %v", annotations)
 	}
 }
+
+func TestFinalizersOfOthersStay(t *testing.T) {
+	live, desired := &corev1.ConfigMap{}, &corev1.ConfigMap{}
+	live.Finalizers = []string{"example.com/theirs", "example.com/both"}
+	desired.Finalizers = []string{"example.com/both", "example.com/ours"}
+	want := []string{"example.com/theirs", "example.com/both", "example.com/ours"}
+	if got := merge(desired, live).GetFinalizers(); !slices.Equal(got, want) {
+		t.Errorf("they are %v, want %v", got, want)
+	}
+}

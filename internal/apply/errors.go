@@ -8,6 +8,9 @@ type ConflictError struct {
 	Object string
 	// Controller is what controls the object instead, by kind and name; empty if nothing does.
 	Controller string
+	// Restored says that nothing controls it and that the engine has once written it, so that Owning.Restored
+	// would have it taken over.
+	Restored bool
 }
 
 func (e *ConflictError) Error() string {
@@ -17,8 +20,8 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s exists already and is left as it is; delete or rename it to make room.", e.Object)
 }
 
-// TerminatingError says that an object is being deleted, so that it can be neither used nor
-// replaced yet.
+// TerminatingError says that an object is being deleted, so that it can neither be used nor be replaced
+// yet.
 type TerminatingError struct {
 	// Object is the object, by kind, name and namespace.
 	Object string

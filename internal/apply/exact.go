@@ -66,7 +66,7 @@ func merge(desired, live client.Object) client.Object {
 	merged := desired.DeepCopyObject().(client.Object)
 	merged.SetUID(live.GetUID())
 	merged.SetResourceVersion(live.GetResourceVersion())
-	merged.SetFinalizers(live.GetFinalizers())
+	merged.SetFinalizers(union(live.GetFinalizers(), desired.GetFinalizers()))
 	merged.SetLabels(overlay(live.GetLabels(), desired.GetLabels()))
 	merged.SetAnnotations(overlay(live.GetAnnotations(), desired.GetAnnotations()))
 	merged.SetOwnerReferences(overlayReferences(live.GetOwnerReferences(), desired.GetOwnerReferences()))

@@ -18,12 +18,12 @@ import (
 // fields is the way of owning the fields that the desired state has, and no others.
 type fields struct {
 	engine *Engine
-	// keep are the paths of fields whose values stay when the desired state no longer has them.
+	// keep has the paths of fields whose values stay when the desired state no longer has them.
 	keep [][]string
 }
 
-// unchanged says whether live has all that is desired, and shows it to be the operator's. That nothing
-// else is the operator's, the hash among the annotations says.
+// unchanged reports whether live has all that is desired, and as the operator's. The hash among the annotations
+// says that the operator owns nothing else.
 func (f fields) unchanged(desired, live client.Object) (bool, error) {
 	owned, err := ownedFields(live, f.engine.fieldOwner)
 	if err != nil {
@@ -40,8 +40,7 @@ func (f fields) unchanged(desired, live client.Object) (bool, error) {
 	return holdsAll(owned, want, have), nil
 }
 
-// write applies the desired state. It may find another version of the object than the one that is
-// given, but no other object.
+// write applies the desired state. The object may have changed since live, but must not be another one.
 func (f fields) write(ctx context.Context, desired, live client.Object) (client.Object, error) {
 	if err := f.takeOver(ctx, desired, live); err != nil {
 		return nil, err
@@ -67,13 +66,13 @@ func (f fields) write(ctx context.Context, desired, live client.Object) (client.
 	err = f.engine.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, text),
 		client.FieldOwner(f.engine.fieldOwner), client.ForceOwnership)
 	if apierrors.IsInvalid(err) {
-		// What others have set may not go with what is desired, as another port of the same name.
+		// What others have set may conflict with what is desired, such as another port of the same name.
 		return f.replace(ctx, desired, live)
 	}
 	return applied, err
 }
 
-// replace replaces the object, with nothing of others left but its metadata and what is to be kept.
+// replace replaces the object. Of what others have set, only its metadata and what is to be kept are left.
 func (f fields) replace(ctx context.Context, desired, live client.Object) (client.Object, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
 	if err != nil {
@@ -99,7 +98,7 @@ func (f fields) replace(ctx context.Context, desired, live client.Object) (clien
 	return exact{f.engine}.write(ctx, whole, live)
 }
 
-// patchOf is the server-side apply of the desired state to just that object.
+// patchOf returns the server-side apply of the desired state to just that object.
 func patchOf(desired, live client.Object, gvk schema.GroupVersionKind) (map[string]any, error) {
 	patch, err := intentOf(desired)
 	if err != nil {
@@ -114,8 +113,8 @@ func patchOf(desired, live client.Object, gvk schema.GroupVersionKind) (map[stri
 	return patch, nil
 }
 
-// intentOf is what a server-side apply of the desired state says: no field that isn't set, neither
-// status nor what tells the object from others.
+// intentOf returns the fields of a server-side apply of the desired state: only those that are set, and neither
+// the status nor what identifies the object.
 func intentOf(desired client.Object) (map[string]any, error) {
 	intent, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
 	if err != nil {
@@ -135,8 +134,8 @@ func intentOf(desired client.Object) (map[string]any, error) {
 	return intent, nil
 }
 
-// omitZero drops the structs that have no field set, which the JSON of Kubernetes' types shows as empty
-// objects, from the content of a Go value.
+// omitZero drops structs without any field set from the content of a Go value. The JSON of Kubernetes' types has
+// them as empty objects.
 func omitZero(of reflect.Value, content any) {
 	switch of.Kind() {
 	case reflect.Pointer:
@@ -148,7 +147,7 @@ func omitZero(of reflect.Value, content any) {
 		}
 	case reflect.Struct:
 		omitZeroFields(of, content)
-	default: // All others hold no struct.
+	default: // No other kind contains a struct.
 	}
 }
 

@@ -10,12 +10,12 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
 
-// isOwn says whether an entry of metadata.managedFields has what the operator has written.
+// isOwn reports whether an entry of metadata.managedFields is for what the operator has written.
 func isOwn(entry metav1.ManagedFieldsEntry, fieldOwner string) bool {
 	return entry.Manager == fieldOwner && entry.Subresource == "" && entry.FieldsV1 != nil
 }
 
-// ownedFields are the fields that the operator has written, in whatever way.
+// ownedFields returns the fields that the operator has written, by any kind of request.
 func ownedFields(live client.Object, fieldOwner string) (*fieldpath.Set, error) {
 	all := &fieldpath.Set{}
 	for _, entry := range live.GetManagedFields() {
@@ -31,8 +31,8 @@ func ownedFields(live client.Object, fieldOwner string) (*fieldpath.Set, error) 
 	return all, nil
 }
 
-// holdsAll says whether all that is in want is in have, and owned. Of a list whose items are owned one
-// by one, have may have others in between.
+// holdsAll reports whether all that is in want is in have, and owned. If the items of a list are owned one by one,
+// have may have others in between.
 func holdsAll(owned *fieldpath.Set, want, have any) bool {
 	switch want := want.(type) {
 	case map[string]any:
@@ -54,15 +54,15 @@ func holdsAll(owned *fieldpath.Set, want, have any) bool {
 			if at < 0 || !holds(owned, step, item, have[at]) {
 				return false
 			}
-			have = have[at+1:] // The order of one's own items matters to environment variables.
+			have = have[at+1:] // The order of the operator's own items matters for environment variables.
 		}
 		return true
 	default:
-		return false // Nothing is below a value.
+		return false // There is nothing below a value.
 	}
 }
 
-// holds is holdsAll for what is a step further down.
+// holds is holdsAll one step further down.
 func holds(owned *fieldpath.Set, step fieldpath.PathElement, want, have any) bool {
 	if below, deeper := owned.Children.Get(step); deeper {
 		return holdsAll(below, want, have)
@@ -70,7 +70,7 @@ func holds(owned *fieldpath.Set, step fieldpath.PathElement, want, have any) boo
 	return want == nil || (owned.Members.Has(step) && includes(have, want))
 }
 
-// stepTo is the step that leads to an item of a list among those that are owned.
+// stepTo returns the step, of those that are owned, that leads to an item of a list.
 func stepTo(owned *fieldpath.Set, item any) (step fieldpath.PathElement, found bool) {
 	look := func(candidate fieldpath.PathElement) {
 		if !found && leadsTo(candidate, item, true) {
@@ -82,8 +82,8 @@ func stepTo(owned *fieldpath.Set, item any) (step fieldpath.PathElement, found b
 	return step, found
 }
 
-// leadsTo says whether a step leads to an item of a list. One that is desired may leave out those of its
-// keys that have a default.
+// leadsTo reports whether a step leads to an item of a list. A desired item may leave out keys that have a
+// default.
 func leadsTo(step fieldpath.PathElement, item any, desired bool) bool {
 	if step.Value != nil {
 		return value.Equals(*step.Value, value.NewValueInterface(item))

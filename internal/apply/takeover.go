@@ -13,13 +13,13 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// takeOver makes the fields that the operator has set by POST or PUT those of its server-side apply,
-// which otherwise would not remove them, and lets go of those to keep, which it otherwise would.
+// takeOver moves the fields that the operator has set by POST or PUT to its server-side apply, which otherwise
+// would not remove them, and gives up those to keep, which it otherwise would remove.
 func (f fields) takeOver(ctx context.Context, desired, live client.Object) error {
 	if rearranged, err := f.rearrange(desired, live.DeepCopyObject().(client.Object)); err != nil || !rearranged {
 		return err
 	}
-	// The cache has the operator's own entries only.
+	// The cache has only the operator's own entries.
 	whole, err := f.engine.get(ctx, f.engine.live, live)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (f fields) takeOver(ctx context.Context, desired, live client.Object) error
 		client.FieldOwner(f.engine.fieldOwner))
 }
 
-// rearrange changes metadata.managedFields as takeOver says, and says whether there was need to.
+// rearrange changes metadata.managedFields as takeOver says, and reports whether that was necessary.
 func (f fields) rearrange(desired, object client.Object) (bool, error) {
 	before := object.GetManagedFields()
 	owner := f.engine.fieldOwner
@@ -56,7 +56,7 @@ func (f fields) rearrange(desired, object client.Object) (bool, error) {
 	return !reflect.DeepEqual(before, entries), nil
 }
 
-// letGo takes fields out of an entry of the operator.
+// letGo removes fields from an entry of the operator.
 func letGo(entry *metav1.ManagedFieldsEntry, fieldOwner string, left *fieldpath.Set) error {
 	if !isOwn(*entry, fieldOwner) {
 		return nil
@@ -73,7 +73,7 @@ func letGo(entry *metav1.ManagedFieldsEntry, fieldOwner string, left *fieldpath.
 	return err
 }
 
-// left are the fields to keep that the desired state doesn't have.
+// left returns the fields to keep that the desired state doesn't have.
 func (f fields) left(desired client.Object) (*fieldpath.Set, error) {
 	want, err := intentOf(desired)
 	if err != nil {

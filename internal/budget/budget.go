@@ -1,8 +1,10 @@
 package budget
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -14,9 +16,15 @@ type Slice struct {
 	Exists bool
 	// Granted is spec.hard, Enforced is status.hard and Used is status.used of the ResourceQuota.
 	Granted, Enforced, Used corev1.ResourceList
+	// Needs is what has to have room in any case. It counts as used.
+	Needs corev1.ResourceList
+	// Wanted is what was refused of late for want of room here: the room that is needed beyond Used. RefusedAt
+	// is when the last of it was.
+	Wanted    corev1.ResourceList
+	RefusedAt time.Time
 	// Note is what was noted when the slice was last written.
 	Note Note
-	// Usable says that the namespace gets a share; others get nothing.
+	// Usable says that the namespace gets a share; others get what they need.
 	Usable bool
 	// Busy says that pods and other objects were let in just now, and that the quota controller may
 	// not have seen them yet. It counts anew whenever the quota changes, so that now it might count
@@ -104,6 +112,7 @@ type plan struct {
 }
 
 func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
+	all = withNeeds(all)
 	p := &plan{
 		total: total, names: slices.Sorted(maps.Keys(total)), slices: all, operator: operator,
 		grants: make([]Grant, len(all)), counted: true, held: true,
@@ -130,6 +139,27 @@ func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
 		}
 	}
 	return p
+}
+
+// withNeeds are slices in which what is needed is used.
+func withNeeds(all []Slice) []Slice {
+	all = slices.Clone(all)
+	for i, s := range all {
+		if len(s.Needs) == 0 {
+			continue
+		}
+		used := maps.Clone(s.Used)
+		if used == nil {
+			used = corev1.ResourceList{}
+		}
+		for name, need := range s.Needs {
+			if in := used[name]; in.Cmp(need) < 0 {
+				used[name] = need
+			}
+		}
+		all[i].Used = used
+	}
+	return all
 }
 
 // counted says whether the quota controller has seen all that is granted.
@@ -235,6 +265,7 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 			targets[i] = granted
 			total -= max(granted, used)
 		case !s.Usable:
+			targets[i] = min(max(0, total), amount(name, s.Needs))
 			total -= used
 		default:
 			usable = append(usable, i)
@@ -244,10 +275,36 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 	if len(usable) == 0 {
 		return targets
 	}
+	p.reserve(name, total, usable, shares)
 	for at, target := range split(max(0, total), shares, p.measure(name, total, usable)) {
 		targets[usable[at]] = target
 	}
 	return targets
+}
+
+// reserve counts what was refused as used, as far as it fits what is free of the total, so that its share
+// gets room for it and the rest is divided as ever. Who was refused last comes first: whoever asks for room
+// is about to ask again. What doesn't fit is left out, and waits for more to be free.
+func (p *plan) reserve(name corev1.ResourceName, total int64, usable []int, shares []share) {
+	free := total
+	order := make([]int, len(shares))
+	for i, s := range shares {
+		free -= s.used
+		order[i] = i
+	}
+	wanted := func(at int) int64 { return amount(name, p.slices[usable[at]].Wanted) }
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(
+			p.slices[usable[b]].RefusedAt.Compare(p.slices[usable[a]].RefusedAt),
+			cmp.Compare(wanted(a), wanted(b)),
+		)
+	})
+	for _, at := range order {
+		if want := wanted(at); want > 0 && want <= free {
+			shares[at].used += want
+			free -= want
+		}
+	}
 }
 
 // portions is how many requests an equal part of the budget has room for, where nothing is known

@@ -26,6 +26,8 @@ func count(list corev1.ResourceList) int64 {
 type world struct {
 	random *rand.Rand
 	total  int64
+	// refusing says that requests are refused, each time others.
+	refusing bool
 	// now is the present; before is each moment of the past.
 	now    moment
 	before []moment
@@ -75,6 +77,9 @@ func (w *world) plan(o *operator, known []string) {
 		slice := seen.slices[namespace]
 		slice.Usable = true
 		list = append(list, slice)
+	}
+	if w.refusing {
+		w.refuse(list)
 	}
 	for i, grant := range budget.Plan(pods(w.total), list, o.name) {
 		if grant.Changed {
@@ -145,6 +150,7 @@ func newWorld(seed uint64, total int64) *world {
 func TestTheSumNeverExceedsTheBudgetWhoeverCrashes(t *testing.T) {
 	for seed := range uint64(400) {
 		w := newWorld(seed, 1+int64(seed%23))
+		w.refusing = seed%2 == 1
 		names := []string{"a", "b", "c", "d"}
 		operators := []*operator{{name: "one"}, {name: "two"}}
 		generation := 0
@@ -342,5 +348,48 @@ func TestWhatIsOverused(t *testing.T) {
 	use := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("4"), corev1.ResourceRequestsCPU: resource.MustParse("2")}
 	if got := budget.Overused(total, use); !slices.Equal(got, []corev1.ResourceName{corev1.ResourcePods}) {
 		t.Errorf("it is %v", got)
+	}
+}
+
+// K5. What the operator itself needs in a namespace is there before others get anything.
+func TestWhatIsNeededHasRoom(t *testing.T) {
+	usable := func(granted, used, needed int64) budget.Slice {
+		return budget.Slice{
+			Exists: true, Usable: true, Granted: pods(granted), Enforced: pods(granted), Used: pods(used), Needs: pods(needed),
+			Note: budget.Note{Holder: "operator", Used: pods(used)},
+		}
+	}
+	over := usable(0, 0, 1)
+	over.Usable = false
+	for _, test := range []struct {
+		name   string
+		total  int64
+		slices []budget.Slice
+		least  []int64
+	}{
+		{"a namespace that has just come", 12, []budget.Slice{usable(12, 3, 3), usable(0, 0, 4)}, []int64{3, 4}},
+		{"one that nobody can use", 12, []budget.Slice{usable(12, 3, 3), over}, []int64{3, 1}},
+		{"just enough for all of them", 8, []budget.Slice{usable(8, 3, 3), usable(0, 0, 4), over}, []int64{3, 4, 1}},
+		{"a namespace that grows beside it", 12, []budget.Slice{usable(9, 8, 3), usable(3, 0, 4)}, []int64{8, 4}},
+		{"too little, where what is there stays", 4, []budget.Slice{usable(4, 3, 3), usable(0, 0, 4)}, []int64{3, 0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			all := slices.Clone(test.slices)
+			for range 10 {
+				for i, grant := range budget.Plan(pods(test.total), all, "operator") {
+					all[i].Granted, all[i].Enforced, all[i].Note = grant.Hard, grant.Hard, grant.Note
+				}
+			}
+			sum := int64(0)
+			for i, slice := range all {
+				sum += count(slice.Granted)
+				if count(slice.Granted) < test.least[i] {
+					t.Errorf("namespace %d has %d of %d, want at least %d", i, count(slice.Granted), test.total, test.least[i])
+				}
+			}
+			if sum > test.total {
+				t.Errorf("%d are given of %d", sum, test.total)
+			}
+		})
 	}
 }

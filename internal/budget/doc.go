@@ -13,6 +13,9 @@
 // over a slice is a write that makes the former holder's next one a conflict. It costs nothing until
 // the first slice has to grow after a change of leaders.
 //
+// A request that is larger than what a slice has left is refused by the API server, and shows in nobody's
+// use. What was refused is Wanted of a slice, and Demand says from the API server's words how much that is.
+//
 // A split stays as it is until somebody is short: it costs no write at rest. Who is short is told by
 // how much is used now and how much was when the slice was last written, so nothing is lost by a
 // restart.

@@ -1,9 +1,11 @@
-// Package condition says what a condition says of a part of a tenant, or of a database server, and writes
-// it. It is pure.
+// Package condition decides and writes what the condition of a tenant's part, or of a database server, says. It
+// is pure.
 package condition
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,7 +17,7 @@ import (
 
 // State is what a condition says.
 type State struct {
-	// Status is True when all is well, for conditions for which that is so.
+	// Status is True when all is well, for conditions that mean so.
 	Status metav1.ConditionStatus
 	// Reason is the condition's reason.
 	Reason string
@@ -25,28 +27,37 @@ type State struct {
 	Stalled bool
 }
 
-// Ready is that everything is as it should be.
+// Ready returns the state in which everything is as it should be.
 func Ready(format string, args ...any) State {
 	return State{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady, Message: fmt.Sprintf(format, args...)}
 }
 
-// Progressing is that work is under way.
+// Progressing returns the state in which work is under way.
 func Progressing(format string, args ...any) State {
 	return State{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonProgressing, Message: fmt.Sprintf(format, args...)}
 }
 
-// Of is what a condition says of a problem.
+// Of returns the state of a part that has a problem.
 func Of(p problem.Problem) State {
 	return State{Status: metav1.ConditionFalse, Reason: p.Reason, Message: p.Message, Stalled: p.Stalled}
 }
 
-// maxMessage is what the API server takes as the message of a condition.
-const maxMessage = 32768
+// What the API server takes as the reason and the message of a condition. It refuses the whole status else,
+// and those of pods are written by others.
+const (
+	maxReason  = 1024
+	maxMessage = 32768
+)
 
-// Set makes the condition of that type say so.
+var reason = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`)
+
+// Set sets the condition of that type.
 func Set(conditions *[]metav1.Condition, generation int64, now time.Time, condition string, s State) {
+	if len(s.Reason) > maxReason || !reason.MatchString(s.Reason) {
+		s.Reason = v1alpha1.ReasonFailed
+	}
 	meta.SetStatusCondition(conditions, metav1.Condition{
-		Type: condition, Status: s.Status, Reason: s.Reason, Message: s.Message[:min(len(s.Message), maxMessage)],
+		Type: condition, Status: s.Status, Reason: s.Reason, Message: strings.ToValidUTF8(s.Message[:min(len(s.Message), maxMessage)], ""),
 		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
 	})
 }

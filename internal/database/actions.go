@@ -1,6 +1,10 @@
 package database
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tenantry/tenantry/internal/service"
+)
 
 // Action is one step towards what a tenant wants. It prints as a short phrase without secrets.
 type Action interface {
@@ -9,8 +13,8 @@ type Action interface {
 	accept(v Visitor)
 }
 
-// Visitor has a method for each action. Whatever carries out actions implements it, so that the
-// compiler finds an action that is not handled.
+// Visitor has a method for each action. What carries out actions implements it, so that the compiler finds
+// actions that are not handled.
 type Visitor interface {
 	Register(Register)
 	Adopt(Adopt)
@@ -57,6 +61,8 @@ type Register struct {
 	Isolation         Isolation
 	// Capacity is how many active tenants the server takes; nil means any number.
 	Capacity *int32
+	// Anew says that it doesn't matter what a former tenant of the name has left on the server.
+	Anew bool
 }
 
 // Adopt moves the entry of a retained database to the tenant, unless the server is full.
@@ -75,7 +81,7 @@ type CreateOwner struct{ Role string }
 type CreateLogin struct {
 	Login, Owner    string
 	ConnectionLimit int32
-	Password        Sensitive
+	Password        service.Sensitive
 }
 
 // GrantOwner makes a login a member of the owner role.
@@ -91,8 +97,8 @@ type SetLoginSetting struct{ Login, Setting, Value string }
 // ResetLoginSetting makes the sessions of a login start with the server's own setting.
 type ResetLoginSetting struct{ Login, Setting string }
 
-// ResetSettings makes the sessions of a role, whatever they connect to, start with the server's own
-// settings. What the role's sessions are to start with is then to be set again.
+// ResetSettings makes the sessions of a role start with the server's own settings in every database. The
+// settings that the role is to have must be set again after it.
 type ResetSettings struct{ Role string }
 
 // JoinShared lets the members of the owner role connect to the database that tenants of the
@@ -115,18 +121,18 @@ type CreateSchema struct{ Schema string }
 // DropSchema drops a schema of [PlatformOwner] with all that is in it.
 type DropSchema struct{ Schema string }
 
-// DeleteRows deletes the rows of a tenant in a session of its login, which has no other.
+// DeleteRows deletes the rows of a tenant in a session of its login, which must have no other sessions.
 type DeleteRows struct{ Login string }
 
-// DropOwned drops what the owner role and its logins have in any database, and what others have there
-// that names them: rights, default privileges and policies. Each of them keeps a role from being dropped.
+// DropOwned drops what the owner role and its logins own in any database, and what names them there: rights,
+// default privileges and policies. Each of these keeps a role from being dropped.
 type DropOwned struct{ Owner string }
 
 // EnableLogin lets a login in with this password and limit.
 type EnableLogin struct {
 	Login           string
 	ConnectionLimit int32
-	Password        Sensitive
+	Password        service.Sensitive
 }
 
 // DisableLogin takes LOGIN and the password away. Sessions that are open stay.
@@ -153,15 +159,15 @@ type OpenDatabase struct {
 // SecureSchema hands the schema public of the database from PUBLIC to the owner role.
 type SecureSchema struct{ Database, Owner string }
 
-// MarkSecured notes in the registry, so that it can be known without connecting to it, that the
-// database, as it is now, has what the tenant needs in it.
+// MarkSecured notes in the registry that the database, as it is now, has what the tenant needs in it, so that
+// nobody has to connect to it to know.
 type MarkSecured struct{ Name, Database string }
 
-// UnmarkSecured takes the note back.
+// UnmarkSecured undoes MarkSecured.
 type UnmarkSecured struct{ Name string }
 
-// CreateExtensions creates extensions in a tenant's database, in a schema that the tenant can use and
-// not change.
+// CreateExtensions creates extensions in a tenant's database, in a schema that the tenant can use but not
+// change.
 type CreateExtensions struct {
 	Database, Owner string
 	Extensions      []string
@@ -177,7 +183,11 @@ type MarkExtensions struct {
 type TerminateSessions struct{ Logins [2]string }
 
 // MarkRetained notes in the registry that the tenant is gone and its data kept.
-type MarkRetained struct{ Name string }
+type MarkRetained struct {
+	Name string
+	// Abandoned says that the tenant was gone before.
+	Abandoned bool
+}
 
 // UnsetTemplate takes IS_TEMPLATE from a database.
 type UnsetTemplate struct{ Database string }

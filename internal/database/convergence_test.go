@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // after returns what a server has after the action. The real thing is tested on PostgreSQL, in
@@ -25,20 +26,20 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	}
 	switch a := action.(type) {
 	case database.Register:
-		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: a.Isolation, State: database.RegistrationActive}
+		o.Registration = &service.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: a.Isolation, State: service.RegistrationActive}
 	case database.Adopt:
 		entry := o.Registration
 		if entry == nil {
 			entry = o.Holder
 		}
-		o.Registration = &database.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: entry.Isolation, State: database.RegistrationActive}
+		o.Registration = &service.Registration{UID: a.UID, Tenant: a.Tenant, Name: a.Name, Isolation: entry.Isolation, State: service.RegistrationActive}
 		o.Holder = nil
 	case database.CreateOwner:
 		o.Owner = &database.Role{ConnectionLimit: -1}
 	case database.CreateLogin:
 		role := &database.Role{CanLogin: a.Password != "", ConnectionLimit: a.ConnectionLimit, MemberOfOwner: true}
 		if a.Password != "" {
-			role.Verifier = database.Sensitive(database.Verifier(string(a.Password)))
+			role.Verifier = service.Sensitive(database.Verifier(string(a.Password)))
 		}
 		*login(a.Login) = role
 	case database.GrantOwner:
@@ -48,7 +49,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.EnableLogin:
 		role := *login(a.Login)
 		role.CanLogin, role.ConnectionLimit = true, a.ConnectionLimit
-		role.Verifier = database.Sensitive(database.Verifier(string(a.Password)))
+		role.Verifier = service.Sensitive(database.Verifier(string(a.Password)))
 	case database.DisableLogin:
 		role := *login(a.Login)
 		role.CanLogin, role.Verifier = false, ""
@@ -91,7 +92,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 			o.Owner.Tampered = false
 		}
 	case database.MarkRetained:
-		o.Registration.State = database.RegistrationRetained
+		o.Registration.State = service.RegistrationRetained
 	case database.UnsetTemplate:
 		o.Database.IsTemplate = false
 	case database.DropDatabase:
@@ -208,7 +209,7 @@ func partialStates() map[string]database.Observed {
 		},
 		"disabled":   func(o *database.Observed) { o.Logins[0].CanLogin, o.Logins[0].Verifier = false, "" },
 		"all log in": func(o *database.Observed) { o.Owner.CanLogin, o.Logins[1].CanLogin = true, true },
-		"retained":   func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
+		"retained":   func(o *database.Observed) { o.Registration.State = service.RegistrationRetained },
 	} {
 		states[label] = provisioned(change)
 	}
@@ -242,7 +243,7 @@ func TestPlanConvergesFromEveryPartialState(t *testing.T) {
 func TestRemovalConvergesFromEveryPartialState(t *testing.T) {
 	gone := func(o database.Observed) bool { return reflect.DeepEqual(o, database.Observed{Name: name}) }
 	retained := func(o database.Observed) bool {
-		return o.Database != nil && o.Registration.State == database.RegistrationRetained
+		return o.Database != nil && o.Registration.State == service.RegistrationRetained
 	}
 	for label, state := range partialStates() {
 		t.Run(label, func(t *testing.T) {
@@ -283,7 +284,7 @@ func partialSharing(isolation database.Isolation) map[string]database.Observed {
 		"a manager":                    func(o *database.Observed) { share(*o, func(s *database.Shared) { s.Manager, s.Placed = true, true }) },
 		"a manager of before":          func(o *database.Observed) { share(*o, func(s *database.Shared) { s.Placed = true }) },
 		"with settings":                func(o *database.Observed) { set(o.Logins[0], "temp_file_limit", "1kB") },
-		"retained":                     func(o *database.Observed) { o.Registration.State = database.RegistrationRetained },
+		"retained":                     func(o *database.Observed) { o.Registration.State = service.RegistrationRetained },
 	} {
 		states[label] = sharing(isolation, change)
 	}
@@ -323,7 +324,7 @@ func settledSharing(o database.Observed, isolation database.Isolation, manages b
 	}
 	want := database.Shared{Ready: true, Member: true, Manager: manages, Placed: manages || isolation == database.IsolationSchema}
 	return o.Owner != nil && database.Matches(string(o.Logins[0].Verifier), password) && o.Shared[isolation] == want &&
-		o.Registration.State == database.RegistrationActive && o.Database == nil
+		o.Registration.State == service.RegistrationActive && o.Database == nil
 }
 
 func TestRemovalFromSharingConvergesFromEveryPartialState(t *testing.T) {
@@ -331,7 +332,7 @@ func TestRemovalFromSharingConvergesFromEveryPartialState(t *testing.T) {
 		gone := func(o database.Observed) bool {
 			return o.Registration == nil && o.Owner == nil && o.Logins == [2]*database.Role{} && o.Shared[isolation] == database.Shared{Ready: true}
 		}
-		retained := func(o database.Observed) bool { return o.Registration.State == database.RegistrationRetained }
+		retained := func(o database.Observed) bool { return o.Registration.State == service.RegistrationRetained }
 		for label, state := range partialSharing(isolation) {
 			t.Run(string(isolation)+"/"+label, func(t *testing.T) {
 				converge(t, state, func(o database.Observed) ([]database.Action, error) {

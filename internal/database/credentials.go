@@ -2,53 +2,38 @@ package database
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/xdg-go/scram"
+	"k8s.io/utils/lru"
 )
 
 const (
-	passwordLength   = 32
-	passwordAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
 	scramMechanism     = "SCRAM-SHA-256"
 	scramIterations    = 4096
 	scramMaxIterations = 100_000
 	scramSaltLength    = 16
+
+	// maxPairs is more than tenants are made between two probes of a server.
+	maxPairs = 1024
 )
 
-// Sensitive is a password or a verifier. It prints and marshals as asterisks, so that a struct
-// that holds one can be logged.
-type Sensitive string
+// pairs has digests of the latest verifiers, each with its password, of which this process has computed that
+// they belong together. A tenant's verifier is compared soon after it was made, when its server tells of it
+// for the first time. This changes how long [Matches] takes, and not what it says: any other verifier, or
+// another password, is a pair that isn't known.
+var pairs = lru.New(maxPairs)
 
-// String returns asterisks.
-func (Sensitive) String() string { return "***" }
-
-// GoString returns asterisks.
-func (s Sensitive) GoString() string { return strconv.Quote(s.String()) }
-
-// MarshalText returns asterisks.
-func (s Sensitive) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// GeneratePassword returns a new random password of 32 letters and digits, which need no escaping
-// in a connection URI.
-func GeneratePassword() string {
-	password := make([]byte, 0, passwordLength)
-	random := make([]byte, passwordLength)
-	for len(password) < passwordLength {
-		rand.Read(random) // never fails
-		for _, b := range random {
-			// Four times the alphabet fits into a byte; what lies beyond would favor its beginning.
-			if int(b) < 4*len(passwordAlphabet) && len(password) < passwordLength {
-				password = append(password, passwordAlphabet[int(b)%len(passwordAlphabet)])
-			}
-		}
-	}
-	return string(password)
+// pair stands for a verifier and a password.
+func pair(verifier, password string) [sha256.Size]byte {
+	first, second := sha256.Sum256([]byte(verifier)), sha256.Sum256([]byte(password))
+	return sha256.Sum256(slices.Concat(first[:], second[:]))
 }
 
 // Verifier returns what PostgreSQL stores for the password, in its own notation
@@ -62,6 +47,7 @@ func Verifier(password string) string {
 	if err != nil {
 		panic(fmt.Sprintf("the Go runtime refuses PBKDF2 with SHA-256, which PostgreSQL requires: %v", err))
 	}
+	pairs.Add(pair(stored, password), nil)
 	return stored
 }
 
@@ -69,6 +55,19 @@ func Verifier(password string) string {
 // Anything that isn't a SCRAM-SHA-256 verifier doesn't match, nor does one of more than 100,000
 // iterations: a tenant may give its login a verifier that takes an hour to compare.
 func Matches(stored, password string) bool {
+	this := pair(stored, password)
+	if _, known := pairs.Get(this); known {
+		return true
+	}
+	matches := compare(stored, password)
+	if matches {
+		pairs.Add(this, nil)
+	}
+	return matches
+}
+
+// compare makes a verifier from the password as the stored one was made.
+func compare(stored, password string) bool {
 	parameters, _, _ := strings.Cut(strings.TrimPrefix(stored, scramMechanism+"$"), "$")
 	count, encodedSalt, _ := strings.Cut(parameters, ":")
 	iterations, err := strconv.Atoi(count)
@@ -95,10 +94,4 @@ func verifier(password string, factors scram.KeyFactors) (string, error) {
 	}
 	encode := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("%s$%d:%s$%s:%s", scramMechanism, factors.Iters, encode([]byte(factors.Salt)), encode(made.StoredKey), encode(made.ServerKey)), nil
-}
-
-// IsGenerated reports whether the password could be one of [GeneratePassword]. Others need
-// escaping, or are easier to guess, and are replaced.
-func IsGenerated(password string) bool {
-	return len(password) == passwordLength && strings.Trim(password, passwordAlphabet) == ""
 }

@@ -5,86 +5,13 @@ import (
 	"time"
 )
 
-// The errors below are pointers to structs; find them with errors.As. Their messages are
-// sentences that say what to do, and never hold a password or a verifier.
-
-// UnreachableError says that a server doesn't answer or takes no connection. It passes by itself
-// once the server is back.
-type UnreachableError struct {
-	// Server is the name of the DatabaseServer.
-	Server string
-	// Address is its host:port.
-	Address string
-	// Err is what the attempt failed with.
-	Err error
-}
-
-func (e *UnreachableError) Error() string {
-	return fmt.Sprintf("database server %s does not answer at %s: %v; check that it runs and that the operator may connect to it",
-		e.Server, e.Address, e.Err)
-}
-
-func (e *UnreachableError) Unwrap() error { return e.Err }
-
-// AuthenticationError says that a server refuses the administrator.
-type AuthenticationError struct {
-	// Server is the name of the DatabaseServer.
-	Server string
-	// Username is the administrator's role.
-	Username string
-	// Err is the server's answer.
-	Err error
-}
-
-func (e *AuthenticationError) Error() string {
-	return fmt.Sprintf("database server %s refuses to log the administrator %q in: %v; correct username and password in the Secret that spec.adminSecretRef names",
-		e.Server, e.Username, e.Err)
-}
-
-func (e *AuthenticationError) Unwrap() error { return e.Err }
-
-// UnsuitableServerError says that a server answers but can't take tenants as it is.
-type UnsuitableServerError struct {
-	// Server is the name of the DatabaseServer.
-	Server string
-	// Problem says what is wrong and what to do instead.
-	Problem string
-	// Err is the server's answer; nil if it gave no error.
-	Err error
-}
-
-func (e *UnsuitableServerError) Error() string {
-	return fmt.Sprintf("database server %s can't be used: %s", e.Server, e.Problem)
-}
-
-func (e *UnsuitableServerError) Unwrap() error { return e.Err }
-
-// FullError says that a server has as many tenants as it may have.
-type FullError struct {
-	// Tenants is the number of tenants that the server has.
-	Tenants int
-	// Capacity is the number that it may have.
-	Capacity int
-}
-
-func (e *FullError) Error() string {
-	return fmt.Sprintf("the database server is full: it has %d tenants and its spec.capacity.tenants is %d; raise that, or name another server in spec.database.serverRef",
-		e.Tenants, e.Capacity)
-}
-
-// ConflictError says that something is in the way that wasn't made for this tenant. It stays
-// until somebody changes the server or the Tenant.
-type ConflictError struct {
-	// Problem says what is in the way and what to do about it.
-	Problem string
-}
-
-func (e *ConflictError) Error() string { return e.Problem }
+// The errors below are pointers to structs, as those of package service are; find them with errors.As. Their
+// messages are sentences that say what to do.
 
 // UnpreparedError says that the database that tenants of an isolation share isn't ready yet. It
-// passes by itself when the server has been looked at.
+// is once the server has been probed.
 type UnpreparedError struct {
-	// Isolation is the one that was asked for.
+	// Isolation is the isolation that was asked for.
 	Isolation Isolation
 }
 
@@ -93,50 +20,12 @@ func (e *UnpreparedError) Error() string {
 		e.Isolation, e.Isolation)
 }
 
-// AdoptNotFoundError says that the database to adopt isn't a retained one.
-type AdoptNotFoundError struct {
-	// Name is the database that was asked for.
-	Name string
-}
-
-func (e *AdoptNotFoundError) Error() string {
-	return fmt.Sprintf("there is no retained database %s to adopt on the server; set spec.database.adopt to one that status.retained of the DatabaseServer lists, or leave it out to get a new database",
-		e.Name)
-}
-
-// AdoptInUseError says that the database to adopt still belongs to another tenant.
-type AdoptInUseError struct {
-	// Name is the database that was asked for.
-	Name string
-	// Tenant is the name of the Tenant that uses it.
-	Tenant string
-}
-
-func (e *AdoptInUseError) Error() string {
-	return fmt.Sprintf("database %s can't be adopted while tenant %s uses it; delete that tenant with reclaimPolicy Retain first, or adopt another database",
-		e.Name, e.Tenant)
-}
-
-// ChangedError says that the server changed between looking and acting, for example because
-// another replica of the operator did the same. Observe and plan again.
-type ChangedError struct {
-	// Err is the server's answer.
-	Err error
-}
-
-func (e *ChangedError) Error() string {
-	return fmt.Sprintf("the database server changed meanwhile: %v; it is looked at again", e.Err)
-}
-
-func (e *ChangedError) Unwrap() error { return e.Err }
-
-// LockedError says that a session of somebody else holds a lock on what the operator wanted to look at
-// or to change. Nothing was changed. It says nothing of the server, and passes when that session's
-// transaction ends.
+// LockedError says that another session holds a lock on what the operator wanted to read or change. Nothing
+// was changed. The server is all right, and the error passes when that session's transaction ends.
 type LockedError struct {
 	// Server is the name of the DatabaseServer.
 	Server string
-	// Holder is the session that has the lock, or waits for it in front; nil if it was gone before it
+	// Holder is the session that has the lock, or is first to wait for it; nil if it was gone before it
 	// could be found.
 	Holder *LockHolder
 	// Err is the server's answer.
@@ -162,16 +51,3 @@ func (e *LockedError) Error() string {
 }
 
 func (e *LockedError) Unwrap() error { return e.Err }
-
-// UnfinishedError says that there is more to remove than is removed at one go. What was removed is gone
-// for good; observing and planning again goes on with the rest.
-type UnfinishedError struct {
-	// Left is how many there still are.
-	Left int64
-	// What names them, in the plural.
-	What string
-}
-
-func (e *UnfinishedError) Error() string {
-	return fmt.Sprintf("the tenant's data is being removed in portions; %d %s are left", e.Left, e.What)
-}

@@ -1,21 +1,21 @@
 package database
 
-// mode is what differs between the kinds of isolation. All else, above all the roles, is the same
-// for all of them.
+// mode is what differs between the kinds of isolation. All else, such as the roles, is the same for all of
+// them.
 type mode struct {
 	// usable says why nothing can be made on the server for the tenant; nil if it can.
 	usable func(Observed) error
 	// removable says why what was made must not be removed; nil if it may.
 	removable func(Observed) error
-	// hasData reports whether there is anything that the tenant may have put data into.
+	// hasData reports whether there is anything that may have the tenant's data.
 	hasData func(Observed) bool
-	// join plans what the owner role is a member of.
+	// join plans the memberships of the owner role.
 	join func(Desired, Observed) []Action
-	// sessionRole is the role that sessions of the logins start as.
+	// sessionRole returns the role that sessions of the logins start as.
 	sessionRole func(Desired, Observed) string
-	// place plans what is made for the tenant besides its roles.
+	// place plans what the tenant gets besides its roles.
 	place func(Desired, Observed) []Action
-	// drop plans the end of what place made. The tenant has no session then.
+	// drop plans the removal of what place made. The tenant has no session by then.
 	drop func(Observed) []Action
 }
 
@@ -28,10 +28,10 @@ var modes = map[Isolation]mode{
 
 func ownerRole(_ Desired, o Observed) string { return o.Name }
 
-// always is for what is never in the way.
+// always never returns an error.
 func always(Observed) error { return nil }
 
-// prepared returns a function that wants the shared database of the isolation to be ready.
+// prepared returns a function that fails unless the shared database of the isolation is ready.
 func prepared(isolation Isolation) func(Observed) error {
 	return func(o Observed) error {
 		if !o.Shared[isolation].Ready {
@@ -41,7 +41,7 @@ func prepared(isolation Isolation) func(Observed) error {
 	}
 }
 
-// planJoin makes the owner role a member of those that may connect to the shared database.
+// planJoin makes the owner role a member of the role that may connect to the shared database.
 func planJoin(isolation Isolation, o Observed) []Action {
 	if o.Shared[isolation].Member {
 		return nil
@@ -49,8 +49,8 @@ func planJoin(isolation Isolation, o Observed) []Action {
 	return []Action{JoinShared{Owner: o.Name, Isolation: isolation}}
 }
 
-// planLockout makes sure that the tenant has no session, and opens none, while its data is dropped: from
-// a database that others go on using, or in steps of which any may fail.
+// planLockout ends the tenant's sessions and keeps it from opening others while its data is dropped. Others may
+// go on using the database, and any step of the removal may fail.
 func planLockout(o Observed) []Action {
 	logins := Logins(o.Name)
 	var actions []Action

@@ -3,6 +3,8 @@ package database
 import (
 	"fmt"
 	"slices"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // databaseMode gives a tenant a database of its own.
@@ -22,7 +24,7 @@ func foreignOwner(o Observed) error {
 	if o.Database == nil || o.Database.Owner == PlatformOwner {
 		return nil
 	}
-	return &ConflictError{fmt.Sprintf("database %s belongs to role %s and not to %s; rename or drop it, or, if it is the tenant's, run ALTER DATABASE %s OWNER TO %s",
+	return &service.ConflictError{Problem: fmt.Sprintf("database %s belongs to role %s and not to %s; rename or drop it, or, if it is the tenant's, run ALTER DATABASE %s OWNER TO %s",
 		o.Name, o.Database.Owner, PlatformOwner, o.Name, PlatformOwner)}
 }
 

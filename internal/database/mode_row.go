@@ -1,7 +1,7 @@
 package database
 
-// rowMode lets a tenant use its rows of tables that all tenants share. Which rows those are, the
-// tables' policies tell by the login; there is nothing to be made for a tenant but its roles.
+// rowMode lets a tenant use its rows of tables that all tenants share. The policies of the tables tell by the
+// login which rows those are, so that a tenant needs nothing but its roles.
 var rowMode = mode{
 	usable:      prepared(IsolationRow),
 	removable:   always,
@@ -12,8 +12,8 @@ var rowMode = mode{
 	drop:        planDropRows,
 }
 
-// planRowJoin notes that a tenant manages the tables before it may. A crash behind the revocation
-// can't be told from its completion; by the note it is known that sessions are still to be ended.
+// planRowJoin notes that a tenant manages the tables before it lets the tenant do so. If the operator crashes
+// after the right was revoked, the note still says that sessions have to be ended.
 func planRowJoin(d Desired, o Observed) []Action {
 	current := o.Shared[IsolationRow]
 	var actions []Action
@@ -30,8 +30,8 @@ func planRowJoin(d Desired, o Observed) []Action {
 	return actions
 }
 
-// rowSessionRole is such that what is created by a tenant that manages the tables belongs to no
-// tenant.
+// rowSessionRole returns a role that is no tenant's for a tenant that manages the tables, so that what it
+// creates belongs to no tenant.
 func rowSessionRole(d Desired, o Observed) string {
 	if d.ManagesTables {
 		return TablesOwner
@@ -39,7 +39,7 @@ func rowSessionRole(d Desired, o Observed) string {
 	return o.Name
 }
 
-// planDemotion ends sessions that still are what their tenant may no longer become.
+// planDemotion ends the sessions of a former manager of the tables, which still have that role.
 func planDemotion(d Desired, o Observed) []Action {
 	if d.ManagesTables || !o.Shared[IsolationRow].Placed {
 		return nil
@@ -47,9 +47,9 @@ func planDemotion(d Desired, o Observed) []Action {
 	return []Action{TerminateSessions{Logins: Logins(o.Name)}, UnmarkSecured{Name: o.Name}}
 }
 
-// planDropRows has the rows deleted in a session of the tenant itself: the triggers of the tables
-// must not run with more rights than the tenant has. For that it needs its login, also where
-// somebody dropped it, and without what the tenant has set for it.
+// planDropRows has the rows deleted in a session of the tenant itself, since the triggers of the tables must
+// not run with more rights than the tenant has. That takes its login, which somebody may have dropped, without
+// the settings that the tenant has given it.
 func planDropRows(o Observed) []Action {
 	if _, exists := o.Shared[IsolationRow]; !exists {
 		return nil

@@ -13,8 +13,8 @@ const PlatformOwner = "tenantry_owner"
 // TablesOwner is the role, without login, that owns the tables of [IsolationRow].
 const TablesOwner = "tenantry_row_owner"
 
-// SharedDatabase returns the name of the database that tenants of the isolation share, which is
-// also that of the role whose members may connect to it; empty if they share none.
+// SharedDatabase returns the name of the database that tenants of the isolation share; empty if they share
+// none. The role whose members may connect to it has the same name.
 func SharedDatabase(isolation Isolation) string {
 	switch isolation {
 	case IsolationSchema:
@@ -31,18 +31,32 @@ func ConnectTo(isolation Isolation, name string) string {
 	return cmp.Or(SharedDatabase(isolation), name)
 }
 
+// Schema returns the schema in which a tenant of the isolation with this name finds its tables.
+func Schema(isolation Isolation, name string) string {
+	if isolation == IsolationSchema {
+		return name
+	}
+	return "public"
+}
+
 const nameDigestLength = 20
 
 // Name returns the name of the database and of the owner role of the Tenant with this UID: t_ and
-// 20 letters or digits. It tells nothing about the tenant, because every role of a server can
-// list the names of all databases and roles.
+// 20 letters or digits. It says nothing about the tenant, because every role of a server can list the names of
+// all databases and roles.
 func Name(uid string) string {
 	digest := sha256.Sum256([]byte(uid))
 	return "t_" + strings.ToLower(base32.StdEncoding.EncodeToString(digest[:]))[:nameDigestLength]
 }
 
-// Logins returns the two roles by which a tenant whose database has this name logs in. They take
-// turns: one is active, the other stands by, or is the former one that still takes sessions.
+// NameOfLogin returns the name of the database that a login is for, and whether it is one that [Logins] returns.
+func NameOfLogin(login string) (name string, ok bool) {
+	name, number, found := strings.Cut(strings.TrimPrefix(login, "t_"), "_")
+	return "t_" + name, found && strings.HasPrefix(login, "t_") && len(name) == nameDigestLength && (number == "0" || number == "1")
+}
+
+// Logins returns the two roles by which the tenant of the database with this name logs in. They take turns:
+// one is active, the other stands by or, until the end of the grace period, is the former one.
 func Logins(name string) [2]string {
 	return [2]string{name + "_0", name + "_1"}
 }

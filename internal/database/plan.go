@@ -2,19 +2,20 @@ package database
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Plan returns the actions that lead from what the server has for a tenant to what the tenant
 // wants; none when that is so already. The observation must be one of d.Name(). It fails with
-// a [ConflictError], [AdoptNotFoundError], [AdoptInUseError] or [UnpreparedError].
+// a [service.ConflictError], [service.AdoptNotFoundError], [service.AdoptInUseError] or [UnpreparedError].
 func Plan(d Desired, o Observed) ([]Action, error) {
 	mode, known := modes[d.Isolation]
 	if !known {
-		return nil, &ConflictError{fmt.Sprintf("isolation %q is not available on this server; set spec.database.isolation to %s, %s or %s",
+		return nil, &service.ConflictError{Problem: fmt.Sprintf("isolation %q is not available on this server; set spec.database.isolation to %s, %s or %s",
 			d.Isolation, IsolationDatabase, IsolationSchema, IsolationRow)}
 	}
-	actions, err := planRegistration(d, o)
+	actions, err := planRegistration(d, o, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -27,28 +28,22 @@ func Plan(d Desired, o Observed) ([]Action, error) {
 	return append(actions, mode.place(d, o)...), nil
 }
 
-func planRegistration(d Desired, o Observed) ([]Action, error) {
-	own, capacity := o.Registration, d.Capacity
-	former := own
-	switch {
-	case own == nil && d.Adopt == "":
-		if err := inTheWay(o); err != nil {
-			return nil, err
-		}
-		return []Action{Register{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Isolation: d.Isolation, Capacity: d.Capacity}}, nil
-	case own == nil:
-		if err := adoptable(d, o); err != nil {
-			return nil, err
-		}
-		former = o.Holder
-	case d.Adopt != "" && own.Name != d.Adopt:
-		return nil, &ConflictError{fmt.Sprintf("the tenant already has database %s, so it can't adopt %s; leave spec.database.adopt out, or delete the tenant and create it anew with it", own.Name, d.Adopt)}
-	case own.Isolation != d.Isolation:
-		return nil, &ConflictError{fmt.Sprintf("database %s was made with isolation %s, which can't be changed to %s; delete the tenant and create it anew", own.Name, own.Isolation, d.Isolation)}
-	case own.State == RegistrationActive:
-		return nil, nil
+func planRegistration(d Desired, o Observed, mode mode) ([]Action, error) {
+	claim := service.Claim{Engine: Engine, Isolation: d.Isolation, Adopt: d.Adopt, Alone: d.Isolation == IsolationDedicated}
+	if d.Restored {
+		claim.Restored = d.Tenant
 	}
-	if former.State == RegistrationActive {
+	step, former, err := claim.Settle(service.Entries{
+		Name: o.Name, Own: o.Registration, Holder: o.Holder, Unregistered: named(o), HasData: mode.hasData(o),
+	})
+	switch {
+	case err != nil || step == service.StepNone:
+		return nil, err
+	case step == service.StepRegister:
+		return []Action{Register{UID: d.UID, Tenant: d.Tenant, Name: o.Name, Isolation: d.Isolation, Capacity: d.Capacity, Anew: d.Anew}}, nil
+	}
+	capacity := d.Capacity
+	if former.State == service.RegistrationActive {
 		capacity = nil // It counts already.
 	}
 	// A session of the former tenant that outlived the disabling of its login must not stay.
@@ -58,13 +53,8 @@ func planRegistration(d Desired, o Observed) ([]Action, error) {
 	}, nil
 }
 
-// inTheWay returns a ConflictError if the server has anything of a name that isn't registered for
-// the tenant.
-func inTheWay(o Observed) error {
-	if o.Holder != nil {
-		return &ConflictError{fmt.Sprintf("the name %s is registered on the server for tenant %s with UID %s; to take over a retained database, name it in spec.database.adopt",
-			o.Name, o.Holder.Tenant, o.Holder.UID)}
-	}
+// named are the database and roles of the tenant's name that the server has.
+func named(o Observed) []string {
 	var found []string
 	if o.Database != nil {
 		found = append(found, "database "+o.Name)
@@ -77,30 +67,11 @@ func inTheWay(o Observed) error {
 			found = append(found, "role "+login)
 		}
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	return &ConflictError{fmt.Sprintf("the server already has %s, not made for this tenant; rename or drop it", strings.Join(found, " and "))}
+	return found
 }
 
-// adoptable returns why the tenant can't take the database over; nil if it can. A server of a tenant's own
-// has no other tenant: there, one that is in use is that of a backup, taken while its tenant was there.
-func adoptable(d Desired, o Observed) error {
-	switch {
-	case o.Holder == nil:
-		return &AdoptNotFoundError{Name: d.Adopt}
-	case o.Holder.State != RegistrationRetained && d.Isolation != IsolationDedicated:
-		return &AdoptInUseError{Name: d.Adopt, Tenant: o.Holder.Tenant}
-	case o.Holder.Isolation != d.Isolation:
-		return &ConflictError{fmt.Sprintf("database %s was made with isolation %s; adopt it with that", d.Adopt, o.Holder.Isolation)}
-	case !modes[d.Isolation].hasData(o):
-		return &AdoptNotFoundError{Name: d.Adopt}
-	}
-	return nil
-}
-
-// planRoles plans the owner role, what it is a member of, and its logins; in that order, because
-// the sessions of the logins start as a role that they must be members of.
+// planRoles plans the owner role, its memberships and its logins, in that order: the sessions of a login start
+// as a role that the login must be a member of.
 func planRoles(d Desired, o Observed, mode mode) []Action {
 	var actions []Action
 	switch {
@@ -127,8 +98,8 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 	return append(actions, planSettings(d, o)...)
 }
 
-// withoutTampering returns what there is once the settings have been reset by which a tenant could harm
-// the operator or itself, and the actions that do so.
+// withoutTampering plans to reset the settings by which a tenant could harm the operator or itself, and returns
+// what the server has after that.
 func withoutTampering(o Observed) (Observed, []Action) {
 	var actions []Action
 	reset := func(name string, role *Role) *Role {
@@ -147,16 +118,16 @@ func withoutTampering(o Observed) (Observed, []Action) {
 	return o, actions
 }
 
-// loginRoles are the roles that a login has to do with.
+// loginRoles are the roles that a login uses.
 type loginRoles struct {
-	// owner is what it is a member of.
+	// owner is the role that it is a member of.
 	owner string
-	// session is what its sessions start as.
+	// session is the role that its sessions start as.
 	session string
 }
 
-// planLogin lets a login in by the password. Without one it leaves both as they are.
-func planLogin(d Desired, roles loginRoles, login string, password Sensitive, role *Role) []Action {
+// planLogin enables a login with the password. Without a password it leaves an existing login as it is.
+func planLogin(d Desired, roles loginRoles, login string, password service.Sensitive, role *Role) []Action {
 	if role == nil {
 		return []Action{
 			CreateLogin{Login: login, Owner: roles.owner, ConnectionLimit: d.ConnectionLimit, Password: password},

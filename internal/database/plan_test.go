@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 const (
@@ -36,12 +37,12 @@ func desired(changes ...func(*database.Desired)) database.Desired {
 func provisioned(changes ...func(*database.Observed)) database.Observed {
 	o := database.Observed{
 		Name: name,
-		Registration: &database.Registration{
-			UID: uid, Tenant: "acme", Name: name, Isolation: database.IsolationDatabase, State: database.RegistrationActive,
+		Registration: &service.Registration{
+			UID: uid, Tenant: "acme", Name: name, Isolation: database.IsolationDatabase, State: service.RegistrationActive,
 		},
 		Owner: &database.Role{ConnectionLimit: -1},
 		Logins: [2]*database.Role{
-			{CanLogin: true, ConnectionLimit: 20, Verifier: database.Sensitive(database.Verifier(password)), MemberOfOwner: true, SetRole: name},
+			{CanLogin: true, ConnectionLimit: 20, Verifier: service.Sensitive(database.Verifier(password)), MemberOfOwner: true, SetRole: name},
 			{ConnectionLimit: -1, MemberOfOwner: true, SetRole: name},
 		},
 		Database: &database.Database{
@@ -58,7 +59,7 @@ func provisioned(changes ...func(*database.Observed)) database.Observed {
 func retainedByAnother(changes ...func(*database.Observed)) database.Observed {
 	o := provisioned(func(o *database.Observed) {
 		o.Holder, o.Registration = o.Registration, nil
-		o.Holder.UID, o.Holder.Tenant, o.Holder.State = otherUID, "former", database.RegistrationRetained
+		o.Holder.UID, o.Holder.Tenant, o.Holder.State = otherUID, "former", service.RegistrationRetained
 		o.Logins[0].CanLogin, o.Logins[0].Verifier = false, ""
 	})
 	for _, change := range changes {
@@ -68,6 +69,21 @@ func retainedByAnother(changes ...func(*database.Observed)) database.Observed {
 }
 
 func adopting(d *database.Desired) { d.Adopt = name }
+
+func restored(d *database.Desired) { d.Restored = true }
+
+func TestALoginTellsItsDatabase(t *testing.T) {
+	for _, login := range database.Logins(name) {
+		if got, ok := database.NameOfLogin(login); !ok || got != name {
+			t.Errorf("%s is for %q, %t", login, got, ok)
+		}
+	}
+	for _, other := range []string{"", name, name + "_2", "x" + name + "_0", "postgres", "t__0", name + "_0_1"} {
+		if got, ok := database.NameOfLogin(other); ok {
+			t.Errorf("%q is no login, and said to be for %q", other, got)
+		}
+	}
+}
 
 func TestPlan(t *testing.T) {
 	enable := database.EnableLogin{Login: logins[0], ConnectionLimit: 20, Password: password}
@@ -116,7 +132,7 @@ func TestPlan(t *testing.T) {
 		{
 			"another password", desired(),
 			provisioned(func(o *database.Observed) {
-				o.Logins[0].Verifier = database.Sensitive(database.Verifier("another"))
+				o.Logins[0].Verifier = service.Sensitive(database.Verifier("another"))
 			}),
 			[]database.Action{enable},
 		},
@@ -165,7 +181,7 @@ func TestPlan(t *testing.T) {
 			"the backup of a tenant's own server is adopted, which was in use when it was taken",
 			desired(adopting, func(d *database.Desired) { d.Isolation, d.Capacity = database.IsolationDedicated, new(int32(1)) }),
 			retainedByAnother(func(o *database.Observed) {
-				o.Holder.Isolation, o.Holder.State = database.IsolationDedicated, database.RegistrationActive
+				o.Holder.Isolation, o.Holder.State = database.IsolationDedicated, service.RegistrationActive
 				o.Logins[0] = provisioned().Logins[0]
 			}),
 			[]database.Action{
@@ -180,7 +196,7 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			"retained by this very UID: taken up again", desired(),
-			provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }),
+			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }),
 			[]database.Action{
 				database.TerminateSessions{Logins: logins},
 				database.Adopt{UID: uid, Tenant: "acme", Name: name, From: uid},
@@ -210,7 +226,7 @@ func renameTo(o *database.Observed, newName string) {
 func TestPlanRefuses(t *testing.T) {
 	conflict := func(part string) func(error) error {
 		return func(err error) error {
-			var target *database.ConflictError
+			var target *service.ConflictError
 			if !errors.As(err, &target) || !strings.Contains(err.Error(), part) {
 				return fmt.Errorf("got %w, not a ConflictError that has %q", err, part)
 			}
@@ -218,7 +234,7 @@ func TestPlanRefuses(t *testing.T) {
 		}
 	}
 	notFound := func(err error) error {
-		var target *database.AdoptNotFoundError
+		var target *service.AdoptNotFoundError
 		if !errors.As(err, &target) || target.Name != name {
 			return fmt.Errorf("got %w, not an AdoptNotFoundError of %s", err, name)
 		}
@@ -287,11 +303,21 @@ func TestPlanRefuses(t *testing.T) {
 		},
 		{
 			"adopt what another tenant uses", desired(adopting),
-			retainedByAnother(func(o *database.Observed) { o.Holder.State = database.RegistrationActive }),
+			retainedByAnother(func(o *database.Observed) { o.Holder.State = service.RegistrationActive }),
 			func(err error) error {
-				var target *database.AdoptInUseError
+				var target *service.AdoptInUseError
 				if !errors.As(err, &target) || target.Tenant != "former" || !strings.Contains(err.Error(), "tenant former uses it") {
 					return fmt.Errorf("got %w, not an AdoptInUseError that names the tenant", err)
+				}
+				return nil
+			},
+		},
+		{
+			"adopt what a living tenant of another name uses, after a restore", desired(adopting, restored),
+			retainedByAnother(func(o *database.Observed) { o.Holder.State = service.RegistrationActive }),
+			func(err error) error {
+				if _, ok := errors.AsType[*service.AdoptInUseError](err); !ok {
+					return fmt.Errorf("got %w, not an AdoptInUseError", err)
 				}
 				return nil
 			},
@@ -344,7 +370,7 @@ func TestPlanRemoval(t *testing.T) {
 			}), database.ReclaimRetain, retain[1:],
 		},
 		{
-			"retain, done", provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }),
+			"retain, done", provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }),
 			database.ReclaimRetain, nil,
 		},
 		{
@@ -372,7 +398,7 @@ func TestPlanRemoval(t *testing.T) {
 		},
 		{
 			"delete what was retained for this UID",
-			provisioned(func(o *database.Observed) { o.Registration.State = database.RegistrationRetained }), database.ReclaimDelete, dropAll,
+			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }), database.ReclaimDelete, dropAll,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -388,7 +414,7 @@ func TestPlanRemoval(t *testing.T) {
 	t.Run("a database of another owner is left alone", func(t *testing.T) {
 		foreign := provisioned(func(o *database.Observed) { o.Database.Owner = "bob" })
 		for _, policy := range []database.ReclaimPolicy{database.ReclaimDelete, database.ReclaimRetain} {
-			var conflict *database.ConflictError
+			var conflict *service.ConflictError
 			if actions, err := database.PlanRemoval(foreign, policy); !errors.As(err, &conflict) || actions != nil {
 				t.Errorf("%s: got %v and %v", policy, actions, err)
 			}

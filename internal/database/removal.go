@@ -1,34 +1,57 @@
 package database
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tenantry/tenantry/internal/service"
+)
 
 // PlanRemoval returns the actions that remove a deleted tenant from the server by its reclaim
-// policy; none when nothing is left to do, or when the registry knows nothing of the tenant's UID.
-// What is retained is data: where there can't be any yet, also [ReclaimRetain] drops the roles. It
-// fails with a [ConflictError] if the database belongs to somebody else.
+// policy; none when nothing is left to do, or when the registry has no entry for the tenant's UID.
+// [ReclaimRetain] keeps data: where there can't be any yet, it drops the roles, too. It
+// fails with a [service.ConflictError] if the database belongs to somebody else.
 func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 	if o.Registration == nil {
 		return nil, nil
 	}
 	mode, known := modes[o.Registration.Isolation]
 	if !known {
-		return nil, &ConflictError{fmt.Sprintf("%s was made with isolation %s, which this version does not know; use the version that made it", o.Name, o.Registration.Isolation)}
+		return nil, &service.ConflictError{Problem: fmt.Sprintf("%s was made with isolation %s, which this version does not know; use the version that made it", o.Name, o.Registration.Isolation)}
 	}
 	if err := mode.removable(o); err != nil {
 		return nil, err
 	}
 	if policy == ReclaimRetain && mode.hasData(o) {
-		return planRetain(o), nil
+		return planRetain(o, false), nil
 	}
 	return planDelete(o, mode), nil
 }
 
-// planRetain marks the name as retained last, so that the mark means all of it is done.
-func planRetain(o Observed) []Action {
-	if o.Registration.State == RegistrationRetained {
+// PlanLockout returns the actions that end a tenant's access to a server, whatever becomes of its data; none
+// when it has none. Its sessions end first, since they may hold locks on its logins, and again when none can
+// be opened any more.
+func PlanLockout(o Observed) []Action {
+	if o.Registration == nil || o.Registration.State == service.RegistrationRetained {
 		return nil
 	}
-	return append(planLockout(o), MarkRetained{Name: o.Name})
+	return append([]Action{TerminateSessions{Logins: Logins(o.Name)}}, planLockout(o)...)
+}
+
+// PlanAbandoned returns the actions that retain what is registered for a tenant that is gone, whatever its
+// reclaim policy was, and locks it out; none when there is nothing to do.
+func PlanAbandoned(o Observed) ([]Action, error) {
+	if o.Registration != nil && modes[o.Registration.Isolation].hasData != nil && modes[o.Registration.Isolation].hasData(o) {
+		return planRetain(o, true), nil
+	}
+	return PlanRemoval(o, ReclaimRetain)
+}
+
+// planRetain marks the name as retained last, so that the mark means all of it is done.
+func planRetain(o Observed, abandoned bool) []Action {
+	if o.Registration.State == service.RegistrationRetained {
+		return nil
+	}
+	return append(planLockout(o), MarkRetained{Name: o.Name, Abandoned: abandoned})
 }
 
 func planDelete(o Observed, mode mode) []Action {

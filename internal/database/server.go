@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Server says how to reach a PostgreSQL server as its administrator, who must be a superuser.
@@ -23,7 +25,11 @@ type Server struct {
 	// Username is the administrator's role.
 	Username string
 	// Password is the administrator's password.
-	Password Sensitive
+	Password service.Sensitive
+	// Cluster tells the operator's Kubernetes cluster from others whose tenants are on the same server. What
+	// it registers is its own; of what others have registered it knows nothing. Empty means that nothing
+	// tells.
+	Cluster string
 	// MaintenanceDatabase is the database that the registry is in; empty means postgres.
 	MaintenanceDatabase string
 }
@@ -38,9 +44,6 @@ func (s Server) Maintenance() string {
 	return cmp.Or(s.MaintenanceDatabase, "postgres")
 }
 
-// MaxDrifted is how many tenants a server tells of at a time that have changed.
-const MaxDrifted = 1000
-
 // ServerStatus is what a server says about itself.
 type ServerStatus struct {
 	// Version is the version of PostgreSQL, for example 15.18.
@@ -54,24 +57,12 @@ type ServerStatus struct {
 	RetainedTotal int
 	// Retained are the newest 100 of them, newest first.
 	Retained []RetainedDatabase
-	// Drifted are up to MaxDrifted tenants of which roles, memberships, settings, database or rights on it
-	// are not as they were when they were accepted last, or were never accepted.
-	Drifted []Drift
-	// Superusers are the superusers that there were none of when the server was prepared, besides the
-	// administrator.
+	// Drifted are up to [service.MaxDrifted] tenants whose roles, memberships, settings, database or rights on
+	// it have changed since they were last accepted, or were never accepted.
+	Drifted []service.Drift
+	// Superusers are the superusers, other than the administrator, that the server didn't have when it was
+	// prepared.
 	Superusers []string
-}
-
-// Drift says that what a server has for a tenant has changed.
-type Drift struct {
-	// UID is the UID of the Tenant.
-	UID string
-	// Tenant is the name of the Tenant.
-	Tenant string
-	// Name is the name of the database and roles.
-	Name string
-	// Digest stands for what the server has now.
-	Digest string
 }
 
 // RetainedDatabase is a database that was kept when its tenant was deleted.
@@ -80,6 +71,6 @@ type RetainedDatabase struct {
 	Name string
 	// Tenant is the name that its Tenant had.
 	Tenant string
-	// Since is when the tenant gave it up.
+	// Since is when the tenant was deleted.
 	Since time.Time
 }

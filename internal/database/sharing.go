@@ -2,13 +2,13 @@ package database
 
 // Sharing is what a server offers in databases that its tenants share.
 type Sharing struct {
-	// Isolations are those of [IsolationSchema] and [IsolationRow] that it offers.
+	// Isolations are the offered ones of [IsolationSchema] and [IsolationRow].
 	Isolations []Isolation
 	// Extensions are the extensions of PostgreSQL that those databases have.
 	Extensions []string
 }
 
-// SharingStatus is what the databases say that tenants share.
+// SharingStatus is the state of the databases that tenants share.
 type SharingStatus struct {
 	// UnprotectedTotal is the number of tables of [IsolationRow] that aren't kept apart by tenant.
 	UnprotectedTotal int

@@ -3,12 +3,14 @@ package database
 import (
 	"cmp"
 	"time"
+
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Isolation is how tenants are kept apart on a server.
-type Isolation string
+type Isolation = service.Isolation
 
-// The kinds of isolation. Roles of its own a tenant has in each of them.
+// The kinds of isolation. A tenant has roles of its own in each of them.
 const (
 	// IsolationDedicated gives a tenant its own server, and on it what IsolationDatabase gives.
 	IsolationDedicated Isolation = "Dedicated"
@@ -39,14 +41,14 @@ type Desired struct {
 	Tenant string
 	// Isolation is how the tenant is kept apart from others.
 	Isolation Isolation
-	// ManagesTables lets the tenant create and change the tables that all tenants share. Of
+	// ManagesTables lets the tenant create and change the tables that all tenants share. It is for
 	// IsolationRow only.
 	ManagesTables bool
-	// ConnectionLimit is how many connections the tenant may have at a time: in a change-over by each of
-	// its two logins, or else the app couldn't start anew before its former sessions end.
+	// ConnectionLimit is how many connections the tenant may have at a time. During a rotation each of its two
+	// logins may have that many, since otherwise the app couldn't restart before its former sessions end.
 	ConnectionLimit int32
-	// Extensions are the extensions that the tenant's database has. Of IsolationDatabase only; those
-	// of shared databases are in [Sharing].
+	// Extensions are the extensions that the tenant's database is to have. They are for IsolationDatabase and
+	// IsolationDedicated only; those of shared databases are in [Sharing].
 	Extensions []string
 	// TempFileLimit is how many bytes of temporary files a session may have at a time; nil means
 	// any number.
@@ -56,27 +58,33 @@ type Desired struct {
 	StatementTimeout time.Duration
 	// Active says which of [Logins] is the active one.
 	Active int
-	// Password is the password of the active login; empty when nobody knows it any more, which
-	// leaves the login as it is.
-	Password Sensitive
+	// Password is the password of the active login; empty when nobody knows it any more, and then the
+	// login stays as it is.
+	Password service.Sensitive
 	// NextPassword is the password of the other login while a rotation is under way. Empty means
 	// that the other login is the former one until FormerUntil, and disabled from then on.
-	NextPassword Sensitive
+	NextPassword service.Sensitive
 	// FormerUntil is until when the former login stays as it is.
 	FormerUntil time.Time
 	// Now is the present time.
 	Now time.Time
 	// Adopt is the name of a retained database to take over; empty means a new database.
 	Adopt string
+	// Restored says that the tenant was restored from a backup, so that the database to take over may still be
+	// registered as that of a Tenant of the same name, which is no more.
+	Restored bool
+	// Anew says that a new database is wanted also where a former tenant of the name, which was gone before
+	// it could be retained, has left one.
+	Anew bool
 	// Capacity is how many tenants the server takes; nil means any number.
 	Capacity *int32
 }
 
-// changingOver reports whether both logins are to let the tenant in: from a rotation's start until the end
-// of its grace period.
+// changingOver reports whether both logins are to be enabled: from the start of a rotation until the end of
+// its grace period.
 func (d Desired) changingOver() bool { return d.NextPassword != "" || d.Now.Before(d.FormerUntil) }
 
-// databaseConnectionLimit is that of a database of the tenant's own, which has room for what its logins
+// databaseConnectionLimit is the limit of a database of the tenant's own, with room for all that its logins
 // may have.
 func (d Desired) databaseConnectionLimit() int32 {
 	if d.changingOver() {
@@ -85,31 +93,31 @@ func (d Desired) databaseConnectionLimit() int32 {
 	return d.ConnectionLimit
 }
 
-// Name returns the name to observe the tenant's database by: that of the adopted database, or
-// the one made from the UID.
+// Name returns the name by which to observe the tenant's database: that of the adopted database, or the one
+// made from the UID.
 func (d Desired) Name() string {
 	return cmp.Or(d.Adopt, Name(d.UID))
 }
 
-// Observed is what the server has for a tenant. With Name alone it is a server that has nothing.
+// Observed is what the server has for a tenant. With nothing but a Name, the server has nothing.
 type Observed struct {
-	// Name is the name that roles and database were looked up by: that of the tenant's own
-	// registration, or else the one that was asked for.
+	// Name is the name of the roles and the database: that of the tenant's own registration, or else the one
+	// that was asked for.
 	Name string
 	// Registration is the entry of the tenant's UID in the registry; nil if there is none.
-	Registration *Registration
+	Registration *service.Registration
 	// Holder is the entry that has Name for another UID; nil if there is none.
-	Holder *Registration
+	Holder *service.Registration
 	// Owner is the role Name; nil if there is none.
 	Owner *Role
-	// Logins are the roles of [Logins]; nil where there is none.
-	Logins [2]*Role
+	// Logins are the roles of [Logins].
+	Logins LoginRoles
 	// Database is the database Name; nil if there is none.
 	Database *Database
-	// Shared are the databases that tenants of these isolations share, those that there are.
+	// Shared are the existing databases that tenants of an isolation share.
 	Shared map[Isolation]Shared
-	// Memberships are those of the roles above in others, and of others in them, that the operator has
-	// not made.
+	// Memberships are the memberships of these roles in others, and of others in them, that the operator has
+	// not granted.
 	Memberships []Membership
 }
 
@@ -121,8 +129,8 @@ type Shared struct {
 	Member bool
 	// Manager reports whether the role Name is a member of [TablesOwner].
 	Manager bool
-	// Placed is a note in the registry about the database as it is now. Of IsolationSchema: the
-	// schema Name is in it. Of IsolationRow: the tenant is, or was until just now, a manager.
+	// Placed is a note in the registry about the database as it is now. For IsolationSchema it says that the
+	// schema Name is in it, and for IsolationRow that the tenant is, or was until just now, a manager.
 	Placed bool
 }
 
@@ -132,31 +140,6 @@ type Membership struct {
 	Role string
 	// Member is a member of Role.
 	Member string
-}
-
-// RegistrationState says whether a registered name is in use.
-type RegistrationState string
-
-// The states of a registration.
-const (
-	// RegistrationActive : the tenant uses it.
-	RegistrationActive RegistrationState = "Active"
-	// RegistrationRetained : its tenant was deleted, its data was kept.
-	RegistrationRetained RegistrationState = "Retained"
-)
-
-// Registration is an entry of the server's registry: whom a name was made for.
-type Registration struct {
-	// UID is the UID of the Tenant.
-	UID string
-	// Tenant is the name of the Tenant.
-	Tenant string
-	// Name is the name of database and roles.
-	Name string
-	// Isolation is what was made.
-	Isolation Isolation
-	// State says whether it is in use.
-	State RegistrationState
 }
 
 // Role is a role as the server has it.
@@ -169,22 +152,21 @@ type Role struct {
 	// ConnectionLimit is its limit of connections, -1 for none.
 	ConnectionLimit int32
 	// Verifier is the stored password, empty for none.
-	Verifier Sensitive
+	Verifier service.Sensitive
 	// MemberOfOwner reports whether it is a member of the role Name; of logins only.
 	MemberOfOwner bool
 	// SetRole is the role that its sessions start with; of logins only.
 	SetRole string
-	// Settings are those of the settings that its sessions start with that a tenant can't set; of logins
-	// only.
+	// Settings are what its sessions start with, as far as a tenant can't set that itself; of logins only.
 	Settings map[string]string
-	// Tampered reports whether it has settings by which no session could work for the tenant's removal,
-	// or more of them than anybody could mean.
+	// Tampered reports whether it has settings with which the tenant could not be removed, or more settings
+	// than anybody could have meant.
 	Tampered bool
 }
 
 // Database is a database as the server has it.
 type Database struct {
-	// Owner is the role it belongs to.
+	// Owner is the role that owns it.
 	Owner string
 	// AllowConnections is whether anybody can connect.
 	AllowConnections bool

@@ -24,8 +24,8 @@ const (
 	// certificateLifetime is shorter: clients don't notice a new certificate of an authority that they
 	// trust.
 	certificateLifetime = 365 * 24 * time.Hour
-	// authorityNotice is how long clients have to start trusting a new authority before the server shows
-	// a certificate from it.
+	// authorityNotice is the time that clients have to start trusting a new authority before the server shows a
+	// certificate from it.
 	authorityNotice = 7 * 24 * time.Hour
 	// clockSkew is how far the clock of a client may be behind.
 	clockSkew = time.Hour
@@ -36,27 +36,27 @@ const (
 type renewal int
 
 const (
-	// renewNothing : nothing is due.
+	// renewNothing means that nothing is due.
 	renewNothing renewal = iota
-	// renewAll : no client can trust the certificate, so none needs notice.
+	// renewAll replaces everything. No client can trust the present certificate, so none needs notice.
 	renewAll
-	// renewAuthority : add a new authority to those that clients trust.
+	// renewAuthority adds a new authority to those that clients trust.
 	renewAuthority
-	// renewCertificate : have the newest authority sign a new certificate for the server.
+	// renewCertificate has the newest authority sign a new certificate for the server.
 	renewCertificate
 )
 
-// chain is what the certificates of a server say.
+// chain is the parsed certificates of a server.
 type chain struct {
 	// certificate is the server's, and key its private key.
 	certificate *x509.Certificate
 	key         crypto.Signer
 	// authorities are those that clients trust and that have not expired.
 	authorities []*x509.Certificate
-	// issuer is the one of them that has signed the certificate.
+	// issuer is the authority that has signed the certificate.
 	issuer *x509.Certificate
-	// signer is the one of them whose private key is known. It may be the issuer. It is nil if no key is
-	// known: earlier versions of the operator didn't keep it.
+	// signer is the authority whose private key is known. It may be the issuer. It is nil if no key is known:
+	// earlier versions of the operator didn't keep it.
 	signer    *x509.Certificate
 	signerKey crypto.Signer
 }
@@ -89,7 +89,7 @@ func parseChain(s Secrets, host string, now time.Time) (chain, error) {
 	}
 	c.issuer = chains[0][len(chains[0])-1]
 	if c.signerKey, err = parseKey(s.AuthorityKey); err != nil {
-		return c, nil //nolint:nilerr // Without the key, the server is as trusted as with it.
+		return c, nil //nolint:nilerr // The server is trusted just as well without the key.
 	}
 	if at := slices.IndexFunc(c.authorities, func(authority *x509.Certificate) bool { return belongs(c.signerKey, authority) }); at >= 0 {
 		c.signer = c.authorities[at]
@@ -188,7 +188,7 @@ func (s Secrets) withAll(host string, now time.Time) (Secrets, error) {
 	return s.withCertificate(host, now, chain{key: key, signer: authority, signerKey: authorityKey})
 }
 
-// withAuthority makes clients trust a new authority, and these.
+// withAuthority returns the secrets with a new authority, which clients trust beside these.
 func (s Secrets) withAuthority(now time.Time, trusted ...*x509.Certificate) (Secrets, *x509.Certificate, crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -210,7 +210,7 @@ func (s Secrets) withAuthority(now time.Time, trusted ...*x509.Certificate) (Sec
 	return s, authority, key, err
 }
 
-// withCertificate has the signer of the chain sign its key.
+// withCertificate returns the secrets with a certificate from the signer of the chain for its key.
 func (s Secrets) withCertificate(host string, now time.Time, c chain) (Secrets, error) {
 	notAfter := now.Add(certificateLifetime)
 	if c.signer.NotAfter.Before(notAfter) {

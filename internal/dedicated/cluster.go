@@ -18,18 +18,18 @@ var ClusterKind = schema.GroupVersionKind{Group: "postgresql.cnpg.io", Version: 
 // ClusterDefinition names the CustomResourceDefinition of ClusterKind.
 const ClusterDefinition = "clusters.postgresql.cnpg.io"
 
-// annotationHibernation takes a Cluster down, with its volumes kept
+// annotationHibernation takes a Cluster down and keeps its volumes
 // (https://cloudnative-pg.io/documentation/current/declarative_hibernation/).
 const annotationHibernation = "cnpg.io/hibernation"
 
-// NewCluster is a Cluster to read one into.
+// NewCluster returns an empty Cluster, to read one into.
 func NewCluster() *unstructured.Unstructured {
 	cluster := &unstructured.Unstructured{}
 	cluster.SetGroupVersionKind(ClusterKind)
 	return cluster
 }
 
-// cluster has no database but the one that CloudNativePG makes in any case, which is closed.
+// cluster has only the database that CloudNativePG makes in any case, and nobody can connect to that.
 func cluster(in Inputs) *unstructured.Unstructured {
 	spec, result := in.Server.Spec.Dedicated, NewCluster()
 	storage := map[string]any{"size": spec.Storage.String()}
@@ -56,12 +56,12 @@ func cluster(in Inputs) *unstructured.Unstructured {
 		},
 		"storage": storage,
 	}
-	// The conversion fails for values that JSON does not know, of which this type has none.
+	// The conversion fails for values that JSON doesn't know, and this type has none.
 	if resources, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&spec.Resources); err == nil && len(resources) > 0 {
 		content["resources"] = resources
 	}
 	if in.Cluster != nil {
-		// What the operator has no say in is the admin's, such as backups and plugins.
+		// All other fields are the admin's, such as backups and plugins.
 		others, _, _ := unstructured.NestedMap(in.Cluster.Object, "spec")
 		delete(others, "resources")
 		maps.Copy(others, content)

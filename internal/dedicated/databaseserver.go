@@ -13,14 +13,14 @@ import (
 
 const (
 	portPostgreSQL = 5432
-	// defaultConnections is PostgreSQL's own max_connections, and spareConnections are those that
-	// the operator has beside the tenant, which has two logins, with PostgreSQL's reserved ones.
+	// defaultConnections is PostgreSQL's own max_connections. spareConnections is the room for the operator's
+	// connections and PostgreSQL's reserved ones, beside those of the tenant's two logins.
 	defaultConnections = 100
 	spareConnections   = 20
 )
 
-// DatabaseServer is the server that the tenant has to itself, with a database of that name; nil unless
-// its isolation is Dedicated.
+// DatabaseServer returns the tenant's own server, for the database of that name; nil unless the tenant's
+// isolation is Dedicated.
 func DatabaseServer(tenant *effective.Tenant, database string) *v1alpha1.DatabaseServer {
 	spec := tenant.Spec.Database
 	if spec == nil || spec.Isolation != v1alpha1.DatabaseIsolationDedicated || spec.Dedicated == nil {

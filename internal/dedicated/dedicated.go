@@ -1,9 +1,9 @@
 // Package dedicated says what makes up a PostgreSQL server that the operator runs for one tenant. It
-// is pure: the same Inputs always give the same objects. Only [Secrets] makes something up.
+// is pure: the same Inputs always give the same objects. Only [Secrets] generates something.
 //
-// CloudNativePG runs the server where the cluster has that, and otherwise a StatefulSet does. Either
-// way there are a Service, an authority, and a superuser of the same names, so that nobody who
-// connects has to know which one it is.
+// CloudNativePG runs the server where the cluster has it, and otherwise a StatefulSet does. Either
+// way there are a Service, an authority and a superuser of the same names, so that clients needn't know
+// which of them it is.
 package dedicated
 
 import (
@@ -23,7 +23,7 @@ type Inputs struct {
 	Server *v1alpha1.DatabaseServer
 	// Provisioner is what runs it.
 	Provisioner v1alpha1.DatabaseServerProvisioner
-	// Secrets are what it has to keep to itself.
+	// Secrets are the secrets of the server.
 	Secrets Secrets
 	// Volume is the volume of a server that a StatefulSet runs, as the cluster has it; nil if there is
 	// none yet.
@@ -35,13 +35,13 @@ type Inputs struct {
 	Retired bool
 }
 
-// Adopts says whether a server is for a database that another tenant of the name has left behind.
+// Adopts reports whether a server is for a database that a former tenant of the same name has left behind.
 func Adopts(server *v1alpha1.DatabaseServer) bool {
 	return server.Spec.Dedicated.Database != database.Name(server.Annotations[naming.AnnotationTenantUID])
 }
 
-// Data is what holds the server's data: its volume, or the Cluster that has the volumes. It outlives
-// the server unless that is to be deleted with its data.
+// Data returns what holds the server's data: its volume, or the Cluster that has the volumes. It outlives the
+// server unless the server is to be deleted with its data.
 func Data(in Inputs) desired.Object {
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
 		return cluster(in)
@@ -49,13 +49,13 @@ func Data(in Inputs) desired.Object {
 	return volume(in)
 }
 
-// Objects are what else makes up the server, in the order in which they are put in place.
+// Objects returns what else makes up the server, in the order in which it is put in place.
 func Objects(in Inputs) []desired.Object {
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
 		return []desired.Object{superuser(in), networkPolicy(in)}
 	}
 	return []desired.Object{
-		superuser(in), certificate(in), authority(in), networkPolicy(in), configuration(in), service(in), statefulSet(in),
+		superuser(in), certificate(in), authority(in), networkPolicy(in), configuration(in), clusterService(in), statefulSet(in),
 	}
 }
 
@@ -72,7 +72,7 @@ func dataMeta(server *v1alpha1.DatabaseServer, name string) metav1.ObjectMeta {
 	return metadata
 }
 
-// podLabels are those by which the server's pods are found.
+// podLabels select the server's pods.
 func podLabels(server *v1alpha1.DatabaseServer) map[string]string {
 	return map[string]string{naming.LabelServer: server.Name}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -51,7 +52,7 @@ func completed(t *testing.T, secrets dedicated.Secrets, at time.Time) dedicated.
 
 func TestSecretsAreMadeOnceAndFitTogether(t *testing.T) {
 	fresh := completed(t, dedicated.Secrets{}, now)
-	if !database.IsGenerated(fresh.Password) || !database.Matches(fresh.Verifier, fresh.Password) {
+	if !service.IsGenerated(fresh.Password) || !database.Matches(fresh.Verifier, fresh.Password) {
 		t.Error("the verifier is not that of a new password")
 	}
 	again := completed(t, fresh, now)

@@ -10,27 +10,28 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 const (
 	// superuserRole is the role that the operator logs in by.
 	superuserRole = "postgres"
-	// keyVerifier is the key of what the server stores of the password.
+	// keyVerifier is the key of the verifier that the server stores for the password.
 	keyVerifier = "verifier"
 	// keyLogin is the key of the statement that gives superuserRole its password, as a verifier.
 	keyLogin = "login.sql"
-	// keyAuthority is the key of the certificates of the authorities, and keyAuthorityKey that of the
-	// private key of the newest. CloudNativePG has the same.
+	// keyAuthority is the key of the authorities' certificates, and keyAuthorityKey that of the private key of
+	// the newest one. CloudNativePG has the same keys.
 	keyAuthority    = "ca.crt"
 	keyAuthorityKey = "ca.key"
 )
 
-// Secrets are what a server has to keep to itself. All but the password and its verifier is for a
-// server without CloudNativePG, which makes certificates of its own.
+// Secrets are the secrets of a server. All but the password and its verifier are for a server without
+// CloudNativePG, which makes certificates of its own.
 type Secrets struct {
-	// Password is the superuser's.
+	// Password is the superuser's password.
 	Password string
-	// Verifier is what the server stores of it.
+	// Verifier is what the server stores for the password.
 	Verifier string
 	// Authority has the certificates of the authorities that clients trust, as PEM: the one that signed
 	// Certificate, its successor while that is being introduced, and predecessors that have not expired.
@@ -41,7 +42,7 @@ type Secrets struct {
 	Certificate, Key []byte
 }
 
-// SecretsIn are those in the Secrets of a server; nothing where there is none.
+// SecretsIn returns what is in the Secrets of a server; its fields are empty where there is nothing.
 func SecretsIn(superuser, authority, certificate *corev1.Secret) Secrets {
 	secrets := Secrets{
 		Password:     string(superuser.Data[corev1.BasicAuthPasswordKey]),
@@ -54,11 +55,11 @@ func SecretsIn(superuser, authority, certificate *corev1.Secret) Secrets {
 	return secrets
 }
 
-// CompletePassword returns the secrets with a new password and verifier for those that are missing or
-// don't fit together.
+// CompletePassword returns the secrets with a new password or verifier in place of one that is missing or
+// doesn't fit.
 func (s Secrets) CompletePassword() Secrets {
-	if !database.IsGenerated(s.Password) {
-		s.Password = database.GeneratePassword()
+	if !service.IsGenerated(s.Password) {
+		s.Password = service.GeneratePassword()
 	}
 	if !database.Matches(s.Verifier, s.Password) {
 		s.Verifier = database.Verifier(s.Password)
@@ -79,8 +80,8 @@ func (s Secrets) revision() string {
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
 
-// superuser has, beside the keys of a login, what a server without CloudNativePG reads at its start.
-// The label makes CloudNativePG take a new password at once.
+// superuser has the keys of a login, and what a server without CloudNativePG reads at its start. The label makes
+// CloudNativePG use a new password at once.
 func superuser(in Inputs) desired.Object {
 	secret := &corev1.Secret{
 		ObjectMeta: meta(in.Server, naming.ServerSuperuser(in.Server.Name)),

@@ -16,7 +16,7 @@ import (
 
 const (
 	container = "postgres"
-	// user is the one that the images of PostgreSQL have for it.
+	// user is PostgreSQL's user in its images.
 	user = 999
 
 	volumeMount      = "/var/lib/postgresql/data"
@@ -27,11 +27,11 @@ const (
 	socketMount      = "/var/run/postgresql"
 
 	hbaFile = "pg_hba.conf"
-	// hba lets in whoever has a password, by TLS, and the system user postgres from inside the pod.
+	// hba lets in clients with a password, by TLS, and the system user postgres from inside the pod.
 	hba         = "local all all peer\nhostssl all all all scram-sha-256\n" //nolint:dupword // These are columns.
 	prepareFile = "prepare.sh"
-	// prepare makes the data directory as a whole or not at all, and gives the superuser the password
-	// that the Secret has now. No password stands in it.
+	// prepare makes the data directory as a whole or not at all, and gives the superuser the password that the
+	// Secret has now. The script itself has no password in it.
 	prepare = `set -eu
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   rm -rf "$PGDATA.new"
@@ -46,7 +46,7 @@ postgres --single -D "$PGDATA" postgres <"` + superuserMount + "/" + keyLogin + 
 	terminationSeconds = 120
 )
 
-// configuration is what the server reads at its start and may be seen by everybody.
+// configuration has what the server reads at its start and everybody may see.
 func configuration(in Inputs) desired.Object {
 	return &corev1.ConfigMap{
 		ObjectMeta: meta(in.Server, in.Server.Name),
@@ -54,7 +54,7 @@ func configuration(in Inputs) desired.Object {
 	}
 }
 
-func service(in Inputs) desired.Object {
+func clusterService(in Inputs) desired.Object {
 	return &corev1.Service{
 		ObjectMeta: meta(in.Server, naming.ServerService(in.Server.Name)),
 		Spec: corev1.ServiceSpec{
@@ -66,8 +66,8 @@ func service(in Inputs) desired.Object {
 	}
 }
 
-// statefulSet runs one instance. Its claim is not made from a template: one that is could not grow. One
-// pod has no order to keep, and with the policy for that, one that can't start is never replaced
+// statefulSet runs one instance. Its claim isn't made from a template, as it could not grow then. One pod has no
+// order to keep; with the pod management policy OrderedReady, a pod that can't start would never be replaced
 // (https://github.com/kubernetes/kubernetes/issues/67250).
 func statefulSet(in Inputs) desired.Object {
 	server := in.Server
@@ -107,7 +107,7 @@ func podSpec(in Inputs) corev1.PodSpec {
 	}
 }
 
-// program is a container with the image, and all that the server has to itself.
+// program returns a container with the image, and with the server's volumes and environment.
 func program(in Inputs, name, command string, args ...string) corev1.Container {
 	spec := in.Server.Spec.Dedicated
 	return corev1.Container{
@@ -152,8 +152,8 @@ func settings(in Inputs) []string {
 	return args
 }
 
-// serving adds what the container has that goes on running. A smart shutdown, which is what PostgreSQL
-// does when it is told to end, would wait for the tenant to disconnect.
+// serving adds what the server's container has and the init container doesn't. It ends the server by a fast
+// shutdown: a smart one, which SIGTERM asks for, would wait for the tenant to disconnect.
 func serving(container corev1.Container, port int32) corev1.Container {
 	ready := func(period, failures int32) *corev1.Probe {
 		return &corev1.Probe{
@@ -164,7 +164,7 @@ func serving(container corev1.Container, port int32) corev1.Container {
 		}
 	}
 	container.Ports = []corev1.ContainerPort{{Name: container.Name, ContainerPort: port, Protocol: corev1.ProtocolTCP}}
-	// The recovery after a crash may take its time.
+	// The recovery after a crash may take long.
 	container.StartupProbe = ready(5, 360)
 	container.ReadinessProbe = ready(5, 3)
 	container.LivenessProbe = ready(10, 12)
@@ -178,7 +178,7 @@ func volumes(in Inputs) []corev1.Volume {
 	name := in.Server.Name
 	secret := func(volume, name string) corev1.Volume {
 		return corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			// PostgreSQL takes a key of root's that its group may read, and no more.
+			// PostgreSQL accepts a key that belongs to root if at most its group may read it.
 			SecretName: name, DefaultMode: new(int32(0o640)),
 		}}}
 	}
@@ -192,7 +192,7 @@ func volumes(in Inputs) []corev1.Volume {
 		{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}}}},
 		empty("socket", corev1.EmptyDirVolumeSource{}),
 		empty("temporary", corev1.EmptyDirVolumeSource{}),
-		// Parallel queries need more of it than the 64 MB that containers have.
+		// Parallel queries need more shared memory than the 64 MB that containers have.
 		empty("shared-memory", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("256Mi"))}),
 	}
 }

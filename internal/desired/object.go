@@ -1,5 +1,5 @@
-// Package desired says what all objects have in common that the operator wants to be there, be they part
-// of a tenant or of a database server. Packages parts and dedicated say which those are.
+// Package desired has what all objects have in common that the operator makes, be they for a tenant or for a
+// database server. Packages parts and dedicated say which those are.
 package desired
 
 import (

@@ -9,16 +9,16 @@ import (
 
 // Owning says how the objects of a kind are owned.
 type Owning struct {
-	// Fields says that the operator has a say in the fields that it sets, and others in all others.
-	// Where it is false, an object is as desired, and nobody adds to it.
+	// Fields says that the operator owns the fields that it sets, and others may set all other fields. If it is
+	// false, the operator owns the whole object.
 	Fields bool
-	// Keep are paths of fields whose values stay when they are no longer desired, since somebody else
-	// sets them from then on.
+	// Keep are paths of fields whose values stay when they are no longer desired, since somebody else sets them
+	// from then on.
 	Keep [][]string
 }
 
-// OwningOf says how objects of this kind are owned: what runs for the tenant by its fields, since
-// injectors, autoscalers and platforms add to it, and what keeps the tenant in its place as a whole.
+// OwningOf says how objects of this kind are owned: workloads by their fields, since injectors, autoscalers and
+// platforms add to them, and walls as a whole.
 func OwningOf(kind runtime.Object) Owning {
 	switch kind.(type) {
 	case *corev1.ServiceAccount, *corev1.Service, *policyv1.PodDisruptionBudget, *appsv1.StatefulSet:

@@ -29,7 +29,7 @@ const (
 	defaultReplicas          = 1
 )
 
-// defaultContainers are the limits and requests of containers that state none.
+// defaultContainers returns the limits and requests of containers that state none.
 func defaultContainers() *v1alpha1.ContainerLimits {
 	return &v1alpha1.ContainerLimits{
 		Default: corev1.ResourceList{
@@ -41,10 +41,10 @@ func defaultContainers() *v1alpha1.ContainerLimits {
 	}
 }
 
-// complete fills in what is built in. Quantities are written as the API server would store them, so
-// that a default that somebody writes out makes no difference.
+// complete fills in the built-in defaults. Quantities are written as the API server stores them, so that it
+// makes no difference whether somebody writes a default out.
 func (s *Spec) complete() {
-	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit)
+	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit+int32(len(s.Namespaces.Names)))
 	if s.Containers == nil {
 		s.Containers = defaultContainers()
 	}

@@ -1,8 +1,8 @@
-// Package effective says what a tenant is to be: what its own spec says and, where that is silent,
-// what is built in. It is pure.
+// Package effective says what a tenant is to be: what its own spec says, and built-in defaults for the rest. It
+// is pure.
 //
-// The API server fills in no defaults that this package knows, so a stored Tenant has what somebody
-// wrote and nothing else. Everything behind this package goes by the effective spec.
+// The API server fills in none of these defaults, so that a stored Tenant has what somebody wrote and nothing
+// else. Everything behind this package goes by the effective spec.
 package effective
 
 import (
@@ -17,16 +17,16 @@ type Tenant struct {
 	metav1.ObjectMeta
 	// Spec is what the tenant is to be.
 	Spec Spec
-	// Status is what the Tenant's status says so far.
+	// Status is the Tenant's present status.
 	Status v1alpha1.TenantStatus
 }
 
-// Spec has the fields of a Tenant's spec, with a value in each that has a default. It is a type of its
-// own so that nobody takes one for the other.
+// Spec is a Tenant's spec with a value in each field that has a default. It is a type of its own, so that nobody
+// takes one for the other.
 type Spec v1alpha1.TenantSpec
 
-// Of makes the effective spec of a tenant from its layers: each says what those above it leave out,
-// and the last one is built in. The Tenant stays as it is; metadata and status are shared with it.
+// Of makes the effective spec of a tenant from its layers: each one fills in what those above it leave out, and
+// the last one is built in. The Tenant isn't changed; the result shares its metadata and status.
 func Of(tenant *v1alpha1.Tenant) *Tenant {
 	spec := Spec(*tenant.Spec.DeepCopy())
 	spec.complete()

@@ -1,9 +1,9 @@
 // Package fleet is the operator's memory of all tenants and database servers: what its controllers
-// learn in one reconcile and need in another one, and what they tell each other. All of it is lost with
-// the process, and found out again.
+// learn in one reconcile and need in another one, and what they tell each other. A restart loses all of it,
+// and it is learned again.
 //
-// Each ledger has a lock of its own, is ready to use as its zero value, and holds nothing of a tenant or
-// server that is gone, however it went. It has no client and no clock: times are arguments.
+// Each ledger has a lock of its own, is ready to use as its zero value, and forgets a tenant or server that is
+// gone, however it went. It has no client and no clock: times are arguments.
 package fleet
 
 import (
@@ -12,13 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Fleet is all that the operator remembers of tenants and database servers. The controllers share one.
 // The zero value is ready to use.
 //
 // Reconciles of one tenant never overlap, nor do those of one server. Each begins with SawTenant or
-// SawServer, or, if there is no such object, with ForgetTenant or ForgetServer. What is noted in between
+// SawServer, or, if there is no such object, with TenantVanished or ForgetServer. What is noted in between
 // is therefore forgotten at the latest by the reconcile that the deletion leads to. What is noted at other
 // times, such as in a watch, goes through a method of Fleet, which leaves out tenants that are gone.
 type Fleet struct {
@@ -26,31 +27,41 @@ type Fleet struct {
 	servers roster
 
 	// Logins are how the admin logs in to each server, by its spec and the Secrets that this names.
-	Logins Logins
-	// Connections are those logins by which a server has let the operator in since it was started, and has
-	// not broken off.
-	Connections Logins
+	Logins Logins[database.Server]
+	// Connections are the logins that have worked since the operator was started, as long as the connection
+	// has not broken.
+	Connections Logins[database.Server]
 	// Authorities are the certificate authorities of the servers that CloudNativePG runs.
 	Authorities Authorities
-	// Occupancy is how many tenants each server has.
+	// Occupancy counts the tenants of each server.
 	Occupancy Occupancy
 	// Inspections are the tenants whose databases have changed on a server.
 	Inspections Inspections
-	// Placements are the databases that were provisioned.
+	// Placements are the databases that this process has provisioned.
 	Placements Placements
-	// Admissions are the quotas that have admitted something.
+	// Admissions remember when quotas last admitted something.
 	Admissions Admissions
-	// Pace is since when statuses wait to be written.
+	// Departures are the Tenants that have gone without the operator.
+	Departures Departures
+	// Endings are what is closed to tenants that are being deleted.
+	Endings Endings
+	// Pace delays statuses that would be written too often.
 	Pace Pace
+	// Provisioning is which new tenants are being put in place.
+	Provisioning Provisioning
+	// Served are the requests that a quota had refused, and that have got in since.
+	Served Served
+	// Troubles are since when pods are in trouble.
+	Troubles Troubles
 
-	// AvailableServers are servers that tenants may have waited for: the operator has logged in, or there
-	// is more room than was thought.
+	// AvailableServers are servers that tenants may have been waiting for: the operator has logged in, or they
+	// have more room than was known.
 	AvailableServers Notices
-	// DriftedTenants are the tenants whose databases are to be inspected.
+	// DriftedTenants are tenants whose databases are to be inspected.
 	DriftedTenants Notices
 }
 
-// ledger is what is known of tenants or servers. One that knows nothing of either has nothing to do.
+// ledger remembers something of tenants, of servers, or of both.
 type ledger interface {
 	forgetTenant(uid types.UID)
 	forgetServer(name string)
@@ -59,7 +70,7 @@ type ledger interface {
 func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
-		&f.Inspections, &f.Placements, &f.Admissions, &f.Pace,
+		&f.Inspections, &f.Placements, &f.Admissions, &f.Departures, &f.Endings, &f.Pace, &f.Provisioning, &f.Served, &f.Troubles,
 	}
 }
 
@@ -67,10 +78,19 @@ func (f *Fleet) ledgers() []ledger {
 func (f *Fleet) SawTenant(name string, uid types.UID) {
 	if former, replaced := f.tenants.enter(name, uid); replaced {
 		f.forgetTenant(former)
+		f.Departures.gone()
 	}
 }
 
-// ForgetTenant forgets a Tenant that no longer exists.
+// TenantVanished forgets a Tenant that has gone without the operator, if it is one.
+func (f *Fleet) TenantVanished(name string) {
+	if uid, known := f.tenants.remove(name); known {
+		f.forgetTenant(uid)
+		f.Departures.gone()
+	}
+}
+
+// ForgetTenant forgets a Tenant that the operator has removed.
 func (f *Fleet) ForgetTenant(name string) {
 	if uid, known := f.tenants.remove(name); known {
 		f.forgetTenant(uid)
@@ -102,6 +122,12 @@ func (f *Fleet) forgetServer(name string) {
 	}
 }
 
+// StatusWritten notes that a tenant's status says all that was observed at that time.
+func (f *Fleet) StatusWritten(tenant types.UID, observed time.Time) {
+	f.Pace.written(tenant, observed)
+	f.Provisioning.End(tenant)
+}
+
 // UsageChanged notes that a tenant uses its quota differently from now on, which its status has yet to
 // say.
 func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
@@ -112,10 +138,10 @@ func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
 	})
 }
 
-// SortDrifts parts the tenants that have changed on a server into those to accept as they are, since
-// they were inspected and have not changed again, and those to inspect. The drifts are all that the server
-// tells of, up to [database.MaxDrifted].
-func (f *Fleet) SortDrifts(server string, drifts []database.Drift) (accepted, suspicious []database.Drift) {
+// SortDrifts divides the tenants that have changed on a server: those to accept as they are, because they were
+// inspected and have not changed since, and those to inspect. The drifts are all that the server
+// reports, up to [service.MaxDrifted].
+func (f *Fleet) SortDrifts(server string, drifts []service.Drift) (accepted, suspicious []service.Drift) {
 	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
 		accepted, suspicious = f.Inspections.sort(server, drifts, listed)
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -26,7 +27,7 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 		f.Occupancy.Refuse(server+"-full", types.UID(tenant), 1)
 	},
 	"Inspections": func(f *Fleet, tenant, server string) {
-		f.SortDrifts(server, []database.Drift{{Tenant: tenant, UID: tenant, Digest: "1"}})
+		f.SortDrifts(server, []service.Drift{{Tenant: tenant, UID: tenant, Digest: "1"}})
 	},
 	"Placements": func(f *Fleet, tenant, server string) {
 		f.Placements.Put(types.UID(tenant), &v1alpha1.TenantDatabaseStatus{Server: server})
@@ -34,9 +35,20 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 	"Admissions": func(f *Fleet, tenant, _ string) {
 		f.Admissions.Note(&corev1.ResourceQuota{}, quotaOf(types.UID(tenant), "quota", "1"), noon)
 	},
+	"Departures": func(f *Fleet, _, server string) { f.Departures.Looked(server, 0) },
+	"Endings": func(f *Fleet, tenant, server string) {
+		f.Endings.NamespaceClosed(types.UID(tenant), "namespace")
+		f.Endings.LockedOut(types.UID(tenant), server)
+	},
 	"Pace": func(f *Fleet, tenant, _ string) {
 		f.UsageChanged(tenant, types.UID(tenant), noon)
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)
+	},
+	"Provisioning": func(f *Fleet, tenant, _ string) { f.Provisioning.Begin(tenant, types.UID(tenant)) },
+	"Served":       func(f *Fleet, tenant, _ string) { f.Served.Has(types.UID(tenant), "replicaset", noon, true) },
+	"Troubles": func(f *Fleet, tenant, server string) {
+		f.Troubles.Tenant(types.UID(tenant), true, noon)
+		f.Troubles.Server(server, true, noon)
 	},
 }
 
@@ -127,7 +139,7 @@ func TestNothingIsKeptOfATenantAndAServerThatAreGone(t *testing.T) {
 		{"the cluster and a server tell of a tenant that is gone", func(f *Fleet) {
 			f.ForgetTenant("acme")
 			f.UsageChanged("acme", "acme", noon)
-			f.SortDrifts("shared", []database.Drift{{Tenant: "acme", UID: "acme", Digest: "2"}})
+			f.SortDrifts("shared", []service.Drift{{Tenant: "acme", UID: "acme", Digest: "2"}})
 			f.ForgetServer("shared")
 		}, 0},
 		{"others of the same names have taken their place", func(f *Fleet) {
@@ -172,7 +184,7 @@ func TestATenantThatIsSeenAgainIsNotForgotten(t *testing.T) {
 
 func TestAServerTellsAgainOfATenantThatWasNotSeenYet(t *testing.T) {
 	f := &Fleet{}
-	drifts := []database.Drift{{Tenant: "acme", UID: "acme", Digest: "1"}}
+	drifts := []service.Drift{{Tenant: "acme", UID: "acme", Digest: "1"}}
 	if accepted, suspicious := f.SortDrifts("shared", drifts); len(accepted)+len(suspicious) > 0 {
 		t.Errorf("before the tenant was seen, %v is accepted and %v suspicious", accepted, suspicious)
 	}

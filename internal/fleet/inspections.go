@@ -6,32 +6,32 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Inspections are the tenants whose databases have changed on a server without the operator's doing, and
-// how far their inspection is. The zero value is ready to use.
+// Inspections are the tenants whose databases have changed on a server without the operator's doing, with the
+// state of their inspection. The zero value is ready to use.
 type Inspections struct {
 	mutex   sync.Mutex
 	tenants map[types.UID]report
 	reports int
 }
 
-// report is what a server has told last of a tenant.
+// report is the last that a server has said about a tenant.
 type report struct {
-	// number tells this report from earlier and later ones.
+	// number distinguishes the report from earlier and later ones.
 	number int
 	server string
-	drift  database.Drift
+	drift  service.Drift
 	// sound says that an inspection found everything as it should be.
 	sound bool
-	// reverted says that the server has again what was accepted before.
+	// reverted says that the server is back to what was accepted before.
 	reverted bool
 }
 
-// sort is [Fleet.SortDrifts]. What a server tells of tenants that aren't listed is left out: either they
-// are gone, or the operator has yet to see them, and the server will tell again.
-func (i *Inspections) sort(server string, drifts []database.Drift, listed func(string, types.UID) bool) (accepted, suspicious []database.Drift) {
+// sort is [Fleet.SortDrifts]. It leaves out tenants that aren't listed: either they are gone, or the operator
+// has not seen them yet, and the server will report them again.
+func (i *Inspections) sort(server string, drifts []service.Drift, listed func(string, types.UID) bool) (accepted, suspicious []service.Drift) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	told := sets.New[types.UID]()
@@ -41,7 +41,7 @@ func (i *Inspections) sort(server string, drifts []database.Drift, listed func(s
 			continue
 		}
 		told.Insert(uid)
-		// Where two DatabaseServers are one server, either may tell.
+		// Two DatabaseServers may be the same server, and then either of them may report a tenant.
 		known := i.tenants[uid]
 		if known.sound && !known.reverted && known.drift == drift {
 			delete(i.tenants, uid)
@@ -53,15 +53,15 @@ func (i *Inspections) sort(server string, drifts []database.Drift, listed func(s
 		}
 		suspicious = append(suspicious, drift)
 	}
-	if len(drifts) < database.MaxDrifted {
+	if len(drifts) < service.MaxDrifted {
 		suspicious = append(suspicious, i.reverted(server, told)...)
 	}
 	return accepted, suspicious
 }
 
-// reverted are the tenants that were inspected, and of which the server has since told nothing any more:
-// it has again what was accepted before. Their status may still say what the inspection has seen.
-func (i *Inspections) reverted(server string, told sets.Set[types.UID]) (suspicious []database.Drift) {
+// reverted returns the tenants that were inspected and that the server no longer reports: it is back to what
+// was accepted before. Their status may still say what the inspection saw.
+func (i *Inspections) reverted(server string, told sets.Set[types.UID]) (suspicious []service.Drift) {
 	for uid, known := range i.tenants {
 		switch {
 		case known.server != server || !known.sound || told.Has(uid):
@@ -84,7 +84,7 @@ func (i *Inspections) note(tenant types.UID, r report) {
 	i.tenants[tenant] = r
 }
 
-// Wanted says whether a tenant's database is to be inspected, and by which report.
+// Wanted reports whether a tenant's database is to be inspected, and because of which report.
 func (i *Inspections) Wanted(tenant types.UID) (report int, wanted bool) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
@@ -92,9 +92,9 @@ func (i *Inspections) Wanted(tenant types.UID) (report int, wanted bool) {
 	return found.number, known && !found.sound
 }
 
-// Inspected notes that a tenant's database was inspected by a report, and was sound, or was not until
-// something was done about it, which the server will report in its turn. What the server has reported since
-// then still waits for an inspection.
+// Inspected notes that a tenant's database was inspected because of a report, and whether it was sound. If it
+// was not, the operator has changed it, and the server will report that in turn. What the server has reported
+// since then still waits for an inspection.
 func (i *Inspections) Inspected(tenant types.UID, report int, sound bool) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()

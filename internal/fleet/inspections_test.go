@@ -5,7 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 func listed(string, types.UID) bool { return true }
@@ -23,11 +23,11 @@ func inspect(inspections *Inspections, sound bool) {
 
 func TestALookIsNotAboutWhatChangesWhileItLasts(t *testing.T) {
 	for _, sound := range []bool{true, false} {
-		for _, before := range [][]database.Drift{nil, {{UID: "acme", Digest: "1"}}} {
+		for _, before := range [][]service.Drift{nil, {{UID: "acme", Digest: "1"}}} {
 			var inspections Inspections
 			inspections.sort("shared", before, listed)
 			report, _ := inspections.Wanted("acme")
-			changed := []database.Drift{{UID: "acme", Digest: "2"}}
+			changed := []service.Drift{{UID: "acme", Digest: "2"}}
 			inspections.sort("shared", changed, listed)
 			inspections.Inspected("acme", report, sound)
 			if !wanted(&inspections) {
@@ -42,7 +42,7 @@ func TestALookIsNotAboutWhatChangesWhileItLasts(t *testing.T) {
 
 func TestALookThatTakesLongerThanAProbeCounts(t *testing.T) {
 	var inspections Inspections
-	changed := []database.Drift{{UID: "acme", Digest: "1"}}
+	changed := []service.Drift{{UID: "acme", Digest: "1"}}
 	inspections.sort("shared", changed, listed)
 	report, _ := inspections.Wanted("acme")
 	inspections.sort("shared", changed, listed)
@@ -55,7 +55,7 @@ func TestALookThatTakesLongerThanAProbeCounts(t *testing.T) {
 func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 	var inspections Inspections
 	says := func(digest string) (accepted, suspicious int) {
-		yes, no := inspections.sort("shared", []database.Drift{{UID: "acme", Digest: digest}}, listed)
+		yes, no := inspections.sort("shared", []service.Drift{{UID: "acme", Digest: digest}}, listed)
 		return len(yes), len(no)
 	}
 	if wanted(&inspections) {
@@ -90,7 +90,7 @@ func TestOnlyWhatWasLookedAtAndHasNotChangedSinceIsAccepted(t *testing.T) {
 
 func TestWhatWasLookedAtIsAcceptedByWhicheverDatabaseServerTellsOfIt(t *testing.T) {
 	var inspections Inspections
-	changed := []database.Drift{{UID: "acme", Digest: "1"}}
+	changed := []service.Drift{{UID: "acme", Digest: "1"}}
 	inspections.sort("shared", changed, listed)
 	inspect(&inspections, true)
 	if accepted, suspicious := inspections.sort("shared-by-another-name", changed, listed); len(accepted) != 1 || len(suspicious) != 0 {
@@ -100,8 +100,8 @@ func TestWhatWasLookedAtIsAcceptedByWhicheverDatabaseServerTellsOfIt(t *testing.
 
 func TestWhatIsAsItWasBeforeTheLookIsLookedAtOnceMore(t *testing.T) {
 	var inspections Inspections
-	changed := []database.Drift{{UID: "acme", Digest: "1"}}
-	says := func(server string, drifts ...database.Drift) {
+	changed := []service.Drift{{UID: "acme", Digest: "1"}}
+	says := func(server string, drifts ...service.Drift) {
 		t.Helper()
 		if accepted, _ := inspections.sort(server, drifts, listed); len(accepted) > 0 {
 			t.Errorf("%v is accepted", accepted)
@@ -113,7 +113,7 @@ func TestWhatIsAsItWasBeforeTheLookIsLookedAtOnceMore(t *testing.T) {
 	if wanted(&inspections) {
 		t.Error("another server that tells of nothing makes the tenant want a look")
 	}
-	says("shared", make([]database.Drift, database.MaxDrifted)...)
+	says("shared", make([]service.Drift, service.MaxDrifted)...)
 	if wanted(&inspections) {
 		t.Error("a server that tells of others first makes the tenant want a look")
 	}
@@ -131,7 +131,7 @@ func TestWhatIsAsItWasBeforeTheLookIsLookedAtOnceMore(t *testing.T) {
 
 func TestWhatAServerToldGoesWithIt(t *testing.T) {
 	var inspections Inspections
-	changed := []database.Drift{{UID: "acme", Digest: "1"}}
+	changed := []service.Drift{{UID: "acme", Digest: "1"}}
 	inspections.sort("shared", changed, listed)
 	inspections.forgetServer("other")
 	if !wanted(&inspections) {

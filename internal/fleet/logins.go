@@ -3,58 +3,57 @@ package fleet
 import (
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/internal/database"
 )
 
-// Logins are how to reach servers, each by one generation of its spec. The zero value is ready to use.
-type Logins struct {
+// Logins are how to reach the servers of an engine, each by one generation of its spec. Access is what the
+// engine needs to know for that. The zero value is ready to use.
+type Logins[Access any] struct {
 	mutex   sync.RWMutex
-	servers map[string]login
+	servers map[string]login[Access]
 }
 
-type login struct {
+type login[Access any] struct {
 	uid        types.UID
 	generation int64
-	access     database.Server
+	access     Access
 }
 
-// To is how to reach a server by its present spec.
-func (l *Logins) To(server *v1alpha1.DatabaseServer) (database.Server, bool) {
+// To returns how to reach a server by its present spec.
+func (l *Logins[Access]) To(server metav1.Object) (access Access, known bool) {
 	l.mutex.RLock()
 	defer l.mutex.RUnlock()
 	return l.to(server)
 }
 
-func (l *Logins) to(server *v1alpha1.DatabaseServer) (database.Server, bool) {
-	found, ok := l.servers[server.Name]
-	if !ok || found.uid != server.UID || found.generation != server.Generation {
-		return database.Server{}, false
+func (l *Logins[Access]) to(server metav1.Object) (access Access, known bool) {
+	found, ok := l.servers[server.GetName()]
+	if !ok || found.uid != server.GetUID() || found.generation != server.GetGeneration() {
+		return access, false
 	}
 	return found.access, true
 }
 
-// Put returns whether nothing was known of how to reach the server by its present spec.
-func (l *Logins) Put(server *v1alpha1.DatabaseServer, access database.Server) bool {
+// Put remembers how to reach a server by its present spec, and reports whether that was unknown.
+func (l *Logins[Access]) Put(server metav1.Object, access Access) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if l.servers == nil {
-		l.servers = map[string]login{}
+		l.servers = map[string]login[Access]{}
 	}
 	_, known := l.to(server)
-	l.servers[server.Name] = login{uid: server.UID, generation: server.Generation, access: access}
+	l.servers[server.GetName()] = login[Access]{uid: server.GetUID(), generation: server.GetGeneration(), access: access}
 	return !known
 }
 
 // Drop forgets how to reach a server.
-func (l *Logins) Drop(server string) {
+func (l *Logins[Access]) Drop(server string) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	delete(l.servers, server)
 }
 
-func (l *Logins) forgetServer(name string) { l.Drop(name) }
+func (l *Logins[Access]) forgetServer(name string) { l.Drop(name) }
 
-func (*Logins) forgetTenant(types.UID) {}
+func (*Logins[Access]) forgetTenant(types.UID) {}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestAServerIsReachedByItsPresentSpecOnly(t *testing.T) {
-	var connections Logins
+	var connections Logins[database.Server]
 	first := builders.DatabaseServer("shared", "pg.example").Generation(1).Build()
 	second := builders.DatabaseServer("shared", "pg2.example").Generation(2).Build()
 	reached := func(server *v1alpha1.DatabaseServer) string {
@@ -47,7 +47,7 @@ func TestAServerIsReachedByItsPresentSpecOnly(t *testing.T) {
 }
 
 func TestAServerIsNotReachedByTheSpecOfAFormerOne(t *testing.T) {
-	var connections Logins
+	var connections Logins[database.Server]
 	former := builders.DatabaseServer("shared", "pg.example").Generation(1).Build()
 	former.UID = "1"
 	connections.Put(former, database.Server{Host: "pg.example"})

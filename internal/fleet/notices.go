@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Notices are the names of objects that a controller is to look at. Adding one never waits for the
-// controller, and none is lost; one that is added again before it is taken is taken once. The zero value is
+// Notices are the names of objects that a controller is to reconcile. Adding one never waits for the
+// controller, and none is lost. One that is added twice before it is taken is taken once. The zero value is
 // ready to use.
 type Notices struct {
 	mutex sync.Mutex
@@ -29,7 +29,7 @@ func (n *Notices) Add(name string) {
 	}
 }
 
-// Added is readable when there are names to take.
+// Added returns a channel that is readable when there are names to take.
 func (n *Notices) Added() <-chan struct{} {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()

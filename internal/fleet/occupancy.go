@@ -7,8 +7,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
+
+// CountInterval is how long a status may wait that only says that a server has another number of tenants,
+// while that goes on changing.
+const CountInterval = time.Minute
 
 // Occupancy counts the tenants of each server, with those that this process has placed since the
 // server was asked last. Without them, tenants that are placed at the same time would all go to the
@@ -20,9 +24,11 @@ type Occupancy struct {
 
 // occupants are the tenants of one server.
 type occupants struct {
-	// counted is what the server said last, and asked that it has said something.
+	// counted is the number that the server last gave, if asked says that it has given one.
 	counted int
 	asked   bool
+	// changing is since when it has said something else each time; zero if it has said the same twice.
+	changing time.Time
 	// placed are the tenants that the server may not have counted, and since when they are registered
 	// there; the zero time while they are not.
 	placed map[types.UID]time.Time
@@ -30,7 +36,7 @@ type occupants struct {
 	refused sets.Set[types.UID]
 }
 
-// at is for writing; to look an entry up must not make one, as the server may be gone.
+// at makes the entry if there is none, so it is for writing only: the server may be gone.
 func (o *Occupancy) at(server string) *occupants {
 	if o.servers == nil {
 		o.servers = map[string]*occupants{}
@@ -41,9 +47,9 @@ func (o *Occupancy) at(server string) *occupants {
 	return o.servers[server]
 }
 
-// Choose picks the server for a new tenant and counts it there. The candidates come with the number
-// of tenants in their status, which may be out of date.
-func (o *Occupancy) Choose(tenant types.UID, candidates []database.Candidate, wanted database.Placement) (string, error) {
+// Choose picks the server for a new tenant and counts the tenant there. The candidates have the number of
+// tenants in their status, which may be out of date.
+func (o *Occupancy) Choose(tenant types.UID, candidates []service.Candidate, wanted service.Placement) (string, error) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	for i := range candidates {
@@ -59,7 +65,7 @@ func (o *Occupancy) Choose(tenant types.UID, candidates []database.Candidate, wa
 			candidates[i].Tenants--
 		}
 	}
-	chosen, err := database.Choose(candidates, wanted)
+	chosen, err := service.Choose(candidates, wanted)
 	if err == nil {
 		o.place(chosen, tenant)
 	}
@@ -81,7 +87,7 @@ func (o *Occupancy) place(server string, tenant types.UID) {
 	}
 }
 
-// Expect counts a tenant on the server that it is to have its database on.
+// Expect counts a tenant on the server that is to have its database.
 func (o *Occupancy) Expect(server string, tenant types.UID) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -103,7 +109,7 @@ func (o *Occupancy) Registered(server string, tenant types.UID, now time.Time) {
 	}
 }
 
-// Refuse notes that the server had no room for the tenant, and how many it has.
+// Refuse notes that the server had no room for the tenant, and how many tenants it has.
 func (o *Occupancy) Refuse(server string, tenant types.UID, tenants int) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -115,7 +121,7 @@ func (o *Occupancy) Refuse(server string, tenant types.UID, tenants int) {
 	}
 }
 
-// Refuses says whether the server had no room for the tenant.
+// Refuses reports whether the server had no room for the tenant.
 func (o *Occupancy) Refuses(server string, tenant types.UID) bool {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -127,12 +133,13 @@ func (o *Occupancy) refuses(server string, tenant types.UID) bool {
 	return there != nil && there.refused.Has(tenant)
 }
 
-// Counted notes what a server says that was asked at that time, and returns whether tenants that were
-// counted twice until now, by the server and here, no longer are.
+// Counted notes how many tenants a server had when it was asked. It reports whether that corrects the count:
+// tenants were counted twice until now, by the server and here.
 func (o *Occupancy) Counted(server string, tenants int, asked time.Time) (corrected bool) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	there := o.at(server)
+	there.noteChange(tenants, asked)
 	there.counted, there.asked = tenants, true
 	for tenant, at := range there.placed {
 		if !at.IsZero() && at.Before(asked) {
@@ -141,6 +148,25 @@ func (o *Occupancy) Counted(server string, tenants int, asked time.Time) (correc
 		}
 	}
 	return corrected
+}
+
+// noteChange notes whether the server says what it said before. That it has changed all the time for
+// CountInterval is noted as if it had not, once.
+func (o *occupants) noteChange(tenants int, asked time.Time) {
+	switch {
+	case !o.asked || o.counted == tenants || !o.changing.IsZero() && asked.Sub(o.changing) >= CountInterval:
+		o.changing = time.Time{}
+	case o.changing.IsZero():
+		o.changing = asked
+	}
+}
+
+// Changing says whether the number of a server's tenants is about to change again.
+func (o *Occupancy) Changing(server string) bool {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	there := o.servers[server]
+	return there != nil && !there.changing.IsZero()
 }
 
 func (o *Occupancy) forgetTenant(uid types.UID) {
@@ -159,7 +185,7 @@ func (o *Occupancy) forgetServer(name string) {
 	delete(o.servers, name)
 }
 
-// dropEmpty drops what a tenant has left behind of a server that was gone before it.
+// dropEmpty drops the entry of a server that was gone before its last tenant.
 func (o *Occupancy) dropEmpty(server string) {
 	if there := o.servers[server]; !there.asked && len(there.placed) == 0 && len(there.refused) == 0 {
 		delete(o.servers, server)

@@ -7,18 +7,17 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 	var occupancy Occupancy
-	isolation := database.IsolationDatabase
-	server := func(name string) database.Candidate {
-		return database.Candidate{Name: name, Ready: true, Isolations: []database.Isolation{isolation}, Capacity: new(int32(4))}
+	server := func(name string) service.Candidate {
+		return service.Candidate{Name: name, Ready: true, Capacity: new(int32(4))}
 	}
 	place := func(tenant string) string {
 		t.Helper()
-		chosen, err := occupancy.Choose(types.UID(tenant), []database.Candidate{server("a"), server("b")}, database.Placement{Isolation: isolation})
+		chosen, err := occupancy.Choose(types.UID(tenant), []service.Candidate{server("a"), server("b")}, service.Placement{})
 		if err != nil {
 			return err.Error()
 		}
@@ -55,5 +54,35 @@ func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 		if got := place("8"); got != "b" {
 			t.Errorf("with one gone from b, the next goes to %s", got)
 		}
+	}
+}
+
+func TestTheNumberOfTenantsIsNewsWhenItHasSettled(t *testing.T) {
+	var occupancy Occupancy
+	now := noon
+	for _, step := range []struct {
+		after    time.Duration
+		tenants  int
+		changing bool
+	}{
+		{0, 3, false}, // Nobody knew before.
+		{5 * time.Second, 3, false},
+		{5 * time.Second, 8, true},
+		{5 * time.Second, 12, true},
+		{5 * time.Second, 12, false},
+		{5 * time.Second, 11, true},
+		{CountInterval - time.Second, 10, true},
+		{time.Second, 9, false}, // That is long enough to wait.
+		{5 * time.Second, 8, true},
+		{5 * time.Second, 8, false},
+	} {
+		now = now.Add(step.after)
+		occupancy.Counted("shared", step.tenants, now)
+		if got := occupancy.Changing("shared"); got != step.changing {
+			t.Errorf("at %v, with %d tenants: changing %t, want %t", now.Sub(noon), step.tenants, got, step.changing)
+		}
+	}
+	if occupancy.Changing("unknown") {
+		t.Error("what nobody has asked changes")
 	}
 }

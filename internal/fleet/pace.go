@@ -12,29 +12,28 @@ import (
 )
 
 const (
-	// ProgressInterval is how long a status may wait that only says how far along a tenant is. Most
-	// tenants are Ready before, and then it was never needed.
+	// ProgressInterval is how long a status may wait that only reports progress. Most tenants are Ready
+	// before, and then it isn't needed.
 	ProgressInterval = 5 * time.Second
-	// UsageInterval is how long a status may wait that only says that the quota is used differently.
+	// UsageInterval is how long a status may wait that only reports another use of the quota.
 	UsageInterval = 10 * time.Second
 )
 
-// Pace keeps statuses from being written more often than anybody reads them. The zero value is ready to
-// use.
+// Pace keeps statuses from being written more often than anybody needs. The zero value is ready to use.
 type Pace struct {
 	mutex   sync.Mutex
 	tenants map[types.UID]waiting
 }
 
-// waiting is a status that waits to be written.
+// waiting says since when a status waits to be written.
 type waiting struct {
-	// since is when it began to wait.
+	// since is when the status began to wait.
 	since time.Time
 	// usageChanged is when the usage of the quota has last changed; zero if it has not.
 	usageChanged time.Time
 }
 
-// Wait is how much longer a new status may wait for a better one; zero if it is to be written now.
+// Wait returns how much longer a new status may wait for the next one; zero if it is to be written now.
 func (p *Pace) Wait(tenant types.UID, was, is v1alpha1.TenantStatus, now time.Time) time.Duration {
 	interval := patience(was, is)
 	if interval == 0 {
@@ -50,7 +49,7 @@ func (p *Pace) Wait(tenant types.UID, was, is v1alpha1.TenantStatus, now time.Ti
 	return max(0, interval-now.Sub(known.since))
 }
 
-// usageChanged lets a status that has yet to say so wait from now on.
+// usageChanged notes that the status has to report another use of the quota.
 func (p *Pace) usageChanged(tenant types.UID, now time.Time) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -62,9 +61,9 @@ func (p *Pace) usageChanged(tenant types.UID, now time.Time) {
 	p.put(tenant, known)
 }
 
-// Written notes that the status says all that was observed at that time. A usage that has changed since
+// written notes that the status says all that was observed at that time. A usage that has changed since
 // then goes on waiting.
-func (p *Pace) Written(tenant types.UID, observed time.Time) {
+func (p *Pace) written(tenant types.UID, observed time.Time) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	known, found := p.tenants[tenant]

@@ -117,11 +117,11 @@ func TestAfterAWriteTheWaitBeginsAnew(t *testing.T) {
 	start := time.Date(2026, time.March, 1, 9, 0, 0, 0, time.UTC)
 	var pace Pace
 	pace.Wait("acme", pending, rolling, start)
-	pace.Written("acme", start)
+	pace.written("acme", start)
 	if got := pace.Wait("acme", rolling, halfway, start.Add(time.Hour)); got != ProgressInterval {
 		t.Errorf("the next step may wait %v, want %v", got, ProgressInterval)
 	}
-	pace.Written("nobody", start)
+	pace.written("nobody", start)
 	if len(pace.tenants) != 1 {
 		t.Errorf("it remembers %d tenants, want 1", len(pace.tenants))
 	}
@@ -143,16 +143,16 @@ func TestAUsageWaitsFromWhenItChanged(t *testing.T) {
 		}, 0},
 		{"a pass that had looked before wrote the status after", func(p *Pace) {
 			p.usageChanged("acme", start)
-			p.Written("acme", start.Add(-time.Second))
+			p.written("acme", start.Add(-time.Second))
 		}, 0},
 		{"it changed again after the look that was written", func(p *Pace) {
 			p.usageChanged("acme", start.Add(-UsageInterval))
 			p.usageChanged("acme", start.Add(time.Second))
-			p.Written("acme", start)
+			p.written("acme", start)
 		}, time.Second},
 		{"a pass has written it", func(p *Pace) {
 			p.usageChanged("acme", start)
-			p.Written("acme", start)
+			p.written("acme", start)
 		}, UsageInterval},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -15,8 +15,8 @@ type Placements struct {
 	tenants map[types.UID]*v1alpha1.TenantDatabaseStatus
 }
 
-// Of is where a tenant's database is: where it was provisioned, or else where its status records it; nil
-// if it has none.
+// Of returns where a tenant's database is: where this process has provisioned it, or else where the status
+// records it; nil if it has none.
 func (p *Placements) Of(tenant types.UID, recorded *v1alpha1.TenantDatabaseStatus) *v1alpha1.TenantDatabaseStatus {
 	p.mutex.RLock()
 	defer p.mutex.RUnlock()
@@ -26,7 +26,7 @@ func (p *Placements) Of(tenant types.UID, recorded *v1alpha1.TenantDatabaseStatu
 	return recorded
 }
 
-// Put notes where a tenant's database was provisioned.
+// Put remembers where a tenant's database was provisioned.
 func (p *Placements) Put(tenant types.UID, placement *v1alpha1.TenantDatabaseStatus) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -42,5 +42,5 @@ func (p *Placements) forgetTenant(uid types.UID) {
 	delete(p.tenants, uid)
 }
 
-// forgetServer leaves the databases, as the statuses of their tenants do.
+// forgetServer keeps the placements: the statuses of the tenants keep them, too.
 func (*Placements) forgetServer(string) {}

@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// roster lists the objects of a kind that there are, by name.
+// roster lists the existing objects of a kind by name.
 type roster struct {
 	mutex sync.RWMutex
 	uids  map[string]types.UID
@@ -32,8 +32,8 @@ func (r *roster) remove(name string) (uid types.UID, known bool) {
 	return uid, known
 }
 
-// whileListed lets act note something of objects that are listed. None is removed in the meantime, so
-// that what is noted is forgotten with the object.
+// whileListed runs act, which may note something about listed objects. No object is removed in the meantime,
+// so that what is noted is forgotten with it.
 func (r *roster) whileListed(act func(listed func(name string, uid types.UID) bool)) {
 	r.mutex.RLock()
 	defer r.mutex.RUnlock()

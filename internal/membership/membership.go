@@ -1,7 +1,7 @@
 // Package membership says which namespaces a tenant has and which of them it can use. It is pure.
 //
-// The label tenantry.dev/tenant says whose a namespace is: the API server lets nobody set, change or
-// remove it but who may use or manage that tenant (config/admission/namespaces.yaml).
+// The label tenantry.dev/tenant says which tenant a namespace belongs to. The API server lets only those set, change
+// or remove it who may use or manage that tenant (config/admission/namespaces.yaml).
 package membership
 
 import (
@@ -21,20 +21,29 @@ import (
 // Member is a namespace of a tenant.
 type Member struct {
 	v1alpha1.TenantNamespace
-	// Namespace is the namespace as the cluster has it; nil for a primary one that isn't there yet.
+	// Namespace is the namespace as the cluster has it; nil for one that the operator has yet to create.
 	Namespace *corev1.Namespace
+	// MovedIn says that it was there before it was the tenant's.
+	MovedIn bool
+	// Obstacles are what keeps one that is being deleted from being gone; empty if that isn't known.
+	Obstacles string
+}
+
+// IsTerminating says whether it is being deleted.
+func (m Member) IsTerminating() bool {
+	return m.Namespace != nil && !m.Namespace.DeletionTimestamp.IsZero()
 }
 
 // Members are the namespaces of a tenant.
 type Members struct {
-	// All are all of them: the primary one, then those in use, then the others, the older first.
+	// All has the primary namespace, then those in use, then the others, older ones first.
 	All []Member
 	// Leaving are namespaces that the tenant still controls and that no longer have its label.
 	Leaving []*corev1.Namespace
 }
 
-// Of are the members among the namespaces that have the tenant's name or its label, or are
-// controlled by it.
+// Of returns the members among the namespaces that have the tenant's name or its label, are controlled by it,
+// or are named in its spec; and those so named that aren't there.
 func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	members := Members{All: []Member{{TenantNamespace: v1alpha1.TenantNamespace{
 		Name: tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable,
@@ -44,16 +53,26 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 		switch {
 		case namespace.Name == tenant.Name:
 			members.All[0].Namespace = namespace
+			members.All[0].Obstacles = Obstacles(namespace)
+			members.All[0].MovedIn = isMovedIn(namespace)
+			members.All[0].ReclaimPolicy = reclaimPolicy(tenant, members.All[0].MovedIn)
 		case namespace.Labels[naming.LabelTenant] == tenant.Name:
 			others = append(others, namespace)
 		case metav1.IsControlledBy(namespace, tenant):
 			members.Leaving = append(members.Leaving, namespace)
+		case slices.Contains(tenant.Spec.Namespaces.Names, namespace.Name):
+			others = append(others, namespace)
 		}
 	}
+	others = append(others, missing(tenant, namespaces)...)
 	slices.SortFunc(others, inOrder)
 	used := int32(1)
 	for _, namespace := range others {
-		member := Member{Namespace: namespace, TenantNamespace: stateOf(tenant, namespace, used)}
+		member := Member{TenantNamespace: stateOf(tenant, namespace, used)}
+		if exists(namespace) {
+			member.Namespace, member.MovedIn, member.Obstacles = namespace, isMovedIn(namespace), Obstacles(namespace)
+		}
+		member.ReclaimPolicy = reclaimPolicy(tenant, member.MovedIn)
 		// One that is being deleted still has what runs in it.
 		if member.State == v1alpha1.NamespaceUsable || (member.State == v1alpha1.NamespaceTerminating && isInUse(namespace)) {
 			used++
@@ -66,7 +85,24 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	return members
 }
 
-// inOrder: namespaces in use keep their place, and else the older one comes first.
+// missing stand for the namespaces that the spec names and that aren't there. They have no UID, and no time of
+// creation, by which they come before all that aren't in use.
+func missing(tenant *effective.Tenant, namespaces []*corev1.Namespace) []*corev1.Namespace {
+	var result []*corev1.Namespace
+	for _, name := range tenant.Spec.Namespaces.Names {
+		there := slices.ContainsFunc(namespaces, func(namespace *corev1.Namespace) bool { return namespace.Name == name })
+		if !there && name != tenant.Name {
+			result = append(result, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+				Name: name, Labels: map[string]string{naming.LabelTenant: tenant.Name},
+			}})
+		}
+	}
+	return result
+}
+
+func exists(namespace *corev1.Namespace) bool { return namespace.UID != "" }
+
+// inOrder sorts namespaces in use first, so that they keep their place, and older ones before younger.
 func inOrder(a, b *corev1.Namespace) int {
 	if isInUse(a) != isInUse(b) {
 		if isInUse(a) {
@@ -77,6 +113,7 @@ func inOrder(a, b *corev1.Namespace) int {
 	return cmp.Or(
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 		cmp.Compare(a.UID, b.UID),
+		cmp.Compare(a.Name, b.Name),
 	)
 }
 
@@ -95,13 +132,17 @@ func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) 
 	result := v1alpha1.TenantNamespace{Name: namespace.Name, State: v1alpha1.NamespaceUsable}
 	controller := metav1.GetControllerOf(namespace)
 	switch {
+	case namespace.Labels[naming.LabelTenant] != tenant.Name:
+		result.State = v1alpha1.NamespaceConflict
+		result.Message = fmt.Sprintf("spec.namespaces.names has it, but it exists and isn't the tenant's; choose another name, or move it in with the label %s=%s.",
+			naming.LabelTenant, tenant.Name)
 	case controller != nil && controller.UID != tenant.UID:
 		result.State = v1alpha1.NamespaceConflict
 		result.Message = fmt.Sprintf("It belongs to %s %q and is left as it is; take its owner reference off, or the label %s.",
 			controller.Kind, controller.Name, naming.LabelTenant)
 	case !namespace.DeletionTimestamp.IsZero():
 		result.State = v1alpha1.NamespaceTerminating
-		result.Message = "It is being deleted."
+		result.Message = terminating(Obstacles(namespace))
 	case used >= tenant.Spec.Namespaces.Limit:
 		result.State = v1alpha1.NamespaceOverLimit
 		result.Message = fmt.Sprintf("The tenant may use %d namespaces and has that many already; delete one of them, or raise spec.namespaces.limit.", tenant.Spec.Namespaces.Limit)
@@ -109,8 +150,8 @@ func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) 
 	return result
 }
 
-// Mine says whether the tenant may write to a namespace: it controls it, or the label says that it
-// should and nobody else does.
+// Mine reports whether the operator may write to a namespace for the tenant: the tenant controls it, or it has the
+// tenant's label and nobody else controls it.
 func Mine(tenant *effective.Tenant, namespace *corev1.Namespace) bool {
 	controller := metav1.GetControllerOf(namespace)
 	if controller == nil {
@@ -119,7 +160,7 @@ func Mine(tenant *effective.Tenant, namespace *corev1.Namespace) bool {
 	return controller.UID == tenant.UID
 }
 
-// List are the namespaces as a status has them.
+// List returns the namespaces as a status has them.
 func (m Members) List() []v1alpha1.TenantNamespace {
 	list := make([]v1alpha1.TenantNamespace, 0, len(m.All))
 	for _, member := range m.All {
@@ -128,7 +169,7 @@ func (m Members) List() []v1alpha1.TenantNamespace {
 	return list
 }
 
-// Names are the names of namespaces in a state, for people to read.
+// Names returns the names of the namespaces in a state, for people to read.
 func Names(list []v1alpha1.TenantNamespace, state v1alpha1.NamespaceState) string {
 	const most = 10
 	var names []string

@@ -149,3 +149,39 @@ func TestManyNamesAreCutShort(t *testing.T) {
 		t.Errorf("they are %q", got)
 	}
 }
+
+func TestTheNamespacesThatTheSpecNames(t *testing.T) {
+	foreign := func(namespace *corev1.Namespace) { namespace.Labels = nil }
+	for _, test := range []struct {
+		name       string
+		limit      int32
+		namespaces []*corev1.Namespace
+		want       []string
+	}{
+		{"are to be made", 0, nil, []string{"acme Usable", "dev to be made Usable", "test to be made Usable"}},
+		{"are there", 0, []*corev1.Namespace{namespace("dev", 1, inUse), namespace("test", 2)}, []string{"acme Usable", "dev Usable", "test Usable"}},
+		{"belong to nobody", 0, []*corev1.Namespace{namespace("dev", 1, foreign)}, []string{"acme Usable", "test to be made Usable", "dev Conflict"}},
+		{"belong to another tenant", 0, []*corev1.Namespace{namespace("dev", 1, labeled("globex"))}, []string{"acme Usable", "test to be made Usable", "dev Conflict"}},
+		{
+			"come before those that wait, and after those in use", 3, []*corev1.Namespace{namespace("a", 1), namespace("b", 2, inUse)},
+			[]string{"acme Usable", "b Usable", "dev to be made Usable", "test to be made OverLimit", "a OverLimit"},
+		},
+		{"have left", 0, []*corev1.Namespace{namespace("dev", 1, labeled("globex"), controlledBy("uid-acme"))}, []string{"acme Usable", "test to be made Usable"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tenant := builders.Effective(t, builders.Tenant("acme").Namespaces("dev", "test", "acme").NamespaceLimit(test.limit).Build())
+			tenant.UID = "uid-acme"
+			var got []string
+			for _, member := range membership.Of(tenant, test.namespaces).All {
+				what := " "
+				if member.Namespace == nil && !member.Primary {
+					what = " to be made "
+				}
+				got = append(got, member.Name+what+string(member.State))
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}

@@ -1,4 +1,4 @@
-// Package metrics holds all metrics that the operator offers beyond those of controller-runtime.
+// Package metrics has the operator's metrics, beyond those of controller-runtime.
 package metrics
 
 import (
@@ -32,7 +32,7 @@ var (
 		Buckets: prometheus.ExponentialBuckets(0.25, 2, 12),
 	})
 
-	// ServerUp says which database servers answer.
+	// ServerUp is 1 for database servers that answer, and 0 for others.
 	ServerUp = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "tenantry_database_server_up",
 		Help: "1 while the database server answers and is prepared for tenants, else 0.",
@@ -43,7 +43,7 @@ func init() {
 	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, Rotations, ProvisioningSeconds, ServerUp)
 }
 
-// Result is the value of a label that says how something ended.
+// Result returns the value of a label that says how something ended.
 func Result(err error) string {
 	if err != nil {
 		return "error"

@@ -81,12 +81,22 @@ const (
 	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one, so that an
 	// older one that comes in later doesn't push it over the limit.
 	AnnotationUsable = "tenantry.dev/usable"
+	// AnnotationMovedIn is on a namespace of a tenant that was there before it was the tenant's, with the
+	// value true.
+	AnnotationMovedIn = "tenantry.dev/moved-in"
+	// AnnotationReclaimPolicy is on a namespace that stays when its Tenant is deleted, with the value
+	// Release. The garbage collector can't delete it by its owner reference.
+	AnnotationReclaimPolicy = "tenantry.dev/reclaim-policy"
 	// AnnotationSlice is on a ResourceQuota that is part of a budget over several namespaces, with
 	// what its next split depends on.
 	AnnotationSlice = "tenantry.dev/slice"
 
 	// FinalizerTenant stays on a Tenant as long as its namespaces may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
+
+	// FinalizerRights stays on the RoleBindings of owners in the namespaces that they can delete, as long as
+	// anything but those is left there, so that owners can see and release what keeps the namespace.
+	FinalizerRights = "tenantry.dev/rights"
 
 	// FinalizerServer stays on a DatabaseServer as long as tenants may have something on it.
 	FinalizerServer = "tenantry.dev/tenants"
@@ -113,8 +123,16 @@ const (
 	ContainerLimits = "containers"
 	// NamespaceList names the ConfigMap in the primary namespace that lists the tenant's namespaces.
 	NamespaceList = "tenant-namespaces"
+	// MoreNamespaces is the key of that ConfigMap that says how many more there are. No namespace has a
+	// name like it.
+	MoreNamespaces = "_more"
 	// TenantUser names the RoleBinding by which owners may create namespaces of the tenant.
 	TenantUser = "tenant-user"
+	// TenantNames names the Role, and its RoleBinding, with the names that owners may give to namespaces
+	// beside those that begin with the tenant's.
+	TenantNames = "tenant-names"
+	// TenantAuditor names the RoleBinding that says that the tenant's policies only warn.
+	TenantAuditor = "tenant-auditor"
 	// NamespaceOwner names the RoleBinding by which owners may change and delete a namespace.
 	NamespaceOwner = "tenant-namespace"
 	// ownerRolePrefix and a ClusterRole's name make the name of the RoleBinding for it.
@@ -138,6 +156,9 @@ const (
 	RoleTenantUser = "tenantry-tenant-user"
 	// RoleNamespaceOwner is the ClusterRole to change and delete namespaces.
 	RoleNamespaceOwner = "tenantry-namespace-owner"
+	// RoleTenantAuditor is the ClusterRole with the verb audit on tenants. The operator has it in the
+	// primary namespaces of tenants whose policies only warn, where the policy unusable asks for it.
+	RoleTenantAuditor = "tenantry-tenant-auditor"
 	// Manager is the operator's ServiceAccount, and ManagerNamespace the namespace it is in.
 	Manager          = "tenantry-manager"
 	ManagerNamespace = "tenantry-system"
@@ -185,6 +206,10 @@ func ServerAuthority(server string) string { return server + "-ca" }
 
 // ServerCertificate names the Secret with the server's certificate and key.
 func ServerCertificate(server string) string { return server + "-server" }
+
+// ServerLogin names the Secret, in ManagerNamespace, with the login that a server has accepted last, so that
+// tenants can be removed from it when the Secret that its spec names is gone.
+func ServerLogin(server string) string { return "database-server-" + server }
 
 // ServerVolume names the PersistentVolumeClaim of a server without CloudNativePG.
 func ServerVolume(server string) string { return server + "-data" }

@@ -77,7 +77,7 @@ func service(tenant *effective.Tenant) desired.Object {
 	}
 }
 
-// podDisruptionBudget is nil for an app that never has more than one pod.
+// podDisruptionBudget returns nil for an app that never has more than one pod.
 func podDisruptionBudget(in Inputs) desired.Object {
 	tenant := in.Tenant
 	if !in.Autoscaled && *tenant.Spec.App.Replicas < 2 {
@@ -88,12 +88,14 @@ func podDisruptionBudget(in Inputs) desired.Object {
 		Spec: policyv1.PodDisruptionBudgetSpec{
 			MaxUnavailable: new(intstr.FromInt32(1)),
 			Selector:       &metav1.LabelSelector{MatchLabels: naming.AppLabels(tenant.Name)},
+			// Pods that serve nobody must not keep a node from being drained.
+			UnhealthyPodEvictionPolicy: new(policyv1.AlwaysAllow),
 		},
 	}
 }
 
-// deployment is nil while the tenant's database server doesn't exist: an app that runs goes on as it
-// is, rather than restart without what only the server can tell, and a new one would lack its Secret.
+// deployment returns nil while the tenant's database server doesn't exist. A running app then stays as it is: it
+// would restart without its connection settings, and a new one would lack its Secret.
 func deployment(in Inputs) desired.Object {
 	tenant := in.Tenant
 	if tenant.Spec.Database != nil && in.Login == nil {
@@ -174,7 +176,7 @@ func container(in Inputs) corev1.Container {
 	return result
 }
 
-// env are the variables of port and database, then those of the spec, which win.
+// env returns the variables for port and database, and then those of the spec, which take precedence.
 func env(in Inputs) []corev1.EnvVar {
 	tenant := in.Tenant
 	var variables []corev1.EnvVar
@@ -220,8 +222,8 @@ func caVolumes(in Inputs) []corev1.Volume {
 	}}
 }
 
-// settingsRevision changes with whatever the app finds in its environment, and with what its container
-// gets for the resources that it doesn't state.
+// settingsRevision changes with all that the app finds in its environment, and with what its container gets for
+// resources that it doesn't state.
 func settingsRevision(in Inputs) string {
 	hash := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(in.Tenant.Spec.Config)) {
@@ -229,6 +231,7 @@ func settingsRevision(in Inputs) string {
 	}
 	if database, ok := secret(in).(*corev1.Secret); ok {
 		delete(database.Data, SecretKeyNextPassword)
+		delete(database.Data, secretKeySchema) // Apps from before there was this key go on.
 		for _, key := range slices.Sorted(maps.Keys(database.Data)) {
 			fmt.Fprintf(hash, "%q=%q\n", key, database.Data[key])
 		}

@@ -6,7 +6,9 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/budget"
 	"github.com/tenantry/tenantry/internal/condition"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/workload"
 )
@@ -26,12 +28,27 @@ func appInPlace(o Observation) condition.State {
 	if workload.RolledOut(deployment) {
 		return condition.Ready("%d of %d replicas are available.", want, want)
 	}
-	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble, deadlineExceeded} {
-		if trouble, found := find(o); found {
-			return condition.Of(trouble)
-		}
+	if trouble, found := AppTrouble(o); found {
+		return condition.Of(trouble.Lasting(o.TroubledSince, o.Now))
 	}
 	return rollout(want, have)
+}
+
+// AppTrouble is what keeps the app from being rolled out, other than that this takes its time.
+func AppTrouble(o Observation) (problem.Problem, bool) {
+	if o.Deployment == nil || o.Deployment.Status.ObservedGeneration < o.Deployment.Generation || workload.RolledOut(o.Deployment) {
+		return problem.Problem{}, false
+	}
+	var troubles []problem.Problem
+	for _, find := range []func(Observation) (problem.Problem, bool){refused, podTrouble} {
+		if trouble, found := find(o); found {
+			troubles = append(troubles, trouble)
+		}
+	}
+	if len(troubles) == 0 {
+		return deadlineExceeded(o)
+	}
+	return problem.Together(troubles...), true
 }
 
 // rollout tells how far along the app is.
@@ -49,10 +66,20 @@ func refused(o Observation) (problem.Problem, bool) {
 	if failure == nil || failure.Status != corev1.ConditionTrue {
 		return problem.Problem{}, false
 	}
+	requested, used, overQuota := budget.ParseRefusal(failure.Message, naming.Quota)
+	if overQuota && len(o.Namespaces) > 1 && o.Quota != nil {
+		// The Deployment goes on telling of a refusal for a moment after the pods have got in.
+		in := budget.Refusal{Requested: requested, Used: used}.In(o.Slice)
+		if in || budget.Fits(requested, o.Tenant.Spec.Quota, o.Quota.Status.Used) {
+			return problem.WaitsForShare(), true
+		}
+	}
 	return problem.PodsRefused(failure.Message), true
 }
 
-func podTrouble(o Observation) (problem.Problem, bool) { return workload.NewestTrouble(o.Pods) }
+func podTrouble(o Observation) (problem.Problem, bool) {
+	return workload.Trouble(o.Pods, "spec.app", o.Now)
+}
 
 func deadlineExceeded(o Observation) (problem.Problem, bool) {
 	rollout := deploymentCondition(o.Deployment, appsv1.DeploymentProgressing)

@@ -11,12 +11,12 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// limitsRevision changes with what the app's container gets from the LimitRange, which is given to pods
-// when they are created and not later. It is empty where that is nothing, or not to restart the app.
+// limitsRevision changes with what the app's container gets from the LimitRange, which only applies to pods
+// when they are created. It is empty if the container gets nothing, or the change must not restart the app.
 func limitsRevision(in Inputs) string {
 	limits, found := limitRange(in, in.places()[0]).(*corev1.LimitRange)
 	if !found {
-		// It is taken away after the app was put in place, and until then gives what it gave.
+		// The LimitRange is removed after the app was put in place, and applies until then.
 		limits = in.Limits
 	}
 	if limits == nil || !restartsApp(limits) {
@@ -25,13 +25,13 @@ func limitsRevision(in Inputs) string {
 	return given(in.Tenant.Spec.App.Resources, limits)
 }
 
-// restartsApp says whether a LimitRange restarts the app when it changes.
+// restartsApp reports whether the app restarts when the LimitRange changes.
 func restartsApp(limits *corev1.LimitRange) bool {
 	return limits.Annotations[naming.AnnotationRestartsApp] == "true"
 }
 
-// markChange makes a LimitRange restart the app, unless the one that is in place gives the same and
-// doesn't do so: it is older than that rule, and the app is not to restart just because of an upgrade.
+// markChange has the app restart when the LimitRange changes. It leaves out the mark if the one in place has none
+// and gives the same: that was made by an earlier version, and an upgrade must not restart the app.
 func markChange(in Inputs, limits *corev1.LimitRange) {
 	own := corev1.ResourceRequirements{}
 	if in.Limits == nil || restartsApp(in.Limits) || given(own, in.Limits) != given(own, limits) {
@@ -39,8 +39,8 @@ func markChange(in Inputs, limits *corev1.LimitRange) {
 	}
 }
 
-// given is what a container gets from a LimitRange for the resources that it doesn't state itself, as
-// text. What the LimitRange leaves out itself, the API server fills in.
+// given returns, as text, what a container gets from a LimitRange for the resources that it doesn't state. The
+// API server fills in what the LimitRange leaves out.
 func given(own corev1.ResourceRequirements, bounds *corev1.LimitRange) string {
 	var text strings.Builder
 	for _, item := range bounds.Spec.Limits {
@@ -61,7 +61,7 @@ func given(own corev1.ResourceRequirements, bounds *corev1.LimitRange) string {
 	return text.String()
 }
 
-// over is one list over another one.
+// over returns one list with another one laid over it.
 func over(below, above corev1.ResourceList) corev1.ResourceList {
 	result := corev1.ResourceList{}
 	maps.Copy(result, below)

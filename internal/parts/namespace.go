@@ -18,7 +18,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
 
-// Namespace is the tenant's namespaces, with the policy in them that the API server enforces.
+// Namespace is the tenant's namespaces, each with the policy that the API server enforces in it.
 var Namespace = &Part{
 	Condition: v1alpha1.ConditionNamespaceReady,
 	Kinds:     []desired.Object{&v1alpha1.TenantPolicy{}},
@@ -37,6 +37,12 @@ func namespace(in Inputs, place Place) desired.Object {
 	}
 	if place.Usable && !in.isPrimary(place) {
 		annotations[naming.AnnotationUsable] = "true"
+	}
+	if place.MovedIn {
+		annotations[naming.AnnotationMovedIn] = "true"
+	}
+	if place.ReclaimPolicy == v1alpha1.NamespaceRelease {
+		annotations[naming.AnnotationReclaimPolicy] = string(place.ReclaimPolicy)
 	}
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: place.Name, Labels: labels, Annotations: annotations}}
 }

@@ -1,14 +1,15 @@
 package parts
 
 import (
-	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/backend"
+	"github.com/tenantry/tenantry/internal/clusterdns"
 	"github.com/tenantry/tenantry/internal/condition"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -27,8 +28,6 @@ var Network = &Part{
 	inPlace: func(Observation) condition.State { return condition.Ready("The network policies are in place.") },
 }
 
-const portDNS = 53
-
 // networkPolicy is nil for a namespace that can't be used, where nothing but denyAll is needed.
 func networkPolicy(in Inputs, place Place, name string, spec networkingv1.NetworkPolicySpec) desired.Object {
 	if !place.Usable && name != naming.PolicyDenyAll {
@@ -43,21 +42,15 @@ func denyAll(in Inputs, place Place) desired.Object {
 	})
 }
 
-// allowDNS opens the way to the pods that nearly every distribution labels k8s-app=kube-dns, be
-// they CoreDNS or kube-dns (https://kubernetes.io/docs/tasks/administer-cluster/coredns/).
+// allowDNS opens the way to the cluster's DNS.
 func allowDNS(in Inputs, place Place) desired.Object {
+	rules := in.DNS
+	if len(rules) == 0 {
+		rules = clusterdns.Default()
+	}
 	return networkPolicy(in, place, naming.PolicyAllowDNS, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
-		Egress: []networkingv1.NetworkPolicyEgressRule{{
-			Ports: []networkingv1.NetworkPolicyPort{
-				networkPort(corev1.ProtocolUDP, portDNS),
-				networkPort(corev1.ProtocolTCP, portDNS),
-			},
-			To: []networkingv1.NetworkPolicyPeer{{
-				NamespaceSelector: labelSelector(corev1.LabelMetadataName, metav1.NamespaceSystem),
-				PodSelector:       labelSelector("k8s-app", "kube-dns"),
-			}},
-		}},
+		Egress:      rules,
 	})
 }
 
@@ -73,37 +66,49 @@ func allowTenant(in Inputs, place Place) desired.Object {
 // allowDatabase is nil while it isn't known where the server is: a rule without peers would open
 // the port to everywhere.
 func allowDatabase(in Inputs, place Place) desired.Object {
-	server := in.Server
-	peers := databasePeers(server)
-	if len(peers) == 0 {
+	rules := databaseRules(in.Server)
+	if len(rules) == 0 {
 		return nil
 	}
 	return networkPolicy(in, place, naming.PolicyAllowDatabase, networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
-		Egress: []networkingv1.NetworkPolicyEgressRule{{
-			Ports: []networkingv1.NetworkPolicyPort{networkPort(corev1.ProtocolTCP, server.Spec.Port)},
-			To:    peers,
-		}},
+		Egress:      rules,
 	})
 }
 
-func databasePeers(server *v1alpha1.DatabaseServer) []networkingv1.NetworkPolicyPeer {
+// databaseRules open the way to a server. One behind a Service is its pods, at their own ports, since most
+// network plugins apply policies once the Service's address has been replaced. Others do that before.
+func databaseRules(server *v1alpha1.DatabaseServer) []networkingv1.NetworkPolicyEgressRule {
 	if server == nil {
 		return nil
 	}
-	if len(server.Spec.NetworkPeers) > 0 {
-		return server.Spec.NetworkPeers
-	}
-	var peers []networkingv1.NetworkPolicyPeer
-	for _, text := range server.Status.Addresses {
-		address, err := netip.ParseAddr(text)
-		if err != nil {
-			continue // The DatabaseServer controller writes parsed addresses only.
+	port := backend.Port{Protocol: corev1.ProtocolTCP, Number: server.Spec.Port}
+	behind, targets := behindHost(server)
+	switch {
+	case len(server.Spec.NetworkPeers) > 0:
+		if !slices.Contains(targets, port) {
+			targets = append(targets, port)
 		}
-		block := netip.PrefixFrom(address, address.BitLen())
-		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: block.String()}})
+		return backend.Rules(server.Spec.NetworkPeers, targets...)
+	case behind != nil:
+		return append(backend.Rules(behind.Peers(), targets...), backend.Rules(backend.Blocks(behind.ClusterIPs), port)...)
 	}
-	return peers
+	return backend.Rules(backend.Blocks(server.Status.Addresses), port)
+}
+
+// behindHost is what is behind the Service that a server's host stands for; nil if that stands for none.
+func behindHost(server *v1alpha1.DatabaseServer) (*backend.Backend, []backend.Port) {
+	service := server.Status.Service
+	if service == nil {
+		return nil, nil
+	}
+	var ports []backend.Port
+	for _, number := range service.Ports {
+		ports = append(ports, backend.Port{Protocol: corev1.ProtocolTCP, Number: number})
+	}
+	return &backend.Backend{
+		Namespace: service.Namespace, Selector: service.Selector, Addresses: service.Addresses, ClusterIPs: service.ClusterIPs,
+	}, ports
 }
 
 func allowSpec(in Inputs, place Place) desired.Object {
@@ -121,10 +126,6 @@ func allowSpec(in Inputs, place Place) desired.Object {
 	return networkPolicy(in, place, naming.PolicyAllowSpec, networkingv1.NetworkPolicySpec{
 		PolicyTypes: types, Ingress: rules.Ingress, Egress: rules.Egress,
 	})
-}
-
-func networkPort(protocol corev1.Protocol, port int32) networkingv1.NetworkPolicyPort {
-	return networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: new(intstr.FromInt32(port))}
 }
 
 func labelSelector(key, value string) *metav1.LabelSelector {

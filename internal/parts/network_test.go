@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
@@ -166,6 +167,51 @@ func TestThereIsNoWayToADatabaseOfWhichNobodyKnowsWhereItIs(t *testing.T) {
 				if object.GetName() == "allow-database" {
 					t.Errorf("there is a policy %v", object)
 				}
+			}
+		})
+	}
+}
+
+func TestTheWayToADatabaseBehindAService(t *testing.T) {
+	service := v1alpha1.DatabaseServerService{
+		Namespace: "databases", Name: "postgresql", Selector: map[string]string{"app": "postgresql"},
+		ClusterIPs: []string{"10.96.0.7"}, Ports: []int32{15432},
+	}
+	headless := service
+	headless.ClusterIPs = nil
+	byHand := service
+	byHand.Selector, byHand.Addresses = nil, []string{"192.0.2.7"}
+	unknown := service
+	unknown.Ports = nil
+	pods := []networkingv1.NetworkPolicyPeer{{
+		NamespaceSelector: labeled("kubernetes.io/metadata.name", "databases"), PodSelector: labeled("app", "postgresql"),
+	}}
+	rule := func(to []networkingv1.NetworkPolicyPeer, numbers ...int32) networkingv1.NetworkPolicyEgressRule {
+		var ports []networkingv1.NetworkPolicyPort
+		for _, number := range numbers {
+			ports = append(ports, port(corev1.ProtocolTCP, number))
+		}
+		return networkingv1.NetworkPolicyEgressRule{To: to, Ports: ports}
+	}
+	at := func() *builders.DatabaseServerBuilder {
+		return builders.DatabaseServer("shared", "postgresql.databases.svc").Addresses("10.96.0.7")
+	}
+	for _, test := range []struct {
+		name   string
+		server *builders.DatabaseServerBuilder
+		want   []networkingv1.NetworkPolicyEgressRule
+	}{
+		{"its pods, and its address", at().Behind(service), []networkingv1.NetworkPolicyEgressRule{rule(pods, 15432), rule(blocks("10.96.0.7/32"), 5432)}},
+		{"headless: its pods, whatever it resolves to now", at().Behind(headless), []networkingv1.NetworkPolicyEgressRule{rule(pods, 15432)}},
+		{"its addresses", at().Behind(byHand), []networkingv1.NetworkPolicyEgressRule{rule(blocks("192.0.2.7/32"), 15432), rule(blocks("10.96.0.7/32"), 5432)}},
+		{"nobody knows the port of its pods", at().Behind(unknown), []networkingv1.NetworkPolicyEgressRule{rule(blocks("10.96.0.7/32"), 5432)}},
+		{"the admin says where: at either port", at().Behind(service).NetworkPeers(pods...), []networkingv1.NetworkPolicyEgressRule{rule(pods, 15432, 5432)}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := withDatabase(t, builders.Tenant("acme").Database("shared"), test.server)
+			got := findNamed[*networkingv1.NetworkPolicy](t, parts.Network, in, "allow-database").Spec.Egress
+			if !reflect.DeepEqual(got, test.want) {
+				t.Error(diff.Diff(test.want, got))
 			}
 		})
 	}

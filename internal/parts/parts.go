@@ -1,6 +1,6 @@
-// Package parts says what the parts of a tenant are: for each, one file has which tenants have it, which
-// objects it consists of, and what its condition says. It is pure: it sees its Inputs, or an Observation,
-// and nothing else, neither the cluster nor the time, so the same Inputs always give the same objects.
+// Package parts has the parts of a tenant. One file for each says which tenants have it, which objects it
+// consists of, and what its condition says. The package is pure: it sees only its Inputs, or an Observation, and
+// neither the cluster nor the time, so that the same Inputs always give the same objects.
 package parts
 
 import (
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -21,17 +22,22 @@ import (
 type Inputs struct {
 	// Tenant is the tenant, with its effective spec.
 	Tenant *effective.Tenant
-	// Places are the tenant's namespaces, the primary one first. Left out, there is only that one.
+	// Places are the tenant's namespaces, the primary one first. Empty means only that one.
 	Places []Place
-	// Listing is what the tenant's owners are told of its namespaces. Left out, it is nothing.
+	// Listing is the list of namespaces that the tenant's owners see; empty for none.
 	Listing []v1alpha1.TenantNamespace
+	// UntrustedNamespaces are those of ServiceAccounts among the owners that don't exist or are another
+	// tenant's, each with a few words that say so.
+	UntrustedNamespaces map[string]string
 	// Server is the DatabaseServer that the tenant's database is placed on; nil where the tenant has
 	// no database, or the server doesn't exist.
 	Server *v1alpha1.DatabaseServer
-	// Login is the tenant's login; nil while Server is.
+	// Login is the tenant's login; nil if Server is.
 	Login *Login
-	// ForeignHostnames are those of the tenant's hostnames that an older tenant has.
+	// ForeignHostnames are hostnames of the tenant that an older tenant has already.
 	ForeignHostnames []v1alpha1.HostnamePattern
+	// DNS opens the way to the cluster's DNS. Left out, it leads to where that nearly always is.
+	DNS []networkingv1.NetworkPolicyEgressRule
 	// Audit says that policies warn in the whole cluster, and refuse nothing.
 	Audit bool
 	// Autoscaled says that a HorizontalPodAutoscaler sets how many replicas the app has.
@@ -44,20 +50,24 @@ type Inputs struct {
 type Place struct {
 	// Name is the name of the namespace.
 	Name string
-	// Usable says that the tenant may use it. One that isn't Usable is kept so that nothing runs in it.
+	// Usable says that the tenant may use it. Nothing can run in a namespace that isn't usable.
 	Usable bool
+	// MovedIn says that it was there before it was the tenant's.
+	MovedIn bool
+	// ReclaimPolicy is Release if it stays when the Tenant is deleted.
+	ReclaimPolicy v1alpha1.NamespaceReclaimPolicy
 	// Quota is the part of the tenant's quota that it has; nil where it has all.
 	Quota *Slice
 }
 
-// Slice is part of a tenant's quota.
+// Slice is the part of a tenant's quota that one namespace has.
 type Slice struct {
-	// Hard is how much.
+	// Hard is how much of each resource it has.
 	Hard corev1.ResourceList
-	// Note is what the next split depends on, as text; empty where there is none.
+	// Note is what the next split depends on, as text; empty for nothing.
 	Note string
-	// Version is the resourceVersion of the ResourceQuota that this was decided by; empty where it may
-	// be any.
+	// Version is the resourceVersion of the ResourceQuota from which this was decided; empty if that doesn't
+	// matter.
 	Version string
 }
 
@@ -65,11 +75,13 @@ type Slice struct {
 type Login struct {
 	// Database is the name of the database.
 	Database string
+	// Schema is the schema of the database in which the tenant's tables are.
+	Schema string
 	// Username is the name of the login role.
 	Username string
 	// Password is the password of the login role; empty when nobody knows it any more.
 	Password string
-	// NextPassword is the password of the login role that is to follow; empty for none.
+	// NextPassword is the password of the login role that is to be used next; empty for none.
 	NextPassword string
 	// RotatedAt is when the password was made.
 	RotatedAt time.Time
@@ -81,12 +93,13 @@ type Login struct {
 type Part struct {
 	// Condition is the type of the condition.
 	Condition string
-	// Wall says that a namespace is open as long as it lacks this part, and so must stay closed.
+	// Wall says that a namespace must stay closed as long as it lacks this part.
 	Wall bool
-	// Opens says that the part lets something into a namespace. It waits until the quota counts there.
+	// Opens says that the part lets something into a namespace, so that it has to wait until the cluster
+	// enforces the quota there.
 	Opens bool
-	// Kinds are the namespaced kinds of its objects. The operator watches them, and deletes those of the
-	// tenant that are no longer asked for.
+	// Kinds are the namespaced kinds of its objects. The operator watches them, and deletes objects of the
+	// tenant that are no longer desired.
 	Kinds []desired.Object
 
 	applies func(effective.Spec) bool         // nil if each tenant has the part
@@ -95,17 +108,17 @@ type Part struct {
 	inPlace func(Observation) condition.State // of a part without a problem
 }
 
-// All are all parts, in the order in which they need each other. It is also the order in which they explain
-// why a tenant isn't Ready. Whatever the operator does with parts goes by this list.
+// All has all parts in the order in which they depend on each other. That is also the order in which they explain
+// why a tenant isn't Ready. Everything that the operator does with parts goes by this list.
 var All = []*Part{Namespace, Quota, Network, Access, Database, App}
 
 // String is the type of the condition.
 func (p *Part) String() string { return p.Condition }
 
-// Applies says whether a tenant with this spec has the part.
+// Applies reports whether a tenant with this spec has the part.
 func (p *Part) Applies(spec effective.Spec) bool { return p.applies == nil || p.applies(spec) }
 
-// Missing says what the spec lacks to make the part of, as a [*effective.MissingError]; nil for nothing.
+// Missing returns what the spec lacks for the part, as a [*effective.MissingError]; nil if it lacks nothing.
 func (p *Part) Missing(spec *effective.Spec) error {
 	if p.missing == nil {
 		return nil
@@ -113,11 +126,11 @@ func (p *Part) Missing(spec *effective.Spec) error {
 	return p.missing(spec)
 }
 
-// Objects are the objects of the part, in the order in which they are put in place. A part that the spec
-// leaves out has none. They share maps and slices with the Inputs; copy an object before you change it.
+// Objects returns the objects of the part, in the order in which they are put in place; none if the spec leaves
+// the part out. They share maps and slices with the Inputs: copy an object before you change it.
 func (p *Part) Objects(in Inputs) []desired.Object { return p.objects(in) }
 
-// State is what the part's condition says.
+// State returns what the part's condition says.
 func (p *Part) State(o Observation) condition.State {
 	if found, isProblem := o.Problems[p.Condition]; isProblem {
 		return condition.Of(found)
@@ -125,7 +138,7 @@ func (p *Part) State(o Observation) condition.State {
 	return p.inPlace(o)
 }
 
-// Kinds are the kinds of all parts, each once.
+// Kinds returns the kinds of all parts, each once.
 func Kinds() []desired.Object {
 	var kinds []desired.Object
 	known := map[reflect.Type]bool{}
@@ -140,7 +153,7 @@ func Kinds() []desired.Object {
 	return kinds
 }
 
-// places are the tenant's namespaces, the primary one first.
+// places returns the tenant's namespaces, the primary one first.
 func (in Inputs) places() []Place {
 	if len(in.Places) > 0 {
 		return in.Places
@@ -148,7 +161,7 @@ func (in Inputs) places() []Place {
 	return []Place{{Name: in.Tenant.Name, Usable: true}}
 }
 
-// each are the objects that these make for each of the tenant's namespaces.
+// each returns the objects that the functions make for each of the tenant's namespaces.
 func (in Inputs) each(makers ...func(Inputs, Place) desired.Object) []desired.Object {
 	var objects []desired.Object
 	for _, place := range in.places() {
@@ -159,10 +172,10 @@ func (in Inputs) each(makers ...func(Inputs, Place) desired.Object) []desired.Ob
 	return objects
 }
 
-// isPrimary says whether a namespace is the one that is named after the tenant.
+// isPrimary reports whether a namespace is the one that is named after the tenant.
 func (in Inputs) isPrimary(place Place) bool { return place.Name == in.Tenant.Name }
 
-// present are those of the objects that are not nil.
+// present returns the objects that are not nil.
 func present(objects ...desired.Object) []desired.Object {
 	var result []desired.Object
 	for _, object := range objects {
@@ -173,12 +186,12 @@ func present(objects ...desired.Object) []desired.Object {
 	return result
 }
 
-// meta is the metadata of an object in the tenant's primary namespace.
+// meta returns the metadata of an object in the tenant's primary namespace.
 func meta(tenant *effective.Tenant, name string) metav1.ObjectMeta {
 	return metaIn(tenant.Name, tenant, name)
 }
 
-// metaIn is the metadata of an object in a namespace of the tenant.
+// metaIn returns the metadata of an object in a namespace of the tenant.
 func metaIn(namespace string, tenant *effective.Tenant, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: namespace,

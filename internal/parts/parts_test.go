@@ -49,7 +49,7 @@ func withDatabase(t *testing.T, tenant *builders.TenantBuilder, server *builders
 	in := inputsOf(t, tenant)
 	in.Server = builders.Stored(t, server.Build())
 	in.Login = &parts.Login{
-		Database: "t_brewsrmdqcfqkxdoaomm", Username: "t_brewsrmdqcfqkxdoaomm_0", Password: "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a",
+		Database: "t_brewsrmdqcfqkxdoaomm", Schema: "public", Username: "t_brewsrmdqcfqkxdoaomm_0", Password: "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a",
 	}
 	return in
 }
@@ -222,6 +222,7 @@ func TestNoTwoObjectsHaveTheSameName(t *testing.T) {
 func TestEachPartTellsOfAllKindsOfItsObjects(t *testing.T) {
 	in := everything(t, "acme")
 	in.Listing = []v1alpha1.TenantNamespace{{Name: "acme", State: v1alpha1.NamespaceUsable}}
+	in.Tenant.Spec.Namespaces = v1alpha1.TenantNamespaces{Limit: 2, AllowedNames: []v1alpha1.NamespacePattern{"shop-*"}}
 	for _, part := range parts.All {
 		told, found := sets.New[string](), sets.New[string]()
 		for _, kind := range part.Kinds {

@@ -17,7 +17,7 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=resourcequotas;limitranges,verbs=get;list;watch;create;update;delete
 
-// Quota is what the tenant may use in all, and what each of its containers may.
+// Quota limits what the tenant may use in all, and what each of its containers may.
 var Quota = &Part{
 	Condition: v1alpha1.ConditionQuotaReady,
 	Wall:      true,
@@ -47,7 +47,7 @@ func resourceQuota(in Inputs, place Place) desired.Object {
 	return object
 }
 
-// withoutPods is a quota in which there is no room for pods.
+// withoutPods returns a quota that has no room for pods.
 func withoutPods(hard corev1.ResourceList) corev1.ResourceList {
 	result := hard.DeepCopy()
 	if result == nil {
@@ -81,6 +81,9 @@ func quotaInPlace(o Observation) condition.State {
 	if len(o.Tenant.Spec.Quota) == 0 {
 		return condition.Ready("The tenant has no quota.")
 	}
+	if short := overuse(o.Tenant.Spec.Quota, o.Needs); short != "" {
+		return condition.Of(problem.QuotaBelowNeeds(short))
+	}
 	if o.Quota != nil {
 		if over := overuse(o.Tenant.Spec.Quota, o.Quota.Status.Used); over != "" {
 			return condition.Of(problem.QuotaBelowUse(over))
@@ -89,7 +92,7 @@ func quotaInPlace(o Observation) condition.State {
 	return condition.Ready("Quota and container limits are in force.")
 }
 
-// overuse is what is used beyond the quota, in words; empty if nothing is.
+// overuse says what is used beyond the quota; empty if nothing is.
 func overuse(quota, used corev1.ResourceList) string {
 	var words []string
 	for _, name := range budget.Overused(quota, used) {

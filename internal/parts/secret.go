@@ -15,19 +15,21 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// Keys of the tenant's Secret whose values aren't made from others.
+// Keys of the tenant's Secret from whose values the others are made.
 const (
-	// SecretKeyUsername has the login role.
+	// SecretKeyUsername has the name of the login role.
 	SecretKeyUsername = "username"
 	// SecretKeyPassword has its password.
 	SecretKeyPassword = "password"
-	// SecretKeyNextPassword has the password of the login role that is to follow, from before the
-	// server hears of it until the app does. Nothing restarts because of it.
+	// SecretKeyNextPassword has the password of the login role that is to be used next. It is there from before
+	// the server gets it until the app does. The app doesn't restart for it.
 	SecretKeyNextPassword = "next-password"
 )
 
 const (
 	secretKeyCA = "ca.crt"
+	// secretKeySchema has the schema's name, which never changes.
+	secretKeySchema = "schema"
 	// caMountPath is where the app finds secretKeyCA.
 	caMountPath = "/var/run/secrets/tenantry.dev/database"
 )
@@ -36,12 +38,13 @@ const (
 // libpq (https://www.postgresql.org/docs/current/libpq-envars.html) and the twelve-factor one.
 var libpqVariables = []string{"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER"}
 
-// pgpassEscape is for what separates the fields of a password file, as the colons of an IPv6 address.
+// pgpassEscape escapes what separates the fields of a password file, such as the colons of an IPv6 address.
 var pgpassEscape = strings.NewReplacer(`\`, `\\`, `:`, `\:`)
 
 // secret has the keys of CloudNativePG's application Secret
-// (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of
-// the Service Binding specification (https://servicebinding.io/spec/core/1.1.0/).
+// (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of the
+// Service Binding specification (https://servicebinding.io/spec/core/1.1.0/), and the schema for tools that
+// ask for its name.
 func secret(in Inputs) desired.Object {
 	if in.Login == nil {
 		return nil
@@ -65,12 +68,12 @@ func secret(in Inputs) desired.Object {
 	return &corev1.Secret{ObjectMeta: metadata, Type: corev1.SecretTypeOpaque, Data: data}
 }
 
-// connectionValues are those that the login has no part in.
+// connectionValues are the values that don't depend on the login.
 func connectionValues(server *v1alpha1.DatabaseServer, login *Login) map[string]string {
 	host, port := server.Spec.Host, strconv.Itoa(int(server.Spec.Port))
 	values := map[string]string{
 		"type": "postgresql", "provider": "tenantry",
-		"host": host, "port": port, "dbname": login.Database,
+		"host": host, "port": port, "dbname": login.Database, secretKeySchema: login.Schema,
 		"PGHOST": host, "PGPORT": port, "PGDATABASE": login.Database, "PGSSLMODE": string(server.Spec.SSLMode),
 	}
 	if server.Status.CABundle != "" {

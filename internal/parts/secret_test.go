@@ -44,7 +44,7 @@ func TestTheKeysOfTheDatabaseSecret(t *testing.T) {
 	uri := "postgresql://" + user + ":" + password + "@pg.example:6432/" + name + "?sslmode=require"
 	want := map[string]string{
 		"type": "postgresql", "provider": "tenantry",
-		"host": "pg.example", "port": "6432", "dbname": name, "user": user, "username": user, "password": password,
+		"host": "pg.example", "port": "6432", "dbname": name, "schema": "public", "user": user, "username": user, "password": password,
 		"PGHOST": "pg.example", "PGPORT": "6432", "PGDATABASE": name, "PGUSER": user, "PGPASSWORD": password, "PGSSLMODE": "require",
 		"uri": uri, "DATABASE_URL": uri,
 		"jdbc-uri": "jdbc:postgresql://pg.example:6432/" + name + "?password=" + password + "&sslmode=require&user=" + user,

@@ -19,8 +19,8 @@ type bindingError struct {
 func (e *bindingError) Error() string { return e.cause.Error() }
 func (e *bindingError) Unwrap() error { return e.cause }
 
-// Binding is an error of writing a RoleBinding to a ClusterRole: Of tells those that are about the
-// ClusterRole from all others, and makes one problem of several.
+// Binding marks an error of writing a RoleBinding to a ClusterRole. Of makes one problem of all those that are
+// about the ClusterRoles.
 func Binding(clusterRole string, err error) error {
 	var failure apierrors.APIStatus
 	if !errors.As(err, &failure) {
@@ -36,8 +36,7 @@ func Binding(clusterRole string, err error) error {
 	return err
 }
 
-// ofBindings are the problems that errors of several bindings come to, and the errors that are about
-// something else.
+// ofBindings returns the problems with ClusterRoles, and the errors that are about something else.
 func ofBindings(errs []error) (problems []Problem, others []error) {
 	var missing, forbidden []string
 	for _, err := range errs {

@@ -13,31 +13,33 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Of says what an error, which isn't nil, means for a tenant. Errors that are joined are told Together.
+// Of says what an error, which isn't nil, means for a tenant. Joined errors become one problem, by Together.
 func Of(err error) Problem { return of(err, ofTenantsDatabase) }
 
 // OfServer says what an error, which isn't nil, means for a DatabaseServer.
 func OfServer(err error) Problem { return of(err, ofServersAnswer) }
 
-// Outdated says whether an error, or one of those that are joined in it, only means that something was
-// decided on old data.
+// Outdated reports whether an error, or one of those joined in it, only means that something was decided on
+// old data.
 func Outdated(err error) bool { return slices.ContainsFunc(parts(err), isOutdated) }
 
-// Locked says whether an error only means that somebody held a lock for too long. That says nothing of the
-// server, on which all else goes on.
+// Locked reports whether an error only means that somebody held a lock for too long. All else on the server
+// goes on.
 func Locked(err error) bool {
 	_, locked := errors.AsType[*database.LockedError](err)
 	return locked
 }
 
 func isOutdated(err error) bool {
-	_, changed := errors.AsType[*database.ChangedError](err)
+	_, changed := errors.AsType[*service.ChangedError](err)
 	return changed || apierrors.IsConflict(err)
 }
 
-// parts are the errors that are joined in one, each of which may have a meaning of its own.
+// parts returns the errors that are joined in one, each of which may have a meaning of its own.
 func parts(err error) []error {
 	if err == nil {
 		return nil
@@ -53,8 +55,8 @@ func parts(err error) []error {
 	return all
 }
 
-// of is the one place that says what an error means. answers says what it means that a database server
-// answers so.
+// of is the one place that says what an error means. answers says what the answer of a database server
+// means.
 func of(err error, answers func(error) (Problem, bool)) Problem {
 	problems, others := ofBindings(parts(err))
 	for _, part := range others {
@@ -63,8 +65,8 @@ func of(err error, answers func(error) (Problem, bool)) Problem {
 	return Together(problems...)
 }
 
-// Together makes one problem of several, of which there is at least one: the gravest gives the reason,
-// all say their sentence, and the most eager says when to try again.
+// Together makes one problem of at least one. It has the reason of the gravest, the sentences of all, and the
+// earliest retry.
 func Together(problems ...Problem) Problem {
 	result := slices.MaxFunc(problems, func(a, b Problem) int { return gravity(a) - gravity(b) })
 	sentences := []string{result.Message}
@@ -78,8 +80,8 @@ func Together(problems ...Problem) Problem {
 	return result
 }
 
-// gravity says how much a problem tells of why a part isn't in place: most what somebody has to mend,
-// least that a request failed.
+// gravity ranks problems by how well they explain why a part isn't in place: what somebody has to mend comes
+// first, and a failed request last.
 func gravity(p Problem) int {
 	switch {
 	case p.Stalled:
@@ -108,18 +110,21 @@ func ofOne(err error, answers func(error) (Problem, bool)) Problem {
 	return failed(err)
 }
 
-// ofApply is what it means that an object can't be brought to its desired state.
+// ofApply says what it means that an object can't be brought to its desired state.
 func ofApply(err error) (Problem, bool) {
 	if terminating, ok := errors.AsType[*apply.TerminatingError](err); ok {
 		return progressing("%s", terminating.Error()), true
 	}
 	if conflict, ok := errors.AsType[*apply.ConflictError](err); ok {
+		if conflict.Restored {
+			return stalled(v1alpha1.ReasonConflict, Later, "%s exists already and is left as it is. It was once the tenant's: if it was restored from a backup, set spec.adoptObjects of the Tenant to true; otherwise, delete it.", conflict.Object), true
+		}
 		return stalled(v1alpha1.ReasonConflict, Later, "%s", conflict.Error()), true
 	}
 	return Problem{}, false
 }
 
-// ofRequest is what the API server's answer means.
+// ofRequest says what the API server's answer means.
 func ofRequest(err error) (Problem, bool) {
 	if refused, by := refusalOf(err); by != nobody {
 		return refused, true
@@ -130,7 +135,7 @@ func ofRequest(err error) (Problem, bool) {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return progressing("The namespace is still being deleted."), true
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return stalled(v1alpha1.ReasonInvalid, OnChange, "%v", err), true
+		return invalid(err), true
 	case apierrors.IsForbidden(err):
 		return temporary(v1alpha1.ReasonForbidden, WithBackoff, "The API server forbids what the operator asks for: %s", sentence(err)), true
 	default:
@@ -138,23 +143,35 @@ func ofRequest(err error) (Problem, bool) {
 	}
 }
 
+// deploymentOfApp is how the API server names the Deployment of a tenant's app.
+const deploymentOfApp = `Deployment.apps "` + naming.App + `"`
+
+// invalid : the API server finds something in an object that it doesn't take.
+func invalid(err error) Problem {
+	found := stalled(v1alpha1.ReasonInvalid, OnChange, "%v", err)
+	if advice := inFields(found.Message); advice != "" && strings.HasPrefix(found.Message, deploymentOfApp) {
+		found.Message = sentence(err) + " " + advice
+	}
+	return found
+}
+
 // ofTenantsDatabase is what the state of a database server means for a tenant on it.
 func ofTenantsDatabase(err error) (Problem, bool) {
-	if none, ok := errors.AsType[*database.NoServerError](err); ok {
+	if none, ok := errors.AsType[*service.NoServerError](err); ok {
 		return noServer(none), true
 	}
-	if full, ok := errors.AsType[*database.FullError](err); ok {
+	if full, ok := errors.AsType[*service.FullError](err); ok {
 		return stalled(v1alpha1.ReasonServerFull, OnChange, "%v", full), true
 	}
 	if locked, ok := errors.AsType[*database.LockedError](err); ok {
 		return temporary(v1alpha1.ReasonFailed, WithBackoff, "The database waits for a lock: %s", sentence(locked)), true
 	}
-	if unfinished, ok := errors.AsType[*database.UnfinishedError](err); ok {
+	if unfinished, ok := errors.AsType[*service.UnfinishedError](err); ok {
 		return temporary(v1alpha1.ReasonProgressing, WithBackoff, "The removal goes on: %s", sentence(unfinished)), true
 	}
-	_, unreachable := errors.AsType[*database.UnreachableError](err)
-	_, refused := errors.AsType[*database.AuthenticationError](err)
-	_, unsuitable := errors.AsType[*database.UnsuitableServerError](err)
+	_, unreachable := errors.AsType[*service.UnreachableError](err)
+	_, refused := errors.AsType[*service.AuthenticationError](err)
+	_, unsuitable := errors.AsType[*service.UnsuitableServerError](err)
 	_, unprepared := errors.AsType[*database.UnpreparedError](err)
 	if unreachable || refused || unsuitable || unprepared {
 		return temporary(v1alpha1.ReasonServerNotReady, Later, "%v", err), true
@@ -162,8 +179,8 @@ func ofTenantsDatabase(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// noServer is what it means for a tenant that no server takes it.
-func noServer(err *database.NoServerError) Problem {
+// noServer says what it means for a tenant that no server takes it.
+func noServer(err *service.NoServerError) Problem {
 	switch {
 	case err.Matched == 0:
 		return temporary(v1alpha1.ReasonServerNotFound, OnChange, "%v", err)
@@ -174,35 +191,35 @@ func noServer(err *database.NoServerError) Problem {
 	}
 }
 
-// ofServersAnswer is what the same means for the server itself. It is asked again by and by in any case.
+// ofServersAnswer says what the same means for the server itself, which is probed again in any case.
 func ofServersAnswer(err error) (Problem, bool) {
-	if unreachable, ok := errors.AsType[*database.UnreachableError](err); ok {
+	if unreachable, ok := errors.AsType[*service.UnreachableError](err); ok {
 		return temporary(v1alpha1.ReasonUnreachable, Later, "%v", unreachable), true
 	}
-	if refused, ok := errors.AsType[*database.AuthenticationError](err); ok {
+	if refused, ok := errors.AsType[*service.AuthenticationError](err); ok {
 		return stalled(v1alpha1.ReasonAuthenticationFailed, Later, "%v", refused), true
 	}
-	if unsuitable, ok := errors.AsType[*database.UnsuitableServerError](err); ok {
+	if unsuitable, ok := errors.AsType[*service.UnsuitableServerError](err); ok {
 		return stalled(v1alpha1.ReasonInvalid, Later, "%v", unsuitable), true
 	}
 	return Problem{}, false
 }
 
-// ofData is what it means that something is in the way on a database server.
+// ofData says what it means that something is in the way on a database server.
 func ofData(err error) (Problem, bool) {
-	_, conflict := errors.AsType[*database.ConflictError](err)
-	_, notFound := errors.AsType[*database.AdoptNotFoundError](err)
-	_, inUse := errors.AsType[*database.AdoptInUseError](err)
+	_, conflict := errors.AsType[*service.ConflictError](err)
+	_, notFound := errors.AsType[*service.AdoptNotFoundError](err)
+	_, inUse := errors.AsType[*service.AdoptInUseError](err)
 	if conflict || notFound || inUse {
 		return stalled(v1alpha1.ReasonConflict, Later, "%v", err), true
 	}
 	return Problem{}, false
 }
 
-// sentence is the end of a sentence that tells an error in its own words.
+// sentence ends a sentence with the error's own words.
 func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") + "." }
 
-// failed is what an error means that nobody knows.
+// failed says what an error means that has no other meaning.
 func failed(err error) Problem {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {
@@ -211,8 +228,8 @@ func failed(err error) Problem {
 	return temporary(v1alpha1.ReasonFailed, WithBackoff, "This failed and is tried again, less and less often: %s", sentence(err))
 }
 
-// LastWriter is the field manager, other than the operator itself, that has changed an object last by
-// what its metadata says; empty if there is none.
+// LastWriter returns the field manager, other than self, that has changed an object last by its metadata;
+// empty if there is none.
 func LastWriter(entries []metav1.ManagedFieldsEntry, self string) string {
 	writer, at := "", metav1.Time{}
 	for _, entry := range entries {

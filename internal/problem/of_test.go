@@ -18,6 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 var (
@@ -29,7 +30,7 @@ var (
 	errInvalid  = apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "app", field.ErrorList{field.Invalid(field.NewPath("spec"), "x", "must be y")})
 	errDenied   = apierrors.NewForbidden(secrets, "database", errors.New("no right to create"))
 	errConflict = apierrors.NewConflict(secrets, "database", errors.New("the object has been modified"))
-	errChanged  = &database.ChangedError{Err: errors.New("tuple concurrently updated")}
+	errChanged  = &service.ChangedError{Engine: database.Engine, Err: errors.New("tuple concurrently updated")}
 	errLocked   = &database.LockedError{
 		Server: "shared", Err: errRefused,
 		Holder: &database.LockHolder{PID: 4711, Role: "t_a_0", Since: time.Date(2026, time.November, 26, 14, 0, 0, 0, time.UTC)},
@@ -80,29 +81,29 @@ func TestWhatAnErrorMeansForATenant(t *testing.T) {
 		{"the API server does not answer", errRefused, "Failed", false, problem.WithBackoff, "connection refused"},
 		{"it took too long", context.DeadlineExceeded, "Failed", false, problem.WithBackoff, "took too long"},
 		{"an object changes all the time", errConflict, "Failed", false, problem.Again, "Something changed while the operator decided what to do"},
-		{"the database server is down", &database.UnreachableError{Server: "shared", Address: "pg:5432", Err: errRefused}, "ServerNotReady", false, problem.Later, "pg:5432"},
+		{"the database server is down", &service.UnreachableError{Engine: database.Engine, Server: "shared", Address: "pg:5432", Err: errRefused}, "ServerNotReady", false, problem.Later, "pg:5432"},
 		{
-			"the database server is too slow", &database.UnreachableError{Server: "shared", Err: context.DeadlineExceeded},
+			"the database server is too slow", &service.UnreachableError{Engine: database.Engine, Server: "shared", Err: context.DeadlineExceeded},
 			"ServerNotReady", false, problem.Later, "does not answer",
 		},
-		{"the database server refuses the admin", &database.AuthenticationError{Server: "shared", Username: "postgres", Err: errRefused}, "ServerNotReady", false, problem.Later, "postgres"},
-		{"the database server is too old", &database.UnsuitableServerError{Server: "shared", Problem: "it is too old"}, "ServerNotReady", false, problem.Later, "too old"},
+		{"the database server refuses the admin", &service.AuthenticationError{Engine: database.Engine, Server: "shared", Username: "postgres", Err: errRefused}, "ServerNotReady", false, problem.Later, "postgres"},
+		{"the database server is too old", &service.UnsuitableServerError{Engine: database.Engine, Server: "shared", Problem: "it is too old"}, "ServerNotReady", false, problem.Later, "too old"},
 		{"the database server is not prepared yet", &database.UnpreparedError{Isolation: database.IsolationRow}, "ServerNotReady", false, problem.Later, "not prepared for isolation Row"},
 		{
 			"an app locks the tenant's database", errLocked, "Failed", false, problem.WithBackoff,
 			"on database server shared, role t_a_0 has had a transaction open since 2026-11-26T14:00:00Z that locks what the operator has to change; end it in that app, or run SELECT pg_terminate_backend(4711) there.",
 		},
 		{
-			"there is much to remove", &database.UnfinishedError{Left: 1200, What: "rows"}, "Progressing", false, problem.WithBackoff,
+			"there is much to remove", &service.UnfinishedError{Left: 1200, What: "rows"}, "Progressing", false, problem.WithBackoff,
 			"The removal goes on: the tenant's data is being removed in portions; 1200 rows are left.",
 		},
-		{"the database server is full", &database.FullError{Tenants: 2, Capacity: 2}, "ServerFull", true, problem.OnChange, "spec.capacity.tenants is 2"},
-		{"no database server matches", &database.NoServerError{Selector: "tier=gold"}, "ServerNotFound", false, problem.OnChange, "tier=gold"},
-		{"no database server takes it now", &database.NoServerError{Matched: 1, Lacks: []string{"a is not ready"}, Passes: true}, "NoSuitableServer", false, problem.OnChange, "a is not ready"},
-		{"no database server takes it", &database.NoServerError{Matched: 1, Lacks: []string{"a is full"}}, "NoSuitableServer", true, problem.OnChange, "a is full"},
-		{"a database is in the way", &database.ConflictError{Problem: "the server already has it"}, "Conflict", true, problem.Later, "already has it"},
-		{"no such database to adopt", &database.AdoptNotFoundError{Name: "t_x"}, "Conflict", true, problem.Later, "no retained database t_x"},
-		{"the database to adopt is in use", &database.AdoptInUseError{Name: "t_x", Tenant: "globex"}, "Conflict", true, problem.Later, "globex"},
+		{"the database server is full", &service.FullError{Engine: database.Engine, Tenants: 2, Capacity: 2}, "ServerFull", true, problem.OnChange, "spec.capacity.tenants is 2"},
+		{"no database server matches", &service.NoServerError{Engine: database.Engine, Selector: "tier=gold"}, "ServerNotFound", false, problem.OnChange, "tier=gold"},
+		{"no database server takes it now", &service.NoServerError{Engine: database.Engine, Matched: 1, Lacks: []string{"a is not ready"}, Passes: true}, "NoSuitableServer", false, problem.OnChange, "a is not ready"},
+		{"no database server takes it", &service.NoServerError{Engine: database.Engine, Matched: 1, Lacks: []string{"a is full"}}, "NoSuitableServer", true, problem.OnChange, "a is full"},
+		{"a database is in the way", &service.ConflictError{Problem: "the server already has it"}, "Conflict", true, problem.Later, "already has it"},
+		{"no such database to adopt", &service.AdoptNotFoundError{Engine: database.Engine, Name: "t_x"}, "Conflict", true, problem.Later, "no retained database t_x"},
+		{"the database to adopt is in use", &service.AdoptInUseError{Engine: database.Engine, Name: "t_x", Tenant: "globex"}, "Conflict", true, problem.Later, "globex"},
 		{"somebody else changes the database server all the time", errChanged, "Failed", false, problem.Again, "changed meanwhile"},
 
 		{
@@ -230,9 +231,9 @@ func TestWhatAnErrorMeansForADatabaseServer(t *testing.T) {
 		stalled bool
 	}{
 		{"a Secret is missing", problem.SecretNotFound("tenantry-system", "admin"), "SecretNotFound", true},
-		{"it is down", &database.UnreachableError{Server: "shared", Err: errRefused}, "Unreachable", false},
-		{"it refuses the admin", &database.AuthenticationError{Server: "shared", Err: errRefused}, "AuthenticationFailed", true},
-		{"it is too old", &database.UnsuitableServerError{Server: "shared", Problem: "it is too old"}, "Invalid", true},
+		{"it is down", &service.UnreachableError{Engine: database.Engine, Server: "shared", Err: errRefused}, "Unreachable", false},
+		{"it refuses the admin", &service.AuthenticationError{Engine: database.Engine, Server: "shared", Err: errRefused}, "AuthenticationFailed", true},
+		{"it is too old", &service.UnsuitableServerError{Engine: database.Engine, Server: "shared", Problem: "it is too old"}, "Invalid", true},
 		{"the API server does not give the Secret away", errDenied, "Forbidden", false},
 		{"an object of it is in the way", errInTheWay, "Conflict", true},
 		{"an object of it is being deleted", &apply.TerminatingError{Object: `StatefulSet "x"`}, "Progressing", false},

@@ -1,6 +1,6 @@
-// Package problem says what keeps a tenant or a server from being as its spec asks: one constructor a
-// problem, with the reason and the sentence that people read, and Of and OfServer, which say what any
-// error means. It is pure: it knows no clients, contexts and clocks.
+// Package problem says what keeps a tenant or a server from being as its spec asks. Each problem has a
+// constructor with the reason and the sentence that people read; Of and OfServer say what any error means.
+// The package is pure: it has no clients, contexts or clocks.
 package problem
 
 import (
@@ -12,7 +12,7 @@ import (
 // Problem is what keeps a part from being in place. It is comparable, and an error, so that what finds
 // it can return it.
 //
-//nolint:errname // It is what a condition says; that it can be returned as an error comes second.
+//nolint:errname // It is first of all what a condition says.
 type Problem struct {
 	// Reason is the condition's reason.
 	Reason string
@@ -31,13 +31,13 @@ func (p Problem) Error() string { return p.Message }
 type Retry int
 
 const (
-	// OnChange : when something that is watched changes.
+	// OnChange waits until something that is watched changes.
 	OnChange Retry = iota
-	// Later : also after a while, since what has to change isn't watched.
+	// Later also tries again after a while, since what has to change isn't watched.
 	Later
-	// WithBackoff : soon, and less and less often.
+	// WithBackoff tries again soon, and then less and less often.
 	WithBackoff
-	// Again : as WithBackoff, since something was decided on old data. That is no failure until it has
+	// Again is WithBackoff for a decision that was made on old data, which is no failure until it has
 	// happened too often in a row.
 	Again
 )

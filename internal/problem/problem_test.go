@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -19,6 +20,8 @@ import (
 func TestEachProblemSaysWhatToDo(t *testing.T) {
 	claims := schema.GroupResource{Resource: "persistentvolumeclaims"}
 	size := resource.MustParse("20Gi")
+	pod := problem.Pod{Namespace: "acme", Name: "app-1", Node: "node-1", Field: "spec.app"}
+	noon := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
 		name    string
 		problem problem.Problem
@@ -45,7 +48,17 @@ func TestEachProblemSaysWhatToDo(t *testing.T) {
 		{"HostnamesTaken", problem.HostnamesTaken([]string{"a.example", "b.example"}), "Conflict", true, problem.OnChange, "a.example, b.example; take them out of spec.policy.hostnames"},
 		{"ClusterRolesMissing", problem.ClusterRolesMissing([]string{"a"}), "Forbidden", true, problem.Later, "There is no ClusterRole a; create it, or leave it out of spec.owners."},
 		{"ClusterRolesForbidden", problem.ClusterRolesForbidden([]string{"a"}), "Forbidden", true, problem.Later, "--resource-name=a && kubectl create clusterrolebinding"},
-		{"PodNotRunning", problem.PodNotRunning("app-1", "ErrImagePull", "no such image."), "ErrImagePull", false, problem.OnChange, "Pod app-1 does not run: no such image."},
+		{"Pod.NotRunning", pod.NotRunning("ErrImagePull", "no such image."), "ErrImagePull", false, problem.OnChange, "Pod app-1 does not run: no such image. Correct spec.app.image, or"},
+		{"Pod.Ends", pod.Ends("CrashLoopBackOff", "back-off 10s.", "app", "it has ended", false), "CrashLoopBackOff", false, problem.OnChange, "Pod app-1 does not run: back-off 10s; it has ended. \"kubectl logs --namespace acme app-1 --container app --previous\" has its last words; correct spec.app."},
+		{"Pod.Ends, for its memory", pod.Ends("OOMKilled", "it has ended", "app", "it has ended", true), "OOMKilled", false, problem.OnChange, "Pod app-1 does not run: it has ended. It needs more memory than its limit; raise spec.app.resources.limits.memory."},
+		{"Pod.NotReady", pod.NotReady("its probe fails", "9:00"), "Unhealthy", false, problem.OnChange, "Pod app-1 is not ready since 9:00: its probe fails. See"},
+		{"Pod.NodeSilent", pod.NodeSilent("9:00"), "NodeNotReady", false, problem.OnChange, "Pod app-1 is not ready since 9:00: its node node-1 does not answer. Kubernetes replaces"},
+		{"Pod.StartsSlowly", pod.StartsSlowly("app", "9:00"), "ContainerCreating", false, problem.OnChange, "Pod app-1 has a node since 9:00, and its container \"app\" is not made yet. See"},
+		{"Pod.Hangs, by its node", pod.Hangs("9:00", nil), "Terminating", false, problem.OnChange, "Pod app-1 hangs in Terminating since 9:00: its node node-1 does not say"},
+		{"Pod.Hangs, by finalizers", pod.Hangs("9:00", []string{"a.example/b"}), "Terminating", false, problem.OnChange, "Pod app-1 hangs in Terminating since 9:00: it has the finalizers a.example/b. Have"},
+		{"Lasting, within the grace", pod.NodeSilent("9:00").Lasting(noon, noon.Add(29*time.Second)), "NodeNotReady", false, problem.OnChange, "does not answer"},
+		{"Lasting, after the grace", pod.NodeSilent("9:00").Lasting(noon, noon.Add(30*time.Second)), "NodeNotReady", true, problem.OnChange, "does not answer"},
+		{"Lasting, of what takes its time", problem.WaitsForNamespace().Lasting(noon, noon.Add(time.Hour)), "Progressing", false, problem.OnChange, "It waits"},
 		{"RolloutStuck", problem.RolloutStuck("ProgressDeadlineExceeded", "It timed out."), "ProgressDeadlineExceeded", false, problem.OnChange, "The app's pods do not become ready: It timed out."},
 		{"KeepsChanging", problem.KeepsChanging(`Service "app"`, "argocd"), "Failed", false, problem.Again, `It was last changed by "argocd"; if that lasts, have "argocd" leave it alone.`},
 		{"KeepsChanging, by an unknown one", problem.KeepsChanging(`Service "app"`, ""), "Failed", false, problem.Again, "Find out what else writes it, and have that leave it alone."},

@@ -13,27 +13,27 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// refuser is what in the API server refuses a request: "forbidden" is the answer of them all.
+// refuser is the part of the API server that refuses a request. All of them answer "forbidden".
 type refuser int
 
 const (
-	// nobody : it isn't refused, or not by one of those below.
+	// nobody means that the request isn't refused, or by none of those below.
 	nobody refuser = iota
-	// rbac : the operator lacks a right.
+	// rbac means that the operator lacks a right.
 	rbac
-	// quota : a ResourceQuota is used up.
+	// quota means that a ResourceQuota is used up.
 	quota
-	// uncounted : a ResourceQuota is so new that nobody has counted what is in use.
+	// uncounted means that a ResourceQuota is so new that nobody has counted what is in use.
 	uncounted
-	// podSecurity : the namespace's Pod Security Standard.
+	// podSecurity is the namespace's Pod Security Standard.
 	podSecurity
-	// policy : a ValidatingAdmissionPolicy or MutatingAdmissionPolicy.
+	// policy is a ValidatingAdmissionPolicy or MutatingAdmissionPolicy.
 	policy
-	// webhook : an admission webhook.
+	// webhook is an admission webhook.
 	webhook
 )
 
-// The texts of Kubernetes by which refusers are told; there is nothing else to tell them by.
+// Nothing but these texts of Kubernetes tells refusers apart.
 var refusers = []struct {
 	refuser refuser
 	text    *regexp.Regexp
@@ -51,7 +51,7 @@ var refusers = []struct {
 	{rbac, regexp.MustCompile(`(?s)(User "([^"]+)" cannot .*)$`)},
 }
 
-// refusedBy tells by its text what refuses a request; details are what the text says more.
+// refusedBy says what refuses a request, by the text of the answer. details are the rest of that text.
 func refusedBy(message string) (by refuser, details []string) {
 	for _, known := range refusers {
 		if found := known.text.FindStringSubmatch(message); found != nil {
@@ -61,8 +61,8 @@ func refusedBy(message string) (by refuser, details []string) {
 	return nobody, nil
 }
 
-// refusalOf is what it means that the API server refuses a request, and who does; nobody if that can't be
-// told.
+// refusalOf says what it means that the API server refuses a request, and which part of it does; nobody if
+// that is unknown.
 func refusalOf(err error) (Problem, refuser) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
@@ -89,7 +89,7 @@ func refusalOf(err error) (Problem, refuser) {
 	}
 }
 
-// quotaExceeded : a ResourceQuota has no room for an object.
+// quotaExceeded means that a ResourceQuota has no room for an object.
 func quotaExceeded(object, name, numbers string) Problem {
 	remedy := fmt.Sprintf("Raise or remove the ResourceQuota %s, which is not the operator's, or remove what uses it up.", name)
 	if name == naming.Quota {
@@ -118,19 +118,39 @@ func rightMissing(what string) Problem {
 		strings.TrimSuffix(what, "."), naming.Manager, naming.ManagerNamespace)
 }
 
-// PodsRefused : the API server doesn't let the app create pods. message is its answer, as the Deployment
+// PodsRefused means that the API server doesn't let the app create pods. message is its answer, as the Deployment
 // has it.
 func PodsRefused(message string) Problem {
 	switch by, details := refusedBy(message); by {
 	case uncounted:
 		return progressing("The app waits until the cluster has counted the new quota.")
 	case quota:
+		raise := "spec.quota"
+		if details[0] != naming.Quota {
+			raise = fmt.Sprintf("the ResourceQuota %s, which is not the operator's", details[0])
+		}
 		return temporary(v1alpha1.ReasonQuotaExceeded, OnChange,
-			"The app's pods need more than the quota leaves: %s. Raise spec.quota, or lower spec.app.resources or spec.app.replicas.", details[1])
-	case policy, webhook:
+			"The app's pods need more than the quota leaves: %s. Raise %s, or lower spec.app.resources or spec.app.replicas.", details[1], raise)
+	case podSecurity, policy, webhook:
 		return temporary(v1alpha1.ReasonForbidden, OnChange,
-			"The API server refuses the app's pods: %s. Change spec.app so that it complies, or have the cluster's administrator except the app.", strings.TrimSuffix(message, "."))
+			"The API server refuses the app's pods: %s. Change spec.app so that it complies, or %s.", strings.TrimSuffix(message, "."), orElse(by, details[0]))
 	default:
-		return temporary(v1alpha1.ReasonForbidden, OnChange, "The API server refuses the app's pods: %s.", message)
+		found := temporary(v1alpha1.ReasonForbidden, OnChange, "The API server refuses the app's pods: %s.", strings.TrimSuffix(message, "."))
+		if advice := inFields(message); advice != "" {
+			found.Message += " " + advice
+		}
+		return found
+	}
+}
+
+// orElse is what else helps where the app is refused: to change what refuses it.
+func orElse(by refuser, name string) string {
+	switch {
+	case by == podSecurity:
+		return "have what adds to its pods comply, such as an injector of sidecars"
+	case strings.HasSuffix(name, "."+v1alpha1.GroupVersion.Group):
+		return "spec.policy so that it allows that"
+	default:
+		return "have the cluster's administrator except the app"
 	}
 }

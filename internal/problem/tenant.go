@@ -7,26 +7,26 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// WaitsForNamespace : the part needs the tenant's primary namespace, which isn't there.
+// WaitsForNamespace means that the part needs the tenant's primary namespace, which isn't there.
 func WaitsForNamespace() Problem { return progressing("It waits for the namespace.") }
 
-// WaitsForQuotaToBeInPlace : the part needs the quota, which isn't in place.
+// WaitsForQuotaToBeInPlace means that the part needs the quota, which isn't in place.
 func WaitsForQuotaToBeInPlace() Problem {
 	return progressing("It waits for the quota; QuotaReady says what keeps that from being in place.")
 }
 
-// WaitsForQuota : the cluster has not begun to enforce the quota of a namespace.
+// WaitsForQuota means that the cluster has not begun to enforce the quota of a namespace.
 func WaitsForQuota(namespace string) Problem {
 	return progressing("It waits until the cluster enforces ResourceQuota %q in namespace %q; if that takes more than some seconds, see whether the quota controller of kube-controller-manager runs.",
 		naming.Quota, namespace)
 }
 
-// NamespaceConflict : a namespace has the tenant's label and can't be the tenant's. why is a sentence.
+// NamespaceConflict means that a namespace has the tenant's label and can't belong to it. why is a sentence.
 func NamespaceConflict(namespace, why string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange, "The namespace %s can't be the tenant's. %s", namespace, why)
 }
 
-// NamespaceLimitExceeded : more namespaces have the tenant's label than it may use. waiting are those
+// NamespaceLimitExceeded means that more namespaces have the tenant's label than it may use. waiting are those
 // that nobody can use.
 func NamespaceLimitExceeded(limit int32, waiting string) Problem {
 	return stalled(v1alpha1.ReasonNamespaceLimitExceeded, OnChange,
@@ -34,10 +34,37 @@ func NamespaceLimitExceeded(limit int32, waiting string) Problem {
 		limit, waiting, limit)
 }
 
+// UntrustedOwners : owners are ServiceAccounts of namespaces that are nobody's yet or another tenant's.
+// Each is told with the reason.
+func UntrustedOwners(owners []string) Problem {
+	return stalled(v1alpha1.ReasonUntrustedOwner, OnChange,
+		"These owners have no rights, which others would have through them: %s. Create the namespace, name another owner, or set the owner's trustNamespace to true.",
+		strings.Join(owners, "; "))
+}
+
+// NamespaceTaken : the namespace that a tenant is to have as its primary one is another tenant's.
+func NamespaceTaken(namespace, other string) Problem {
+	return stalled(v1alpha1.ReasonConflict, Later,
+		"Namespace %q belongs to Tenant %q and is left as it is. Give this Tenant another name, delete the namespace, or hand it over with all that is in it: kubectl label namespace %s %s=%s --overwrite",
+		namespace, other, namespace, naming.LabelTenant, namespace)
+}
+
 // QuotaBelowUse : more is in use than the quota allows. overuse says what and how much.
 func QuotaBelowUse(overuse string) Problem {
 	return stalled(v1alpha1.ReasonQuotaBelowUse, OnChange,
 		"More is in use than the quota allows: %s. What runs goes on, and nothing is added; raise spec.quota, or end something.", overuse)
+}
+
+// QuotaBelowNeeds : what the operator puts into the tenant's namespaces doesn't fit into the quota. shortage
+// says what and how much.
+func QuotaBelowNeeds(shortage string) Problem {
+	return stalled(v1alpha1.ReasonInvalid, OnChange,
+		"The quota has no room for what the operator itself puts into the tenant's namespaces, which is %s. Until spec.quota is raised, or leaves that out, nothing runs where a part of it is missing.", shortage)
+}
+
+// WaitsForWalls : the part lets something into a namespace that lacks a wall.
+func WaitsForWalls(namespace string) Problem {
+	return progressing("It waits for the walls of namespace %q; QuotaReady and NetworkReady say what keeps those from being in place.", namespace)
 }
 
 // HostnamesTaken : an older tenant has some of the hostnames. Each is told with the Tenant that has it.
@@ -47,13 +74,13 @@ func HostnamesTaken(hostnames []string) Problem {
 		strings.Join(hostnames, ", "))
 }
 
-// ClusterRolesMissing : the spec gives owners ClusterRoles that don't exist.
+// ClusterRolesMissing means that the spec gives owners ClusterRoles that don't exist.
 func ClusterRolesMissing(names []string) Problem {
 	return stalled(v1alpha1.ReasonForbidden, Later, "There is no ClusterRole %s; create it, or leave it out of spec.owners.",
 		strings.Join(names, " and no ClusterRole "))
 }
 
-// ClusterRolesForbidden : the spec gives owners ClusterRoles that the operator may not bind.
+// ClusterRolesForbidden means that the spec gives owners ClusterRoles that the operator may not bind.
 func ClusterRolesForbidden(names []string) Problem {
 	name := "tenantry-bind-" + names[0]
 	return stalled(v1alpha1.ReasonForbidden, Later, "The operator may not give away the ClusterRole %s. To allow it: "+
@@ -63,18 +90,19 @@ func ClusterRolesForbidden(names []string) Problem {
 		name, name, naming.ManagerNamespace, naming.Manager)
 }
 
-// PodNotRunning : a pod doesn't run. reason and message are the scheduler's or the kubelet's.
-func PodNotRunning(pod, reason, message string) Problem {
-	return temporary(reason, OnChange, "Pod %s does not run: %s.", pod, strings.TrimSuffix(message, "."))
+// WaitsForShare : the app's pods fit what is free of the tenant's quota, but not the part of it that their
+// namespace has yet.
+func WaitsForShare() Problem {
+	return progressing("The app's pods need more of the quota than their namespace has; it gets that from the tenant's other namespaces, and Kubernetes then tries again.")
 }
 
-// RolloutStuck : the pods of the app have not become ready in time. reason and message are the
+// RolloutStuck means that the pods of the app have not become ready in time. reason and message are the
 // Deployment's.
 func RolloutStuck(reason, message string) Problem {
 	return temporary(reason, OnChange, "The app's pods do not become ready: %s", message)
 }
 
-// KeepsChanging : an object was changed between looking at it and writing it, too often in a row. writer
+// KeepsChanging means that an object was changed between looking at it and writing it, too often in a row. writer
 // is the field manager that has changed it last; empty if that isn't known.
 func KeepsChanging(object, writer string) Problem {
 	if writer == "" {

@@ -1,4 +1,4 @@
-// Package retry says when a controller looks again at what has met a problem: each time later, up to two
+// Package retry says when a controller reconciles again what has met a problem: with a backoff of up to two
 // minutes.
 package retry
 
@@ -19,27 +19,26 @@ import (
 )
 
 const (
-	// soon is how long to wait before the first retry of what may succeed at once. Each further one
-	// takes twice as long.
+	// soon is how long to wait before the first retry of what may succeed at once. The wait doubles with each
+	// further one.
 	soon = 5 * time.Millisecond
-	// later is the same for what isn't watched, such as an object of somebody else that is in the
-	// way.
+	// later is the same for what isn't watched, such as an object of somebody else that is in the way.
 	later = 30 * time.Second
-	// bound is how long to wait before any retry at most.
+	// bound is the longest wait before a retry.
 	bound = 2 * time.Minute
 
-	// TooOften is how many passes in a row may find that they decided on old data before the status says
-	// so. With the time between them that is more than a second, which a burst of changes is over by.
+	// TooOften is how many passes in a row may find that they decided on old data before the status says so.
+	// With the waits between them they take more than a second, by which a burst of changes is over.
 	TooOften = 8
 )
 
-// RateLimiter says when a controller looks at an object again after an error.
+// RateLimiter says when a controller reconciles an object again after an error.
 func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](soon, bound)
 }
 
-// Retries say when an object is looked at again whose last pass ended with a problem, by its name. What
-// a pass returns as an error is retried by the controller itself.
+// Retries say when objects are reconciled again whose last pass ended with a problem, by name. A pass that
+// returned an error is retried by the controller itself.
 type Retries struct {
 	client client.Client
 	// live reads from the API server.
@@ -50,14 +49,14 @@ type Retries struct {
 	due   map[string]dueAt
 }
 
-// dueAt is when an object is looked at again, and why.
+// dueAt is when an object is reconciled again, and why.
 type dueAt struct {
 	retry problem.Retry
 	at    time.Time
 }
 
-// New returns Retries of no object. The client knows the kinds of what is written; live reads from the API
-// server who has changed it.
+// New returns Retries of no object. The client knows the kinds of objects; live reads from the API server who
+// has changed one.
 func New(c client.Client, live client.Reader) *Retries {
 	return &Retries{
 		client: c, live: live, due: map[string]dueAt{},
@@ -66,9 +65,9 @@ func New(c client.Client, live client.Reader) *Retries {
 	}
 }
 
-// After notes how a pass has ended, and returns how long to wait for the next one; zero if that isn't
-// needed, or the controller sees to it. A pass that an event has led to, before the retry was due, counts
-// for none: else a tenant about which there is much to tell would soon wait the longest.
+// After notes how a pass has ended, and returns how long to wait before the next one; zero if none is
+// needed, or the controller sees to it. A pass that an event has caused before the retry was due doesn't count:
+// a tenant with many events would soon wait the longest.
 func (r *Retries) After(name string, retry problem.Retry) time.Duration {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -96,15 +95,14 @@ func (r *Retries) After(name string, retry problem.Retry) time.Duration {
 	return wait
 }
 
-// Rounds is how many passes in a row have decided on old data, each when it was due.
+// Rounds returns how many passes in a row, each when it was due, have decided on old data.
 func (r *Retries) Rounds(name string) int { return r.again.NumRequeues(name) }
 
 // Forget forgets an object that is gone.
 func (r *Retries) Forget(name string) { r.After(name, problem.OnChange) }
 
-// KeepsChanging makes a problem of an error that says that what was written, in a pass over the one of
-// that name, was changed since it was looked at, if passes have ended so too often in a row, and says who
-// has done it. Any other error stays as it is.
+// KeepsChanging turns a conflict of versions into a problem that says who has changed the object, if the passes
+// over the named one have ended so too often in a row. Any other error stays as it is.
 func (r *Retries) KeepsChanging(ctx context.Context, name string, written client.Object, err error) error {
 	if !problem.Outdated(err) || r.Rounds(name) < TooOften {
 		return err
@@ -116,7 +114,7 @@ func (r *Retries) KeepsChanging(ctx context.Context, name string, written client
 	}
 	now := &metav1.PartialObjectMetadata{}
 	now.SetGroupVersionKind(gvk)
-	// What the cache has lacks who has changed the status. Without an answer the writer isn't named.
+	// The cache doesn't have who changed the status. Without an answer the writer isn't named.
 	writer := ""
 	if r.live.Get(ctx, client.ObjectKeyFromObject(written), now) == nil {
 		writer = problem.LastWriter(now.ManagedFields, naming.FieldOwner)

@@ -11,8 +11,8 @@ import (
 	"github.com/tenantry/tenantry/internal/condition"
 )
 
-// tellOfMembers sets or removes the condition that says who has a share in the tenant's database
-// roles, or they in others. As long as the server was not asked, it stays as it is.
+// tellOfMembers sets or removes the condition that names unexpected members of the tenant's database roles, and
+// unexpected memberships of these. If the server was not asked, the condition stays as it is.
 func tellOfMembers(conditions *[]metav1.Condition, o Observation) {
 	if o.Tenant.Spec.Database == nil || (o.Memberships != nil && len(*o.Memberships) == 0) {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionUnexpectedAccess)
@@ -33,7 +33,7 @@ func tellOfMembers(conditions *[]metav1.Condition, o Observation) {
 	})
 }
 
-// tellOfSuperusers sets or removes the condition that says which superusers a server has got since it
+// tellOfSuperusers sets or removes the condition that names the superusers that a server didn't have when it
 // was prepared.
 func tellOfSuperusers(conditions *[]metav1.Condition, o ServerObservation) {
 	names := o.Answer.Superusers

@@ -76,11 +76,11 @@ func TestTheApp(t *testing.T) {
 		},
 		{
 			"a quota for what the app does not state", refused(unstated), nil, "False Forbidden",
-			"The API server refuses the app's pods: " + unstated + ".",
+			"The API server refuses the app's pods: " + unstated + ". spec.quota counts what the app doesn't state; write spec.app.resources.limits.cpu or spec.containers.default.cpu.",
 		},
 		{
 			"above the container limits", refused(overLimit), nil, "False Forbidden",
-			"The API server refuses the app's pods: " + overLimit + ".",
+			"The API server refuses the app's pods: " + overLimit + ". Lower spec.app.resources.limits.cpu to 4 or less, or raise spec.containers.max.cpu.",
 		},
 		{
 			"refused earlier, and no longer",
@@ -89,21 +89,21 @@ func TestTheApp(t *testing.T) {
 		},
 		{
 			"no node has room", app().Pods(1, 1, 0), []*builders.PodBuilder{pod().NotScheduled("Unschedulable", noNode)},
-			"False Unschedulable", "Pod app-1 does not run: 0/2 nodes are available: 2 Insufficient cpu.",
+			"False Unschedulable", "Pod app-1 does not run: 0/2 nodes are available: 2 Insufficient cpu. Lower spec.app.resources, or have the cluster's administrator make room on its nodes.",
 		},
 		{
 			"an image that does not exist", app().Pods(1, 1, 0), []*builders.PodBuilder{pod().Waiting("app", "ImagePullBackOff", noImage)},
-			"False ImagePullBackOff", "Pod app-1 does not run: " + noImage + ".",
+			"False ImagePullBackOff", "Pod app-1 does not run: " + noImage + ". Correct spec.app.image, or see that the registry answers and lets its nodes in.",
 		},
 		{
 			"a container that the kubelet says nothing more of", app().Pods(1, 1, 0),
 			[]*builders.PodBuilder{pod().Waiting("app", "CreateContainerError", "")},
-			"False CreateContainerError", "Pod app-1 does not run: CreateContainerError.",
+			"False CreateContainerError", "Pod app-1 does not run: CreateContainerError. See \"kubectl describe pod --namespace acme app-1\", and correct spec.app.",
 		},
 		{
 			"an init container that a webhook has put in", app().Pods(1, 1, 0),
 			[]*builders.PodBuilder{pod().InitWaiting("proxy", "CrashLoopBackOff", "back-off 10s").Waiting("app", "PodInitializing", "")},
-			"False CrashLoopBackOff", "Pod app-1 does not run: back-off 10s.",
+			"False CrashLoopBackOff", "Pod app-1 does not run: back-off 10s. See \"kubectl describe pod --namespace acme app-1\", and correct spec.app.",
 		},
 		{
 			"a pod that was evicted", app().Pods(1, 1, 0), []*builders.PodBuilder{pod().Failed("Evicted", "The node was low on memory.")},
@@ -125,7 +125,7 @@ func TestTheApp(t *testing.T) {
 				builders.Pod("acme", "app-2").CreatedAt(later).Waiting("app", "ImagePullBackOff", "new"),
 				builders.Pod("acme", "app-3").CreatedAt(later.Add(1)),
 			},
-			"False ImagePullBackOff", "Pod app-2 does not run: new.",
+			"False ImagePullBackOff", "Pod app-2 does not run: new. Correct spec.app.image, or see that the registry answers and lets its nodes in.",
 		},
 		{
 			"of pods of one age, always the same speaks", app().Pods(2, 2, 0),
@@ -133,7 +133,7 @@ func TestTheApp(t *testing.T) {
 				builders.Pod("acme", "app-2").CreatedAt(created).Waiting("app", "CrashLoopBackOff", "second"),
 				pod().Waiting("app", "CrashLoopBackOff", "first"),
 			},
-			"False CrashLoopBackOff", "Pod app-1 does not run: first.",
+			"False CrashLoopBackOff", "Pod app-1 does not run: first. See \"kubectl describe pod --namespace acme app-1\", and correct spec.app.",
 		},
 		{
 			"a pod that is going away does not count", app().Pods(2, 2, 1),
@@ -149,7 +149,7 @@ func TestTheApp(t *testing.T) {
 			"a pod's own reason says more than the deadline", app().Pods(1, 1, 0).
 				Condition(appsv1.DeploymentProgressing, corev1.ConditionFalse, "ProgressDeadlineExceeded", deadline),
 			[]*builders.PodBuilder{pod().Waiting("app", "ImagePullBackOff", noImage)},
-			"False ImagePullBackOff", "Pod app-1 does not run: " + noImage + ".",
+			"False ImagePullBackOff", "Pod app-1 does not run: " + noImage + ". Correct spec.app.image, or see that the registry answers and lets its nodes in.",
 		},
 		{
 			"all pods available: a former failure is history", app().Pods(2, 2, 2).

@@ -32,18 +32,21 @@ func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
 		got  *problem.Problem
 		want *problem.Problem
 	}{
-		{"a pod that is ready", status.OfStatefulSet(running, nil), nil},
-		{"no pod yet", status.OfStatefulSet(set, nil), &problem.Problem{
+		{"a pod that is ready", status.OfStatefulSet(running, nil, later), nil},
+		{"no pod yet", status.OfStatefulSet(set, nil, later), &problem.Problem{
 			Reason: v1alpha1.ReasonProgressing, Message: `The server is starting; it has no pod yet; "kubectl describe statefulset --namespace tenantry-databases dedicated-acme" says why if that lasts.`,
 		}},
-		{"no image", status.OfStatefulSet(set, waiting("ErrImagePull", "there is no postgres:99")), &problem.Problem{
-			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99.",
+		{"no image", status.OfStatefulSet(set, waiting("ErrImagePull", "there is no postgres:99"), later), &problem.Problem{
+			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99. Correct spec.database.dedicated.image, or see that the registry answers and lets its nodes in.",
 		}},
-		{"an instance that is ready", status.OfCluster(cluster(map[string]any{"readyInstances": int64(1)})), nil},
-		{"a Cluster that nobody has looked at", status.OfCluster(cluster(nil)), &problem.Problem{
+		{"no image for CloudNativePG", status.OfCluster(cluster(map[string]any{"phase": "Setting up primary"}), waiting("ErrImagePull", "there is no postgres:99"), later), &problem.Problem{
+			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99. Correct spec.database.dedicated.image, or see that the registry answers and lets its nodes in.",
+		}},
+		{"an instance that is ready", status.OfCluster(cluster(map[string]any{"readyInstances": int64(1)}), nil, later), nil},
+		{"a Cluster that nobody has looked at", status.OfCluster(cluster(nil), nil, later), &problem.Problem{
 			Reason: v1alpha1.ReasonProgressing, Message: "The server is starting; CloudNativePG has not looked at it yet.",
 		}},
-		{"a Cluster that is set up", status.OfCluster(cluster(map[string]any{"phase": "Setting up primary", "phaseReason": "Creating primary instance dedicated-acme-1"})), &problem.Problem{
+		{"a Cluster that is set up", status.OfCluster(cluster(map[string]any{"phase": "Setting up primary", "phaseReason": "Creating primary instance dedicated-acme-1"}), nil, later), &problem.Problem{
 			Reason: v1alpha1.ReasonProgressing, Message: `The server is starting; CloudNativePG says "Setting up primary": Creating primary instance dedicated-acme-1.`,
 		}},
 	} {

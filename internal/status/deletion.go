@@ -9,28 +9,47 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
+	"github.com/tenantry/tenantry/internal/membership"
+	"github.com/tenantry/tenantry/internal/parts"
 )
 
-// Terminating is the status of a tenant that is being deleted: what it waits for, and whether that
-// needs somebody to change something.
+// Terminating returns the status of a tenant that is being deleted: what the deletion waits for, and whether
+// somebody has to change something.
 func Terminating(o Observation, waiting string, stalled bool) v1alpha1.TenantStatus {
-	return withSummary(o, condition.State{
+	result := withSummary(o, condition.State{
 		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonTerminating, Message: waiting, Stalled: stalled,
 	})
+	if o.NotGone != nil {
+		result.Namespaces, result.UsableNamespaces = o.NotGone[:min(len(o.NotGone), parts.MaxNamespaces)], new(int32(0))
+	}
+	return result
 }
 
 // NamespaceDeletion says what the deletion of a namespace waits for, in the words of the
 // namespace's own conditions.
 func NamespaceDeletion(namespace *corev1.Namespace) string {
-	var hindrances []string
-	for _, condition := range namespace.Status.Conditions {
-		if condition.Status == corev1.ConditionTrue {
-			hindrances = append(hindrances, condition.Message)
-		}
-	}
-	text := fmt.Sprintf("The namespace %s is being deleted", namespace.Name)
-	if len(hindrances) > 0 {
-		text += ": " + strings.Join(hindrances, "; ")
+	return namespaceDeletion(namespace.Name, membership.Obstacles(namespace))
+}
+
+func namespaceDeletion(name, obstacles string) string {
+	text := fmt.Sprintf("The namespace %s is being deleted", name)
+	if obstacles != "" {
+		text += ": " + obstacles
 	}
 	return strings.TrimSuffix(text, ".") + "."
+}
+
+// maxNamed is of how many namespaces a message says what their deletion waits for.
+const maxNamed = 10
+
+// NamespaceDeletions says what the deletion of several namespaces waits for.
+func NamespaceDeletions(namespaces []membership.Member) string {
+	var sentences []string
+	for _, namespace := range namespaces[:min(len(namespaces), maxNamed)] {
+		sentences = append(sentences, namespaceDeletion(namespace.Name, namespace.Obstacles))
+	}
+	if more := len(namespaces) - len(sentences); more > 0 {
+		sentences = append(sentences, fmt.Sprintf("%d more namespaces are being deleted; status.namespaces lists them.", more))
+	}
+	return strings.Join(sentences, " ")
 }

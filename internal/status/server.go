@@ -22,14 +22,16 @@ type ServerObservation struct {
 	Server *v1alpha1.DatabaseServer
 	// Answer is what the server said about itself.
 	Answer database.ServerStatus
-	// Sharing is what the databases said that tenants share.
+	// Sharing is the state of the databases that tenants share.
 	Sharing database.SharingStatus
-	// Dedicated is how it is if the operator runs it itself.
+	// Dedicated is the state of a server that the operator runs itself.
 	Dedicated Dedicated
 	// Problem says why the server can't be used; nil if it can.
 	Problem *problem.Problem
 	// Addresses are the addresses of the server's host.
 	Addresses []string
+	// Service is the Service that the host stands for.
+	Service HostService
 	// CABundle are the authorities that may have signed the server's certificate.
 	CABundle string
 	// Users is the number of tenants whose databases are, or may be, on a server that is being deleted.
@@ -38,14 +40,15 @@ type ServerObservation struct {
 	Now time.Time
 }
 
-// OfServer is the status of the server that was observed. What it said about itself stays, while
-// it doesn't answer.
+// OfServer returns the status of the server that was observed. While it doesn't answer, what it last said about
+// itself stays.
 func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result := *o.Server.Status.DeepCopy()
 	result.ObservedGeneration = o.Server.Generation
 	result.Addresses = o.Addresses
 	result.Provisioner, result.Storage = o.Dedicated.Provisioner, o.Dedicated.Storage
 	blockDeletion(&result.Conditions, o)
+	tellOfService(&result, o)
 	if o.Problem != nil {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, condition.Of(*o.Problem))
 		return result
@@ -62,7 +65,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 		})
 	}
 	result.UnprotectedTables, result.Unprotected = unprotected(o)
-	summary := condition.Ready("%s", answering(o))
+	summary := condition.Ready("%s", answering(o, result.Conditions))
 	summary.Stalled = o.Dedicated.Unmet != nil
 	summarize(&result.Conditions, o.Server.Generation, o.Now, summary)
 	if unmet := o.Dedicated.Unmet; unmet != nil {
@@ -72,7 +75,7 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	return result
 }
 
-// unprotected are the number of unprotected tables, and as many of them as the server has listed.
+// unprotected returns the number of unprotected tables, and those that the server has listed.
 func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
 	if !slices.Contains(o.Server.Spec.Isolations, v1alpha1.DatabaseIsolationRow) {
 		return nil, nil
@@ -84,8 +87,8 @@ func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
 	return new(int32(o.Sharing.UnprotectedTotal)), tables
 }
 
-// SharingOf is what the server's status says of the databases that tenants share, for a time when they
-// can't be looked at.
+// SharingOf returns the state of the databases that tenants share as the server's status has it, for when they
+// can't be read.
 func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 	known.UnprotectedTotal = int(ptr.Deref(server.Status.UnprotectedTables, 0))
 	for _, table := range server.Status.Unprotected {
@@ -95,8 +98,11 @@ func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 }
 
 // answering says how a server is that can be used.
-func answering(o ServerObservation) string {
+func answering(o ServerObservation, conditions []metav1.Condition) string {
 	message := standing(o)
+	if unknown := meta.FindStatusCondition(conditions, v1alpha1.ConditionNetworkPeersUnknown); unknown != nil {
+		message = "The server answers. " + unknown.Message
+	}
 	if o.Sharing.UnprotectedTotal > 0 {
 		message += fmt.Sprintf(" Tables of the isolation Row that are not kept apart by tenant: %d; status.unprotected says what to do.", o.Sharing.UnprotectedTotal)
 	}
@@ -119,8 +125,8 @@ func standing(o ServerObservation) string {
 	}
 }
 
-// otherVersion says whether the image of a server that the operator runs has another major version than
-// its spec.
+// otherVersion reports whether the image of a server that the operator runs has another major version than its
+// spec.
 func otherVersion(o ServerObservation) bool {
 	spec := o.Server.Spec.Dedicated
 	if spec == nil || spec.Version == "" {

@@ -1,5 +1,5 @@
-// Package status says what a tenant's status is. It is pure: an Observation goes in, a status comes
-// out, and the time is part of the Observation.
+// Package status says what a tenant's and a server's status is. It is pure: an observation goes in, a status
+// comes out, and the time is part of the observation.
 package status
 
 import (
@@ -20,16 +20,16 @@ import (
 // Observation is all that a tenant's status depends on.
 type Observation struct {
 	parts.Observation
-	// Failure is what kept the operator from all that isn't about one part; nil if nothing did.
+	// Failure is what kept the pass as a whole from its end; nil if nothing did.
 	Failure *problem.Problem
-	// Memberships are what the database server has of those that the operator has not made in or of the
-	// tenant's roles; nil if it was not asked.
+	// Memberships are those in and of the tenant's database roles that the operator has not granted; nil if the
+	// server was not asked.
 	Memberships *[]database.Membership
-	// Now is the time of the observation.
-	Now time.Time
+	// NotGone are the namespaces of a tenant that is being deleted; nil if they were not looked at.
+	NotGone []v1alpha1.TenantNamespace
 }
 
-// Of is the status of the tenant that was observed.
+// Of returns the status of the tenant that was observed.
 func Of(o Observation) v1alpha1.TenantStatus {
 	result := v1alpha1.TenantStatus{
 		ObservedGeneration: o.Tenant.Generation,
@@ -65,12 +65,12 @@ func Of(o Observation) v1alpha1.TenantStatus {
 	return result
 }
 
-// Failing is the status of a tenant whose parts could not be looked at: they stay as they were.
+// Failing returns the status of a tenant whose parts could not be observed: their conditions stay.
 func Failing(o Observation, found problem.Problem) v1alpha1.TenantStatus {
 	return withSummary(o, condition.Of(found))
 }
 
-// withSummary is the status that a tenant has so far, with another summary.
+// withSummary returns the present status of a tenant with another summary.
 func withSummary(o Observation, summary condition.State) v1alpha1.TenantStatus {
 	result := *o.Tenant.Status.DeepCopy()
 	result.ObservedGeneration = o.Tenant.Generation
@@ -78,8 +78,8 @@ func withSummary(o Observation, summary condition.State) v1alpha1.TenantStatus {
 	return result
 }
 
-// outranks says whether a tells more about why a tenant isn't ready than b: what waits for
-// somebody, then what is wrong, then what merely takes its time, and the earlier of equals.
+// outranks reports whether a explains better than b why a tenant isn't ready: first what somebody has to change,
+// then what is wrong, then what is merely in progress; of equals, the earlier.
 func outranks(a, b condition.State) bool { return rank(a) > rank(b) }
 
 func rank(s condition.State) int {

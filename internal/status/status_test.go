@@ -45,8 +45,8 @@ func inPlace(t *testing.T, tenant *builders.TenantBuilder, changes ...func(*stat
 		Observation: parts.Observation{
 			Tenant:   builders.Effective(t, tenant.Build()),
 			Problems: map[string]problem.Problem{},
+			Now:      created, TroubledSince: created,
 		},
-		Now: created,
 	}
 	if o.Tenant.Spec.Database != nil {
 		o.Database = &v1alpha1.TenantDatabaseStatus{

@@ -1,9 +1,10 @@
-// Package workload says what all that runs pods has in common. It is pure.
+// Package workload has what all workloads have in common. It is pure.
 package workload
 
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,9 +13,6 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// harmless are the reasons of a waiting container for which nothing is wrong.
-var harmless = []string{"", "ContainerCreating", "PodInitializing"}
-
 // RolledOut says whether all pods of a Deployment are those that its spec asks for, and available.
 func RolledOut(deployment *appsv1.Deployment) bool {
 	want, have := ptr.Deref(deployment.Spec.Replicas, 1), deployment.Status
@@ -22,8 +20,10 @@ func RolledOut(deployment *appsv1.Deployment) bool {
 		have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want
 }
 
-// NewestTrouble is the trouble of the newest pod that is in any, since it has the newest settings.
-func NewestTrouble(pods []corev1.Pod) (problem.Problem, bool) {
+// Trouble is what is wrong with pods, of which the newest that is in trouble speaks, since it has the newest
+// settings. Those that hang in Terminating are told of besides. field is that of the Tenant which has the
+// image and the resources of the pods, such as spec.app.
+func Trouble(pods []corev1.Pod, field string, now time.Time) (problem.Problem, bool) {
 	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {
 		return cmp.Or(
@@ -31,32 +31,17 @@ func NewestTrouble(pods []corev1.Pod) (problem.Problem, bool) {
 			cmp.Compare(a.Name, b.Name),
 		)
 	})
-	for _, pod := range pods {
-		if !pod.DeletionTimestamp.IsZero() {
-			continue
-		}
-		if reason, message := PodTrouble(&pod); reason != "" {
-			return problem.PodNotRunning(pod.Name, reason, message), true
-		}
-	}
-	return problem.Problem{}, false
-}
-
-// PodTrouble is what keeps a pod from running, in the words of the scheduler or the kubelet; empty if
-// nothing does.
-func PodTrouble(pod *corev1.Pod) (reason, message string) {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
-			return condition.Reason, condition.Message
+	var found []problem.Problem
+	for _, trouble := range []func(*corev1.Pod, string, time.Time) (problem.Problem, bool){inTrouble, hanging} {
+		for i := range pods {
+			if what, troubled := trouble(&pods[i], field, now); troubled {
+				found = append(found, what)
+				break
+			}
 		}
 	}
-	for _, container := range append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...) {
-		if waiting := container.State.Waiting; waiting != nil && !slices.Contains(harmless, waiting.Reason) {
-			return waiting.Reason, cmp.Or(waiting.Message, waiting.Reason)
-		}
+	if len(found) == 0 {
+		return problem.Problem{}, false
 	}
-	if pod.Status.Phase == corev1.PodFailed {
-		return cmp.Or(pod.Status.Reason, "PodFailed"), cmp.Or(pod.Status.Message, "it failed")
-	}
-	return "", ""
+	return problem.Together(found...), true
 }

@@ -34,6 +34,11 @@ func preferred(kind, more string) string {
 		kind, more)
 }
 
+// projectedToken is the part of a pod's spec that has a token of its ServiceAccount, valid for that many seconds.
+func projectedToken(seconds int64) string {
+	return fmt.Sprintf("volumes: [{name: c, configMap: {name: c}}, {name: t, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: %d}}]}}]", seconds)
+}
+
 var _ = Describe("A pod", func() {
 	DescribeTable("is let through", func(ctx SpecContext, namespace, spec string) {
 		Expect(try(ctx, alice, pod(namespace, spec))).To(Succeed())
@@ -45,6 +50,8 @@ var _ = Describe("A pod", func() {
 		Entry("of the very image by a digest", "acme", images("containers", "registry.example/acme@sha256:"+strings.Repeat("a", 64))),
 		Entry("of a registry with a port", "acme", images("containers", "registry.example:5000/x")),
 		Entry("of an official image of Docker Hub", "acme", images("containers", "nginx:1", "docker.io/nginx", "index.docker.io/library/nginx")),
+		Entry("with a token for a day", "acme", projectedToken(24*60*60)), // K17
+		Entry("with a token for the usual hour", "plain", projectedToken(3607)),
 		Entry("of the allowed priority", "acme", "priorityClassName: high"),
 		Entry("of no priority, where the cluster has a default one", "plain", ""),
 		Entry("of an allowed runtime, whose tolerations the cluster adds", "acme", "runtimeClassName: sandbox"),
@@ -77,6 +84,8 @@ var _ = Describe("A pod", func() {
 		Entry("of a registry in upper case", "acme", images("containers", "REGISTRY.example/acme/x")),
 		Entry("of a foreign registry in its second container", "acme", images("containers", image, "evil.example/x"), "evil.example/x"),
 		Entry("of a foreign registry in an init container", "acme", images("initContainers", "evil.example/x"), "evil.example/x"),
+		Entry("with a token for a hundred years", "acme", projectedToken(876000*60*60), // K17
+			"spec.volumes projects a token that would be valid for 3153600000 seconds, and the maxTokenLifetime is 24h"),
 		Entry("of a foreign registry in a volume", "acme", "volumes: [{name: v, image: {reference: evil.example/x}}]", "evil.example/x"),
 		Entry("on a node of its choice", "plain", "nodeName: node-0", "spec.nodeName is node-0"),
 		Entry("by another scheduler", "plain", "schedulerName: mine", "spec.schedulerName is mine; allowed is: default-scheduler"),

@@ -340,6 +340,42 @@ var _ = Describe("The admission policies", func() {
 		Expect(patch(ctx, env.Client, there, `{"metadata": {"finalizers": null}}`)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
+	// K1
+	It("refuse nothing in a namespace that is moved into a Tenant which only audits, while the operator is down", Serial, func(ctx SpecContext) {
+		applyReady(ctx, tenant("lenient").Policy(func(rules *v1alpha1.PolicyRules) { rules.Enforcement = v1alpha1.PolicyAudit }))
+		applyReady(ctx, tenant("severe"))
+		for _, name := range []string{"lenient", "severe"} {
+			settled := "settled-" + name
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: settled}}
+			Expect(env.Client.Create(ctx, namespace)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, namespace) }, NodeTimeout(time.Minute))
+			Expect(env.Client.Create(ctx, &appsv1.Deployment{
+				ObjectMeta: metav1.ObjectMeta{Namespace: settled, Name: "shop"},
+				Spec: appsv1.DeploymentSpec{
+					Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "shop"}},
+					Template: corev1.PodTemplateSpec{
+						ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "shop"}},
+						Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "shop", Image: image}}},
+					},
+				},
+			})).To(Succeed())
+			Eventually(ctx, komega.Object(named(&appsv1.Deployment{}, settled, "shop"))).Should(HaveField("Status.ReadyReplicas", Equal(int32(1))))
+		}
+		Expect(env.Operator.Stop()).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.StartOperator(ctx) })
+		for _, name := range []string{"lenient", "severe"} {
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "settled-" + name}}
+			Expect(patch(ctx, env.Client, namespace, `{"metadata": {"labels": {"tenantry.dev/tenant": "`+name+`"}}}`)).To(Succeed())
+		}
+		Eventually(ctx, func() error { return try(ctx, env.Client, pod("settled-severe", "")) }).Should(refuse("can't be used yet"))
+		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace("settled-lenient"), client.GracePeriodSeconds(0))).To(Succeed())
+		Eventually(ctx, func(g Gomega) {
+			pods := &corev1.PodList{}
+			g.Expect(env.Client.List(ctx, pods, client.InNamespace("settled-lenient"))).To(Succeed())
+			g.Expect(pods.Items).To(ContainElement(And(HaveField("DeletionTimestamp", BeNil()), HaveField("Status.Phase", corev1.PodRunning))))
+		}).Should(Succeed())
+	}, SpecTimeout(specTimeout))
+
 	It("refuse to create what a TenantPolicy is about where somebody has deleted it", Serial, func(ctx SpecContext) {
 		Expect(env.Operator.Stop()).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) {

@@ -92,6 +92,12 @@ func (b *DatabaseServerBuilder) Addresses(addresses ...string) *DatabaseServerBu
 	return b
 }
 
+// Behind is the Service that the host stands for, as the status has it.
+func (b *DatabaseServerBuilder) Behind(service v1alpha1.DatabaseServerService) *DatabaseServerBuilder {
+	b.server.Status.Service = &service
+	return b
+}
+
 // CABundle is the PEM of the authorities, as the status has it.
 func (b *DatabaseServerBuilder) CABundle(pem string) *DatabaseServerBuilder {
 	b.server.Status.CABundle = pem

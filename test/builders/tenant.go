@@ -56,15 +56,39 @@ func (b *TenantBuilder) ServiceAccountOwner(namespace, name string, role v1alpha
 	return b
 }
 
+// TrustNamespace gives the owner that was added last its rights whoever has its namespace.
+func (b *TenantBuilder) TrustNamespace() *TenantBuilder {
+	b.tenant.Spec.Owners[len(b.tenant.Spec.Owners)-1].TrustNamespace = true
+	return b
+}
+
 // ClusterRoles are further ClusterRoles of the owner that was added last.
 func (b *TenantBuilder) ClusterRoles(names ...string) *TenantBuilder {
 	b.tenant.Spec.Owners[len(b.tenant.Spec.Owners)-1].ClusterRoles = names
 	return b
 }
 
+// Namespaces are further namespaces that the operator makes.
+func (b *TenantBuilder) Namespaces(names ...string) *TenantBuilder {
+	b.tenant.Spec.Namespaces.Names = names
+	return b
+}
+
 // NamespaceLimit is how many namespaces the tenant may use.
 func (b *TenantBuilder) NamespaceLimit(limit int32) *TenantBuilder {
 	b.tenant.Spec.Namespaces.Limit = limit
+	return b
+}
+
+// AllowedNames are names that its further namespaces may have beside those that begin with its own.
+func (b *TenantBuilder) AllowedNames(names ...v1alpha1.NamespacePattern) *TenantBuilder {
+	b.tenant.Spec.Namespaces.AllowedNames = names
+	return b
+}
+
+// ReclaimNamespaces is what becomes of the tenant's namespaces when it is deleted.
+func (b *TenantBuilder) ReclaimNamespaces(policy v1alpha1.NamespaceReclaimPolicy) *TenantBuilder {
+	b.tenant.Spec.Namespaces.ReclaimPolicy = policy
 	return b
 }
 

@@ -104,6 +104,52 @@ func (b *PodBuilder) Failed(reason, message string) *PodBuilder {
 	return b
 }
 
+// On is the node that the Pod runs on.
+func (b *PodBuilder) On(node string) *PodBuilder {
+	b.pod.Spec.NodeName = node
+	return b
+}
+
+// Condition adds a condition to the status.
+func (b *PodBuilder) Condition(kind corev1.PodConditionType, status corev1.ConditionStatus, reason string, since time.Time) *PodBuilder {
+	b.pod.Status.Conditions = append(b.pod.Status.Conditions, corev1.PodCondition{
+		Type: kind, Status: status, Reason: reason, LastTransitionTime: metav1.NewTime(since),
+	})
+	return b
+}
+
+// Running adds a container that runs since that time.
+func (b *PodBuilder) Running(container string, ready bool, since time.Time) *PodBuilder {
+	b.pod.Status.Phase = corev1.PodRunning
+	b.pod.Status.ContainerStatuses = append(b.pod.Status.ContainerStatuses, corev1.ContainerStatus{
+		Name: container, Ready: ready, Started: new(true),
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(since)}},
+	})
+	return b
+}
+
+// Restarted : the container that was added last was started anew so often since it ended so.
+func (b *PodBuilder) Restarted(times, exitCode int32, reason string) *PodBuilder {
+	container := &b.pod.Status.ContainerStatuses[len(b.pod.Status.ContainerStatuses)-1]
+	container.RestartCount = times
+	container.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: exitCode, Reason: reason}
+	return b
+}
+
+// Ended adds a container that has ended and was not started anew yet.
+func (b *PodBuilder) Ended(container string, exitCode int32, reason string) *PodBuilder {
+	b.pod.Status.ContainerStatuses = append(b.pod.Status.ContainerStatuses, corev1.ContainerStatus{
+		Name: container, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: exitCode, Reason: reason}},
+	})
+	return b
+}
+
+// Finalizer adds a finalizer.
+func (b *PodBuilder) Finalizer(name string) *PodBuilder {
+	b.pod.Finalizers = append(b.pod.Finalizers, name)
+	return b
+}
+
 func waiting(container, reason, message string) corev1.ContainerStatus {
 	return corev1.ContainerStatus{
 		Name:  container,

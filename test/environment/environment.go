@@ -57,11 +57,13 @@ type Environment struct {
 	Client client.WithWatch
 	// Audit has the requests that the operator has made.
 	Audit *Audit
+	// HostsPath and ResolvConfPath, when set, are the files that the operators that are started from then on
+	// see in place of /etc/hosts and /etc/resolv.conf. Only root may set them.
+	HostsPath, ResolvConfPath string
 	// Dir is the folder with the logs (logs/*.log, postgres/<name>/postgres.log).
 	Dir string
 
 	apiServerArgs []string
-	hostsPath     string
 	program       string
 	args          []string
 	progress      io.Writer
@@ -80,7 +82,7 @@ func Start(ctx context.Context, options Options) (*Environment, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	env := &Environment{Dir: dir, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, hostsPath: options.HostsPath, progress: options.Progress}
+	env := &Environment{Dir: dir, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, HostsPath: options.HostsPath, progress: options.Progress}
 	if env.progress == nil {
 		env.progress = io.Discard
 	}
@@ -133,7 +135,8 @@ func newClient(kubernetes *cluster.ControlPlane) (client.WithWatch, error) {
 // Operator. There must be none that runs: see RestartOperator.
 func (e *Environment) StartOperator(ctx context.Context, args ...string) error {
 	started, err := operator.Start(ctx, operator.Options{
-		Program: e.program, Kubernetes: e.Kubernetes, Dir: e.Dir, Args: slices.Concat(e.args, args), HostsPath: e.hostsPath,
+		Program: e.program, Kubernetes: e.Kubernetes, Dir: e.Dir, Args: slices.Concat(e.args, args),
+		HostsPath: e.HostsPath, ResolvConfPath: e.ResolvConfPath,
 	})
 	if err != nil {
 		return err

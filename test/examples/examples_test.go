@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
@@ -107,6 +108,19 @@ func describeShop(framework string, mode mode) {
 			Expect(environment.Query[string](ctx, machine, "tenantry_row", "SELECT relation || ' ' || problem FROM tenantry.unprotected")).To(BeEmpty())
 		}, SpecTimeout(specTimeout))
 	}
+
+	It("finds its tables in the schema that its Secret names", func(ctx SpecContext) {
+		for _, tenant := range tenants {
+			values, err := secret(ctx, tenant.Name, "database")
+			Expect(err).NotTo(HaveOccurred())
+			conn, err := pgx.Connect(ctx, values["uri"])
+			Expect(err).NotTo(HaveOccurred())
+			var schema string
+			Expect(conn.QueryRow(ctx, "SELECT current_schema()").Scan(&schema)).To(Succeed())
+			Expect(values).To(HaveKeyWithValue("schema", schema))
+			Expect(conn.Close(ctx)).To(Succeed())
+		}
+	}, SpecTimeout(specTimeout))
 
 	It("stores and shows its own orders, by numbers that its neighbor has too", func(ctx SpecContext) {
 		var stored [2][]order

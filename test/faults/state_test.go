@@ -77,7 +77,7 @@ func objectsOf(ctx context.Context, tenant *v1alpha1.Tenant, neutral *strings.Re
 	}
 	for _, list := range []client.ObjectList{
 		&corev1.SecretList{}, &corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &networkingv1.NetworkPolicyList{},
-		&rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.ConfigMapList{}, &corev1.ServiceList{},
+		&rbacv1.RoleList{}, &rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.ConfigMapList{}, &corev1.ServiceList{},
 		&policyv1.PodDisruptionBudgetList{}, &appsv1.DeploymentList{},
 	} {
 		if err := env.Client.List(ctx, list, client.InNamespace(tenant.Name)); err != nil {

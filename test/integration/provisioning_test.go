@@ -76,7 +76,7 @@ spec:
 `
 
 // managedKinds are what kubectl calls the kinds of the objects in a tenant's namespace.
-const managedKinds = "resourcequota,limitrange,networkpolicy,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
+const managedKinds = "resourcequota,limitrange,networkpolicy,role,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
 
 // managedObjects are the names of the tenant's objects, as kubectl prints them.
 func managedObjects(ctx context.Context, tenant string) []string {
@@ -89,6 +89,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}
 
 	BeforeAll(func(ctx SpecContext) {
+		Expect(env.Client.Create(ctx, named("ci", nil))).To(Succeed())
 		kubectl(ctx, "apply", "--filename", manifest(acme))
 		DeferCleanup(func(ctx SpecContext) { Expect(env.Client.Delete(ctx, tenant)).To(Succeed()) })
 	}, NodeTimeout(specTimeout))
@@ -191,7 +192,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 		Expect(value("password")).To(MatchRegexp(`^[A-Za-z0-9]{32}$`))
 		for key, expected := range map[string]string{
 			"type": "postgresql", "provider": "tenantry",
-			"host": "127.0.0.1", "port": port, "dbname": database, "user": database + "_0", "username": database + "_0",
+			"host": "127.0.0.1", "port": port, "dbname": database, "schema": "public", "user": database + "_0", "username": database + "_0",
 			"uri": uri, "DATABASE_URL": uri,
 			"jdbc-uri": fmt.Sprintf("jdbc:postgresql://127.0.0.1:%s/%s?password=%s&sslmode=disable&user=%s_0", port, database, value("password"), database),
 			"pgpass":   fmt.Sprintf("127.0.0.1:%s:%s:%s_0:%s\n", port, database, database, value("password")),

@@ -80,6 +80,10 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		Eventually(ctx, func() (float64, error) {
 			return reader.Sum(ctx, "tenantry_database_server_up", metrics.Labels{"server": shared})
 		}).Should(Equal(1.0))
+		By("waiting until the operator has looked at what a server has of tenants that are gone, which it does once")
+		servers := &v1alpha1.DatabaseServerList{}
+		Expect(env.Client.List(ctx, servers)).To(Succeed())
+		Eventually(ctx, reader.Reconciles).WithArguments(ctx, "databaseserver").Should(BeNumerically(">=", 3*len(servers.Items)))
 		mark, err := env.Audit.Mark()
 		Expect(err).NotTo(HaveOccurred())
 		statements, err := environment.Statements(ctx, env.Postgres)

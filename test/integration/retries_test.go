@@ -108,10 +108,12 @@ var _ = Describe("What the operator tries again shows", func() {
 
 var _ = Describe("A request of the operator that the API server forbids is told by its cause:", func() {
 	It("a quota, until there is room", func(ctx SpecContext) {
-		tenant := apply(ctx, builders.Tenant("serviceless").Quota(corev1.ResourceServices, "0").App(image).Port(8080))
+		tenant := applyReady(ctx, builders.Tenant("serviceless").Quota(corev1.ResourceServices, "1").App(image))
+		Expect(env.Client.Create(ctx, in(tenant, &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}, "own"))).To(Succeed())
+		change(ctx, tenant, func() { tenant.Spec.App.Port = 8080 })
 		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonQuotaExceeded,
-			`The quota leaves no room for services "app": requested: services=1, used: services=0, limited: services=0. Raise spec.quota, or remove what uses it up.`))
-		change(ctx, tenant, func() { tenant.Spec.Quota[corev1.ResourceServices] = resource.MustParse("1") })
+			`The quota leaves no room for services "app": requested: services=1, used: services=1, limited: services=1. Raise spec.quota, or remove what uses it up.`))
+		change(ctx, tenant, func() { tenant.Spec.Quota[corev1.ResourceServices] = resource.MustParse("2") })
 		waitReady(ctx, tenant)
 	}, SpecTimeout(specTimeout))
 

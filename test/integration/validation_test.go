@@ -19,6 +19,7 @@ import (
 const (
 	notLabel     = "the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
 	reserved     = "this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name for the Tenant"
+	noPattern    = "this is neither the name of a namespace nor the beginning of one; write playground, or shop-* with a dash before the star"
 	unknownQuota = "quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu"
 	twice        = "owners lists somebody more than once; give each owner one role"
 	ownerKind    = "an owner of kind ServiceAccount needs the namespace of the ServiceAccount, and owners of other kinds have none"
@@ -53,6 +54,13 @@ var _ = Describe("The API server", func() {
 		Entry("the name of the operator's namespace", named("tenantry-system"), reserved),
 
 		Entry("no spec", specless("validated"), "spec: Required value"),
+		Entry("trust in the namespace of a person", tenant().Owner(user, "alice", admin).TrustNamespace(),
+			"trustNamespace is about the namespace of a ServiceAccount; leave it out for other owners"),
+		Entry("a name of namespaces without a dash before the star", tenant().AllowedNames("shop*"), noPattern),
+		Entry("a name of all namespaces", tenant().AllowedNames("*"), noPattern),
+		Entry("a name of namespaces in upper case", tenant().AllowedNames("Shop"), noPattern),
+		Entry("a name of namespaces with too many dashes", tenant().AllowedNames("a-b-c-d-e-*"),
+			"the beginning of a name has four dashes at most, the one before the star included; write a shorter one"),
 		Entry("a negative quota", tenant().Quota("requests.cpu", "-1"), "quota has a negative entry; write zero or more, or leave the entry out for no limit"),
 		Entry("a misspelled quota", tenant().Quota("request.cpu", "1"), unknownQuota),
 		Entry("a quota of something unknown", tenant().Quota("gpus", "1"), unknownQuota),
@@ -103,6 +111,8 @@ var _ = Describe("The API server", func() {
 		Entry("a name close to a reserved one", named("kubernetes")),
 		Entry("a name that begins like a reserved one", named("default-2")),
 		Entry("a name that ends like a reserved one", named("my-kube-system")),
+		Entry("names of namespaces", tenant().AllowedNames("shop-*", "a-b-c-d-*", "a-b-c-d-e", "playground")),
+		Entry("trust in the namespace of a ServiceAccount by another name", tenant().Owner(user, "system:serviceaccount:ci:deployer", admin).TrustNamespace()),
 		Entry("a quota of zero", tenant().Quota("pods", "0")),
 		Entry("every sort of quota", tenant().Quota("requests.cpu", "1").Quota("limits.memory", "1Gi").
 			Quota("cpu", "1").Quota("requests.storage", "1Ti").Quota("persistentvolumeclaims", "3").

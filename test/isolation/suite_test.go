@@ -102,7 +102,7 @@ func prepareCluster(ctx context.Context) {
 // people's own and cordoned. Of acme's namespaces acme-dev is usable and acme-over is one too many.
 func settle(ctx context.Context) {
 	GinkgoHelper()
-	acme := ofAcme("acme").NamespaceLimit(2).DeletionProtection().Policy(rules).Database("shared").
+	acme := ofAcme("acme").NamespaceLimit(2).AllowedNames("shop-*", "playground").DeletionProtection().Policy(rules).Database("shared").
 		App(image).Port(8080).Config("LOG_LEVEL", "info").
 		ContainerDefault("cpu", "500m").ContainerDefault("memory", "256Mi").
 		ContainerDefaultRequest("cpu", "100m").ContainerDefaultRequest("memory", "128Mi").ContainerMax("cpu", "4")
@@ -110,7 +110,7 @@ func settle(ctx context.Context) {
 		acme.Quota(resource, amount)
 	}
 	tenants := []*v1alpha1.Tenant{
-		ofAcme("frozen").ServiceAccountOwner("acme", "worker", v1alpha1.OwnerRoleAdmin).Cordoned().Build(),
+		ofAcme("frozen").ServiceAccountOwner("acme", "worker", v1alpha1.OwnerRoleAdmin).TrustNamespace().Cordoned().Build(),
 		acme.Build(),
 		builders.Tenant("globex").Owner(v1alpha1.OwnerKindUser, "carol", v1alpha1.OwnerRoleAdmin).App(image).Port(8080).Build(),
 	}

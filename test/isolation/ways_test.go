@@ -71,6 +71,12 @@ var ways = []TableEntry{
 		namespace("kube-rogue", "tenantry.dev/tenant: acme"), namespace("tenantry-system", "tenantry.dev/tenant: acme"),
 		namespace("rogue", "tenantry.dev/tenant: acme, pod-security.kubernetes.io/enforce: privileged, tenantry.dev/other: x")),
 		by(policy("namespaces")), admins, create(namespace("acme-more", "tenantry.dev/tenant: acme"))),
+	// K3
+	Entry("namespaces: of names that may be somebody else's", creates(
+		namespace("ci", "tenantry.dev/tenant: acme"), namespace("globex-dev", "tenantry.dev/tenant: acme"), namespace("acmedev", "tenantry.dev/tenant: acme"),
+		namespace("shop", "tenantry.dev/tenant: acme"), namespace("shopping", "tenantry.dev/tenant: acme"), namespace("play-ground", "tenantry.dev/tenant: acme"),
+	), by(policy("namespaces")), admins, create(namespace("acme-more", "tenantry.dev/tenant: acme")),
+		create(namespace("shop-eu-west", "tenantry.dev/tenant: acme")), create(namespace("playground", "tenantry.dev/tenant: acme"))),
 
 	Entry("the budget: of storage", creates(claim("acme", "11Gi", "")), by(quota), everyone, create(claim("acme", "1Gi", ""))),
 	Entry("the budget: of CPU", creates(podOf("acme", container("a", image, "resources: {requests: {cpu: 3}, limits: {cpu: 4}}")+", "+
@@ -143,6 +149,9 @@ var ways = []TableEntry{
 
 	Entry("tokens: that never expire", creates(secret("kubernetes.io/service-account-token")), by(policy("secrets")), everyone, token("acme")),
 	Entry("tokens: for a hundred years", []act{tokenFor("acme", 876000*60*60)}, by(policy("tokens")), everyone, tokenFor("acme", 24*60*60)),
+	Entry("tokens: for a hundred years, in a volume", creates(
+		pod("acme", "volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: 3153600000}}]}}]"),
+	), by(policy("pods")), everyone, create(pod("acme", "volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: 7200}}]}}]"))),
 	Entry("tokens: of another namespace", []act{token("globex"), token("kube-system")}, by(rbac), everyone, token("acme"), podWithoutToken),
 
 	Entry("more rights: by a role that one doesn't have", creates(

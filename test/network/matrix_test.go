@@ -12,7 +12,8 @@ import (
 
 // matrix says who can reach whom: a column for each source, and a row for each destination with
 // its port. acme has spec.network and its database in the cluster, globex has neither, and initech has
-// own-server to itself. The pods posing
+// own-server to itself. The cluster's DNS is in kube-system and in
+// openshift-dns, and on each node. The pods posing
 // carry every label by which others are let in. PGPORT is the port of both DatabaseServers, and
 // APIPORT that of the API server.
 //
@@ -32,6 +33,14 @@ globex/posing:PGPORT/TCP  refused   refused   allowed     allowed     allowed   
 
 dns:53/UDP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
 dns:53/TCP                allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
+openshift-dns:5353/UDP    allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
+openshift-dns:5353/TCP    allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
+openshift-dns:53/UDP      refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+openshift-dns:8080/TCP    refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+node-cache:53/UDP         allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
+node-cache:53/TCP         allowed   allowed   allowed     allowed     allowed        allowed  allowed  allowed   allowed  allowed   allowed   allowed      allowed   refused
+node-cache:80/TCP         refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
+globex/posing:5353/UDP    refused   refused   allowed     allowed     allowed        refused  refused  refused   refused  refused   refused   refused      refused   refused
 dns:9153/TCP              refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
 system:53/UDP             refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
 system:443/TCP            refused   refused   refused     refused     refused        allowed  allowed  allowed   allowed  allowed   allowed   refused      allowed   refused
@@ -69,7 +78,7 @@ own-server:8000/TCP       refused   refused   refused     refused     refused   
 // shorthand are the pods of matrix that belong to no tenant. Those of tenants are namespace/name,
 // and all other places are addresses.
 var shorthand = map[string]string{
-	"dns":      "kube-system/coredns",
+	"dns": "kube-system/coredns", "openshift-dns": "openshift-dns/dns",
 	"system":   "kube-system/metrics-server",
 	"database": "databases/postgresql",
 	"backup":   "databases/backup",

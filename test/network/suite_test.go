@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,11 +31,16 @@ const (
 	databaseNamespace = "databases"
 	ownServer         = "dedicated-initech"
 	partnerBlock      = "198.51.100.0/24"
+	openShiftDNS      = "openshift-dns"
+	// nodeCache is where NodeLocal DNSCache is, on each node.
+	nodeCache = "169.254.20.10"
 )
 
 var (
 	databaseLabels = map[string]string{"app": "postgresql"}
 	dnsLabels      = map[string]string{"k8s-app": "kube-dns"}
+	// openShiftLabels are those of the DNS of OpenShift.
+	openShiftLabels = map[string]string{"dns.operator.openshift.io/daemonset-dns": "default"}
 	// posingLabels are all those by which somebody is let in, or reached.
 	posingLabels = map[string]string{
 		"app": "postgresql", "k8s-app": "kube-dns", corev1.LabelMetadataName: ingressNamespace,
@@ -54,7 +60,10 @@ func TestNetwork(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
-	env, err = environment.Start(ctx, environment.Options{Name: "network", Progress: GinkgoWriter})
+	env, err = environment.Start(ctx, environment.Options{
+		Name: "network", Progress: GinkgoWriter,
+		OperatorArgs: []string{"--cluster-dns=kube-system/kube-dns,openshift-dns/dns-default," + nodeCache},
+	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error { return env.Stop() })
 	komega.SetClient(env.Client)
@@ -62,6 +71,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	registerServers(ctx)
 	applyTenants(ctx)
 	createPods(ctx)
+	offerDNS(ctx)
 	cluster, err = newJudge(ctx, env.Client)
 	Expect(err).NotTo(HaveOccurred())
 	locateAddresses(ctx)
@@ -131,7 +141,7 @@ func applyInitech(ctx context.Context) {
 // createPods creates the pods beside those of the tenants' apps, and waits until all have addresses.
 func createPods(ctx context.Context) {
 	GinkgoHelper()
-	for _, name := range []string{ingressNamespace, databaseNamespace} {
+	for _, name := range []string{ingressNamespace, databaseNamespace, openShiftDNS} {
 		Expect(env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
 	}
 	for _, pod := range []*corev1.Pod{
@@ -140,6 +150,7 @@ func createPods(ctx context.Context) {
 		newPod("globex", "posing", posingLabels),
 		newPod(metav1.NamespaceDefault, "posing", posingLabels),
 		newPod(metav1.NamespaceSystem, "coredns", dnsLabels),
+		answering(newPod(openShiftDNS, "dns", openShiftLabels), 5353),
 		newPod(metav1.NamespaceSystem, "metrics-server", map[string]string{"k8s-app": "metrics-server"}),
 		newPod(databaseNamespace, "postgresql", databaseLabels),
 		newPod(databaseNamespace, "backup", map[string]string{"app": "backup"}),
@@ -162,7 +173,46 @@ func createPods(ctx context.Context) {
 			addresses = append(addresses, pods.Items[i].Status.PodIP)
 		}
 		return addresses, err
-	}).Should(And(HaveLen(14), HaveEach(Not(BeEmpty()))))
+	}).Should(And(HaveLen(15), HaveEach(Not(BeEmpty()))))
+}
+
+// answering is a pod that has a port of the name dns.
+func answering(pod *corev1.Pod, port int32) *corev1.Pod {
+	for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
+		container := &pod.Spec.Containers[0]
+		container.Ports = append(container.Ports, corev1.ContainerPort{
+			Name: "dns-" + strings.ToLower(string(protocol)), ContainerPort: port, Protocol: protocol,
+		})
+	}
+	return pod
+}
+
+// offerDNS makes the Services of the cluster's DNS: one whose port is that of its pods, and one whose pods
+// have another one, which only they know. It waits until the tenants have heard of both.
+func offerDNS(ctx context.Context) {
+	GinkgoHelper()
+	port := func(protocol corev1.Protocol, target intstr.IntOrString) corev1.ServicePort {
+		return corev1.ServicePort{Name: "dns-" + strings.ToLower(string(protocol)), Protocol: protocol, Port: 53, TargetPort: target}
+	}
+	Expect(env.Client.Create(ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "kube-dns", Labels: dnsLabels},
+		Spec: corev1.ServiceSpec{Selector: dnsLabels, Ports: []corev1.ServicePort{
+			port(corev1.ProtocolUDP, intstr.FromInt32(53)), port(corev1.ProtocolTCP, intstr.FromInt32(53)),
+		}},
+	})).To(Succeed())
+	Expect(env.Client.Create(ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: openShiftDNS, Name: "dns-default"},
+		Spec: corev1.ServiceSpec{Selector: openShiftLabels, Ports: []corev1.ServicePort{
+			port(corev1.ProtocolUDP, intstr.FromString("dns-udp")), port(corev1.ProtocolTCP, intstr.FromString("dns-tcp")),
+		}},
+	})).To(Succeed())
+	for _, tenant := range []string{"acme", "globex", "initech"} {
+		policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: naming.PolicyAllowDNS}}
+		Eventually(ctx, komega.Object(policy)).Should(HaveField("Spec.Egress", And(
+			ContainElement(HaveField("To", ContainElement(HaveField("PodSelector", HaveField("MatchLabels", dnsLabels))))),
+			ContainElement(HaveField("Ports", ContainElement(HaveField("Port", HaveValue(Equal(intstr.FromInt32(5353))))))),
+		)))
+	}
 }
 
 // newPod is a pod that meets the Pod Security Standard Restricted.
@@ -209,6 +259,7 @@ func locateAddresses(ctx context.Context) {
 		"internet-v6":   "2001:db8::80",
 		"metadata":      "169.254.169.254",
 		"metadata-v6":   "fd00:ec2::254",
+		"node-cache":    nodeCache,
 	} {
 		cluster.addAddress(name, address)
 	}

@@ -1,5 +1,5 @@
-// Package databaseserver holds the controller of DatabaseServers: it prepares them for tenants, says how
-// they are, and runs those that tenants have to themselves.
+// Package databaseserver has the controller of DatabaseServers: it prepares them for tenants, keeps their status,
+// and runs tenants' own servers.
 package databaseserver
 
 import (
@@ -32,39 +32,46 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/report"
 	"github.com/tenantry/tenantry/internal/retry"
+	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
 const (
-	// probeInterval is the time between two looks at a server. It is also how far the numbers of
-	// tenants and retained databases may lag behind.
+	// probeInterval is the time between two looks at a server. It is also how far the number of retained
+	// databases may lag behind; that of tenants may by fleet.CountInterval while it keeps changing.
 	probeInterval = 5 * time.Second
 	// probeTimeout is how long a server may take to answer.
 	probeTimeout = 10 * time.Second
-	// parallelServers is how many servers are probed in parallel, so that those that don't answer delay
-	// no others.
+	// parallelServers is how many servers are probed in parallel, so that those that don't answer don't delay
+	// others.
 	parallelServers = 16
 )
 
 // Databases looks after database servers. Package database/postgres has the real one.
 type Databases interface {
-	// Probe says how a server is, and prepares it for tenants if that was not done yet.
+	// Probe returns the state of a server, and prepares it for tenants if it isn't prepared yet.
 	Probe(ctx context.Context, server database.Server) (database.ServerStatus, error)
-	// Share says how the databases are that tenants share, and prepares them if that was not done yet.
+	// Share returns the state of the databases that tenants share, and prepares them if they aren't yet.
 	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
-	// Accept notes that tenants are as they should be, by what Probe said about them.
-	Accept(ctx context.Context, server database.Server, drifts []database.Drift) error
+	// Registered returns the tenants that use a server.
+	Registered(ctx context.Context, server database.Server) ([]service.Registration, error)
+	// Observe says what a server has for the tenant with this UID. name is the name to look for where the
+	// server's registry has none for the UID.
+	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)
+	// Execute carries actions out, in their order.
+	Execute(ctx context.Context, server database.Server, actions []database.Action) error
+	// Accept notes that tenants are as they should be, as Probe has reported them.
+	Accept(ctx context.Context, server database.Server, drifts []service.Drift) error
 	// Reload makes a server reload its configuration and certificate.
 	Reload(ctx context.Context, server database.Server) error
 	// Forget closes all connections to a server.
 	Forget(server string)
 }
 
-// Reconciler keeps the status of DatabaseServers true and prepares servers for
-// tenants.
+// Reconciler keeps the status of DatabaseServers up to date and prepares servers for tenants.
 type Reconciler struct {
 	client.Client
-	// Live reads Secrets, which the cache doesn't have, since it has the managed ones only.
+	// Live reads Secrets that aren't in the cache, which has managed ones only.
 	Live client.Reader
 	// Databases talks to database servers.
 	Databases Databases
@@ -74,6 +81,10 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Engine applies what makes up the servers that the operator runs itself.
 	Engine *apply.Engine
+	// Watching follows the Services that the hosts of servers stand for.
+	Watching client.WithWatch
+
+	services hostServices
 
 	retries *retry.Retries
 
@@ -86,7 +97,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=databaseservers/status,verbs=patch
 
-// Reconcile looks at a server and says how it is.
+// Reconcile probes a server and writes its status.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	server := &v1alpha1.DatabaseServer{}
 	err := r.Get(ctx, request.NamespacedName, server)
@@ -118,18 +129,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	r.publish(server, access, observation.Problem == nil)
 	if observation.Problem == nil {
-		if err := r.reload(ctx, server, access, observation.Answer.Certificate); err != nil {
-			ctrl.LoggerFrom(ctx).Info("Can't make the server reload its certificate; trying again", "server", server.Name, "error", err.Error())
-		}
-		if err := r.inspectDrifted(ctx, access, observation.Answer.Drifted); err != nil {
-			ctrl.LoggerFrom(ctx).Info("Can't note which tenants are as they should be; it is tried again", "server", server.Name, "error", err.Error())
-		}
+		r.maintain(ctx, server, access, observation.Answer)
 	}
 	return ctrl.Result{RequeueAfter: probeInterval}, nil
 }
 
-// next says when a server is looked at again after an error, and whether that shows in its status: one
-// that something was decided on old data shows only once that was so too often in a row.
+// maintain does what a server that answers needs and its status doesn't depend on. It is tried again with
+// each look.
+func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, answer database.ServerStatus) {
+	for what, err := range map[string]error{
+		"keep the login for the time when its Secret is gone": r.keepLogin(ctx, server, access),
+		"make the server reload its certificate":              r.reload(ctx, server, access, answer.Certificate),
+		"note which tenants are as they should be":            r.inspectDrifted(ctx, access, answer.Drifted),
+		"lock out the tenants that no longer exist":           r.retainAbandoned(ctx, access),
+	} {
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't "+what+"; it is tried again", "server", server.Name, "error", err.Error())
+		}
+	}
+}
+
+// next says when a server is reconciled again after an error, and whether the status shows the error: a decision
+// on old data shows only after too many in a row.
 func (r *Reconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
 	if err == nil || problem.OfServer(err).Retry != problem.Again {
 		r.retries.Forget(server.Name)
@@ -143,11 +164,12 @@ func (r *Reconciler) forget(name string) {
 	r.retries.Forget(name)
 	r.Fleet.ForgetServer(name)
 	r.Databases.Forget(name)
+	r.services.follower.Forget(name)
 	metrics.ServerUp.DeleteLabelValues(name)
 }
 
-// hold keeps a server from being deleted while tenants have, or may have, something on it, and says
-// how many those are, if it is to be deleted.
+// hold keeps a server from being deleted while tenants have, or may have, something on it. If it is being
+// deleted, hold returns how many tenants those are.
 func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
 	before := server.DeepCopy()
 	if server.DeletionTimestamp.IsZero() {
@@ -163,7 +185,7 @@ func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) 
 	if len(tenants.Items) > 0 {
 		return len(tenants.Items), nil
 	}
-	// The last that the tenant has said about its data may have yet to reach the cache.
+	// The cache may not have yet what the tenant has last said about its data.
 	live := &v1alpha1.DatabaseServer{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(server), live); err != nil {
 		return 0, err
@@ -177,7 +199,7 @@ func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) 
 	return 0, err
 }
 
-// reportFailure says in the status what keeps a server from being looked at, or from being deleted.
+// reportFailure writes to the status what keeps a server from being reconciled, or from being deleted.
 func (r *Reconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
 	again, shown := r.next(server, err)
 	if !shown {
@@ -198,7 +220,7 @@ func (r *Reconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1
 	return r.retries.KeepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
 }
 
-// observe asks a server how it is, unless it is known already what keeps it from running.
+// observe probes a server, unless err says already what keeps it from running.
 func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (status.ServerObservation, database.Server) {
 	observation := status.ServerObservation{Server: server, Now: time.Now(), Addresses: server.Status.Addresses}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -206,7 +228,17 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	var access database.Server
 	if err == nil {
 		observation.Addresses = resolve(ctx, server)
+		observation.Service = r.services.of(ctx, server)
 		access, err = r.accessTo(ctx, server)
+	}
+	if kept, found := r.keptLogin(ctx, server, err); found {
+		access = kept
+		if server.DeletionTimestamp.IsZero() {
+			// It serves for removing tenants only.
+			r.connected(server, access)
+		} else {
+			err = nil
+		}
 	}
 	if err == nil {
 		observation.CABundle = access.CACert
@@ -229,7 +261,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	return observation, access
 }
 
-// sharing is what the server offers in databases that tenants share.
+// sharing returns what the server offers in databases that tenants share.
 func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
 	offers := database.Sharing{Extensions: server.Spec.Extensions}
 	for _, isolation := range server.Spec.Isolations {
@@ -240,7 +272,7 @@ func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
 	return offers
 }
 
-// resolve are the addresses of the server's host; those known so far if it can't be resolved now.
+// resolve returns the addresses of the server's host, or those of its status if it can't be resolved now.
 func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", server.Spec.Host)
 	if err != nil {
@@ -255,7 +287,7 @@ func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
 }
 
 func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) error {
-	if equality.Semantic.DeepEqual(server.Status, next) {
+	if equality.Semantic.DeepEqual(server.Status, next) || r.mayWait(server, next) {
 		return nil
 	}
 	ctx, cancel := report.Context(ctx)
@@ -271,6 +303,15 @@ func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseS
 	return nil
 }
 
+// mayWait says whether a new status only has another number of tenants, which is about to change again.
+func (r *Reconciler) mayWait(server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) bool {
+	if server.Status.Tenants == nil || next.Tenants == nil || !r.Fleet.Occupancy.Changing(server.Name) {
+		return false
+	}
+	next.Tenants = server.Status.Tenants
+	return equality.Semantic.DeepEqual(server.Status, next)
+}
+
 // publish lets the Tenant controller use a server that answers.
 func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Server, answers bool) {
 	if !answers {
@@ -278,14 +319,19 @@ func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Se
 		return
 	}
 	metrics.ServerUp.WithLabelValues(server.Name).Set(1)
+	r.connected(server, access)
+}
+
+// connected tells the tenants that wait for it how to reach a server.
+func (r *Reconciler) connected(server *v1alpha1.DatabaseServer, access database.Server) {
 	if r.Fleet.Connections.Put(server, access) {
 		r.Fleet.AvailableServers.Add(server.Name)
 	}
 }
 
-// inspectDrifted has the databases inspected that have changed on the server without the operator's
-// doing, and has the server note those that were inspected and are sound.
-func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []database.Drift) error {
+// inspectDrifted has the Tenant controller inspect databases that have changed without the operator's doing, and
+// has the server accept those that were inspected and are sound.
+func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []service.Drift) error {
 	accepted, suspicious := r.Fleet.SortDrifts(access.Name, drifts)
 	for _, drift := range suspicious {
 		r.Fleet.DriftedTenants.Add(drift.Tenant)
@@ -305,6 +351,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	}
 	var err error
 	r.retries = retry.New(r.Client, r.Live)
+	r.services = newHostServices(r.Watching)
+	build = build.WatchesRawSource(r.services.source())
 	r.cache = manager.GetCache()
 	r.controller, err = build.Build(r)
 	return err

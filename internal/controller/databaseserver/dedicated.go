@@ -31,8 +31,8 @@ import (
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=clusters.postgresql.cnpg.io,verbs=get
 // +kubebuilder:rbac:groups=postgresql.cnpg.io,resources=clusters,verbs=get;list;watch;create;update;delete
 
-// serverKinds are the kinds of what makes up a server that the operator runs, but for Clusters, which
-// not each Kubernetes cluster knows.
+// serverKinds returns the kinds of what makes up a server that the operator runs, except for Clusters, which not
+// every Kubernetes cluster knows.
 func serverKinds() []client.Object {
 	return []client.Object{
 		&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Service{}, &networkingv1.NetworkPolicy{},
@@ -40,8 +40,8 @@ func serverKinds() []client.Object {
 	}
 }
 
-// runDedicated keeps a server running that the operator runs itself, and says what runs it. One that
-// doesn't run yet is a problem.
+// runDedicated keeps a server running that the operator runs itself, and says what runs it. It returns a problem
+// if the server doesn't run yet.
 func (r *Reconciler) runDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (status.Dedicated, error) {
 	result := recordedDedicated(server)
 	if server.Spec.Dedicated == nil {
@@ -62,19 +62,19 @@ func (r *Reconciler) runDedicated(ctx context.Context, server *v1alpha1.Database
 	result.Unmet = cmp.Or(result.Unmet, unmet(in))
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
-		if _, err := r.Engine.Put(ctx, server, object, apply.Owning(desired.OwningOf(object))); err != nil {
+		if _, err := r.Engine.Put(ctx, server, object, owningOf(object)); err != nil {
 			return result, r.retries.KeepsChanging(ctx, server.Name, object, err)
 		}
 	}
 	return result, r.running(ctx, in)
 }
 
-// recordedDedicated is how a server was when it was last looked at.
+// recordedDedicated returns the state of a server as its status has it.
 func recordedDedicated(server *v1alpha1.DatabaseServer) status.Dedicated {
 	return status.Dedicated{Provisioner: server.Status.Provisioner, Storage: server.Status.Storage}
 }
 
-// loadDedicated reads all that the server's objects depend on, and makes up the secrets that it lacks.
+// loadDedicated reads all that the server's objects depend on, and generates the secrets that are missing.
 func (r *Reconciler) loadDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (dedicated.Inputs, error) {
 	in := dedicated.Inputs{Server: server}
 	if err := r.loadData(ctx, &in); err != nil {
@@ -100,8 +100,8 @@ func (r *Reconciler) loadDedicated(ctx context.Context, server *v1alpha1.Databas
 	return in, err
 }
 
-// authorityOf reads the authority of a server that CloudNativePG runs. It isn't in the cache, and read
-// again when the Cluster has changed, which says in its status until when its certificates are valid.
+// authorityOf reads the authority of a server that CloudNativePG runs. The cache doesn't have it. It is read again
+// when the Cluster has changed, whose status says until when the certificates are valid.
 func (r *Reconciler) authorityOf(ctx context.Context, in dedicated.Inputs) (*corev1.Secret, error) {
 	name, version := in.Server.Name, ""
 	if in.Cluster != nil {
@@ -122,8 +122,8 @@ func inDatabases(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: naming.DatabasesNamespace, Name: name}
 }
 
-// own reads an object of a server, and says whether there is one. The cache sees managed objects only,
-// and somebody may have taken the label off, or restored a backup without it.
+// own reads an object of a server, and reports whether there is one. The cache has managed objects only, and
+// somebody may have removed the label, or restored a backup without it.
 func (r *Reconciler) own(ctx context.Context, name string, into client.Object) (found bool, err error) {
 	err = r.Get(ctx, inDatabases(name), into)
 	if apierrors.IsNotFound(err) {
@@ -132,16 +132,16 @@ func (r *Reconciler) own(ctx context.Context, name string, into client.Object) (
 	return err == nil, client.IgnoreNotFound(err)
 }
 
-// dropOutdatedLogin has the login read again if it was made with a former authority of the server.
+// dropOutdatedLogin has the login read again if it has a former authority of the server.
 func (r *Reconciler) dropOutdatedLogin(server *v1alpha1.DatabaseServer, authority []byte) {
 	if known, found := r.Fleet.Logins.To(server); found && known.CACert != string(authority) {
 		r.Fleet.Logins.Drop(server.Name)
 	}
 }
 
-// reload makes a server that a StatefulSet runs reload its certificate, if it still shows another one than
-// its Secret has. The kubelet may take minutes to update the Secret in the pod, so this is repeated with
-// each probe until the server shows the new one.
+// reload makes a server that a StatefulSet runs reload its certificate, if it still shows another one than its
+// Secret has. The kubelet may take minutes to update the Secret in the pod, so that this is repeated at each
+// probe until the server shows the new one.
 func (r *Reconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, shown []byte) error {
 	if server.Spec.Dedicated == nil || server.Status.Provisioner != v1alpha1.ProvisionerStatefulSet {
 		return nil
@@ -155,34 +155,36 @@ func (r *Reconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer
 	return r.Databases.Reload(ctx, access)
 }
 
-// running says what a server waits for that doesn't run yet.
+// running returns what a server waits for that doesn't run yet.
 func (r *Reconciler) running(ctx context.Context, in dedicated.Inputs) error {
 	pods := &corev1.PodList{}
 	if err := r.List(ctx, pods, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelServer: in.Server.Name}); err != nil {
 		return err
 	}
+	now := time.Now()
 	var waits *problem.Problem
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
 		cluster := dedicated.NewCluster()
 		if err := r.Get(ctx, inDatabases(in.Server.Name), cluster); err != nil {
 			return err
 		}
-		waits = status.OfCluster(cluster)
+		waits = status.OfCluster(cluster, pods.Items, now)
 	} else {
 		set := &appsv1.StatefulSet{}
 		if err := r.Get(ctx, inDatabases(in.Server.Name), set); err != nil {
 			return err
 		}
-		waits = status.OfStatefulSet(set, pods.Items)
+		waits = status.OfStatefulSet(set, pods.Items, now)
 	}
+	since := r.Fleet.Troubles.Server(in.Server.Name, waits != nil && waits.Reason != v1alpha1.ReasonProgressing, status.TroubleBegun(in.Server.Status.Conditions, v1alpha1.ConditionReady, now))
 	if waits != nil {
-		return *waits
+		return waits.Lasting(since, now)
 	}
 	return nil
 }
 
-// watchClusters looks at a server when its Cluster has changed. There is nothing to watch before
-// CloudNativePG is installed.
+// watchClusters has a server reconciled when its Cluster changes. There is nothing to watch before CloudNativePG
+// is installed.
 func (r *Reconciler) watchClusters() error {
 	r.clusters.Lock()
 	defer r.clusters.Unlock()
@@ -197,10 +199,16 @@ func (r *Reconciler) watchClusters() error {
 	return err
 }
 
-// byServer: what makes up a server says so by a label.
+// byServer finds the server that an object is a part of by its label.
 func byServer(_ context.Context, object client.Object) []ctrl.Request {
 	if name := object.GetLabels()[naming.LabelServer]; name != "" {
 		return []ctrl.Request{{NamespacedName: types.NamespacedName{Name: name}}}
 	}
 	return nil
+}
+
+// owningOf says how an object of a server is owned.
+func owningOf(object desired.Object) apply.Owning {
+	owning := desired.OwningOf(object)
+	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep}
 }

@@ -65,7 +65,7 @@ func TestAPassOverAServerWhoseTimeIsUpSaysSo(t *testing.T) {
 		}})
 		ctx, cancel := context.WithTimeout(t.Context(), passTime)
 		defer cancel()
-		r := &Reconciler{Client: cluster, Live: live, Recorder: events.NewFakeRecorder(100), Fleet: &fleet.Fleet{}, retries: retry.New(cluster, live)}
+		r := &Reconciler{Client: cluster, Live: live, Recorder: events.NewFakeRecorder(100), Fleet: &fleet.Fleet{}, retries: retry.New(cluster, live), services: newHostServices(nil)}
 		if _, err := r.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(server)}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("it is not tried again with backoff: %v", err)
 		}
@@ -82,7 +82,7 @@ func TestAPassOverAServerWhoseTimeIsUpSaysSo(t *testing.T) {
 func TestADatabaseServerThatWasRemovedWithoutTheOperatorIsForgotten(t *testing.T) {
 	databases := &postgres.Servers{}
 	defer databases.Close()
-	r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), Databases: databases, Fleet: &fleet.Fleet{}, retries: retry.New(nil, nil)}
+	r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), Databases: databases, Fleet: &fleet.Fleet{}, retries: retry.New(nil, nil), services: newHostServices(nil)}
 	server := builders.DatabaseServer("shared", "pg.example").Build()
 	r.Fleet.SawServer(server.Name, server.UID)
 	r.Fleet.Connections.Put(server, database.Server{})

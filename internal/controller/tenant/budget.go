@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,7 @@ func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 	if run.quotas, err = r.quotas(ctx, run.tenant()); err != nil || len(run.tenant().Spec.Quota) == 0 {
 		return err
 	}
-	slices, err := r.slicesOf(run)
+	slices, err := r.slicesOf(ctx, run)
 	if err != nil {
 		return err
 	}
@@ -62,20 +63,18 @@ func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 
 // slicesOf are the slices of the places, in their order, then those of namespaces that have one and
 // are none of these.
-func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
+func (r *Reconciler) slicesOf(ctx context.Context, run *pass) ([]budget.Slice, error) {
 	var slices []budget.Slice
+	needs := parts.Needs(run.inputs)
+	run.needs = total(needs)
 	known := map[string]bool{}
 	for _, place := range run.inputs.Places {
 		known[place.Name] = true
-		slice := budget.Slice{}
-		if quota := run.quotas[place.Name]; quota != nil {
-			var err error
-			if slice, err = sliceOf(quota); err != nil {
-				return nil, err
-			}
-			slice.Busy = r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
+		slice, err := r.sliceIn(ctx, run, place)
+		if err != nil {
+			return nil, err
 		}
-		slice.Usable = place.Usable
+		slice.Usable, slice.Needs = place.Usable, needs[place.Name]
 		slices = append(slices, slice)
 	}
 	for name, quota := range run.quotas {
@@ -92,15 +91,61 @@ func (r *Reconciler) slicesOf(run *pass) ([]budget.Slice, error) {
 	return slices, nil
 }
 
+// sliceIn is the slice of a place, with what was refused there of late. The only place of a tenant has all, so
+// that there is nothing to move.
+func (r *Reconciler) sliceIn(ctx context.Context, run *pass, place parts.Place) (budget.Slice, error) {
+	quota := run.quotas[place.Name]
+	if quota == nil {
+		return budget.Slice{Usable: place.Usable}, nil
+	}
+	slice, err := sliceOf(quota)
+	if err == nil && len(run.inputs.Places) > 1 {
+		var refusals []budget.Refusal
+		refusals, err = r.refusals(ctx, run.tenant().UID, place.Name, slice.Used)
+		slice.Wanted, slice.RefusedAt = budget.Demand(refusals, time.Now())
+	}
+	slice.Usable, slice.Busy = place.Usable, r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
+	return slice, err
+}
+
 func sliceOf(quota *corev1.ResourceQuota) (budget.Slice, error) {
 	slice := budget.Slice{Exists: true, Granted: quota.Spec.Hard, Enforced: quota.Status.Hard, Used: quota.Status.Used}
 	if text, found := quota.Annotations[naming.AnnotationSlice]; found {
-		if err := json.Unmarshal([]byte(text), &slice.Note); err != nil {
+		var err error
+		if slice.Note, err = readNote(text); err != nil {
 			return slice, fmt.Errorf("the annotation %s of ResourceQuota %q in namespace %q can't be read; remove it: %w",
 				naming.AnnotationSlice, quota.Name, quota.Namespace, err)
 		}
 	}
 	return slice, nil
+}
+
+// hugeExponent matches a quantity that no quota has, and that would take hours to work out.
+var hugeExponent = regexp.MustCompile(`[eE][+-]?0*[1-9]\d{2}`)
+
+func readNote(text string) (budget.Note, error) {
+	var written struct {
+		Holder string
+		Used   map[corev1.ResourceName]string
+	}
+	if err := json.Unmarshal([]byte(text), &written); err != nil {
+		return budget.Note{}, err
+	}
+	note := budget.Note{Holder: written.Holder}
+	for name, used := range written.Used {
+		if hugeExponent.MatchString(used) {
+			return note, fmt.Errorf("%q is too large or too small", used)
+		}
+		amount, err := resource.ParseQuantity(used)
+		if err != nil {
+			return note, err
+		}
+		if note.Used == nil {
+			note.Used = corev1.ResourceList{}
+		}
+		note.Used[name] = amount
+	}
+	return note, nil
 }
 
 func noteText(note budget.Note) (string, error) {
@@ -111,8 +156,19 @@ func noteText(note budget.Note) (string, error) {
 	return string(text), err
 }
 
-// total is a quota that has what all of these have together; nil for none.
-func total(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
+// total is what all namespaces need together.
+func total(needs map[string]corev1.ResourceList) corev1.ResourceList {
+	sum := corev1.ResourceList{}
+	for _, list := range needs {
+		for name, number := range list {
+			sum[name] = plus(sum[name], number)
+		}
+	}
+	return sum
+}
+
+// inAll is a quota that has what all of these have together; nil for none.
+func inAll(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
 	var sum *corev1.ResourceQuota
 	for _, quota := range quotas {
 		if len(quota.Status.Hard) == 0 {

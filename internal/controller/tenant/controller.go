@@ -7,6 +7,8 @@ package tenant
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -17,7 +19,9 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/retry"
 )
 
@@ -32,6 +36,8 @@ type Reconciler struct {
 	Databases Databases
 	// Fleet is what the operator remembers of all tenants and servers.
 	Fleet *fleet.Fleet
+	// DNS is where the cluster's DNS is.
+	DNS *ClusterDNS
 	// Recorder records Events.
 	Recorder events.EventRecorder
 	// Audit says that policies warn in the whole cluster, and refuse nothing.
@@ -48,8 +54,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	err := r.Get(ctx, request.NamespacedName, object)
 	if apierrors.IsNotFound(err) {
 		r.retries.Forget(request.Name)
-		r.Fleet.ForgetTenant(request.Name)
-		return ctrl.Result{}, nil
+		r.Fleet.TenantVanished(request.Name)
+		return ctrl.Result{}, r.letGoOfAllRights(ctx, request.Name)
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -57,7 +63,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	r.Fleet.SawTenant(object.Name, object.UID)
 	tenant := effective.Of(object)
 	if !tenant.DeletionTimestamp.IsZero() {
+		r.Fleet.Provisioning.End(tenant.UID)
 		return r.reconcileDeletion(ctx, tenant)
+	}
+	if isNew(tenant) && !r.Fleet.Provisioning.Begin(tenant.Name, tenant.UID) {
+		return ctrl.Result{}, nil // It is looked at again when it is its turn.
 	}
 	run, err := r.load(ctx, tenant)
 	if err == nil {
@@ -72,8 +82,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(r.objects().tidy(ctx, run))
+	run.fail(errors.Join(r.objects().tidy(ctx, run), r.letGoOfRights(ctx, run)))
 	return r.report(ctx, run)
+}
+
+// isNew says whether nothing was made for a tenant yet.
+func isNew(tenant *effective.Tenant) bool {
+	return !slices.Contains(tenant.Finalizers, naming.FinalizerTenant)
 }
 
 // put puts one part of a tenant in place. A part that fails doesn't hold up the next one, except for the
@@ -82,6 +97,9 @@ func (r *Reconciler) put(ctx context.Context, run *pass, part *parts.Part) error
 	if part.Opens {
 		if err := r.awaitQuota(ctx, run); err != nil {
 			return err
+		}
+		if primary := run.tenant().Name; run.withheld.Has(primary) {
+			return problem.WaitsForWalls(primary)
 		}
 	}
 	switch part {

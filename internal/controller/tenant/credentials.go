@@ -14,45 +14,35 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // maxRequest is how much the status holds of a request to rotate; a longer one is hashed.
 const maxRequest = 253
 
-// loadCredentials reads the tenant's Secret. It is believed when it is the recorded one, or nothing
-// is recorded yet; otherwise the server has to say what the password in it is good for.
+// loadCredentials reads the tenant's Secret, and decides whether it is believed.
 func (d *databasePhase) loadCredentials(ctx context.Context) error {
-	d.rotation = rotationOf(d.tenant())
 	stored, err := d.storedCredentials(ctx)
 	if err != nil {
 		return err
 	}
-	recorded := d.recorded
-	switch {
-	case recorded == nil && stored.Password == "":
-		d.setCredentials(d.rotation.New(d.now))
-	case recorded == nil:
-		d.setCredentials(stored)
-	case stored.Password != "" && revision(stored.Password) == recorded.CredentialsRevision && d.login(stored) == recorded.Login:
-		known := recordedCredentials(recorded, d.rotation)
-		known.Password, known.Next = stored.Password, stored.Next
-		d.setCredentials(d.rotation.Start(known, d.now))
-	default:
-		d.credentials = recordedCredentials(recorded, d.rotation)
-		d.unverified = &stored
+	d.account = service.Open(rotationOf(d.tenant()), recordOf(d.recorded), stored, d.now)
+	if d.account.Unverified == nil {
+		d.setLogin()
 	}
 	return nil
 }
 
 // rotationOf is when the tenant's password changes.
-func rotationOf(tenant *effective.Tenant) database.Rotation {
+func rotationOf(tenant *effective.Tenant) service.Rotation {
 	spec := tenant.Spec.Database.Credentials.Rotation
-	rotation := database.Rotation{
+	rotation := service.Rotation{
 		GracePeriod: spec.GracePeriod.Duration, Request: tenant.Annotations[v1alpha1.AnnotationRotateCredentials],
 	}
 	if len(rotation.Request) > maxRequest {
@@ -67,7 +57,7 @@ func rotationOf(tenant *effective.Tenant) database.Rotation {
 
 // storedCredentials are those in the tenant's Secret, as far as it has any that the operator may have
 // made.
-func (d *databasePhase) storedCredentials(ctx context.Context) (database.Credentials, error) {
+func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credentials, error) {
 	tenant := d.tenant()
 	names := []string{tenant.Spec.Database.Credentials.SecretName}
 	if recorded := d.recorded; recorded != nil && recorded.SecretName != names[0] {
@@ -76,13 +66,37 @@ func (d *databasePhase) storedCredentials(ctx context.Context) (database.Credent
 	for _, name := range names {
 		secret, err := d.secretOf(ctx, tenant, name)
 		if err != nil {
-			return database.Credentials{}, err
+			return service.Credentials{}, err
 		}
-		if found := d.credentialsIn(secret); metav1.IsControlledBy(secret, tenant) && found.Password+found.Next != "" {
+		if found := d.credentialsIn(secret); holds(tenant, secret) && found.Password+found.Next != "" {
 			return found, nil
 		}
 	}
-	return database.Credentials{}, nil
+	return service.Credentials{}, nil
+}
+
+// holds says whether a Secret is the tenant's, or is to be taken over from a backup.
+func holds(tenant *effective.Tenant, secret *corev1.Secret) bool {
+	return metav1.IsControlledBy(secret, tenant) ||
+		tenant.Spec.AdoptObjects && apply.Restored(secret, naming.ManagedLabels(tenant.Name))
+}
+
+// adoptRestored makes the tenant adopt the database whose login a backup has restored, unless it says which one
+// it adopts.
+func (d *databasePhase) adoptRestored(ctx context.Context) error {
+	spec := d.tenant().Spec
+	if !spec.AdoptObjects || spec.Database == nil || spec.Database.Adopt != "" || d.recorded != nil {
+		return nil
+	}
+	secret, err := d.secretOf(ctx, d.tenant(), spec.Database.Credentials.SecretName)
+	if err != nil || !holds(d.tenant(), secret) {
+		return err
+	}
+	name, isLogin := database.NameOfLogin(string(secret.Data[parts.SecretKeyUsername]))
+	if isLogin && name != database.Name(string(d.tenant().UID)) {
+		spec.Database.Adopt = name
+	}
+	return nil
 }
 
 // secretOf is a Secret of the tenant, an empty one if there is none.
@@ -97,61 +111,57 @@ func (s servers) secretOf(ctx context.Context, tenant *effective.Tenant, name st
 	return secret, client.IgnoreNotFound(err)
 }
 
-func (d *databasePhase) credentialsIn(secret *corev1.Secret) database.Credentials {
-	generated := func(key string) database.Sensitive {
-		if password := string(secret.Data[key]); database.IsGenerated(password) {
-			return database.Sensitive(password)
+func (d *databasePhase) credentialsIn(secret *corev1.Secret) service.Credentials {
+	generated := func(key string) service.Sensitive {
+		if password := string(secret.Data[key]); service.IsGenerated(password) {
+			return service.Sensitive(password)
 		}
 		return ""
 	}
-	found := database.Credentials{
+	found := service.Credentials{
 		Password: generated(parts.SecretKeyPassword), Next: generated(parts.SecretKeyNextPassword),
 		RotatedAt: d.now, Request: secret.Annotations[v1alpha1.AnnotationRotateCredentials],
 	}
 	if at, err := time.Parse(time.RFC3339, secret.Annotations[naming.AnnotationRotatedAt]); err == nil {
 		found.RotatedAt = at
 	}
-	logins := database.Logins(databaseName(d.tenant(), d.recorded))
-	found.Active = slices.Index(logins[:], string(secret.Data[parts.SecretKeyUsername]))
-	if found.Active < 0 {
-		found.Active = recordedLogin(d.recorded)
+	name := databaseName(d.tenant(), d.recorded)
+	found.Active = loginIndex(name, string(secret.Data[parts.SecretKeyUsername]))
+	if found.Active < 0 && d.recorded != nil {
+		found.Active = loginIndex(name, d.recorded.Login)
 	}
+	found.Active = max(0, found.Active)
 	return found
 }
 
-// recordedLogin says which of the two logins is recorded as the active one; the first if none is.
-func recordedLogin(recorded *v1alpha1.TenantDatabaseStatus) int {
+// loginIndex says which of the two logins of a database it is; negative if it is neither.
+func loginIndex(name, login string) int {
+	logins := database.Logins(name)
+	return slices.Index(logins[:], login)
+}
+
+// recordOf is what the status of a tenant has of its credentials.
+func recordOf(recorded *v1alpha1.TenantDatabaseStatus) *service.Record {
 	if recorded == nil {
-		return 0
+		return nil
 	}
-	logins := database.Logins(recorded.Name)
-	return max(0, slices.Index(logins[:], recorded.Login))
-}
-
-// recordedCredentials are those of the status, which has no passwords.
-func recordedCredentials(recorded *v1alpha1.TenantDatabaseStatus, rotation database.Rotation) database.Credentials {
-	credentials := database.Credentials{Active: recordedLogin(recorded), Request: recorded.RotationRequest}
+	record := &service.Record{
+		Login: loginIndex(recorded.Name, recorded.Login), Revision: recorded.CredentialsRevision,
+		Request: recorded.RotationRequest, InGrace: recorded.FormerLoginUntil != nil,
+	}
 	if recorded.RotatedAt != nil {
-		credentials.RotatedAt = recorded.RotatedAt.Time
+		record.RotatedAt = recorded.RotatedAt.Time
 	}
-	if recorded.FormerLoginUntil != nil {
-		// The grace period may have been changed since.
-		credentials.FormerUntil = credentials.RotatedAt.Add(rotation.GracePeriod)
-	}
-	return credentials
+	return record
 }
 
-// login is the role that the tenant logs in by.
-func (d *databasePhase) login(c database.Credentials) string {
-	return database.Logins(databaseName(d.tenant(), d.recorded))[c.Active]
-}
-
-// setCredentials makes them those that the tenant's Secret is made from.
-func (d *databasePhase) setCredentials(c database.Credentials) {
-	d.credentials, d.unverified = c, nil
-	name := databaseName(d.tenant(), d.recorded)
+// setLogin has the tenant's Secret made from its credentials.
+func (d *databasePhase) setLogin() {
+	name, c := databaseName(d.tenant(), d.recorded), d.account.Credentials
+	isolation := isolationOf(d.tenant(), d.recorded)
 	d.in.Login = &parts.Login{
-		Database: connectTo(d.tenant(), d.recorded, name), Username: database.Logins(name)[c.Active], Password: string(c.Password),
+		Database: database.ConnectTo(isolation, name), Schema: database.Schema(isolation, name),
+		Username: database.Logins(name)[c.Active], Password: string(c.Password),
 		NextPassword: string(c.Next), RotatedAt: c.RotatedAt, RotationRequest: c.Request,
 	}
 }
@@ -168,57 +178,34 @@ func (d *databasePhase) applyLogin(ctx context.Context) error {
 	return err
 }
 
-// credentialsFor are the tenant's credentials in the light of what the server has.
-func (d *databasePhase) credentialsFor(observed database.Observed) database.Credentials {
-	switch {
-	case d.unverified != nil:
-		return d.rotation.Recover(*d.unverified, d.credentials, observed)
-	case d.recorded == nil:
-		return d.rotation.WithFormer(d.credentials, observed)
-	default:
-		return d.rotation.Check(d.credentials, observed)
-	}
-}
-
 // completeRotation lets the tenant have the login that the server takes by now.
 func (d *databasePhase) completeRotation(ctx context.Context) error {
-	if d.credentials.Next == "" {
+	account := &d.account
+	if account.Credentials.Next == "" {
 		return nil
 	}
-	d.setCredentials(d.rotation.Complete(d.credentials, d.now))
+	account.Use(account.Rotation.Complete(account.Credentials, d.now))
+	d.setLogin()
 	if err := d.applyLogin(ctx); err != nil {
 		return err
 	}
 	metrics.Rotations.WithLabelValues(d.in.Server.Name).Inc()
 	d.recorder.Eventf(objectOf(d.tenant()), nil, corev1.EventTypeNormal, "CredentialsRotated", "Reconcile",
 		"The login in Secret %s is %s now; the former one takes new sessions until %s.",
-		d.tenant().Spec.Database.Credentials.SecretName, d.in.Login.Username, d.credentials.FormerUntil.UTC().Format(time.RFC3339))
+		d.tenant().Spec.Database.Credentials.SecretName, d.in.Login.Username, account.Credentials.FormerUntil.UTC().Format(time.RFC3339))
 	return nil
 }
 
-// formerIsDue says whether the former login has had its time.
-func (d *databasePhase) formerIsDue() bool {
-	until := d.credentials.FormerUntil
-	return !until.IsZero() && !d.now.Before(until)
-}
-
-// nextLook is when the credentials want to be looked at again, by themselves; zero if never. What is
-// due already and could not be done has met a problem, which says when it is tried again.
+// nextLook is when the credentials want to be looked at again, by themselves; zero if never.
 func (d *databasePhase) nextLook() time.Duration {
-	if d.recorded == nil || d.unverified != nil {
+	if d.recorded == nil {
 		return 0
 	}
-	at := d.rotation.NextLook(d.credentials)
-	if at.IsZero() || !d.provisioned && !d.now.Before(at) {
+	at := d.account.NextLook(d.now, d.provisioned)
+	if at.IsZero() {
 		return 0
 	}
 	return max(time.Until(at), time.Millisecond)
-}
-
-// revision stands for a password. That has 190 random bits, so its hash tells nothing.
-func revision(password database.Sensitive) string {
-	sum := sha256.Sum256([]byte(password))
-	return hex.EncodeToString(sum[:8])
 }
 
 func timeOrNil(at time.Time) *metav1.Time {

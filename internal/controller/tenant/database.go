@@ -16,6 +16,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // databasePhase gives a tenant its database. It has much to load before the first phase, since objects of
@@ -35,11 +36,8 @@ type databasePhase struct {
 	// left are servers that the tenant needs no finalizer for any more.
 	left []string
 
-	// credentials are the tenant's, and rotation says when they change. While the Secret holds others
-	// than those that are recorded, they are the recorded ones, and unverified are the Secret's.
-	credentials database.Credentials
-	unverified  *database.Credentials
-	rotation    database.Rotation
+	// account is how the tenant logs in, and when that changes.
+	account service.Account
 
 	// memberships are what the server has of those that the operator has not made; nil if it was not
 	// asked.
@@ -53,6 +51,9 @@ func (d *databasePhase) tenant() *effective.Tenant { return d.in.Tenant }
 
 // load reads what the tenant's objects, and its finalizers, need to know of its database.
 func (d *databasePhase) load(ctx context.Context) error {
+	if err := d.adoptRestored(ctx); err != nil {
+		return err
+	}
 	found := prospect{tenant: d.tenant(), recorded: d.recorded}
 	if d.tenant().Spec.Database != nil && d.tenant().Spec.MissingForDatabase() == nil {
 		var err error
@@ -123,7 +124,7 @@ func (d *databasePhase) run(ctx context.Context) error {
 // nobody knows. A rotation takes both once more: the next password stands in the Secret before the
 // server hears of it, and the app hears of it when the server takes it.
 func (d *databasePhase) provision(ctx context.Context) error {
-	if d.unverified == nil {
+	if d.account.Unverified == nil {
 		if err := d.applyLogin(ctx); err != nil {
 			return err
 		}
@@ -137,14 +138,14 @@ func (d *databasePhase) provision(ctx context.Context) error {
 		return d.unusable
 	}
 	if err := d.converge(ctx); err != nil {
-		if d.credentials.Password == "" {
+		if d.account.Credentials.Password == "" {
 			d.in.Login = nil
 		}
 		return d.placeElsewhere(err)
 	}
 	d.fleet.Occupancy.Registered(d.in.Server.Name, d.tenant().UID, time.Now())
-	if d.formerIsDue() {
-		d.credentials.FormerUntil = time.Time{}
+	if d.account.FormerIsDue(d.now) {
+		d.account.Credentials.FormerUntil = time.Time{}
 	}
 	if err := d.completeRotation(ctx); err != nil {
 		return err
@@ -162,7 +163,7 @@ func (d *databasePhase) place() {
 
 // settled says whether the server is known to have what the tenant wants.
 func (d *databasePhase) settled() bool {
-	if d.recorded == nil || d.unverified != nil || d.credentials.Next != "" || d.formerIsDue() {
+	if d.recorded == nil || !d.account.AtRest(d.now) {
 		return false
 	}
 	recorded, want := *d.recorded, *d.placement()
@@ -174,7 +175,7 @@ func (d *databasePhase) settled() bool {
 
 // placement is where the database is, once it is provisioned.
 func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
-	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.credentials
+	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.account.Credentials
 	placed := &v1alpha1.TenantDatabaseStatus{
 		Server:                  server.Name,
 		Isolation:               spec.Isolation,
@@ -185,10 +186,10 @@ func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
 		Extensions:              spec.Extensions,
 		TempFileLimit:           spec.TempFileLimit,
 		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
-		CredentialsRevision:     revision(credentials.Password),
+		CredentialsRevision:     service.Revision(credentials.Password),
 		Login:                   d.in.Login.Username,
 		RotatedAt:               timeOrNil(credentials.RotatedAt),
-		NextRotation:            timeOrNil(d.rotation.DueAt(credentials)),
+		NextRotation:            timeOrNil(d.account.Rotation.DueAt(credentials)),
 		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
 		RotationRequest:         credentials.Request,
 	}
@@ -219,11 +220,12 @@ func (d *databasePhase) converge(ctx context.Context) error {
 			}
 		}
 		d.memberships = &observed.Memberships
-		d.setCredentials(d.credentialsFor(observed))
+		d.account.Verify(observed.Logins, d.recorded != nil)
+		d.setLogin()
 		if err := d.applyLogin(ctx); err != nil {
 			return false, err
 		}
-		actions, err := database.Plan(d.wanted(d.credentials), observed)
+		actions, err := database.Plan(d.wanted(d.account.Credentials), observed)
 		if err != nil {
 			return false, err
 		}
@@ -245,7 +247,7 @@ func (d *databasePhase) stillThere(ctx context.Context) error {
 }
 
 // wanted is what the tenant wants on the server, with these credentials.
-func (d *databasePhase) wanted(credentials database.Credentials) database.Desired {
+func (d *databasePhase) wanted(credentials service.Credentials) database.Desired {
 	spec := d.tenant().Spec.Database
 	want := database.Desired{
 		UID:              string(d.tenant().UID),
@@ -260,7 +262,9 @@ func (d *databasePhase) wanted(credentials database.Credentials) database.Desire
 		NextPassword:     credentials.Next,
 		FormerUntil:      credentials.FormerUntil,
 		Now:              d.now,
-		Adopt:            spec.Adopt,
+		Restored:         d.tenant().Spec.AdoptObjects,
+		Adopt:            adopted(d.tenant()),
+		Anew:             spec.Adopt == v1alpha1.AdoptNew,
 	}
 	if limit := spec.TempFileLimit; limit != nil {
 		want.TempFileLimit = new(limit.Value())
@@ -284,15 +288,23 @@ func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseSta
 	if recorded != nil {
 		return recorded.Name
 	}
-	return database.Desired{UID: string(tenant.UID), Adopt: tenant.Spec.Database.Adopt}.Name()
+	return database.Desired{UID: string(tenant.UID), Adopt: adopted(tenant)}.Name()
 }
 
-// connectTo is the database that the tenant connects to. It goes by what the tenant has, so that its
-// Secret stays right when its spec asks for what can't be had.
-func connectTo(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus, name string) string {
+// adopted is the database that the tenant is to take over; empty if it is to have a new one.
+func adopted(tenant *effective.Tenant) string {
+	if name := tenant.Spec.Database.Adopt; name != v1alpha1.AdoptNew {
+		return name
+	}
+	return ""
+}
+
+// isolationOf is the isolation that the tenant has, so that its Secret stays right when its spec asks for
+// what can't be had.
+func isolationOf(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) database.Isolation {
 	isolation := tenant.Spec.Database.Isolation
 	if recorded != nil {
 		isolation = recorded.Isolation
 	}
-	return database.ConnectTo(database.Isolation(isolation), name)
+	return database.Isolation(isolation)
 }

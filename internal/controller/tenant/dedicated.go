@@ -18,7 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// isDedicated says whether a tenant has, or is to have, a server of its own.
+// isDedicated reports whether a tenant has, or is to have, a server of its own.
 func isDedicated(tenant *effective.Tenant) bool {
 	spec := tenant.Spec.Database
 	return spec != nil && spec.Isolation == v1alpha1.DatabaseIsolationDedicated
@@ -33,7 +33,7 @@ func (s servers) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1al
 	return server, err
 }
 
-// applyServer makes the tenant's own server, if it is to have one, or brings it in line with the spec.
+// applyServer creates the tenant's own server, if it is to have one, or brings it in line with the spec.
 func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
 	if !isDedicated(tenant) {
 		return s.leaveServer(ctx, tenant)
@@ -50,8 +50,8 @@ func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, reco
 	return s.retries.KeepsChanging(ctx, tenant.Name, server, err)
 }
 
-// ownServerProblem says what keeps the tenant's own server from being as its spec wants it, while it can
-// be used all the same.
+// ownServerProblem says what keeps the tenant's own server, which can be used all the same, from being as the spec
+// asks.
 func (s servers) ownServerProblem(ctx context.Context, tenant *effective.Tenant) error {
 	if !isDedicated(tenant) {
 		return nil
@@ -69,8 +69,8 @@ func (s servers) ownServerProblem(ctx context.Context, tenant *effective.Tenant)
 	return nil
 }
 
-// leaveServer has the server deleted that the tenant wanted to itself before its spec was changed. Where
-// it has a finalizer for that, loadOthers looks first whether anything is there.
+// leaveServer deletes the tenant's own server after the spec has asked for another isolation, unless the tenant
+// may have something on it.
 func (s servers) leaveServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || s.used(tenant, server) {
@@ -82,18 +82,18 @@ func (s servers) leaveServer(ctx context.Context, tenant *effective.Tenant) erro
 	return s.removeServer(ctx, tenant)
 }
 
-// databaseOf is where the tenant's database is; nil if it has none.
+// databaseOf returns where the tenant's database is; nil if it has none.
 func (s servers) databaseOf(tenant *effective.Tenant) *v1alpha1.TenantDatabaseStatus {
 	return s.fleet.Placements.Of(tenant.UID, tenant.Status.Database)
 }
 
-// used says whether a server of the tenant's own has, or may have, something of the tenant.
+// used reports whether the tenant has, or may have, something on its own server.
 func (s servers) used(tenant *effective.Tenant, server *v1alpha1.DatabaseServer) bool {
 	return slices.Contains(tenant.Finalizers, naming.DatabaseFinalizer(server.Name)) || s.databaseOf(tenant) != nil
 }
 
-// isDeletedWithServer says whether nothing needs to be done about the tenant's database on a server, since
-// that is its own, and is deleted with all that is on it, or is gone.
+// isDeletedWithServer reports whether the tenant's database goes with its own server, which is deleted with all
+// that is on it, or is gone.
 func (s servers) isDeletedWithServer(ctx context.Context, tenant *effective.Tenant, name string) (bool, error) {
 	if !isDedicated(tenant) || name != naming.DedicatedServer(tenant.Name) {
 		return false, nil
@@ -105,8 +105,7 @@ func (s servers) isDeletedWithServer(ctx context.Context, tenant *effective.Tena
 	return server == nil && err == nil, err
 }
 
-// removeServer has the tenant's own server deleted, if it has one. What becomes of its data says the
-// spec of the server.
+// removeServer deletes the tenant's own server, if it has one. The server's spec says what becomes of the data.
 func (s servers) removeServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || !server.DeletionTimestamp.IsZero() {
@@ -115,9 +114,9 @@ func (s servers) removeServer(ctx context.Context, tenant *effective.Tenant) err
 	return s.engine.Delete(ctx, server.DeepCopy())
 }
 
-// updateServer has the tenant's own server follow the spec of the tenant to the end, also when it is
-// being deleted itself. What the tenant was to adopt and has not is kept; all else of a server that was
-// never used is not.
+// updateServer brings the tenant's own server in line with the tenant's spec, even if the server is being deleted.
+// Data that the tenant was to adopt and has not is kept; the data of any other server that was never used is
+// not.
 func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || server.Spec.Dedicated == nil {
@@ -144,7 +143,7 @@ func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) err
 	return s.retries.KeepsChanging(ctx, tenant.Name, wanted, err)
 }
 
-// reclaimPolicy is what becomes of the tenant's database when the tenant is deleted.
+// reclaimPolicy returns what becomes of the tenant's database when the tenant is deleted.
 func reclaimPolicy(tenant *effective.Tenant) database.ReclaimPolicy {
 	if spec := tenant.Spec.Database; spec != nil && spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete {
 		return database.ReclaimDelete

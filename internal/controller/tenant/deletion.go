@@ -3,8 +3,10 @@ package tenant
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,57 +19,75 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/report"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// reconcileDeletion takes a tenant down, its app before its data. What can't be taken down now is
-// said in the status, and the finalizers stay.
+// reconcileDeletion takes a tenant down: its access, then its namespaces, then its data. What can't be taken
+// down now is said in the status, and the finalizers stay.
 func (r *Reconciler) reconcileDeletion(ctx context.Context, tenant *effective.Tenant) (ctrl.Result, error) {
 	servers := naming.DatabaseServers(tenant.Finalizers)
 	if !slices.Contains(tenant.Finalizers, naming.FinalizerTenant) && len(servers) == 0 {
 		return ctrl.Result{}, nil
 	}
-	waiting, err := r.removeNamespaces(ctx, tenant)
-	if err == nil && waiting != "" {
-		return r.reportWaiting(ctx, tenant, waiting)
+	members, err := r.members(ctx, tenant)
+	if err != nil {
+		return r.reportDeletion(ctx, tenant, ending{}, err)
 	}
-	if err == nil {
-		err = r.servers().removeDatabases(ctx, tenant, servers)
+	rights, logins := r.endAccess(ctx, tenant, members, servers)
+	left, err := r.removeNamespaces(ctx, tenant, members)
+	if err = errors.Join(rights, err); err != nil || len(left) > 0 {
+		return r.reportDeletion(ctx, tenant, ending{notGone: members.NotGone(), namespaces: left}, errors.Join(err, logins))
 	}
+	// From here on, the removal says what is wrong with a server.
+	err = r.servers().removeDatabases(ctx, tenant, servers)
 	if err == nil {
 		err = r.removeFinalizers(ctx, tenant, servers)
 	}
 	if err != nil {
-		return r.reportDeletion(ctx, tenant, err)
+		return r.reportDeletion(ctx, tenant, ending{notGone: []v1alpha1.TenantNamespace{}}, err)
 	}
 	r.retries.Forget(tenant.Name)
 	return ctrl.Result{}, nil
 }
 
-// removeNamespaces deletes the tenant's namespaces and says what that waits for, if they aren't all
-// gone yet.
-func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant) (waiting string, err error) {
-	members, err := r.members(ctx, tenant)
-	if err != nil {
-		return "", err
+// removeNamespaces deletes the tenant's namespaces, or releases them, and returns those that are not gone
+// yet.
+func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant, members membership.Members) (left []membership.Member, err error) {
+	var failures []error
+	for _, namespace := range members.Leaving {
+		failures = append(failures, r.releaseNamespace(ctx, tenant, membership.Member{Namespace: namespace}))
 	}
 	for _, member := range members.All {
 		namespace := member.Namespace
 		if namespace == nil || !membership.Mine(tenant, namespace) {
 			continue
 		}
-		if namespace.DeletionTimestamp.IsZero() {
-			if err := r.Engine.Delete(ctx, namespace.DeepCopy()); err != nil {
-				return "", fmt.Errorf("delete namespace %s: %w", namespace.Name, err)
-			}
+		if namespace.DeletionTimestamp.IsZero() && member.ReclaimPolicy == v1alpha1.NamespaceRelease {
+			failures = append(failures, r.releaseNamespace(ctx, tenant, member))
+			continue
 		}
-		if waiting == "" {
-			waiting = status.NamespaceDeletion(namespace)
+		left = append(left, member)
+		if !namespace.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if err := r.Engine.Delete(ctx, namespace.DeepCopy()); err != nil {
+			failures = append(failures, fmt.Errorf("delete namespace %s: %w", namespace.Name, err))
 		}
 	}
-	return waiting, nil
+	return left, errors.Join(failures...)
+}
+
+// releaseNamespace leaves a namespace to itself, and tells so.
+func (r *Reconciler) releaseNamespace(ctx context.Context, tenant *effective.Tenant, member membership.Member) error {
+	if err := r.objects().release(ctx, parts.Inputs{Tenant: tenant, Audit: r.Audit}, member); err != nil {
+		return err
+	}
+	r.Recorder.Eventf(objectOf(tenant), member.Namespace, corev1.EventTypeNormal, "NamespaceReleased", "Delete",
+		"Namespace %s stays with what is in it, without the tenant's quota, policies and rights.", member.Namespace.Name)
+	return nil
 }
 
 // removeDatabases takes away what the tenant has on the servers, and then the server of its own.
@@ -131,19 +151,29 @@ func retained(observed database.Observed, policy database.ReclaimPolicy) string 
 	return observed.Registration.Name
 }
 
-// reportWaiting says in the status what the deletion waits for.
-func (r *Reconciler) reportWaiting(ctx context.Context, tenant *effective.Tenant, waiting string) (ctrl.Result, error) {
+// ending is how far the end of a tenant is.
+type ending struct {
+	// namespaces are those that are being deleted.
+	namespaces []membership.Member
+	// notGone is what the status says of those that are there; nil to leave that as it is.
+	notGone []v1alpha1.TenantNamespace
+}
+
+// reportDeletion says in the status what the deletion waits for, and why it can't go on if there is an
+// error.
+func (r *Reconciler) reportDeletion(ctx context.Context, tenant *effective.Tenant, at ending, err error) (ctrl.Result, error) {
+	waiting := status.NamespaceDeletions(at.namespaces)
+	if err != nil {
+		return r.reportProblem(ctx, tenant, err, func(o status.Observation, found problem.Problem) v1alpha1.TenantStatus {
+			o.NotGone = at.notGone
+			return status.Terminating(o, strings.TrimSpace(found.Message+" "+waiting), found.Stalled)
+		})
+	}
 	r.retries.Forget(tenant.Name)
 	ctx, cancel := report.Context(ctx)
 	defer cancel()
-	now := time.Now()
-	wait, err := r.writeStatus(ctx, tenant, status.Terminating(observationAt(tenant, now), waiting, false), now, nil)
-	return ctrl.Result{RequeueAfter: wait}, err
-}
-
-// reportDeletion says in the status why the deletion can't go on.
-func (r *Reconciler) reportDeletion(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
-	return r.reportProblem(ctx, tenant, err, func(o status.Observation, found problem.Problem) v1alpha1.TenantStatus {
-		return status.Terminating(o, found.Message, found.Stalled)
-	})
+	observation := observationAt(tenant, time.Now())
+	observation.NotGone = at.notGone
+	wait, err := r.writeStatus(ctx, tenant, status.Terminating(observation, waiting, false), observation.Now, nil)
+	return ctrl.Result{RequeueAfter: sooner(wait, podsInterval)}, err
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// ensureFinalizers sees to it that nothing is made for a tenant without a finalizer that says so.
-// It is one write for a new tenant.
+// ensureFinalizers adds the finalizers for all that may be made for a tenant. It is one write for a new tenant.
 func (r *Reconciler) ensureFinalizers(ctx context.Context, run *pass) error {
 	needed, left := run.database.finalizers()
 	before, after := objectOf(run.tenant()), objectOf(run.tenant())
@@ -29,7 +28,7 @@ func (r *Reconciler) ensureFinalizers(ctx context.Context, run *pass) error {
 	return r.patchFinalizers(ctx, run.tenant(), before, after)
 }
 
-// removeFinalizers lets a tenant go of which nothing is left.
+// removeFinalizers lets a tenant be deleted of which nothing is left.
 func (r *Reconciler) removeFinalizers(ctx context.Context, tenant *effective.Tenant, servers []string) error {
 	before, after := objectOf(tenant), objectOf(tenant)
 	controllerutil.RemoveFinalizer(after, naming.FinalizerTenant)
@@ -40,7 +39,7 @@ func (r *Reconciler) removeFinalizers(ctx context.Context, tenant *effective.Ten
 	return client.IgnoreNotFound(r.patchFinalizers(ctx, tenant, before, after))
 }
 
-// patchFinalizers writes what has become of a tenant's finalizers. The tenant has them from then on.
+// patchFinalizers writes changed finalizers, and gives them to the tenant.
 func (r *Reconciler) patchFinalizers(ctx context.Context, tenant *effective.Tenant, before, after client.Object) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)); err != nil {

@@ -10,26 +10,26 @@ import (
 	"github.com/tenantry/tenantry/internal/retry"
 )
 
-// findings are what one pass over a tenant has met with so far.
+// findings are the problems of one pass over a tenant.
 type findings struct {
 	// problems say, by condition type, what keeps a part from being in place.
 	problems map[string]problem.Problem
-	// failure is what kept the pass itself from its end, whatever part that is about.
+	// failure is what kept the pass as a whole from its end.
 	failure *problem.Problem
-	// retry is the most eager of what the problems ask for; err explains problem.WithBackoff.
+	// retry is the earliest retry that the problems ask for; err explains problem.WithBackoff.
 	retry problem.Retry
 	err   error
-	// withheld are the namespaces that stay closed, since they have no walls yet.
+	// withheld are the namespaces that stay closed because they have no walls yet.
 	withheld sets.Set[string]
-	// noNamespace says that the primary namespace isn't there to put anything into.
+	// noNamespace says that there is no primary namespace to put anything into.
 	noNamespace bool
-	// outdated says that something was decided on old data, so that the pass proves nothing. rounds is how
-	// often in a row that was so before; too often, and it is a problem like any other.
+	// outdated says that something was decided on old data, so that the pass proves nothing. rounds is how many
+	// passes in a row before this one have ended so; after too many, it is a problem like any other.
 	outdated bool
 	rounds   int
 }
 
-// record notes how the phase of a part ended.
+// record notes how the phase of a part has ended.
 func (f *findings) record(part *parts.Part, err error) {
 	if err == nil {
 		return
@@ -48,7 +48,7 @@ func (f *findings) record(part *parts.Part, err error) {
 	}
 }
 
-// isOutdated notes that something was decided on old data, if an error says no more than that.
+// isOutdated reports whether an error only says that something was decided on old data, and notes that.
 func (f *findings) isOutdated(err error) bool {
 	if !problem.Outdated(err) || f.rounds >= retry.TooOften {
 		return false
@@ -58,7 +58,7 @@ func (f *findings) isOutdated(err error) bool {
 	return true
 }
 
-// note notes what keeps a part from being in place, beside what has been noted already.
+// note adds a problem to those that keep a part from being in place.
 func (f *findings) note(part *parts.Part, err error) {
 	found := f.weigh(err)
 	if other, noted := f.problems[part.Condition]; noted {
@@ -67,14 +67,14 @@ func (f *findings) note(part *parts.Part, err error) {
 	f.problems[part.Condition] = found
 }
 
-// fail notes what keeps the pass from its end.
+// fail notes what keeps the pass as a whole from its end.
 func (f *findings) fail(err error) {
 	if err != nil && !f.isOutdated(err) {
 		f.failure = new(f.weigh(err))
 	}
 }
 
-// weigh is what an error means, with its consequences for when the tenant is looked at again.
+// weigh returns what an error means, and notes when the tenant is to be reconciled again.
 func (f *findings) weigh(err error) problem.Problem {
 	found := problem.Of(err)
 	f.retry = max(f.retry, found.Retry)
@@ -84,7 +84,7 @@ func (f *findings) weigh(err error) problem.Problem {
 	return found
 }
 
-// withhold notes that a namespace other than the primary one must stay closed, and why.
+// withhold notes that a namespace must stay closed, and why.
 func (f *findings) withhold(part *parts.Part, namespace string, err error) {
 	f.withheld.Insert(namespace)
 	if !f.isOutdated(err) {
@@ -92,7 +92,7 @@ func (f *findings) withhold(part *parts.Part, namespace string, err error) {
 	}
 }
 
-// blocked says that there is no use in going on.
+// blocked reports whether it is no use to go on.
 func (f *findings) blocked() bool {
 	return f.noNamespace || f.outdated
 }

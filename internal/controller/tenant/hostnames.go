@@ -23,11 +23,11 @@ import (
 const (
 	// indexHostname finds the tenants that have a hostname or wildcard in their spec.
 	indexHostname = "hostname"
-	// indexHostnameBelow finds those that have one below a wildcard.
+	// indexHostnameBelow finds the tenants that have a hostname below a wildcard.
 	indexHostnameBelow = "hostnameBelow"
 )
 
-// hostnamesOf are the hostnames that a tenant claims.
+// hostnamesOf returns the hostnames that a tenant claims.
 func hostnamesOf(tenant *effective.Tenant) []string {
 	hostnames := make([]string, len(tenant.Spec.Policy.Hostnames))
 	for i, hostname := range tenant.Spec.Policy.Hostnames {
@@ -36,7 +36,7 @@ func hostnamesOf(tenant *effective.Tenant) []string {
 	return hostnames
 }
 
-// wildcardsOver are the wildcards that a tenant's hostnames are below.
+// wildcardsOver returns the wildcards that a tenant's hostnames are below.
 func wildcardsOver(tenant *effective.Tenant) []string {
 	over := sets.New[string]()
 	for _, hostname := range hostnamesOf(tenant) {
@@ -45,8 +45,8 @@ func wildcardsOver(tenant *effective.Tenant) []string {
 	return sets.List(over)
 }
 
-// above are the wildcards that stand for all that a hostname stands for, and more: above
-// *.shop.acme.example are *.acme.example and *.example.
+// above returns the wildcards that cover a hostname: for *.shop.acme.example those are *.acme.example and
+// *.example.
 func above(hostname string) []string {
 	var wildcards []string
 	_, rest, found := strings.Cut(strings.TrimPrefix(hostname, "*."), ".")
@@ -57,7 +57,7 @@ func above(hostname string) []string {
 	return wildcards
 }
 
-// overlapping are the other tenants that claim a hostname, or part of what a wildcard stands for.
+// overlapping returns the other tenants that claim a hostname, or part of what a wildcard covers.
 func (r *Reconciler) overlapping(ctx context.Context, tenant *effective.Tenant, hostname string) ([]v1alpha1.Tenant, error) {
 	found := map[string]v1alpha1.Tenant{}
 	lookups := []client.MatchingFields{{indexHostname: hostname}, {indexHostnameBelow: hostname}}
@@ -82,10 +82,10 @@ func (r *Reconciler) overlapping(ctx context.Context, tenant *effective.Tenant, 
 	return result, nil
 }
 
-// networkPhase lets the network policies be put in place, and says which of the tenant's hostnames are
-// another one's.
+// networkPhase puts the network policies in place, and says which of the tenant's hostnames belong to another
+// tenant.
 type networkPhase struct {
-	// foreignHostnames are those, each with who has it.
+	// foreignHostnames are those hostnames, each with the tenant that has it.
 	foreignHostnames []string
 }
 
@@ -96,7 +96,7 @@ func (n networkPhase) run(ctx context.Context, o objects, run *pass) error {
 	return hostnameConflict(n.foreignHostnames)
 }
 
-// loadHostnames finds out which of the tenant's hostnames an older tenant claims.
+// loadHostnames finds the hostnames of the tenant that an older tenant claims.
 func (r *Reconciler) loadHostnames(ctx context.Context, run *pass) error {
 	for _, hostname := range run.tenant().Spec.Policy.Hostnames {
 		others, err := r.overlapping(ctx, run.tenant(), string(hostname))
@@ -123,7 +123,7 @@ func older(a, b metav1.Object) bool {
 	return a.GetUID() < b.GetUID()
 }
 
-// hostnameConflict is the problem of a tenant some of whose hostnames are another one's.
+// hostnameConflict returns the problem of a tenant some of whose hostnames belong to another one.
 func hostnameConflict(foreign []string) error {
 	if len(foreign) == 0 {
 		return nil
@@ -131,8 +131,8 @@ func hostnameConflict(foreign []string) error {
 	return problem.HostnamesTaken(foreign)
 }
 
-// neighborCreated, neighborUpdated and neighborDeleted look at the tenants that have to do with the
-// hostnames that a tenant has taken or let go.
+// neighborCreated, neighborUpdated and neighborDeleted reconcile the tenants that claim hostnames that another
+// tenant has taken or given up.
 func (r *Reconciler) neighborCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	tenant := effective.Of(e.Object.(*v1alpha1.Tenant))
 	r.enqueueNeighbors(ctx, q, tenant, hostnamesOf(tenant))
@@ -143,7 +143,7 @@ func (r *Reconciler) neighborUpdated(ctx context.Context, e event.UpdateEvent, q
 	before, after := sets.New(hostnamesOf(was)...), sets.New(hostnamesOf(is)...)
 	changed := before.SymmetricDifference(after)
 	if was.UID != is.UID {
-		changed = before.Union(after) // Others may be older than the tenant that has taken this one's place.
+		changed = before.Union(after) // A new tenant of the same name may be younger than others.
 	}
 	r.enqueueNeighbors(ctx, q, is, sets.List(changed))
 }

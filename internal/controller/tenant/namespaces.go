@@ -3,6 +3,8 @@ package tenant
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,10 +13,12 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 const (
@@ -49,14 +53,16 @@ func tenantControlling(object client.Object) *metav1.OwnerReference {
 
 // members are the namespaces of a tenant, as the cache has them.
 func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (membership.Members, error) {
-	primary := &corev1.Namespace{}
-	found, err := r.read(ctx, types.NamespacedName{Name: tenant.Name}, primary)
-	if err != nil {
-		return membership.Members{}, err
-	}
 	byUID := map[types.UID]*corev1.Namespace{}
-	if found {
-		byUID[primary.UID] = primary
+	for _, name := range append([]string{tenant.Name}, tenant.Spec.Namespaces.Names...) {
+		named := &corev1.Namespace{}
+		found, err := r.read(ctx, types.NamespacedName{Name: name}, named)
+		if err != nil {
+			return membership.Members{}, err
+		}
+		if found {
+			byUID[named.UID] = named
+		}
 	}
 	for index, value := range map[string]string{indexLabel: tenant.Name, indexController: string(tenant.UID)} {
 		namespaces := &corev1.NamespaceList{}
@@ -71,15 +77,43 @@ func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (mem
 	for _, namespace := range byUID {
 		namespaces = append(namespaces, namespace)
 	}
-	return membership.Of(tenant, namespaces), nil
+	members := membership.Of(tenant, namespaces)
+	return members, r.findPods(ctx, members)
+}
+
+const (
+	// podsInterval is after what time it is looked again which pods keep a namespace that is being deleted.
+	// Those that aren't managed are not watched.
+	podsInterval = 10 * time.Second
+	// podsRead is how many of them are read.
+	podsRead = 10
+)
+
+// findPods finds out which pods keep those namespaces that are being deleted and don't say what does.
+func (r *Reconciler) findPods(ctx context.Context, members membership.Members) error {
+	for i, member := range members.All {
+		if !member.IsTerminating() || member.Obstacles != "" {
+			continue
+		}
+		pods := &corev1.PodList{}
+		if err := r.Live.List(ctx, pods, client.InNamespace(member.Name), client.Limit(podsRead)); err != nil {
+			return fmt.Errorf("list the pods in namespace %s: %w", member.Name, err)
+		}
+		members.All[i] = member.HeldBy(pods.Items)
+	}
+	return nil
 }
 
 // placesOf are the namespaces to put objects into.
 func placesOf(members membership.Members) []parts.Place {
 	var places []parts.Place
 	for _, member := range members.All {
-		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit {
-			places = append(places, parts.Place{Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable})
+		// One that is over the limit from the start is not made.
+		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit && member.Namespace != nil {
+			places = append(places, parts.Place{
+				Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable,
+				MovedIn: member.MovedIn, ReclaimPolicy: member.ReclaimPolicy,
+			})
 		}
 	}
 	return places
@@ -112,6 +146,9 @@ func (n namespacePhase) run(ctx context.Context, run *pass) error {
 		case err == nil:
 			n.noteChange(ctx, object, outcome)
 		case namespace == run.tenant().Name:
+			if taken := n.taken(run.tenant()); taken != nil {
+				return taken
+			}
 			return n.unapplied(ctx, run.tenant(), object, err)
 		default:
 			run.withhold(parts.Namespace, namespace, n.unapplied(ctx, run.tenant(), object, err))
@@ -120,7 +157,23 @@ func (n namespacePhase) run(ctx context.Context, run *pass) error {
 	return nil
 }
 
-func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, object client.Object) (apply.Outcome, error) {
+// taken says that the primary namespace is another tenant's; nil if it isn't.
+func (n namespacePhase) taken(tenant *effective.Tenant) error {
+	found := n.live[tenant.Name]
+	if found == nil {
+		return nil
+	}
+	other := found.Labels[naming.LabelTenant]
+	if controller := tenantControlling(found); controller != nil {
+		other = controller.Name
+	}
+	if other == "" || other == tenant.Name {
+		return nil
+	}
+	return problem.NamespaceTaken(tenant.Name, other)
+}
+
+func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, object desired.Object) (apply.Outcome, error) {
 	if _, isNamespace := object.(*corev1.Namespace); isNamespace {
 		// One that is in the cache and shows whose it is. Any other is made, or is in the way.
 		found := n.live[object.GetName()]
@@ -128,5 +181,5 @@ func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, 
 			return n.engine.Adopt(ctx, objectOf(tenant), object, found)
 		}
 	}
-	return n.engine.Apply(ctx, objectOf(tenant), object)
+	return n.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
 }

@@ -69,13 +69,13 @@ func (o objects) run(ctx context.Context, run *pass, part *parts.Part) error {
 const parallel = 8
 
 // apply puts all objects of a part in place, also those behind one that fails, but none in a
-// namespace that is withheld. Namespaces don't wait for each other.
+// namespace that is withheld; of the primary one, the walls don't wait for each other. Nor do namespaces.
 func (o objects) apply(ctx context.Context, run *pass, part *parts.Part) error {
 	var names []string
 	byNamespace := map[string][]desired.Object{}
 	for _, object := range part.Objects(run.inputs) {
 		name := object.GetNamespace()
-		if run.withheld.Has(name) {
+		if run.withheld.Has(name) && (!part.Wall || name != run.tenant().Name) {
 			continue
 		}
 		if _, known := byNamespace[name]; !known {
@@ -94,7 +94,7 @@ func (o objects) apply(ctx context.Context, run *pass, part *parts.Part) error {
 	for i, err := range outcomes {
 		switch {
 		case err == nil:
-		case part.Wall && names[i] != run.tenant().Name:
+		case part.Wall:
 			run.withhold(part, names[i], err)
 		default:
 			failures = append(failures, err)
@@ -114,7 +114,7 @@ func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted []desired.Object) error {
 	var failures []error
 	for _, object := range wanted {
-		outcome, err := o.engine.Put(ctx, objectOf(tenant), object, apply.Owning(desired.OwningOf(object)))
+		outcome, err := o.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
 		if err != nil {
 			failures = append(failures, o.unapplied(ctx, tenant, object, err))
 			continue
@@ -124,9 +124,15 @@ func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted 
 	return errors.Join(failures...)
 }
 
+// owningOf says how an object of a tenant is owned.
+func owningOf(tenant *effective.Tenant, object desired.Object) apply.Owning {
+	owning := desired.OwningOf(object)
+	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep, Restored: tenant.Spec.AdoptObjects}
+}
+
 // unapplied is why an object could not be put in place, in terms of what it is for.
 func (o objects) unapplied(ctx context.Context, tenant *effective.Tenant, object client.Object, err error) error {
-	if binding, ok := object.(*rbacv1.RoleBinding); ok {
+	if binding, ok := object.(*rbacv1.RoleBinding); ok && binding.RoleRef.Kind == "ClusterRole" {
 		err = problem.Binding(binding.RoleRef.Name, err)
 	}
 	return o.retries.KeepsChanging(ctx, tenant.Name, object, err)

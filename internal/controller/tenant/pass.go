@@ -21,6 +21,8 @@ type pass struct {
 	members membership.Members
 	// quotas are the tenant's ResourceQuotas by namespace, as they were when the pass began.
 	quotas map[string]*corev1.ResourceQuota
+	// needs is what the operator's own objects use of the quota, in all namespaces.
+	needs corev1.ResourceList
 	// quotaBusy says that a quota could not be changed now, because it had just admitted something.
 	quotaBusy bool
 
@@ -49,7 +51,7 @@ func (p *pass) strays() []string {
 // load reads all that the tenant's objects depend on, and makes up a password where there is none.
 func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass, error) {
 	run := &pass{
-		inputs: parts.Inputs{Tenant: tenant, Audit: r.Audit},
+		inputs: parts.Inputs{Tenant: tenant, DNS: r.DNS.rules(), Audit: r.Audit},
 		findings: findings{
 			problems: map[string]problem.Problem{}, rounds: r.retries.Rounds(tenant.Name), withheld: sets.New[string](),
 		},
@@ -65,7 +67,7 @@ func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass,
 	if tenant.Spec.Namespaces.Limit > 1 || len(run.members.All) > 1 {
 		run.inputs.Listing = run.members.List()
 	}
-	if err := errors.Join(r.loadHostnames(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run)); err != nil {
+	if err := errors.Join(r.loadHostnames(ctx, run), r.loadOwners(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run)); err != nil {
 		return nil, err
 	}
 	return run, run.database.load(ctx)

@@ -17,12 +17,13 @@ import (
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/retry"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 var (
 	errRefused  = errors.New("connection refused")
 	errInvalid  = apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "app", field.ErrorList{field.Invalid(field.NewPath("spec"), "x", "must be y")})
-	errChanged  = &database.ChangedError{Err: errors.New("tuple concurrently updated")}
+	errChanged  = &service.ChangedError{Engine: database.Engine, Err: errors.New("tuple concurrently updated")}
 	errInTheWay = &apply.ConflictError{Object: `Secret "database" in namespace "acme"`}
 )
 
@@ -107,23 +108,26 @@ func TestWhatIsDueForTheCredentialsAndCannotBeDoneIsNotTriedAtOnce(t *testing.T)
 	now := time.Now().Truncate(time.Second)
 	for _, test := range []struct {
 		name     string
-		rotation database.Rotation
+		rotation service.Rotation
 		former   time.Time
 		failed   bool
 		want     time.Duration // rounded down to hours, up to milliseconds
 	}{
-		{"the former login has time left", database.Rotation{}, now.Add(90 * time.Minute), true, time.Hour},
-		{"the former login should be locked by now", database.Rotation{}, now, true, 0},
-		{"the former login is to be locked after no time", database.Rotation{}, now, false, time.Millisecond},
-		{"a rotation is due in a while", database.Rotation{Interval: 150 * time.Minute}, time.Time{}, true, time.Hour},
-		{"a rotation is overdue", database.Rotation{Interval: time.Minute}, time.Time{}, true, 0},
-		{"somebody has asked for a rotation", database.Rotation{Request: "1"}, time.Time{}, true, 0},
-		{"there is no schedule", database.Rotation{}, time.Time{}, true, 0},
+		{"the former login has time left", service.Rotation{}, now.Add(90 * time.Minute), true, time.Hour},
+		{"the former login should be locked by now", service.Rotation{}, now, true, 0},
+		{"the former login is to be locked after no time", service.Rotation{}, now, false, time.Millisecond},
+		{"a rotation is due in a while", service.Rotation{Interval: 150 * time.Minute}, time.Time{}, true, time.Hour},
+		{"a rotation is overdue", service.Rotation{Interval: time.Minute}, time.Time{}, true, 0},
+		{"somebody has asked for a rotation", service.Rotation{Request: "1"}, time.Time{}, true, 0},
+		{"there is no schedule", service.Rotation{}, time.Time{}, true, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			run := &databasePhase{
-				recorded: &v1alpha1.TenantDatabaseStatus{}, rotation: test.rotation, now: now,
-				credentials: database.Credentials{RotatedAt: now.Add(-time.Hour), FormerUntil: test.former}, provisioned: !test.failed,
+				recorded: &v1alpha1.TenantDatabaseStatus{}, now: now, provisioned: !test.failed,
+				account: service.Account{
+					Rotation:    test.rotation,
+					Credentials: service.Credentials{RotatedAt: now.Add(-time.Hour), FormerUntil: test.former},
+				},
 			}
 			if got := run.nextLook(); got != test.want && got.Truncate(time.Hour) != test.want {
 				t.Errorf("it is looked at again after %s, want %s", got, test.want)

@@ -14,9 +14,10 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
-// find reads the DatabaseServer that the tenant's database is, or is to be, on.
+// find reads the DatabaseServer that has, or is to have, the tenant's database.
 func (s servers) find(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) (prospect, error) {
 	p := prospect{tenant: tenant, recorded: recorded, name: tenant.Spec.Database.ServerRef.Name}
 	var err error
@@ -41,8 +42,8 @@ func (s servers) find(ctx context.Context, tenant *effective.Tenant, recorded *v
 	return p, err
 }
 
-// dedicatedServer reads the tenant's own server; nil if that is still to be made, or has yet to be told
-// which database it is for.
+// dedicatedServer reads the tenant's own server; nil if it doesn't exist yet, or doesn't have the name of the
+// tenant's database yet.
 func (s servers) dedicatedServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) (*v1alpha1.DatabaseServer, error) {
 	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || server.Spec.Dedicated == nil || server.Spec.Dedicated.Database != databaseName(tenant, recorded) {
@@ -51,8 +52,8 @@ func (s servers) dedicatedServer(ctx context.Context, tenant *effective.Tenant, 
 	return server, nil
 }
 
-// placedServer is the server that was chosen for the tenant before; nil if it has to be chosen (again).
-// That is so as long as nothing was made on it, and it has no room, or is on its way out.
+// placedServer returns the server that was chosen for the tenant before; nil if one has to be chosen, or chosen
+// again, because the server has no room or is being deleted and has nothing of the tenant.
 func (s servers) placedServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
 	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
 		server, err := s.serverNamed(ctx, name)
@@ -77,28 +78,28 @@ func (s servers) choose(ctx context.Context, tenant *effective.Tenant) (string, 
 	if err := s.List(ctx, list, client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return "", err
 	}
-	candidates := make([]database.Candidate, 0, len(list.Items))
+	candidates := make([]service.Candidate, 0, len(list.Items))
 	for i := range list.Items {
 		if list.Items[i].Spec.Dedicated == nil {
-			candidates = append(candidates, candidate(&list.Items[i]))
+			candidates = append(candidates, candidate(&list.Items[i], spec))
 		}
 	}
-	return s.fleet.Occupancy.Choose(tenant.UID, candidates, database.Placement{
-		Isolation: database.Isolation(spec.Isolation), Extensions: spec.Extensions, Selector: selector.String(),
-	})
+	return s.fleet.Occupancy.Choose(tenant.UID, candidates, service.Placement{Engine: database.Engine, Selector: selector.String()})
 }
 
-func candidate(server *v1alpha1.DatabaseServer) database.Candidate {
-	result := database.Candidate{
+// candidate returns what the placement of such a database has to know of a server.
+func candidate(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase) service.Candidate {
+	offer := database.Offer{Extensions: server.Spec.Extensions}
+	for _, isolation := range server.Spec.Isolations {
+		offer.Isolations = append(offer.Isolations, database.Isolation(isolation))
+	}
+	result := service.Candidate{
 		Name:          server.Name,
 		Ready:         apimeta.IsStatusConditionTrue(server.Status.Conditions, v1alpha1.ConditionReady),
 		Unschedulable: server.Spec.Unschedulable,
 		Terminating:   !server.DeletionTimestamp.IsZero(),
-		Extensions:    server.Spec.Extensions,
+		Lacks:         offer.Lacks(database.Isolation(wanted.Isolation), wanted.Extensions),
 		Tenants:       int(ptr.Deref(server.Status.Tenants, 0)),
-	}
-	for _, isolation := range server.Spec.Isolations {
-		result.Isolations = append(result.Isolations, database.Isolation(isolation))
 	}
 	if capacity := server.Spec.Capacity; capacity != nil {
 		result.Capacity = capacity.Tenants
@@ -106,8 +107,8 @@ func candidate(server *v1alpha1.DatabaseServer) database.Candidate {
 	return result
 }
 
-// others asks the servers that the tenant has finalizers for, and that aren't the one that it is to use,
-// what they have for it, up to the first that can't be left.
+// others asks all servers that the tenant has finalizers for, except the one that it is to use, what they have for
+// it. It ends with the first that can't be left.
 func (s servers) others(ctx context.Context, tenant *effective.Tenant, used string) []otherServer {
 	var result []otherServer
 	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
@@ -143,13 +144,13 @@ func (s servers) other(ctx context.Context, tenant *effective.Tenant, name strin
 	return result
 }
 
-// placeElsewhere makes the next pass choose another server for a tenant that the chosen one has no
-// room for; any other error stays as it is.
+// placeElsewhere has the next pass choose another server for a tenant if the chosen one has no room for it. Any
+// other error stays as it is.
 func (d *databasePhase) placeElsewhere(err error) error {
-	full, ok := errors.AsType[*database.FullError](err)
+	full, ok := errors.AsType[*service.FullError](err)
 	if !ok || d.recorded != nil || d.tenant().Spec.Database.ServerSelector == nil {
 		return err
 	}
 	d.fleet.Occupancy.Refuse(d.in.Server.Name, d.tenant().UID, full.Tenants)
-	return &database.ChangedError{Err: err}
+	return &service.ChangedError{Engine: database.Engine, Err: err}
 }

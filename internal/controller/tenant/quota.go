@@ -30,11 +30,12 @@ func (r *Reconciler) awaitQuota(ctx context.Context, run *pass) error {
 		return err
 	}
 	for _, namespace := range limited {
-		if counts(quotas[namespace]) || run.withheld.Has(namespace) {
+		primary := namespace == run.tenant().Name
+		if counts(quotas[namespace]) || (run.withheld.Has(namespace) && !primary) {
 			continue
 		}
 		waits := problem.WaitsForQuota(namespace)
-		if namespace != run.tenant().Name {
+		if !primary {
 			run.withhold(parts.Quota, namespace, waits)
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -91,6 +92,7 @@ func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.
 		WithIndex(&corev1.Namespace{}, indexLabel, labelOf).
 		WithIndex(&corev1.Namespace{}, indexController, controllerOf).
 		WithIndex(&corev1.ResourceQuota{}, indexLabel, labelOf).
+		WithIndex(&rbacv1.RoleBinding{}, indexHeld, heldFor).
 		WithStatusSubresource(&v1alpha1.Tenant{}, &v1alpha1.DatabaseServer{}, &corev1.ResourceQuota{}).
 		WithReturnManagedFields().
 		WithObjects(objects...).WithInterceptorFuncs(unlessOver(hooks)).Build()

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -14,6 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // maxAttempts is how often it is decided anew what to do when a server changed between looking and acting.
@@ -51,9 +53,14 @@ func (s servers) serverNamed(ctx context.Context, name string) (*v1alpha1.Databa
 	return server, err
 }
 
-// reachable is how to reach a server, or why it can't be reached now.
+// reachable is how to reach a server to remove a tenant from it, or why it can't be reached now. That the
+// Secret with the admin's login is gone is no reason, as long as the login is known.
 func (s servers) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
 	access, connected := s.fleet.Connections.To(server)
+	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
+	if connected && ready != nil && ready.Reason == v1alpha1.ReasonSecretNotFound {
+		return access, nil
+	}
 	return access, unreachable(server, connected)
 }
 
@@ -68,7 +75,7 @@ func (s servers) change(server database.Server, attempt func() (changed bool, er
 		}
 		changed, err = attempt()
 	}
-	if _, unreachable := errors.AsType[*database.UnreachableError](err); unreachable {
+	if _, unreachable := errors.AsType[*service.UnreachableError](err); unreachable {
 		s.fleet.Connections.Drop(server.Name)
 	}
 	return err
@@ -81,7 +88,7 @@ func (s servers) execute(ctx context.Context, server database.Server, actions []
 	}
 	ctrl.LoggerFrom(ctx).V(1).Info("Changing the database", "server", server.Name, "actions", actions)
 	err = s.databases.Execute(ctx, server, actions)
-	if _, changed = errors.AsType[*database.ChangedError](err); !changed {
+	if _, changed = errors.AsType[*service.ChangedError](err); !changed {
 		metrics.DatabaseChanges.WithLabelValues(server.Name, metrics.Result(err)).Inc()
 	}
 	return changed, err

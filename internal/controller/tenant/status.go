@@ -3,6 +3,7 @@ package tenant
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
@@ -23,6 +25,7 @@ import (
 	"github.com/tenantry/tenantry/internal/report"
 	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/internal/workload"
 )
 
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch;manage
@@ -36,8 +39,10 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 	observation := status.Observation{
 		Observation: parts.Observation{
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
+			Needs: run.needs, UntrustedNamespaces: run.inputs.UntrustedNamespaces,
+			Now: time.Now(),
 		},
-		Failure: run.failure, Memberships: run.database.memberships, Now: time.Now(),
+		Failure: run.failure, Memberships: run.database.memberships,
 	}
 	if tenant.Spec.App != nil {
 		deployment := &appsv1.Deployment{}
@@ -53,6 +58,9 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 		if found && metav1.IsControlledBy(deployment, tenant) {
 			observation.Deployment = deployment
 		}
+		_, troubled := parts.AppTrouble(observation.Observation)
+		begun := status.TroubleBegun(tenant.Status.Conditions, v1alpha1.ConditionAppReady, observation.Now)
+		observation.TroubledSince = r.Fleet.Troubles.Tenant(tenant.UID, troubled, begun)
 	}
 	if len(tenant.Spec.Quota) > 0 {
 		quotas, err := r.quotas(ctx, tenant)
@@ -60,8 +68,11 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 			return observation, err
 		}
 		observation.Quota = quotas[tenant.Name]
+		if observation.Quota != nil {
+			observation.Slice = observation.Quota.Status.Used
+		}
 		if len(quotas) > 1 {
-			observation.Quota = total(quotas, tenant.Spec.Quota)
+			observation.Quota = inAll(quotas, tenant.Spec.Quota)
 		}
 	}
 	return observation, nil
@@ -90,8 +101,14 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 		return ctrl.Result{}, err
 	}
 	wait = sooner(wait, again)
+	if observation.Deployment != nil && !workload.RolledOut(observation.Deployment) {
+		wait = sooner(wait, problem.Grace)
+	}
 	if run.quotaBusy {
 		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
+	}
+	if slices.ContainsFunc(run.members.All, membership.Member.IsTerminating) {
+		wait = sooner(wait, podsInterval)
 	}
 	return ctrl.Result{RequeueAfter: sooner(wait, run.database.nextLook())}, nil
 }
@@ -127,7 +144,7 @@ func (r *Reconciler) reportProblem(ctx context.Context, tenant *effective.Tenant
 
 // observationAt is of a tenant at whose parts nobody has looked.
 func observationAt(tenant *effective.Tenant, now time.Time) status.Observation {
-	return status.Observation{Observation: parts.Observation{Tenant: tenant}, Now: now}
+	return status.Observation{Observation: parts.Observation{Tenant: tenant, Now: now}}
 }
 
 // sooner is the shorter one of two times to wait, where zero means that nobody waits.
@@ -143,7 +160,7 @@ func sooner(a, b time.Duration) time.Duration {
 // is what the pass is to end with, if anything.
 func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
-		r.Fleet.Pace.Written(tenant.UID, now)
+		r.Fleet.StatusWritten(tenant.UID, now)
 		return 0, nil
 	}
 	if wait := r.mayWait(tenant, next, now, failure); wait > 0 {
@@ -154,7 +171,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, 
 	if err := r.Status().Patch(ctx, after, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}
-	r.Fleet.Pace.Written(tenant.UID, now)
+	r.Fleet.StatusWritten(tenant.UID, now)
 	r.announce(before, after, now)
 	return 0, nil
 }

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/apply"
+	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/metrics"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 )
 
@@ -40,18 +45,18 @@ func (o objects) prune(ctx context.Context, run *pass) error {
 	}
 	var failures []error
 	for _, place := range run.inputs.Places {
-		failures = append(failures, o.pruneIn(ctx, run, place.Name, keep))
+		failures = append(failures, o.pruneIn(ctx, run.tenant(), place.Name, keep))
 	}
 	return errors.Join(failures...)
 }
 
 // pruneIn deletes the tenant's objects in a namespace that are not to be kept.
-func (o objects) pruneIn(ctx context.Context, run *pass, namespace string, keep sets.Set[apply.Key]) error {
+func (o objects) pruneIn(ctx context.Context, tenant *effective.Tenant, namespace string, keep sets.Set[apply.Key]) error {
 	lists, err := listsOf(o.Scheme(), ownedKinds())
 	if err != nil {
 		return err
 	}
-	deleted, err := o.engine.Prune(ctx, objectOf(run.tenant()), namespace, lists, keep)
+	deleted, err := o.engine.Prune(ctx, objectOf(tenant), namespace, lists, keep)
 	for _, key := range deleted {
 		metrics.ObjectChanges.WithLabelValues(key.Kind, string(apply.Deleted)).Inc()
 	}
@@ -62,25 +67,39 @@ func (o objects) pruneIn(ctx context.Context, run *pass, namespace string, keep 
 // else in them.
 func (o objects) withdraw(ctx context.Context, run *pass) error {
 	var failures []error
-	for _, namespace := range run.strays() {
-		failures = append(failures, o.pruneIn(ctx, run, namespace, nil))
-	}
-	if len(failures) == 0 || errors.Join(failures...) != nil {
-		return errors.Join(failures...)
-	}
+	leaving := sets.New[string]()
 	for _, namespace := range run.members.Leaving {
-		if !namespace.DeletionTimestamp.IsZero() {
-			continue
+		leaving.Insert(namespace.Name)
+		failures = append(failures, o.release(ctx, run.inputs, membership.Member{Namespace: namespace}))
+	}
+	for _, namespace := range run.strays() {
+		if !leaving.Has(namespace) {
+			failures = append(failures, o.pruneIn(ctx, run.tenant(), namespace, nil))
 		}
-		place := parts.Place{Name: namespace.Name, Usable: true}
-		mark := parts.Namespace.Objects(parts.Inputs{Tenant: run.tenant(), Places: []parts.Place{place}})
-		err := client.IgnoreNotFound(o.engine.Release(ctx, objectOf(run.tenant()), mark[0], namespace))
-		if err != nil {
-			failures = append(failures, o.unapplied(ctx, run.tenant(), namespace, fmt.Errorf("release namespace %s: %w", namespace.Name, err)))
-			continue
-		}
-		metrics.ObjectChanges.WithLabelValues("Namespace", "released").Inc()
-		ctrl.LoggerFrom(ctx).Info("Namespace released", "name", namespace.Name)
 	}
 	return errors.Join(failures...)
+}
+
+// release takes the tenant's objects out of a namespace, and what shows that it is the tenant's off it, in
+// this order.
+func (o objects) release(ctx context.Context, in parts.Inputs, member membership.Member) error {
+	namespace := member.Namespace
+	if err := o.pruneIn(ctx, in.Tenant, namespace.Name, nil); err != nil || !namespace.DeletionTimestamp.IsZero() {
+		return err
+	}
+	in.Places = []parts.Place{{Name: namespace.Name, Usable: member.State != v1alpha1.NamespaceOverLimit}}
+	mark := parts.Namespace.Objects(in)[0]
+	labels := mark.GetLabels()
+	for label, value := range namespace.Labels {
+		if strings.HasPrefix(label, v1alpha1.GroupVersion.Group+"/") && label != naming.LabelTenant {
+			labels[label] = value // What was in force when it was written last may differ from the spec.
+		}
+	}
+	err := client.IgnoreNotFound(o.engine.Release(ctx, objectOf(in.Tenant), mark, namespace))
+	if err != nil {
+		return o.unapplied(ctx, in.Tenant, namespace, fmt.Errorf("release namespace %s: %w", namespace.Name, err))
+	}
+	metrics.ObjectChanges.WithLabelValues("Namespace", "released").Inc()
+	ctrl.LoggerFrom(ctx).Info("Namespace released", "name", namespace.Name)
+	return nil
 }

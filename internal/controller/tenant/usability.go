@@ -117,6 +117,8 @@ func unreachable(server *v1alpha1.DatabaseServer, connected bool) error {
 		return problem.NotConnected()
 	case ready.Reason == v1alpha1.ReasonProgressing:
 		return problem.ServerProgressing(ready.Message)
+	case ready.Status != metav1.ConditionTrue && server.Spec.Dedicated != nil && isStalled(server):
+		return problem.OwnServerStalled(ready.Reason, ready.Message)
 	case ready.Status != metav1.ConditionTrue:
 		return problem.ServerNotReady(server.Name, ready.Message)
 	case !connected:

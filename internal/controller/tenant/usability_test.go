@@ -46,6 +46,9 @@ func TestWhyATenantCannotUseItsServer(t *testing.T) {
 	schemas := func(server *v1alpha1.DatabaseServer) {
 		server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationSchema}
 	}
+	own := func(server *v1alpha1.DatabaseServer) {
+		server.Spec.Dedicated = &v1alpha1.DatabaseServerDedication{}
+	}
 	none := &problem.Problem{Message: "None takes a new tenant."}
 	has := otherServer{name: "former", connected: true, registered: true}
 	for _, test := range []struct {
@@ -97,6 +100,13 @@ func TestWhyATenantCannotUseItsServer(t *testing.T) {
 		{
 			"it is down", onShared(), prospect{server: ready(t, saying(metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "It is down.")), connected: true},
 			problem.ServerNotReady("shared", "It is down."),
+		},
+		{
+			"its own has pods that are in trouble for long", onShared(),
+			prospect{server: ready(t, saying(metav1.ConditionFalse, "ImagePullBackOff", "There is no image."), own, func(server *v1alpha1.DatabaseServer) {
+				apimeta.SetStatusCondition(&server.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: "ImagePullBackOff"})
+			}), connected: true},
+			problem.OwnServerStalled("ImagePullBackOff", "There is no image."),
 		},
 		{
 			"nobody knows", onShared(), prospect{server: ready(t, saying(metav1.ConditionUnknown, v1alpha1.ReasonPending, "")), connected: true},

@@ -75,7 +75,7 @@ func (u *usageTest) work(lasts time.Duration) {
 		if wait == 0 {
 			u.written = append(u.written, time.Since(u.began))
 			u.tenant.Status = next
-			u.Fleet.Pace.Written(u.tenant.UID, now)
+			u.Fleet.StatusWritten(u.tenant.UID, now)
 		}
 		switch {
 		case u.failure != nil:

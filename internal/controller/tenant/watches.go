@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,13 +24,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/workload"
 )
@@ -50,7 +51,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	for name, values := range map[string]func(*effective.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor, naming.IndexPlaced: serversPlacedOn,
-		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver,
+		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver, indexOwnersNamespace: parts.OwnersNamespaces,
 	} {
 		extract := func(object client.Object) []string { return values(effective.Of(object.(*v1alpha1.Tenant))) }
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {
@@ -65,26 +66,32 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		{&corev1.Namespace{}, indexLabel, labelOf},
 		{&corev1.Namespace{}, indexController, controllerOf},
 		{&corev1.ResourceQuota{}, indexLabel, labelOf},
+		{&rbacv1.RoleBinding{}, indexHeld, heldFor},
 	} {
 		if err := manager.GetFieldIndexer().IndexField(context.Background(), index.object, index.name, index.extract); err != nil {
 			return err
 		}
 	}
 	r.retries = retry.New(r.Client, r.Live)
+	r.DNS.tenants = r.allTenants
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
 			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
 		}).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byOwnersNamespace), builder.WithPredicates(namespaceChangesHands)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerNews)).
+		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalNews)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
 		WithOptions(controller.Options{RateLimiter: retry.RateLimiter()}).
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
-		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName))
+		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
+		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName)).
+		WatchesRawSource(r.DNS)
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, handler.Funcs{
 			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
@@ -226,36 +233,12 @@ func rolledOut(was, is client.Object) bool {
 
 // podNews are the changes of a pod that its Deployment doesn't tell of.
 var podNews = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return inTrouble(e.Object) != "" },
-	UpdateFunc: func(e event.UpdateEvent) bool { return inTrouble(e.ObjectOld) != inTrouble(e.ObjectNew) },
+	CreateFunc: func(e event.CreateEvent) bool { return workload.Signs(e.Object.(*corev1.Pod)) != "" },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return workload.Signs(e.ObjectOld.(*corev1.Pod)) != workload.Signs(e.ObjectNew.(*corev1.Pod))
+	},
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
 }
-
-func inTrouble(object client.Object) string {
-	reason, _ := workload.PodTrouble(object.(*corev1.Pod))
-	return reason
-}
-
-// noticed is a source that enqueues what each of the noticed names stands for.
-func noticed(notices *fleet.Notices, requests func(ctx context.Context, name string) []reconcile.Request) source.Source {
-	return source.Func(func(ctx context.Context, q queue) error {
-		go func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-notices.Added():
-				}
-				for _, name := range notices.Take() {
-					enqueue(ctx, q, requests(ctx, name))
-				}
-			}
-		}()
-		return nil
-	})
-}
-
-func byName(_ context.Context, name string) []reconcile.Request { return requestsFor([]string{name}) }
 
 // byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
 // tenant's primary namespace has the tenant's name, and so does one that is in its way.
@@ -342,7 +325,8 @@ func concernsTenants(was, is *v1alpha1.DatabaseServer) bool {
 	if was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) {
 		return true
 	}
-	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle {
+	if !slices.Equal(was.Status.Addresses, is.Status.Addresses) || was.Status.CABundle != is.Status.CABundle ||
+		!equality.Semantic.DeepEqual(was.Status.Service, is.Status.Service) {
 		return true
 	}
 	return is.Spec.Dedicated != nil &&
@@ -379,6 +363,10 @@ func (r *Reconciler) tenantsBy(ctx context.Context, index, server string) []reco
 		ctrl.LoggerFrom(ctx).Error(err, "Can't list the tenants of a database server", "server", server)
 		return nil
 	}
+	return requestsOf(tenants)
+}
+
+func requestsOf(tenants *v1alpha1.TenantList) []reconcile.Request {
 	requests := make([]reconcile.Request, 0, len(tenants.Items))
 	for i := range tenants.Items {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&tenants.Items[i])})

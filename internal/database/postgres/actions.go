@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/tenantry/tenantry/internal/database"
 )
@@ -14,10 +15,15 @@ type renderer struct {
 
 var _ database.Visitor = (*renderer)(nil)
 
-// Register fails when the server is full.
+// Register fails when the server is full, and when a former tenant of the name has left something, unless
+// that is to be so.
 func (r *renderer) Register(a database.Register) {
-	r.inRegistry(append(checkCapacity(a.Capacity), fmt.Sprintf("INSERT INTO tenantry.tenants (uid, tenant, name, isolation, state) VALUES (%s, 'Active')",
-		list(literal, a.UID, a.Tenant, a.Name, string(a.Isolation))))...)
+	statements := checkCapacity(a.Capacity)
+	if !a.Anew {
+		statements = append(statements, checkFormer(a))
+	}
+	r.inRegistry(append(statements, fmt.Sprintf("INSERT INTO tenantry.tenants (uid, tenant, name, isolation, state, cluster) VALUES (%s, 'Active', coalesce(current_setting('%s', true), ''))",
+		list(literal, a.UID, a.Tenant, a.Name, string(a.Isolation)), clusterSetting))...)
 }
 
 // Adopt fails when the server is full, or another tenant was first.
@@ -46,7 +52,7 @@ func (r *renderer) MarkExtensions(a database.MarkExtensions) {
 }
 
 func (r *renderer) MarkRetained(a database.MarkRetained) {
-	r.onDatabase("UPDATE tenantry.tenants SET state = 'Retained', since = now() WHERE name = " + literal(a.Name))
+	r.onDatabase("UPDATE tenantry.tenants SET state = 'Retained', since = now(), abandoned = " + strconv.FormatBool(a.Abandoned) + " WHERE name = " + literal(a.Name))
 }
 
 func (r *renderer) CreateOwner(a database.CreateOwner) {

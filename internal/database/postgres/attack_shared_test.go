@@ -140,6 +140,7 @@ var schemaAttacks = []attack{
 	{"SELECT table_to_xml((SELECT oid FROM pg_class WHERE relname = 'secrets')::regclass, true, false, '')", insufficientPrivilege},
 	// Not even its own schema can be given away, lost, or put in the way of its removal.
 	{"DROP SCHEMA $OWN CASCADE", insufficientPrivilege},
+	{"CREATE SCHEMA IF NOT EXISTS $OWN", insufficientPrivilege},
 	{"ALTER SCHEMA $OWN RENAME TO mine", insufficientPrivilege},
 	{"ALTER SCHEMA $OWN OWNER TO $VICTIM", insufficientPrivilege},
 	{"CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO $VICTIM", insufficientPrivilege},
@@ -301,6 +302,8 @@ var rowAttacks = []attack{
 	{"SELECT tenantry.delete('ledger', '{\"id = 1 OR true --\": 1}')", "42703"},
 	{"SELECT tenantry.isolate('forgotten')", insufficientPrivilege},
 	{"SELECT tenantry.share('notes')", insufficientPrivilege},
+	{"CALL tenantry.isolate_each()", insufficientPrivilege},
+	{"SELECT tenantry.isolate_or_share('forgotten', false)", insufficientPrivilege},
 	{"SELECT tenantry.grant_rows('ledger', false)", insufficientPrivilege},
 	{"SELECT * FROM tenantry.unprotected", insufficientPrivilege},
 	{"CREATE OR REPLACE FUNCTION tenantry.tenant_id() RETURNS text LANGUAGE sql AS 'SELECT 1::text'", insufficientPrivilege},

@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // The codes that PostgreSQL refuses attacks with.
@@ -279,7 +280,7 @@ func attacksOnDatabases(release release) {
 		Expect(err).NotTo(HaveOccurred())
 		operator := server.replica()
 		Expect(operator.converge(ctx, newTenant(func(d *database.Desired) { d.Tenant = `\'; SELECT evil.trap('', ''); --` }))).To(Succeed())
-		tenant.Password = database.Sensitive(database.GeneratePassword())
+		tenant.Password = service.Sensitive(service.GeneratePassword())
 		Expect(operator.converge(ctx, tenant)).To(Succeed())
 		Expect(operator.servers.Execute(ctx, server.address, []database.Action{
 			database.SecureSchema{Database: tenant.Name(), Owner: tenant.Name()}, database.MarkSecured{Name: tenant.Name()},

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,11 +17,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 const (
-	// oldestVersion is the oldest major version of PostgreSQL that all facts used here were
-	// verified on.
+	// oldestVersion is the oldest major version of PostgreSQL on which what this package relies on was
+	// verified.
 	oldestVersion = 14
 
 	maxConnections    = 8
@@ -36,20 +38,28 @@ const (
 	// lockTimeout bounds the wait for a lock, which a tenant may hold for as long as it likes. It is longer
 	// than autovacuum takes to give way, which is PostgreSQL's deadlock_timeout of a second.
 	lockTimeout = 2 * time.Second
-	// registryTimeout bounds the wait for the registry's lock, which nobody but operators has.
+	// registryTimeout bounds the wait for the registry's lock, which only operators take.
 	registryTimeout = 10 * time.Second
-	// registryLockTimeout is the lockTimeout of whoever has the registry's lock, for which others wait.
+	// registryLockTimeout is the lockTimeout while one has the registry's lock, for which others wait.
 	registryLockTimeout = 500 * time.Millisecond
 
-	// maxDatabaseChanges is how many CREATE and DROP DATABASE run at a time; more than four make
-	// none of them sooner.
+	// maxDatabaseChanges is how many CREATE and DROP DATABASE run at a time; more than four finish no sooner.
 	maxDatabaseChanges = 4
 )
 
-// sessionSettings hold whatever is set on a database or on the administrator's role. The first
-// two keep others' functions and rights out; the rest are what our SQL relies on. The look at one
-// tenant is planned once a session and by index: to plan it takes eight times as long as to run it, and
-// a plan from when the server had few tenants would read all roles for each of many.
+// firstWithRole has, for each major version, the first minor release in which sessions start with the role
+// that ALTER ROLE … SET role says, and keep it by DISCARD ALL, which pools of connections send. Else what an
+// app makes belongs to a login, and is lost to it when the password changes. Later major versions have it
+// from the beginning.
+var firstWithRole = map[int]int{14: 15, 15: 10, 16: 6, 17: 2}
+
+// clusterSetting is the setting of the operator's sessions that says which Kubernetes cluster it is in.
+const clusterSetting = "tenantry.cluster"
+
+// sessionSettings apply whatever is set on a database or on the administrator's role. The first two keep others'
+// functions and rights out; our SQL relies on the rest. The query that observes a tenant is planned once a
+// session, and by index: planning takes eight times as long as running it, and a plan from a time when the
+// server had few tenants would read all roles for each of many.
 var sessionSettings = map[string]string{
 	"search_path":                   "pg_catalog,pg_temp",
 	"role":                          "none",
@@ -65,11 +75,11 @@ var sessionSettings = map[string]string{
 	"synchronous_commit":            "on",
 }
 
-// server is the way to one server.
+// server is the connections to one server.
 type server struct {
 	address database.Server
 	pool    *pgxpool.Pool
-	breaker breaker
+	breaker service.Breaker
 	// shared are the connections to databases that tenants share, by name; mu guards them.
 	shared map[string]*pgxpool.Pool
 	mu     sync.Mutex
@@ -86,7 +96,7 @@ func newServer(ctx context.Context, address database.Server) (*server, error) {
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, &database.UnsuitableServerError{Server: address.Name, Problem: err.Error(), Err: err}
+		return nil, &service.UnsuitableServerError{Engine: database.Engine, Server: address.Name, Problem: err.Error(), Err: err}
 	}
 	return &server{address: address, pool: pool, databaseChanges: make(chan struct{}, maxDatabaseChanges)}, nil
 }
@@ -102,7 +112,8 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(uri.String())
 	if err != nil {
 		// The cause is left out: it quotes the URI.
-		return nil, &database.UnsuitableServerError{
+		return nil, &service.UnsuitableServerError{
+			Engine:  database.Engine,
 			Server:  address.Name,
 			Problem: fmt.Sprintf("host %q, port %d and sslMode %q make no address of PostgreSQL; correct them in its spec", address.Host, address.Port, address.SSLMode),
 		}
@@ -110,12 +121,13 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	if err := trust(config.ConnConfig, address); err != nil {
 		return nil, err
 	}
-	config.ConnConfig.RuntimeParams = sessionSettings
+	config.ConnConfig.RuntimeParams = maps.Clone(sessionSettings)
+	config.ConnConfig.RuntimeParams[clusterSetting] = address.Cluster
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.MaxConns = maxConnections
 	config.MaxConnIdleTime = maxConnectionIdle
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { return suitable(address, conn.PgConn()) }
-	// A ping would cost every call a round trip. What it would find out, read finds out itself.
+	// A ping would cost every call a round trip; read notices by itself what a ping would find.
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	return config, nil
 }
@@ -127,7 +139,8 @@ func trust(config *pgx.ConnConfig, address database.Server) error {
 	}
 	authorities := x509.NewCertPool()
 	if !authorities.AppendCertsFromPEM([]byte(address.CACert)) {
-		return &database.UnsuitableServerError{
+		return &service.UnsuitableServerError{
+			Engine:  database.Engine,
 			Server:  address.Name,
 			Problem: "the Secret that spec.caSecretRef names has no certificate in PEM form; put the certificate of the authority that signed the server's into it",
 		}
@@ -142,6 +155,9 @@ func suitable(address database.Server, conn *pgconn.PgConn) error {
 	switch {
 	case majorVersion(conn) < oldestVersion:
 		problem = fmt.Sprintf("it runs PostgreSQL %s; upgrade it to %d or newer", version(conn), oldestVersion)
+	case minorVersion(conn) < firstWithRole[majorVersion(conn)]:
+		problem = fmt.Sprintf("it runs PostgreSQL %s, in which an app's tables can come to belong to a login that the next change of the password locks out; upgrade it to %d.%d or newer",
+			version(conn), majorVersion(conn), firstWithRole[majorVersion(conn)])
 	case conn.ParameterStatus("is_superuser") != "on":
 		problem = fmt.Sprintf("its administrator %q is not a superuser; run ALTER ROLE … SUPERUSER, or name another role in the Secret that spec.adminSecretRef names", address.Username)
 	case conn.ParameterStatus("in_hot_standby") == "on":
@@ -149,7 +165,7 @@ func suitable(address database.Server, conn *pgconn.PgConn) error {
 	default:
 		return nil
 	}
-	return &database.UnsuitableServerError{Server: address.Name, Problem: problem}
+	return &service.UnsuitableServerError{Engine: database.Engine, Server: address.Name, Problem: problem}
 }
 
 // version returns for example 15.18.
@@ -159,20 +175,27 @@ func version(conn *pgconn.PgConn) string {
 }
 
 // majorVersion returns the 15 of 15.18, of 15beta1 and of 15devel.
-func majorVersion(conn *pgconn.PgConn) int {
-	reported := version(conn)
-	end := strings.IndexFunc(reported, func(r rune) bool { return r < '0' || r > '9' })
+func majorVersion(conn *pgconn.PgConn) int { return leadingNumber(version(conn)) }
+
+// minorVersion returns the 18 of 15.18, and 0 for a release that is yet to come.
+func minorVersion(conn *pgconn.PgConn) int {
+	_, minor, _ := strings.Cut(version(conn), ".")
+	return leadingNumber(minor)
+}
+
+func leadingNumber(text string) int {
+	end := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 	if end < 0 {
-		end = len(reported)
+		end = len(text)
 	}
-	major, _ := strconv.Atoi(reported[:end]) // digits or empty
-	return major
+	number, _ := strconv.Atoi(text[:end]) // digits or empty
+	return number
 }
 
 // conn is a session in the maintenance database.
 type conn = pgxpool.Conn
 
-// majorVersion is that of a session, for which no question has to be asked.
+// majorVersion returns the server's major version, which each session knows without asking.
 func (s *server) majorVersion(ctx context.Context) (major int, err error) {
 	err = s.acquire(ctx, changeTimeout, func(_ context.Context, conn *conn) error {
 		major = majorVersion(conn.Conn().PgConn())

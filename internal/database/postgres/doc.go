@@ -1,24 +1,24 @@
-// Package postgres looks at PostgreSQL servers and carries out what package database plans. It is
-// the only package that speaks SQL.
+// Package postgres observes PostgreSQL servers and carries out what package database plans. It is the only
+// package that has SQL.
 //
 // # What the operator's sessions are
 //
-// Every session pins its settings by startup parameters, which win over what anybody set on a
-// database or a role: above all search_path, without which whoever may create objects in a
+// Every session pins its settings by startup parameters, which take precedence over what anybody has set on a
+// database or a role. The most important one is search_path: without it, anybody who may create objects in a
 // database could shadow a function or an operator and have it run with our rights. Inside a
-// tenant's database a session only changes the schema public, and creates extensions in one that the
-// tenant can't change; it never touches a tenant's tables. Where a tenant's rows are to be deleted from
-// tables that tenants share, that is done in a session of the tenant's own login, since a trigger can
-// undo any SET ROLE of a superuser. Passwords never reach a server, only verifiers computed here.
+// tenant's database a session only changes the schema public, and creates extensions in a schema that the
+// tenant can't change; it never touches a tenant's tables. A tenant's rows in tables that tenants share are
+// deleted in a session of the tenant's own login, since a trigger can undo any SET ROLE of a superuser.
+// Passwords never reach a server, only verifiers.
 //
 // # Databases that tenants share
 //
-// Share makes them: who may connect is a role of the database's name, of which the tenants' owner
-// roles are members, so that its list of rights doesn't grow with them. Their search_path is set on
-// the database, where a tenant can't change it for others, and which costs no statement a tenant. The
+// Share makes them. A role with the name of the database may connect, and the tenants' owner roles are its
+// members, so that the database's access privileges don't grow with the tenants. search_path is set on
+// the database: there a tenant can't change it for others, and it takes no statement for each tenant. The
 // schema of a tenant belongs to the platform's role, not to the tenant. Which tenant a row belongs to
-// is part of the name of the login, which nobody but the operator makes: there is no table of logins
-// that could differ from the roles, and nothing to be written for a tenant.
+// follows from the name of the login, and only the operator makes logins: there is no table of logins
+// that could differ from the roles, and nothing to write for a tenant.
 //
 // # What the administrator must be
 //
@@ -39,6 +39,6 @@
 //
 // Databases that Tenantry did not make keep their privileges: where one lets PUBLIC connect, which
 // is PostgreSQL's default, tenants may connect to it too. Revoke that on a server that other
-// applications share. What can't be closed on any shared server is in the suite of attacks in this
-// package: the names of databases and roles, and who is connected, can be listed.
+// applications share. The suite of attacks in this package has what no shared server can prevent: tenants can
+// list the names of databases and roles, and who is connected.
 package postgres

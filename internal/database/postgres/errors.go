@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // The codes of PostgreSQL that mean something here; see appendix A of its manual.
@@ -47,12 +48,12 @@ const (
 const (
 	sqlstateFull    = "TN001"
 	sqlstateChanged = "TN002"
-	// sqlstateConflict : the detail says what is in the way and what to do about it.
+	// sqlstateConflict comes with a detail that says what is in the way and what to do about it.
 	sqlstateConflict = "TN003"
 )
 
-// classify turns what a call failed with into an error of package database, as far as one fits.
-// ctx is the caller's own: its end is no failure of the server.
+// classify turns the error of a call into one of package service or database, if one fits. ctx is the caller's
+// own: its end is no failure of the server.
 func (s *server) classify(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -60,13 +61,13 @@ func (s *server) classify(ctx context.Context, err error) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	if unsuitable, ok := errors.AsType[*database.UnsuitableServerError](err); ok {
+	if unsuitable, ok := errors.AsType[*service.UnsuitableServerError](err); ok {
 		return unsuitable
 	}
 	if locked, ok := errors.AsType[*database.LockedError](err); ok {
 		return locked
 	}
-	if unfinished, ok := errors.AsType[*database.UnfinishedError](err); ok {
+	if unfinished, ok := errors.AsType[*service.UnfinishedError](err); ok {
 		return unfinished
 	}
 	if untrusted(err) {
@@ -86,21 +87,21 @@ func (s *server) classifyAnswer(answer *pgconn.PgError) error {
 	case sqlstateFull:
 		return full(answer)
 	case sqlstateConflict:
-		return &database.ConflictError{Problem: answer.Detail}
+		return &service.ConflictError{Problem: answer.Detail}
 	case sqlstateLockNotAvailable:
 		return &database.LockedError{Server: s.address.Name, Err: answer}
 	case sqlstateInvalidAuthorization, sqlstateInvalidPassword:
-		return &database.AuthenticationError{Server: s.address.Name, Username: s.address.Username, Err: answer}
+		return &service.AuthenticationError{Engine: database.Engine, Server: s.address.Name, Username: s.address.Username, Err: answer}
 	case sqlstateTooManyConnections, sqlstateAdminShutdown, sqlstateCrashShutdown, sqlstateCannotConnectNow:
 		return s.unreachable(answer)
 	case sqlstateUniqueViolation, sqlstateDuplicateObject, sqlstateDuplicateDatabase, // somebody made it first
 		sqlstateUndefinedObject, sqlstateUndefinedDatabase, sqlstateDatabaseDropped, // somebody dropped it first
 		sqlstateNotAvailable, // the database's drop was interrupted
 		sqlstateChanged:
-		return &database.ChangedError{Err: answer}
+		return &service.ChangedError{Engine: database.Engine, Err: answer}
 	case sqlstateInternal:
 		if strings.HasPrefix(answer.Message, "tuple concurrently ") { // updated, or deleted
-			return &database.ChangedError{Err: answer}
+			return &service.ChangedError{Engine: database.Engine, Err: answer}
 		}
 	case sqlstateInsufficientPrivilege:
 		return s.unsuitable(answer, "its administrator %q lacks a right: %v; make it a superuser", s.address.Username, answer)
@@ -112,7 +113,7 @@ func (s *server) classifyAnswer(answer *pgconn.PgError) error {
 	return fmt.Errorf("database server %s refuses: %w", s.address.Name, answer)
 }
 
-// ended returns why the context has ended. The network notices its deadline before it does itself.
+// ended returns why the context has ended. The network may notice a deadline before the context does.
 func ended(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded
@@ -137,14 +138,14 @@ func full(answer *pgconn.PgError) error {
 	if err := errors.Join(err, errCapacity); err != nil {
 		return fmt.Errorf("the database server is full, but does not say how full: %w", err)
 	}
-	return &database.FullError{Tenants: tenants, Capacity: capacity}
+	return &service.FullError{Engine: database.Engine, Tenants: tenants, Capacity: capacity}
 }
 
 func (s *server) unreachable(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.New("no answer in time")
 	}
-	return &database.UnreachableError{Server: s.address.Name, Address: s.address.Address(), Err: cause(err)}
+	return &service.UnreachableError{Engine: database.Engine, Server: s.address.Name, Address: s.address.Address(), Err: cause(err)}
 }
 
 // cause returns the error without the configuration of the connection, which has the password.
@@ -156,7 +157,7 @@ func cause(err error) error {
 }
 
 func (s *server) unsuitable(err error, format string, args ...any) error {
-	return &database.UnsuitableServerError{Server: s.address.Name, Problem: fmt.Sprintf(format, args...), Err: cause(err)}
+	return &service.UnsuitableServerError{Engine: database.Engine, Server: s.address.Name, Problem: fmt.Sprintf(format, args...), Err: cause(err)}
 }
 
 // notHardened reports whether the registry, or a part of it, is missing.

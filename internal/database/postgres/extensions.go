@@ -6,8 +6,8 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// createExtensions creates extensions in a database in which the user may create schemas, and lets
-// it use them.
+// createExtensions creates extensions in a database in which the user may create schemas, and lets the user use
+// them.
 func createExtensions(user string, names []string) []string {
 	statements := []string{
 		"DO " + literal(fmt.Sprintf(`
@@ -31,11 +31,13 @@ END`, database.PlatformOwner, sqlstateConflict)),
 
 // createExtension creates an extension, with those that it needs, in the schema extensions. The
 // script of an extension runs as superuser, and finds functions in the schemas of the extensions that
-// it needs as well; so none of them may be in a schema in which somebody else can create functions.
+// it needs as well; so none of them may be in a schema in which somebody else can create functions. Without
+// its comment, which only its owner could set, the tenant can restore a dump of its database.
 func createExtension(name string) string {
 	return "DO " + literal(fmt.Sprintf(`
 DECLARE
 	needed record;
+	created name;
 BEGIN
 	FOR needed IN
 		WITH RECURSIVE needs(name) AS (
@@ -50,5 +52,8 @@ BEGIN
 			'extension %%s of database %%s needs %%s, which is in schema %%s; move that to the schema extensions, or drop it', %[1]s, current_database(), needed.extname, needed.schema);
 	END LOOP;
 	CREATE EXTENSION IF NOT EXISTS %[3]s SCHEMA extensions CASCADE;
+	FOR created IN SELECT extname FROM pg_extension WHERE extnamespace = 'extensions'::regnamespace LOOP
+		EXECUTE format('COMMENT ON EXTENSION %%I IS NULL', created);
+	END LOOP;
 END`, literal(name), sqlstateConflict, identifier(name)))
 }

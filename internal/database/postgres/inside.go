@@ -9,20 +9,21 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // maxSharedConnections is how many sessions the operator has in a shared database.
 const maxSharedConnections = 4
 
-// dependents are the databases with objects that depend on the roles $1. One that nobody can connect to
-// is left out; PostgreSQL names it when a role can't be dropped.
+// dependents selects the databases with objects that depend on the roles $1. It leaves out those that nobody
+// can connect to; PostgreSQL names them when a role can't be dropped.
 const dependents = `SELECT DISTINCT datname::text FROM pg_shdepend JOIN pg_database ON pg_database.oid = dbid
 WHERE refclassid = 'pg_authid'::regclass AND refobjid IN (SELECT oid FROM pg_roles WHERE rolname::text = ANY ($1))
 	AND datallowconn AND datconnlimit <> -2
 ORDER BY 1`
 
-// runEverywhere runs the batch in each database that has something that depends on the roles of the
-// tenant, also where another tenant has made it: by a right that it gave them, say.
+// runEverywhere runs the batch in each database with objects that depend on the roles of the tenant. They may
+// be another tenant's, which has granted them a right, for example.
 func (s *server) runEverywhere(ctx context.Context, batch Batch) error {
 	logins := database.Logins(batch.Owner)
 	var names []string
@@ -41,7 +42,7 @@ func (s *server) runEverywhere(ctx context.Context, batch Batch) error {
 	return err
 }
 
-// runInside runs the batch in a tenant's database, on a connection that is only for it.
+// runInside runs the batch in a tenant's database, on a connection of its own.
 func (s *server) runInside(ctx context.Context, batch Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
@@ -49,7 +50,7 @@ func (s *server) runInside(ctx context.Context, batch Batch) error {
 	config.Database = batch.Database
 	err := s.connectAndSend(ctx, config, batch)
 	if hasCode(err, sqlstateUndefinedSchema) {
-		// The tenant, who is let in before, has dropped the schema: it was its own already.
+		// The tenant, which can connect by now, has dropped the schema, which was its own already.
 		return nil
 	}
 	return err
@@ -64,10 +65,10 @@ func (s *server) connectAndSend(ctx context.Context, config *pgx.ConnConfig, bat
 	return s.send(ctx, conn.PgConn(), batch)
 }
 
-// runAsTenant runs the batch in a session of a tenant that has no other, by a password for this
-// once. Whatever happens, the password is known to nobody afterwards.
+// runAsTenant runs the batch in a session of a tenant that has no other sessions, with a password that is made
+// for it. Whatever happens, nobody knows the password afterwards.
 func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
-	password := database.Sensitive(database.GeneratePassword())
+	password := service.Sensitive(service.GeneratePassword())
 	if err := s.changeRole(ctx, database.EnableLogin{Login: batch.Login, ConnectionLimit: 1, Password: password}); err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
 	return s.changeRole(ctx, database.DisableLogin{Login: batch.Login})
 }
 
-// changeRole carries out an action about a role, which is the same on each version of PostgreSQL.
+// changeRole carries out an action on a role, whose SQL is the same for all versions of PostgreSQL.
 func (s *server) changeRole(ctx context.Context, action database.Action) error {
 	return s.runAll(ctx, Statements([]database.Action{action}, oldestVersion))
 }
@@ -91,7 +92,7 @@ func (s *server) runShared(ctx context.Context, batch Batch) error {
 	return s.acquireShared(ctx, batch.Database, changeTimeout, s.running(batch))
 }
 
-// readShared does in a shared database what read does in the maintenance database.
+// readShared is read for a shared database.
 func (s *server) readShared(ctx context.Context, name string, fn func(context.Context, *conn) error) error {
 	err := s.acquireShared(ctx, name, readTimeout, fn)
 	if connectionLost(err) {
@@ -114,7 +115,7 @@ func (s *server) acquireShared(ctx context.Context, name string, timeout time.Du
 	return err
 }
 
-// sharedPool returns the connections to a shared database, which are opened when they are needed.
+// sharedPool returns the connections to a shared database. They are opened when they are needed.
 func (s *server) sharedPool(ctx context.Context, name string) (*pgxpool.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

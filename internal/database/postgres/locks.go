@@ -9,16 +9,16 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// lockLook is after what time, and how often from then on, a session that has not answered is looked at
-// for what it waits for. It is shorter than any time that it waits for a lock.
+// lockLook is the time between two looks at what a session without an answer waits for. It is shorter than any
+// lock timeout.
 const lockLook = 300 * time.Millisecond
 
-// blocking tells of the session that has kept the one with the process ID $1 waiting for the longest.
+// blocking selects the session that has blocked the one with the process ID $1 for the longest time.
 const blocking = `SELECT json_build_object('PID', pid, 'Role', coalesce(usename, ''), 'Since', coalesce(xact_start, backend_start))
 FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY coalesce(xact_start, backend_start) LIMIT 1`
 
-// watchLocks calls the function, which uses the connection. If that ends since a lock was not to be had,
-// the error is a [database.LockedError] that says who has it: PostgreSQL tells only while one waits.
+// watchLocks calls the function, which uses the connection. If it fails because it didn't get a lock in time, the
+// error is a [database.LockedError] that says who has the lock, which PostgreSQL tells only while one waits.
 func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, fn func() error) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -33,7 +33,7 @@ func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, fn func() 
 	return err
 }
 
-// lastBlocking returns who has kept a session waiting last when the context ends; nil if nobody was seen.
+// lastBlocking returns, when the context ends, who was last seen to block a session; nil if nobody was.
 func (s *server) lastBlocking(ctx context.Context, pid uint32) (holder *database.LockHolder) {
 	looks := time.NewTicker(lockLook)
 	defer looks.Stop()

@@ -7,8 +7,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// observation is a database.Observed as JSON, for the UID $1 and the name $2. The objects are
-// named like its fields.
+// observation selects a database.Observed as JSON, for the UID $1 and the name $2.
 var observation = `
 WITH own AS (SELECT * FROM tenantry.tenants WHERE uid = $1),
 	target AS (SELECT coalesce((SELECT name FROM own), $2)::name AS name),
@@ -75,10 +74,10 @@ var roleAttributes = `
 const (
 	registration = `json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Isolation', isolation, 'State', state)`
 
-	// boundedSettings are the settings of a row of pg_db_role_setting, NULL if they are more than anybody
-	// could mean: a tenant can make them as large as the server's memory.
+	// boundedSettings are the settings of a row of pg_db_role_setting, or NULL if they are more than anybody
+	// could have meant: a tenant can make them as large as the server's memory.
 	boundedSettings = `CASE WHEN pg_column_size(setconfig) <= 8192 THEN setconfig END`
-	// boundedVerifier is the same for a password, which a tenant can give itself as a verifier.
+	// boundedVerifier is the same for a password, which a tenant can also set as a verifier of any size.
 	boundedVerifier = `CASE WHEN pg_column_size(rolpassword) > 1024 THEN 'too long' ELSE rolpassword END`
 
 	databaseACL = `aclexplode(coalesce(datacl, acldefault('d', datdba)))`

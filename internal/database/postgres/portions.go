@@ -6,22 +6,22 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
-// portionsTimeout is how long a removal in portions goes on before it tells how much is left.
+// portionsTimeout is how long a removal in portions goes on before it reports how much is left.
 const portionsTimeout = 30 * time.Second
 
-// portion is some of what is to be removed.
+// portion is a part of what is to be removed.
 type portion struct {
-	// commands remove it.
+	// commands are the statements that remove it.
 	commands []string
-	// left is how much there is, with this portion.
+	// left is how much there is to remove, including this portion.
 	left int64
 }
 
-// runInPortions runs what the batch's query says comes next, each answer in a transaction of its own, so
-// that neither its locks nor its time depend on how much the tenant has.
+// runInPortions runs the statements that the batch's query returns, until it returns none. Each answer is a
+// transaction of its own, so that neither its locks nor its time depend on how much the tenant has.
 func (s *server) runInPortions(ctx context.Context, batch Batch) error {
 	for end := time.Now().Add(portionsTimeout); ; {
 		var next portion
@@ -35,7 +35,7 @@ func (s *server) runInPortions(ctx context.Context, batch Batch) error {
 			return err
 		}
 		if time.Now().After(end) {
-			return &database.UnfinishedError{Left: next.left - int64(len(next.commands)), What: "tables and other objects"}
+			return &service.UnfinishedError{Left: next.left - int64(len(next.commands)), What: "tables and other objects"}
 		}
 	}
 }
@@ -53,8 +53,8 @@ func nextPortion(ctx context.Context, conn *conn, batch Batch) (next portion, er
 	return next, err
 }
 
-// deleteInPortions runs the batch in a session of the tenant until nothing is left to delete. Each time it
-// runs for some seconds, and is committed.
+// deleteInPortions runs the batch in a session of the tenant until nothing is left to delete. Each run takes
+// some seconds, and is committed.
 func (s *server) deleteInPortions(ctx context.Context, config *pgx.ConnConfig, batch Batch) error {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *server) deleteInPortions(ctx context.Context, config *pgx.ConnConfig, b
 			return err
 		}
 		if time.Now().After(end) {
-			return &database.UnfinishedError{Left: left, What: "rows"}
+			return &service.UnfinishedError{Left: left, What: "rows"}
 		}
 	}
 }

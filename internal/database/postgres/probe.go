@@ -10,14 +10,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // registryLock is the key of the advisory lock, in the maintenance database, that whoever changes
 // the registry or roles holds: the bytes of "tenantry".
 const registryLock = 0x74656e616e747279
 
-// lockRegistry takes that lock for the rest of the transaction, in which whatever a tenant may hold is
-// then waited for a short time only.
+// lockRegistry takes that lock for the rest of the transaction. From then on the transaction waits only a short
+// time for locks that a tenant may hold.
 var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), pg_advisory_xact_lock(%d), set_config('lock_timeout', '%d', true)",
 	registryTimeout.Milliseconds(), registryLock, registryLockTimeout.Milliseconds())
 
@@ -25,7 +26,8 @@ var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), p
 // a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
 // handed over, so that a database made anew under the same name doesn't count; in a shared database
 // it is that of the database in which the tenant has its place. digest stands for all that was
-// accepted of roles and database. tenantry.superusers are those that are no surprise.
+// accepted of roles and database. cluster is the Kubernetes cluster that the tenant is in, and abandoned says
+// that the tenant was gone before its database was retained. tenantry.superusers are those that are no surprise.
 var hardening = lockRegistry + `;
 DO $$
 DECLARE
@@ -50,7 +52,10 @@ CREATE TABLE IF NOT EXISTS tenantry.tenants (
 );
 ALTER TABLE tenantry.tenants
 	ADD COLUMN IF NOT EXISTS extensions text[] NOT NULL DEFAULT '{}',
-	ADD COLUMN IF NOT EXISTS digest text;
+	ADD COLUMN IF NOT EXISTS digest text,
+	ADD COLUMN IF NOT EXISTS cluster text NOT NULL DEFAULT '',
+	ADD COLUMN IF NOT EXISTS abandoned boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS tenants_tenant ON tenantry.tenants (tenant);
 DO $$
 BEGIN
 	IF to_regclass('tenantry.superusers') IS NULL THEN
@@ -59,7 +64,7 @@ BEGIN
 	END IF;
 END $$`
 
-// openDatabases are those that every server has, and our own, as far as PUBLIC has any right.
+// openDatabases selects the databases that every server has, and our own, if PUBLIC has any right on them.
 const openDatabases = `SELECT datname
 	FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS acl
 	WHERE datname IN ('postgres', 'template1', current_database()) AND acl.grantee = 0
@@ -68,13 +73,13 @@ const openDatabases = `SELECT datname
 const retainedListed = 100
 
 // drifted are the tenants that aren't as they were accepted. What is compared is a digest of a line
-// for each role, membership, setting and database, its own or a shared one; the names of the logins are two longer than that
-// of the owner, by which all of them are found in one pass.
+// for each role, membership, setting and database, its own or a shared one. Roles are found by equal names,
+// which the server can hash: anything else compares each role with each tenant.
 var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Digest', now))
 	FROM (
 		WITH role AS (
-			SELECT name, pg_authid.* FROM tenantry.tenants JOIN pg_authid ON left(rolname, length(name)) = name
-			WHERE rolname IN (name, name || '_0', name || '_1')
+			SELECT name, pg_authid.* FROM tenantry.tenants, unnest(ARRAY[name, name || '_0', name || '_1']) AS own
+			JOIN pg_authid ON rolname = own::name
 		), line(name, text) AS (
 			SELECT name, format('role %s %s %s %s %s', rolname, rolconnlimit, ` + boundedVerifier + `, rolvaliduntil,
 				(rolcanlogin, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM role
@@ -95,7 +100,7 @@ var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, '
 		SELECT uid, tenant, name, coalesce(now, '') AS now
 		FROM tenantry.tenants LEFT JOIN current USING (name)
 		WHERE state = 'Active' AND digest IS DISTINCT FROM coalesce(now, '')
-		ORDER BY name LIMIT ` + strconv.Itoa(database.MaxDrifted) + `
+		ORDER BY name LIMIT ` + strconv.Itoa(service.MaxDrifted) + `
 	) AS drifted`
 
 var serverStatus = `
@@ -120,7 +125,7 @@ func probe(ctx context.Context, conn *conn) (database.ServerStatus, error) {
 	return status, err
 }
 
-// scanAll, for one transaction, is for a query that reads all rows anyhow.
+// scanAll allows sequential scans for one transaction, for a query that reads all rows in any case.
 const scanAll = "SELECT set_config('enable_seqscan', 'on', true)"
 
 func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, hardened bool, err error) {
@@ -135,7 +140,7 @@ func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, 
 	return status, hardened, err
 }
 
-// shownCertificate is the one that the server had when the connection was made.
+// shownCertificate returns the certificate that the server had when the connection was made.
 func shownCertificate(conn *pgconn.PgConn) []byte {
 	if encrypted, ok := conn.Conn().(*tls.Conn); ok {
 		return encrypted.ConnectionState().PeerCertificates[0].Raw
@@ -148,11 +153,20 @@ func harden(ctx context.Context, conn *conn) error {
 	return err
 }
 
+// registered are the tenants that use the server, of the operator's own cluster.
+const registered = `SELECT coalesce(json_agg(` + registration + `), '[]') FROM tenantry.tenants
+WHERE state = 'Active' AND cluster = current_setting('` + clusterSetting + `', true) AND cluster <> ''`
+
+func readRegistered(ctx context.Context, conn *conn) (found []service.Registration, err error) {
+	err = conn.QueryRow(ctx, registered).Scan(&found)
+	return found, err
+}
+
 // acceptance notes that what the digests $2 of the names $1 stand for is as it should be.
 const acceptance = `UPDATE tenantry.tenants SET digest = accepted.digest
 FROM unnest($1::text[], $2::text[]) AS accepted(name, digest) WHERE tenants.name = accepted.name`
 
-func accept(ctx context.Context, conn *conn, drifts []database.Drift) error {
+func accept(ctx context.Context, conn *conn, drifts []service.Drift) error {
 	names, digests := make([]string, len(drifts)), make([]string, len(drifts))
 	for i, drift := range drifts {
 		names[i], digests[i] = drift.Name, drift.Digest

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // complete is what a server has for a tenant that is ready, as state lists it.
@@ -62,7 +63,7 @@ var _ = Describe("A tenant's database", func() {
 	It("takes a new password and connection limit", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
 		former := tenant.Password
-		tenant.Password, tenant.ConnectionLimit = database.Sensitive(database.GeneratePassword()), 7
+		tenant.Password, tenant.ConnectionLimit = service.Sensitive(service.GeneratePassword()), 7
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
 		Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(7)))
 		shared.session(ctx, tenant, tenant.Name())
@@ -109,13 +110,13 @@ var _ = Describe("A tenant's database", func() {
 	It("keeps passwords out of the server's log, whatever that logs", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
 		former := tenant.Password
-		tenant.Password = database.Sensitive(database.GeneratePassword())
+		tenant.Password = service.Sensitive(service.GeneratePassword())
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
 		log, err := os.ReadFile(shared.LogPath())
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(log)).To(ContainSubstring(`CREATE ROLE "` + database.Logins(tenant.Name())[0] + `" LOGIN`))
 		Expect(string(log)).To(ContainSubstring(`ALTER ROLE "` + database.Logins(tenant.Name())[0] + `" LOGIN`))
-		for _, secret := range []database.Sensitive{former, tenant.Password, shared.address.Password} {
+		for _, secret := range []service.Sensitive{former, tenant.Password, shared.address.Password} {
 			Expect(string(log)).NotTo(ContainSubstring(string(secret)))
 		}
 	}, SpecTimeout(time.Minute))
@@ -189,9 +190,9 @@ var _ = Describe("Many tenants at once", func() {
 		}
 		Expect(full).To(HaveLen(5))
 		for _, err := range full {
-			var target *database.FullError
+			var target *service.FullError
 			Expect(errors.As(err, &target)).To(BeTrue(), "%v", err)
-			Expect(*target).To(Equal(database.FullError{Tenants: 3, Capacity: 3}))
+			Expect(*target).To(Equal(service.FullError{Engine: database.Engine, Tenants: 3, Capacity: 3}))
 		}
 		status, err := limited.servers.Probe(ctx, limited.address)
 		Expect(err).NotTo(HaveOccurred())
@@ -264,7 +265,7 @@ var _ = Describe("A crash while a tenant's database is made", func() {
 			if err == nil {
 				break
 			}
-			Expect(err).To(Or(MatchError(context.DeadlineExceeded), beError[*database.ChangedError]()))
+			Expect(err).To(Or(MatchError(context.DeadlineExceeded), beError[*service.ChangedError]()))
 			interrupted++
 		}
 		Expect(interrupted).To(BeNumerically(">", 3))
@@ -304,7 +305,7 @@ var _ = Describe("The connection limit of a provisioned tenant whose password is
 			for range limit {
 				shared.session(ctx, tenant, tenant.Name())
 			}
-			use := func(login string, password database.Sensitive) (open []*pgx.Conn) {
+			use := func(login string, password service.Sensitive) (open []*pgx.Conn) {
 				GinkgoHelper()
 				for range limit {
 					conn, err := shared.loginAs(ctx, login, string(password), target)
@@ -319,7 +320,7 @@ var _ = Describe("The connection limit of a provisioned tenant whose password is
 
 			By("Rotating while the former login has all its sessions")
 			now := time.Now()
-			tenant.NextPassword, tenant.Now = database.Sensitive(database.GeneratePassword()), now
+			tenant.NextPassword, tenant.Now = service.Sensitive(service.GeneratePassword()), now
 			Expect(shared.converge(ctx, tenant)).To(Succeed())
 			tenant.Active, tenant.Password, tenant.NextPassword, tenant.FormerUntil = 1, tenant.NextPassword, "", now.Add(time.Hour)
 			Expect(shared.converge(ctx, tenant)).To(Succeed())

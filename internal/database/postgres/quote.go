@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 func identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
@@ -24,6 +25,6 @@ func list(quote func(string) string, texts ...string) string {
 }
 
 // verifier is a literal by which a role gets the password, without the server seeing it.
-func verifier(password database.Sensitive) string {
+func verifier(password service.Sensitive) string {
 	return literal(database.Verifier(string(password)))
 }

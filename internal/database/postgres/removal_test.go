@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // adopting returns a new tenant that wants the database of another.
@@ -84,7 +86,7 @@ var _ = Describe("A deleted tenant", func() {
 					shared.session(ctx, heirs[n], tenant.Name())
 					continue
 				}
-				var inUse *database.AdoptInUseError
+				var inUse *service.AdoptInUseError
 				Expect(errors.As(err, &inUse)).To(BeTrue(), "%v", err)
 				Expect(inUse.Name).To(Equal(tenant.Name()))
 			}
@@ -113,7 +115,7 @@ var _ = Describe("A deleted tenant", func() {
 				Expect(err).NotTo(HaveOccurred())
 			}
 			Expect(shared.servers.Execute(ctx, shared.address, plans[0])).To(Succeed())
-			Expect(shared.servers.Execute(ctx, shared.address, plans[1])).To(beError[*database.ChangedError]())
+			Expect(shared.servers.Execute(ctx, shared.address, plans[1])).To(beError[*service.ChangedError]())
 			Expect(shared.state(ctx, first)).To(ConsistOf(complete(5)))
 			shared.session(ctx, first, tenant.Name())
 		}, SpecTimeout(time.Minute))
@@ -184,7 +186,7 @@ var _ = Describe("A deleted tenant", func() {
 
 		It("leaves a database alone that was given to another owner", func(ctx SpecContext) {
 			shared.exec(ctx, "postgres", "ALTER DATABASE "+tenant.Name()+" OWNER TO "+shared.Username)
-			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(beError[*database.ConflictError]())
+			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(beError[*service.ConflictError]())
 			Expect(shared.rows(ctx, tenant.Name(), "SELECT number::text FROM orders")).To(Equal([]string{"42"}))
 		}, SpecTimeout(time.Minute))
 	})
@@ -233,7 +235,7 @@ var _ = Describe("What is not the tenant's", func() {
 			before := shared.state(ctx, tenant)
 
 			Expect(shared.converge(ctx, tenant)).To(And(
-				beError[*database.ConflictError](),
+				beError[*service.ConflictError](),
 				MatchError(ContainSubstring(check+name)),
 				MatchError(ContainSubstring("rename or drop it"))))
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
@@ -250,24 +252,24 @@ var _ = Describe("What is not the tenant's", func() {
 		tenant := newTenant()
 		shared.runStatements(ctx, tenant, 7)
 		shared.exec(ctx, "postgres", "CREATE DATABASE "+tenant.Name())
-		Expect(shared.converge(ctx, tenant)).To(And(beError[*database.ConflictError](), MatchError(ContainSubstring("belongs to role "+shared.Username))))
+		Expect(shared.converge(ctx, tenant)).To(And(beError[*service.ConflictError](), MatchError(ContainSubstring("belongs to role "+shared.Username))))
 	}, SpecTimeout(time.Minute))
 
 	It("can't be adopted", func(ctx SpecContext) {
 		By("a database that isn't there")
 		heir := newTenant(func(d *database.Desired) { d.Adopt = "t_aaaaaaaaaaaaaaaaaaaa" })
-		Expect(shared.converge(ctx, heir)).To(beError[*database.AdoptNotFoundError]())
+		Expect(shared.converge(ctx, heir)).To(beError[*service.AdoptNotFoundError]())
 
 		By("a database that is not of Tenantry")
 		shared.exec(ctx, "postgres", "CREATE DATABASE shop")
 		heir.Adopt = "shop"
-		Expect(shared.converge(ctx, heir)).To(beError[*database.AdoptNotFoundError]())
+		Expect(shared.converge(ctx, heir)).To(beError[*service.AdoptNotFoundError]())
 
 		By("a database that its tenant still uses")
 		tenant := shared.provisioned(ctx)
 		heir.Adopt = tenant.Name()
 		Expect(shared.converge(ctx, heir)).To(And(
-			beError[*database.AdoptInUseError](), MatchError(ContainSubstring("tenant "+tenant.Tenant+" uses it"))))
+			beError[*service.AdoptInUseError](), MatchError(ContainSubstring("tenant "+tenant.Tenant+" uses it"))))
 		Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
 
 		heir.Adopt = ""
@@ -332,7 +334,7 @@ var _ = Describe("A deleted tenant that has much", func() {
 
 		began := time.Now()
 		err = shared.remove(ctx, slow, database.ReclaimDelete)
-		unfinished, ok := errors.AsType[*database.UnfinishedError](err)
+		unfinished, ok := errors.AsType[*service.UnfinishedError](err)
 		Expect(ok).To(BeTrue(), "%v", err)
 		Expect(time.Since(began)).To(BeNumerically("<", time.Minute))
 		Expect(unfinished.Left).To(And(BeNumerically(">", 0), BeNumerically("<", rows)))
@@ -340,6 +342,30 @@ var _ = Describe("A deleted tenant that has much", func() {
 		Expect(shared.remove(ctx, slow, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.state(ctx, slow)).To(BeEmpty())
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM slow")).To(Equal([]string{"0"}))
+	}, SpecTimeout(3*time.Minute))
+
+	It("of isolation Row, in a table that refers to itself, is removed in portions, too", func(ctx SpecContext) {
+		const rows = 1700
+		manager := shared.tables(ctx, `
+			CREATE TABLE tree (id bigint PRIMARY KEY, parent bigint REFERENCES tree);
+			CREATE INDEX ON tree (parent);
+			SELECT tenantry.isolate('tree');
+			CREATE FUNCTION slow_tree() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN OLD; END $$;
+			CREATE TRIGGER slow BEFORE DELETE ON tree FOR EACH ROW EXECUTE FUNCTION slow_tree()`)
+		DeferCleanup(func(ctx SpecContext) {
+			shared.exec(ctx, database.SharedDatabase(database.IsolationRow), "DROP TABLE tree; DROP FUNCTION slow_tree")
+		})
+		_, err := shared.session(ctx, manager, manager.Name()).Exec(ctx, fmt.Sprintf(
+			"INSERT INTO tree SELECT n, CASE WHEN n %% 100 = 1 THEN n WHEN n > 100 THEN n - 100 ELSE n / 2 END FROM generate_series(1, %d) AS n ORDER BY n", rows))
+		Expect(err).NotTo(HaveOccurred())
+
+		err = shared.remove(ctx, manager, database.ReclaimDelete)
+		unfinished, ok := errors.AsType[*service.UnfinishedError](err)
+		Expect(ok).To(BeTrue(), "%v", err)
+		Expect(unfinished.Left).To(And(BeNumerically(">", 0), BeNumerically("<", rows)))
+		Expect(shared.remove(ctx, manager, database.ReclaimDelete)).To(Succeed())
+		Expect(shared.state(ctx, manager)).To(BeEmpty())
+		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM tree")).To(Equal([]string{"0"}))
 	}, SpecTimeout(3*time.Minute))
 
 	It("of isolation Schema is removed with the locks that there are", func(ctx SpecContext) {
@@ -368,7 +394,7 @@ var _ = Describe("A deleted tenant that has much", func() {
 		left := int64(2 * len(statements))
 		for {
 			err := server.remove(ctx, tenant, database.ReclaimDelete)
-			unfinished, ok := errors.AsType[*database.UnfinishedError](err)
+			unfinished, ok := errors.AsType[*service.UnfinishedError](err)
 			if !ok {
 				Expect(err).NotTo(HaveOccurred())
 				break
@@ -378,6 +404,37 @@ var _ = Describe("A deleted tenant that has much", func() {
 		}
 		Expect(server.state(ctx, tenant)).To(BeEmpty())
 		Expect(server.rows(ctx, "tenantry_schema", "SELECT count(*)::text FROM pg_largeobject_metadata")).To(Equal([]string{"0"}))
+	}, SpecTimeout(3*time.Minute))
+})
+
+// D3: also what a tenant asks for takes locks by the table.
+var _ = Describe("Isolating more tables than there are locks for", func() {
+	It("says how to do it table by table, which works", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		server.exec(ctx, "postgres", "ALTER SYSTEM SET max_locks_per_transaction = 10")
+		server.exec(ctx, "postgres", "ALTER SYSTEM SET max_connections = 50")
+		Expect(server.Stop()).To(Succeed())
+		Expect(server.Restart(ctx)).To(Succeed())
+		server.prepare(ctx)
+		manager := server.provisioned(ctx, managing)
+		session := server.session(ctx, manager, manager.Name())
+		for n := range 600 {
+			_, err := session.Exec(ctx, fmt.Sprintf("CREATE TABLE t%d (id serial PRIMARY KEY, name text UNIQUE)", n))
+			Expect(err).NotTo(HaveOccurred())
+		}
+		_, err := session.Exec(ctx, "CREATE TABLE django_migrations (id serial PRIMARY KEY)")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = session.Exec(ctx, "SELECT tenantry.isolate_all()")
+		answer, ok := errors.AsType[*pgconn.PgError](err)
+		Expect(ok).To(BeTrue(), "%v", err)
+		Expect(answer.Hint).To(ContainSubstring("Run CALL tenantry.isolate_each()"))
+
+		_, err = session.Exec(ctx, "CALL tenantry.isolate_each()")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(server.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM pg_class WHERE tenantry.is_isolated(oid)")).To(Equal([]string{"600"}))
+		Expect(server.rows(ctx, "tenantry_row", "SELECT relation::text || problem FROM tenantry.unprotected")).To(BeEmpty())
+		_, err = session.Exec(ctx, "SELECT tenantry.isolate_all()")
+		Expect(err).NotTo(HaveOccurred(), "what is isolated takes no locks")
 	}, SpecTimeout(3*time.Minute))
 })
 

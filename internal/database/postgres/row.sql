@@ -77,7 +77,7 @@ CREATE OR REPLACE FUNCTION tenantry.grant_rows(target regclass, strict boolean) 
 DECLARE
 	changeable text := (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
 		WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname <> 'tenant_id');
-	sequence regclass;
+	sequence record;
 BEGIN
 	EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC, tenantry_row', target);
 	EXECUTE format('GRANT SELECT, INSERT ON TABLE %s TO tenantry_row', target);
@@ -87,11 +87,13 @@ BEGIN
 	IF NOT strict THEN
 		EXECUTE format('GRANT DELETE ON TABLE %s TO tenantry_row', target);
 	END IF;
+	-- The sequence of an identity column needs no USAGE to insert, but pg_dump reads each of them.
 	FOR sequence IN
-		SELECT d.objid FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
-		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target AND d.deptype = 'a'
+		SELECT s.oid::regclass AS name, CASE d.deptype WHEN 'a' THEN 'USAGE, SELECT' ELSE 'SELECT' END AS rights
+		FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target AND d.deptype IN ('a', 'i')
 	LOOP
-		EXECUTE format('GRANT USAGE ON SEQUENCE %s TO tenantry_row', sequence);
+		EXECUTE format('GRANT %s ON SEQUENCE %s TO tenantry_row', sequence.rights, sequence.name);
 	END LOOP;
 	EXECUTE format('GRANT USAGE ON SCHEMA %I TO tenantry_row', (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = target));
 END $$;
@@ -168,31 +170,58 @@ BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA %I TO tenantry_row', relation.relnamespace::regnamespace::text);
 END $$;
 
--- Calls tenantry.share for the tables in which tools keep which migrations have been run, and
--- tenantry.isolate for all others but those that are shared. Tables that are strict stay so.
-CREATE OR REPLACE FUNCTION tenantry.isolate_all(strict boolean DEFAULT false) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	target record;
-BEGIN
-	FOR target IN
-		SELECT c.oid::regclass AS relation, c.relname AS name, tenantry.is_isolated(c.oid) AS isolated,
-			has_table_privilege('tenantry_row', c.oid, 'SELECT') AS readable, has_table_privilege('tenantry_row', c.oid, 'DELETE') AS deletable
-		FROM pg_class AS c
+-- The tables of the app, and of the tools that migrate it, the oldest first.
+CREATE OR REPLACE FUNCTION tenantry.app_tables() RETURNS SETOF regclass
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT c.oid::regclass FROM pg_class AS c
 		WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
 			AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$|tenantry$)'
 			AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
-		ORDER BY c.oid
-	LOOP
-		IF target.name IN ('django_migrations', 'alembic_version', 'flyway_schema_history', 'databasechangelog', 'databasechangeloglock',
-				'schema_migrations', 'ar_internal_metadata', 'goose_db_version', 'knex_migrations', 'knex_migrations_lock',
-				'_prisma_migrations', '_sqlx_migrations', 'SequelizeMeta', '__EFMigrationsHistory') THEN
-			PERFORM tenantry.share(target.relation);
-		ELSIF target.isolated THEN
-			PERFORM tenantry.isolate(target.relation, strict OR NOT target.deletable);
-		ELSIF NOT target.readable THEN
-			PERFORM tenantry.isolate(target.relation, strict);
-		END IF;
+		ORDER BY c.oid;
+	END;
+
+-- Calls tenantry.share for a table in which a tool keeps which migrations have been run, and
+-- tenantry.isolate for another, unless it is shared. One that is strict stays so.
+CREATE OR REPLACE FUNCTION tenantry.isolate_or_share(target regclass, strict boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF (SELECT relname FROM pg_class WHERE oid = target) IN (
+			'django_migrations', 'alembic_version', 'flyway_schema_history', 'databasechangelog', 'databasechangeloglock',
+			'schema_migrations', 'ar_internal_metadata', 'goose_db_version', 'knex_migrations', 'knex_migrations_lock',
+			'_prisma_migrations', '_sqlx_migrations', 'SequelizeMeta', '__EFMigrationsHistory') THEN
+		PERFORM tenantry.share(target);
+	ELSIF tenantry.is_isolated(target) THEN
+		PERFORM tenantry.isolate(target, strict OR NOT has_table_privilege('tenantry_row', target, 'DELETE'));
+	ELSIF NOT has_table_privilege('tenantry_row', target, 'SELECT') THEN
+		PERFORM tenantry.isolate(target, strict);
+	END IF;
+END $$;
+
+-- Calls tenantry.isolate_or_share for all tables, in the transaction of the caller: a migration.
+CREATE OR REPLACE FUNCTION tenantry.isolate_all(strict boolean DEFAULT false) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	target regclass;
+BEGIN
+	FOR target IN SELECT tenantry.app_tables() LOOP
+		PERFORM tenantry.isolate_or_share(target, strict);
+	END LOOP;
+EXCEPTION WHEN out_of_memory THEN
+	RAISE EXCEPTION '%', SQLERRM USING ERRCODE = 'out_of_memory',
+		HINT = 'There are too many tables to lock all of them at a time. Run CALL tenantry.isolate_each() outside of a transaction.';
+END $$;
+
+-- Does what tenantry.isolate_all does, with a transaction for each table, for those that are too many to be
+-- locked at a time. It can't pin its search_path, or it could not commit.
+CREATE OR REPLACE PROCEDURE tenantry.isolate_each(strict boolean DEFAULT false)
+	LANGUAGE plpgsql AS $$
+DECLARE
+	target regclass;
+BEGIN
+	FOR target IN SELECT tenantry.app_tables() LOOP
+		PERFORM tenantry.isolate_or_share(target, strict);
+		COMMIT;
 	END LOOP;
 END $$;
 
@@ -203,6 +232,8 @@ CREATE OR REPLACE FUNCTION tenantry.delete(target regclass, match jsonb) RETURNS
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, extensions, pg_temp AS $$
 DECLARE
 	condition text := (SELECT string_agg(format('d.%1$I = m.%1$I', key), ' AND ') FROM jsonb_object_keys(match) AS key);
+	unknown text := (SELECT min(key) FROM jsonb_object_keys(match) AS key
+		WHERE key NOT IN (SELECT attname FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped));
 	deleted bigint;
 BEGIN
 	IF NOT tenantry.is_isolated(target) THEN
@@ -211,6 +242,8 @@ BEGIN
 	ELSIF condition IS NULL THEN
 		RAISE EXCEPTION 'nothing says which rows of % to delete', target USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Name at least one column and its value, as in {"id": 7}.';
+	ELSIF unknown IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of % does not exist', unknown, target USING ERRCODE = 'undefined_column';
 	END IF;
 	EXECUTE format('DELETE FROM %1$s AS d USING jsonb_populate_record(NULL::%1$s, $1) AS m WHERE d.tenant_id = $2 AND %2$s', target, condition)
 		USING match, tenantry.tenant_id();
@@ -218,6 +251,18 @@ BEGIN
 	RETURN deleted;
 END $$;
 ALTER FUNCTION tenantry.delete(regclass, jsonb) OWNER TO tenantry_row_owner;
+
+-- A condition on the row t of a table: that no other row of the same table refers to it.
+CREATE OR REPLACE FUNCTION tenantry.is_leaf(target regclass) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT coalesce(string_agg(format('NOT EXISTS (SELECT FROM %s AS o WHERE %s AND (o.tableoid, o.ctid) <> (t.tableoid, t.ctid))', target, (
+			SELECT string_agg(format('o.%I = t.%I', a.attname, b.attname), ' AND ')
+			FROM unnest(c.conkey, c.confkey) AS pair(own, other)
+				JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = own
+				JOIN pg_attribute AS b ON b.attrelid = target AND b.attnum = other)), ' AND '), 'true')
+		FROM pg_constraint AS c WHERE c.contype = 'f' AND c.conrelid = target AND c.confrelid = target;
+	END;
 
 -- Deletes rows of the calling tenant for some seconds, those first that others refer to by no foreign key,
 -- and returns how many are left. The operator calls it, in a session of the tenant that is to go, until
@@ -244,7 +289,7 @@ BEGIN
 			EXIT WHEN clock_timestamp() > began + interval '5 seconds';
 			since := clock_timestamp();
 			BEGIN
-				EXECUTE format('DELETE FROM %1$s WHERE tenant_id = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM %1$s WHERE tenant_id = $1 LIMIT $2))', target)
+				EXECUTE format('DELETE FROM %1$s WHERE tenant_id = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM %1$s AS t WHERE tenant_id = $1 AND %2$s LIMIT $2))', target, tenantry.is_leaf(target))
 					USING tenantry.tenant_id(), portion;
 				GET DIAGNOSTICS deleted = ROW_COUNT;
 			EXCEPTION WHEN foreign_key_violation THEN
@@ -323,9 +368,11 @@ CREATE OR REPLACE VIEW tenantry.unprotected AS
 	WHERE problem IS NOT NULL;
 GRANT SELECT ON tenantry.unprotected TO tenantry_row_owner;
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tenantry FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA tenantry FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenantry.tenant_id(), tenantry.is_isolated(regclass), tenantry.delete(regclass, jsonb), tenantry.delete_some()
 	TO tenantry_row, tenantry_row_owner;
 GRANT EXECUTE ON FUNCTION tenantry.open_keys(regclass), tenantry.widen_keys(regclass), tenantry.grant_rows(regclass, boolean),
-	tenantry.isolate(regclass, boolean), tenantry.share(regclass), tenantry.isolate_all(boolean)
+	tenantry.isolate(regclass, boolean), tenantry.share(regclass), tenantry.isolate_all(boolean), tenantry.is_leaf(regclass),
+	tenantry.app_tables(), tenantry.isolate_or_share(regclass, boolean)
 	TO tenantry_row_owner;
+GRANT EXECUTE ON PROCEDURE tenantry.isolate_each(boolean) TO tenantry_row_owner;

@@ -22,15 +22,33 @@ BEGIN
 END`, *capacity, sqlstateFull, *capacity))}
 }
 
+// checkFormer returns a statement that fails when a former tenant of the name, which was gone before its
+// database was retained, has left one.
+func checkFormer(a database.Register) string {
+	return "DO " + literal(fmt.Sprintf(`
+DECLARE
+	former record;
+BEGIN
+	SELECT name, uid INTO former FROM tenantry.tenants
+	WHERE tenant = %[1]s AND uid <> %[2]s AND (state = 'Active' OR abandoned) AND cluster = current_setting('%[3]s', true) AND cluster <> ''
+	ORDER BY since DESC LIMIT 1;
+	IF FOUND THEN
+		RAISE 'conflict' USING ERRCODE = '%[4]s',
+			DETAIL = format('the server has the database %%s of a former Tenant %%s (UID %%s) that was removed before the operator could retain or drop it; write %%s in spec.database.adopt to take it over, or New to start with an empty one', former.name, %[1]s, former.uid, former.name);
+	END IF;
+END`, literal(a.Tenant), literal(a.UID), clusterSetting, sqlstateConflict))
+}
+
 // takeOver returns a statement that fails when another tenant was first.
 func takeOver(a database.Adopt) string {
 	return "DO " + literal(fmt.Sprintf(`
 BEGIN
-	UPDATE tenantry.tenants SET uid = %s, tenant = %s, state = 'Active', since = now() WHERE name = %s AND uid = %s;
+	UPDATE tenantry.tenants SET uid = %s, tenant = %s, state = 'Active', since = now(), abandoned = false,
+		cluster = coalesce(current_setting('%s', true), '') WHERE name = %s AND uid = %s;
 	IF NOT FOUND THEN
 		RAISE 'another tenant has the database' USING ERRCODE = '%s';
 	END IF;
-END`, literal(a.UID), literal(a.Tenant), literal(a.Name), literal(a.From), sqlstateChanged))
+END`, literal(a.UID), literal(a.Tenant), clusterSetting, literal(a.Name), literal(a.From), sqlstateChanged))
 }
 
 // createSchema returns a statement that fails when somebody else has a schema of that name.
@@ -49,9 +67,9 @@ BEGIN
 END`, literal(name), identifier(name), database.PlatformOwner, sqlstateConflict))
 }
 
-// nextInSchema returns a query for the commands that drop what is next of what the tenant has: views before
-// tables, partitions before their table, the schema last, and so few at a time that their locks find room.
-// It also returns how much there is. Somebody else's schema of that name is left alone.
+// nextInSchema returns a query for the statements that drop the next objects of the tenant, and for the number of
+// all that are left. Views come before tables, partitions before their table, the schema last, and so few at a
+// time that the lock table has room for them. Somebody else's schema of that name is left alone.
 func nextInSchema(name string) string {
 	logins := database.Logins(name)
 	return fmt.Sprintf(`
@@ -87,7 +105,7 @@ ORDER BY kind, oid DESC LIMIT greatest(1, current_setting('max_locks_per_transac
 		literal(name), database.PlatformOwner, list(literal, name, logins[0], logins[1]))
 }
 
-// dropOwned returns a statement that does nothing for the roles that don't exist.
+// dropOwned returns a statement that skips roles that don't exist.
 func dropOwned(owner string) string {
 	logins := database.Logins(owner)
 	return "DO " + literal(fmt.Sprintf(`
@@ -100,7 +118,7 @@ BEGIN
 END`, list(literal, owner, logins[0], logins[1])))
 }
 
-// resetSettings returns a statement that resets also what is for one database only.
+// resetSettings returns a statement that also resets the settings for single databases.
 func resetSettings(role string) string {
 	return "DO " + literal(fmt.Sprintf(`
 DECLARE

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 // Servers holds connections to database servers, by the name of the server. The zero value is
@@ -18,7 +19,7 @@ type Servers struct {
 	closing sync.WaitGroup
 }
 
-// server returns the connections to a server, new ones when the way to reach it has changed. They
+// server returns the connections to a server, and makes new ones when the way to reach it has changed. They
 // stay open until the caller calls users.Done.
 func (s *Servers) server(ctx context.Context, address database.Server) (*server, error) {
 	s.mu.Lock()
@@ -73,12 +74,12 @@ func (s *Servers) retire(old *server) {
 	})
 }
 
-// Probe returns what the server says about itself, and prepares it for tenants if that isn't done:
+// Probe returns what the server says about itself, and prepares it for tenants if it isn't prepared:
 // it makes the registry and the role that owns the tenants' databases, and takes the databases
 // that every server has from PUBLIC. A prepared server is only read, in one round trip.
 //
-// Its errors are [database.UnreachableError], [database.AuthenticationError] and
-// [database.UnsuitableServerError].
+// Its errors are [service.UnreachableError], [service.AuthenticationError] and
+// [service.UnsuitableServerError].
 func (s *Servers) Probe(ctx context.Context, address database.Server) (database.ServerStatus, error) {
 	server, err := s.server(ctx, address)
 	if err != nil {
@@ -90,14 +91,14 @@ func (s *Servers) Probe(ctx context.Context, address database.Server) (database.
 		status, err = probe(ctx, conn)
 		return err
 	})
-	server.breaker.record(err)
+	server.breaker.Record(err)
 	return status, err
 }
 
-// Share prepares the databases in which the server offers isolations that share one, if that isn't
-// done, and returns what they say about themselves. Prepared ones are only read, in one round trip
-// each and one for all. The server must have been probed. Besides the errors of Probe it returns a
-// [database.LockedError], which says nothing of the server.
+// Share prepares the databases that tenants share, if they aren't prepared, and returns their state. Prepared
+// ones are only read, in one round trip each and one for all. The server must have been probed. Besides the
+// errors of Probe it returns a [database.LockedError], which doesn't mean that anything is wrong with the
+// server.
 func (s *Servers) Share(ctx context.Context, address database.Server, sharing database.Sharing) (database.SharingStatus, error) {
 	server, err := s.server(ctx, address)
 	if err != nil {
@@ -105,13 +106,28 @@ func (s *Servers) Share(ctx context.Context, address database.Server, sharing da
 	}
 	defer server.users.Done()
 	status, err := server.share(ctx, sharing)
-	server.breaker.trip(err)
+	server.breaker.Trip(err)
 	return status, err
 }
 
-// Accept notes that tenants are as they should be, by what Probe said about them. Probe tells of them
-// again when they have changed since.
-func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []database.Drift) error {
+// Registered returns the tenants that use the server, of those of the operator's own cluster.
+func (s *Servers) Registered(ctx context.Context, address database.Server) ([]service.Registration, error) {
+	server, err := s.server(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer server.users.Done()
+	var found []service.Registration
+	err = server.read(ctx, func(ctx context.Context, conn *conn) error {
+		found, err = readRegistered(ctx, conn)
+		return err
+	})
+	return found, err
+}
+
+// Accept notes that tenants are as they should be, as Probe has reported them. Probe reports them again when
+// they have changed since.
+func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []service.Drift) error {
 	if len(drifts) == 0 {
 		return nil
 	}
@@ -148,7 +164,7 @@ func (s *Servers) Observe(ctx context.Context, address database.Server, uid, nam
 		return database.Observed{}, err
 	}
 	defer server.users.Done()
-	if err := server.breaker.err(); err != nil {
+	if err := server.breaker.Err(); err != nil {
 		return database.Observed{}, err
 	}
 	var observed database.Observed
@@ -156,14 +172,15 @@ func (s *Servers) Observe(ctx context.Context, address database.Server, uid, nam
 		observed, err = observe(ctx, conn, uid, name)
 		return err
 	})
-	server.breaker.trip(err)
+	server.breaker.Trip(err)
 	return observed, err
 }
 
 // Execute carries the actions out in order and stops at the first that fails. Besides the errors
-// of Probe it returns a [database.FullError], a [database.LockedError] when somebody else holds what it
-// needs, a [database.UnfinishedError] when there is more to remove than one call does, and a
-// [database.ChangedError] when the server has changed since it was observed. Whatever the error, observing and planning again leads on.
+// of Probe it returns a [service.FullError], a [database.LockedError] when somebody else holds what it
+// needs, a [service.UnfinishedError] when there is more to remove than one call does, and a
+// [service.ChangedError] when the server has changed since it was observed. Whatever the error, observe and plan
+// again to go on.
 func (s *Servers) Execute(ctx context.Context, address database.Server, actions []database.Action) error {
 	if len(actions) == 0 {
 		return nil
@@ -173,10 +190,10 @@ func (s *Servers) Execute(ctx context.Context, address database.Server, actions 
 		return err
 	}
 	defer server.users.Done()
-	if err := server.breaker.err(); err != nil {
+	if err := server.breaker.Err(); err != nil {
 		return err
 	}
 	err = server.execute(ctx, actions)
-	server.breaker.trip(err)
+	server.breaker.Trip(err)
 	return err
 }

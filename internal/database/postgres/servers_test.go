@@ -19,8 +19,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	launcher "github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 var _ = Describe("A database server", func() {
@@ -87,13 +89,13 @@ var _ = Describe("A database server", func() {
 
 		Expect(server.Kill()).To(Succeed())
 		_, err := server.step(ctx, newTenant())
-		Expect(err).To(beError[*database.UnreachableError]())
+		Expect(err).To(beError[*service.UnreachableError]())
 		Expect(err).To(MatchError(ContainSubstring("database server shared-eu does not answer at " + server.address.Address())))
 
 		Expect(server.Restart(ctx)).To(Succeed())
 		_, err = server.step(ctx, tenant)
-		Expect(err).To(beError[*database.UnreachableError](), "tenants wait for a probe")
-		Expect(server.servers.Execute(ctx, server.address, []database.Action{database.CreateOwner{Role: "t_late"}})).To(beError[*database.UnreachableError]())
+		Expect(err).To(beError[*service.UnreachableError](), "tenants wait for a probe")
+		Expect(server.servers.Execute(ctx, server.address, []database.Action{database.CreateOwner{Role: "t_late"}})).To(beError[*service.UnreachableError]())
 		status, err := server.servers.Probe(ctx, server.address)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(status.Tenants).To(Equal(1))
@@ -123,11 +125,11 @@ var _ = Describe("A database server", func() {
 
 		start := time.Now()
 		_, err = servers.Probe(ctx, address)
-		Expect(err).To(And(beError[*database.UnreachableError](), MatchError(ContainSubstring("no answer in time"))))
+		Expect(err).To(And(beError[*service.UnreachableError](), MatchError(ContainSubstring("no answer in time"))))
 		Expect(time.Since(start)).To(BeNumerically("<", 8*time.Second))
 		start = time.Now()
 		_, err = servers.Observe(ctx, address, "uid", "t_x")
-		Expect(err).To(beError[*database.UnreachableError]())
+		Expect(err).To(beError[*service.UnreachableError]())
 		Expect(time.Since(start)).To(BeNumerically("<", 100*time.Millisecond))
 	}, SpecTimeout(time.Minute))
 
@@ -136,7 +138,7 @@ var _ = Describe("A database server", func() {
 		server.exec(ctx, "postgres", "ALTER ROLE operator CONNECTION LIMIT 0")
 		server.exec(ctx, "postgres", "ALTER ROLE operator NOSUPERUSER") // limits don't hold for superusers
 		_, err := server.servers.Probe(ctx, server.address)
-		Expect(err).To(And(beError[*database.UnreachableError](), MatchError(ContainSubstring("too many connections"))))
+		Expect(err).To(And(beError[*service.UnreachableError](), MatchError(ContainSubstring("too many connections"))))
 	}, SpecTimeout(time.Minute))
 
 	It("that refuses the administrator's password says so, and takes the right one", func(ctx SpecContext) {
@@ -145,13 +147,13 @@ var _ = Describe("A database server", func() {
 		wrong := shared.address
 		wrong.Password = "not-the-password"
 		_, err := servers.Probe(ctx, wrong)
-		Expect(err).To(beError[*database.AuthenticationError]())
+		Expect(err).To(beError[*service.AuthenticationError]())
 		Expect(err).To(MatchError(And(
 			ContainSubstring(`refuses to log the administrator "operator" in`),
 			ContainSubstring("correct username and password in the Secret"),
 			Not(ContainSubstring("not-the-password")))))
 		_, err = servers.Observe(ctx, wrong, "uid", "t_x")
-		Expect(err).To(beError[*database.AuthenticationError]())
+		Expect(err).To(beError[*service.AuthenticationError]())
 
 		_, err = servers.Observe(ctx, shared.address, "uid", "t_x")
 		Expect(err).NotTo(HaveOccurred(), "with another password it is another way to the server")
@@ -165,7 +167,7 @@ var _ = Describe("A database server", func() {
 			}
 			change(&server.address)
 			_, err := server.servers.Probe(ctx, server.address)
-			Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring(message))))
+			Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(ContainSubstring(message))))
 			_, err = server.servers.Observe(ctx, server.address, "uid", "t_x")
 			Expect(err).To(HaveOccurred())
 		},
@@ -182,7 +184,25 @@ var _ = Describe("A database server", func() {
 	It("that is older than supported is refused with what to do", func(ctx SpecContext) {
 		server := fetched("13", oldestSupported-1).startBare(ctx)
 		_, err := server.servers.Probe(ctx, server.address)
-		Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(MatchRegexp(`it runs PostgreSQL 13\.\d+; upgrade it to 14 or newer`))))
+		Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(MatchRegexp(`it runs PostgreSQL 13\.\d+; upgrade it to 14 or newer`))))
+	}, SpecTimeout(2*time.Minute))
+
+	It("whose release loses the role of a session is refused with the release that is needed", func(ctx SpecContext) {
+		server := release{name: "15.8", binDir: func(ctx context.Context) (string, error) {
+			return launcher.FetchRelease(ctx, filepath.Join("..", "..", "..", ".local", "postgres", "old"), "15.8.0-beta.14", GinkgoWriter)
+		}}.startBare(ctx)
+		server.exec(ctx, "postgres", "CREATE ROLE own; GRANT own TO operator; ALTER ROLE operator SET role TO own")
+		session, err := server.loginAs(ctx, "operator", string(server.address.Password), "postgres")
+		Expect(err).NotTo(HaveOccurred())
+		defer session.Close(ctx)
+		_, err = session.Exec(ctx, "DISCARD ALL")
+		Expect(err).NotTo(HaveOccurred())
+		var role string
+		Expect(session.QueryRow(ctx, "SELECT current_user::text").Scan(&role)).To(Succeed())
+		Expect(role).To(Equal("operator"), "this is what such a release does")
+
+		_, err = server.servers.Probe(ctx, server.address)
+		Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(ContainSubstring("it runs PostgreSQL 15.8")), MatchError(ContainSubstring("upgrade it to 15.10 or newer"))))
 	}, SpecTimeout(2*time.Minute))
 
 	It("that is a standby is refused with what to do", func(ctx SpecContext) {
@@ -192,7 +212,7 @@ var _ = Describe("A database server", func() {
 		Expect(os.WriteFile(filepath.Join(data, "standby.signal"), nil, 0o644)).To(Succeed())
 		Expect(server.Restart(ctx)).To(Succeed())
 		_, err := server.servers.Probe(ctx, server.address)
-		Expect(err).To(And(beError[*database.UnsuitableServerError](),
+		Expect(err).To(And(beError[*service.UnsuitableServerError](),
 			MatchError(ContainSubstring("it is a standby and takes no changes; set spec.host to the primary"))))
 	}, SpecTimeout(time.Minute))
 
@@ -221,11 +241,11 @@ var _ = Describe("A database server", func() {
 		for _, mode := range []string{"verify-ca", "verify-full"} {
 			server.address.SSLMode, server.address.CACert = mode, ""
 			_, err = server.servers.Probe(ctx, server.address)
-			Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring("its certificate is not trusted"))), mode)
+			Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(ContainSubstring("its certificate is not trusted"))), mode)
 		}
 		server.address.SSLMode, server.address.CACert, server.address.Host = "verify-full", authority, "localhost"
 		_, err = server.servers.Probe(ctx, server.address)
-		Expect(err).To(And(beError[*database.UnsuitableServerError](), MatchError(ContainSubstring("localhost"))))
+		Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(ContainSubstring("localhost"))))
 		server.address.SSLMode = "verify-ca"
 		_, err = server.servers.Probe(ctx, server.address)
 		Expect(err).NotTo(HaveOccurred())
@@ -274,7 +294,7 @@ var _ = Describe("A database server", func() {
 	It("is reached the new way as soon as that changes, and calls under way can be repeated", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		former := server.address
-		server.address.Password = database.Sensitive(database.GeneratePassword())
+		server.address.Password = service.Sensitive(service.GeneratePassword())
 		server.exec(ctx, "postgres", "CREATE ROLE successor SUPERUSER LOGIN PASSWORD '"+database.Verifier(string(server.address.Password))+"'")
 		server.address.Username = "successor"
 

@@ -45,16 +45,16 @@ func (s *server) share(ctx context.Context, sharing database.Sharing) (status da
 	return status, nil
 }
 
-// sharedState tells of a shared database whether it is there, whether it is ours, and whether only
-// those can connect who may.
+// sharedState selects whether a shared database exists, whether it is ours, and whether nobody can connect who
+// must not.
 const sharedState = `
 SELECT pg_get_userbyid(datdba) = $2, datallowconn
 	AND (SELECT count(*) = 0 FROM ` + databaseACL + ` WHERE grantee = 0)
 	AND EXISTS (SELECT FROM ` + databaseACL + ` JOIN pg_roles ON pg_roles.oid = grantee WHERE rolname = $1 AND privilege_type = 'CONNECT')
 FROM pg_database WHERE datname = $1`
 
-// insideState tells of a shared database whether the script with the digest was the last that
-// prepared it, and whether nobody has opened a schema to all tenants since.
+// insideState selects whether the script with the digest was the last one to prepare a shared database, and
+// whether no schema has been opened to all tenants since.
 const insideState = `
 SELECT EXISTS (SELECT FROM tenantry.preparation WHERE digest = $1)
 	AND NOT EXISTS (SELECT FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
@@ -89,7 +89,7 @@ func (s *server) isPrepared(ctx context.Context, isolation database.Isolation, s
 	return current, err
 }
 
-// prepare makes a shared database. It lets tenants in last, so that whoever is in finds it ready.
+// prepare makes a shared database. It lets tenants in at the end, when the database is ready.
 func (s *server) prepare(ctx context.Context, isolation database.Isolation, script string) error {
 	name := database.SharedDatabase(isolation)
 	major, err := s.majorVersion(ctx)
@@ -137,8 +137,8 @@ func (s *server) missing(ctx context.Context, name string) (missing bool, err er
 	return missing, err
 }
 
-// createRoles makes the role of those who may connect and, of isolation Row, the one that owns the
-// tables.
+// createRoles returns a statement that makes the role whose members may connect and, for isolation Row, the one
+// that owns the tables.
 func createRoles(isolation database.Isolation) string {
 	roles := []string{database.SharedDatabase(isolation)}
 	if isolation == database.IsolationRow {
@@ -163,7 +163,7 @@ func grantConnect(isolation database.Isolation) string {
 	return grant
 }
 
-// preparation returns what is run in a shared database to prepare it, any number of times.
+// preparation returns the script that prepares a shared database. It can be run any number of times.
 func preparation(isolation database.Isolation, extensions []string) string {
 	guests, owner := database.SharedDatabase(isolation), database.PlatformOwner
 	statements := []string{
@@ -171,8 +171,8 @@ func preparation(isolation database.Isolation, extensions []string) string {
 		"CREATE SCHEMA IF NOT EXISTS extensions",
 		"REVOKE ALL ON SCHEMA tenantry, extensions FROM PUBLIC",
 		"GRANT USAGE ON SCHEMA extensions TO " + guests,
-		// So that to_regproc tells an app, in this database as in one of its own, that there is no
-		// tenantry.isolate: without it, PostgreSQL refuses to look.
+		// An app asks by to_regproc whether there is a tenantry.isolate. Without USAGE PostgreSQL would refuse
+		// to look, instead of saying that there is none as in a database of its own.
 		"GRANT USAGE ON SCHEMA tenantry TO " + guests,
 		"DO " + literal(fmt.Sprintf(`
 BEGIN

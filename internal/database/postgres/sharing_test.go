@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/service"
 )
 
 func in(isolation database.Isolation) func(*database.Desired) {
@@ -89,7 +90,7 @@ var _ = Describe("A database that tenants share", func() {
 			operator := server.replica()
 			for {
 				_, err := operator.servers.Share(ctx, operator.address, allIsolations)
-				if !beErrorOf[*database.ChangedError](err) {
+				if !beErrorOf[*service.ChangedError](err) {
 					return err
 				}
 			}

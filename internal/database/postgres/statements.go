@@ -13,10 +13,10 @@ type Batch struct {
 	Database string
 	// Login is the tenant's login whose session they run in; empty means the administrator.
 	Login string
-	// Owner is the tenant whose roles' dependent objects tell in which databases they run; empty means in
-	// just the one.
+	// Owner is the owner role of a tenant: they run in each database with objects that depend on the tenant's
+	// roles. Empty means that they run in one database.
 	Owner string
-	// Statements are SQL without parameters. They hold verifiers and don't belong in a log.
+	// Statements are SQL without parameters. They may have verifiers in them, and must not be logged.
 	Statements []string
 
 	kind batchKind
@@ -28,27 +28,27 @@ func (b Batch) SQL() string { return strings.Join(b.Statements, ";\n") }
 type batchKind int
 
 const (
-	// inRegistry : roles and the registry, under its lock.
+	// inRegistry is for changes of roles and of the registry, under its lock.
 	inRegistry batchKind = iota
-	// onDatabase : what belongs to one tenant only.
+	// onDatabase is for changes of what belongs to one tenant only.
 	onDatabase
-	// inDatabase : within the tenant's database.
+	// inDatabase runs in the tenant's database.
 	inDatabase
-	// inShared : within a database that tenants share.
+	// inShared runs in a database that tenants share.
 	inShared
-	// inPortions : within a shared database, what the one statement returns, until it returns nothing.
+	// inPortions runs, in a shared database, the statements that the one statement returns, until it returns none.
 	inPortions
-	// asTenant : within a shared database, in a session of the tenant, the one statement until it returns 0.
+	// asTenant runs the one statement, in a shared database and a session of the tenant, until it returns 0.
 	asTenant
-	// everywhere : within each database that has an object that depends on the tenant's roles.
+	// everywhere runs in each database with objects that depend on the tenant's roles.
 	everywhere
-	// alone : a transaction of its own.
+	// alone runs in a transaction of its own.
 	alone
-	// databaseChange : CREATE or DROP DATABASE.
+	// databaseChange is for CREATE and DROP DATABASE.
 	databaseChange
 )
 
-// takesMore reports whether actions that follow each other can be in one batch of this kind.
+// takesMore reports whether consecutive actions can share a batch of this kind.
 func (k batchKind) takesMore() bool {
 	switch k {
 	case inPortions, asTenant, everywhere, alone, databaseChange:
@@ -68,7 +68,7 @@ func Statements(actions []database.Action, majorVersion int) []Batch {
 	return r.batches
 }
 
-// add appends a batch, to the last one where that is possible.
+// add appends a batch, or adds its statements to the last batch where that is possible.
 func (r *renderer) add(batch Batch) {
 	if last := len(r.batches) - 1; last >= 0 {
 		former := &r.batches[last]

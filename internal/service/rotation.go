@@ -1,32 +1,6 @@
-package database
+package service
 
 import "time"
-
-// Credentials are how a tenant logs in, and since when.
-type Credentials struct {
-	// Active says which of [Logins] it logs in by.
-	Active int
-	// Password is the password of the active login; empty when nobody knows it any more.
-	Password Sensitive
-	// Next is the password by which the other login becomes the active one; empty while there is no
-	// rotation under way.
-	Next Sensitive
-	// RotatedAt is when the password was made.
-	RotatedAt time.Time
-	// Request is the [Rotation.Request] that the password came after.
-	Request string
-	// FormerUntil is until when the other login stays as it is; zero when it is disabled.
-	FormerUntil time.Time
-}
-
-// Standby says which of [Logins] is the other one.
-func (c Credentials) Standby() int { return 1 - c.Active }
-
-// opens reports whether the password lets somebody in by this one of the logins.
-func (c Credentials) opens(o Observed, login int) bool {
-	role := o.Logins[login]
-	return c.Password != "" && role != nil && role.CanLogin && Matches(string(role.Verifier), string(c.Password))
-}
 
 // Rotation says when a tenant gets a new password.
 type Rotation struct {
@@ -68,9 +42,8 @@ func (r Rotation) Start(c Credentials, now time.Time) Credentials {
 
 // Check returns the credentials in the light of what the server has. Where its password was changed
 // by others, it is followed by a new one.
-func (r Rotation) Check(c Credentials, o Observed) Credentials {
-	role := o.Logins[c.Active]
-	if c.Next == "" && role != nil && !Matches(string(role.Verifier), string(c.Password)) {
+func (r Rotation) Check(c Credentials, logins Logins) Credentials {
+	if c.Next == "" && logins.Exists(c.Active) && !logins.Accepts(c.Active, c.Password) {
 		c.Next = Sensitive(GeneratePassword())
 	}
 	return c
@@ -80,15 +53,15 @@ func (r Rotation) Check(c Credentials, o Observed) Credentials {
 // Either they are newer, since a rotation was interrupted before it could be recorded, or somebody
 // has changed or deleted the Secret; the server tells which. A password that opens nothing is
 // followed by a new one for the login that isn't in use, so that the running app isn't shut out.
-func (r Rotation) Recover(stored, recorded Credentials, o Observed) Credentials {
+func (r Rotation) Recover(stored, recorded Credentials, logins Logins) Credentials {
 	for _, login := range []int{stored.Active, stored.Standby()} {
-		if !stored.opens(o, login) {
+		if !stored.opens(logins, login) {
 			continue
 		}
 		if stored.Active = login; login == recorded.Active {
 			stored.RotatedAt, stored.Request = recorded.RotatedAt, recorded.Request
 		}
-		return r.WithFormer(stored, o)
+		return r.WithFormer(stored, logins)
 	}
 	recorded.Password, recorded.Next = "", stored.Next
 	if recorded.Next == "" {
@@ -99,8 +72,8 @@ func (r Rotation) Recover(stored, recorded Credentials, o Observed) Credentials 
 
 // WithFormer returns the credentials of which nothing is recorded: where the other login is in use,
 // it is the former one.
-func (r Rotation) WithFormer(c Credentials, o Observed) Credentials {
-	if other := o.Logins[c.Standby()]; other != nil && other.CanLogin && c.Next == "" {
+func (r Rotation) WithFormer(c Credentials, logins Logins) Credentials {
+	if logins.Enabled(c.Standby()) && c.Next == "" {
 		c.FormerUntil = c.RotatedAt.Add(r.GracePeriod)
 	}
 	return c

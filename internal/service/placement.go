@@ -1,4 +1,4 @@
-package database
+package service
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 
 // Candidate is a server that a new tenant may be placed on.
 type Candidate struct {
-	// Name is the name of the DatabaseServer.
+	// Name is the name of the object that stands for the server.
 	Name string
 	// Ready reports whether it answers.
 	Ready bool
@@ -17,28 +17,27 @@ type Candidate struct {
 	Unschedulable bool
 	// Terminating reports whether it is being deleted.
 	Terminating bool
-	// Isolations are those that it offers.
-	Isolations []Isolation
-	// Extensions are the extensions of PostgreSQL that it offers.
-	Extensions []string
+	// Lacks says what the tenant asks for and the server doesn't offer, as in "offers no isolation Row"; empty
+	// if it offers all of it.
+	Lacks string
 	// Tenants is the number of tenants that it has, those on their way there included.
 	Tenants int
 	// Capacity is how many it takes; nil means any number.
 	Capacity *int32
 }
 
-// Placement is what a new tenant asks of its server.
+// Placement says how a new tenant chooses its server.
 type Placement struct {
-	// Isolation is how the tenant is kept apart from others.
-	Isolation Isolation
-	// Extensions are the extensions of PostgreSQL that its database is to have.
-	Extensions []string
+	// Engine is what the server is to give it.
+	Engine Engine
 	// Selector stands for how the candidates were found.
 	Selector string
 }
 
 // NoServerError says that no server takes a new tenant.
 type NoServerError struct {
+	// Engine is what the tenant asks for.
+	Engine Engine
 	// Selector is how the tenant chooses its server.
 	Selector string
 	// Matched is how many servers it chooses from.
@@ -51,10 +50,11 @@ type NoServerError struct {
 
 func (e *NoServerError) Error() string {
 	if e.Matched == 0 {
-		return fmt.Sprintf("No DatabaseServer matches spec.database.serverSelector (%s); label one so, or change the selector.", e.Selector)
+		return fmt.Sprintf("No %s matches %s.serverSelector (%s); label one so, or change the selector.",
+			e.Engine.ServerKind, e.Engine.Field, e.Selector)
 	}
-	return fmt.Sprintf("Of the DatabaseServers that match spec.database.serverSelector (%s), %d in number, none takes a new tenant: %s.",
-		e.Selector, e.Matched, strings.Join(e.Lacks, ", "))
+	return fmt.Sprintf("Of the %ss that match %s.serverSelector (%s), %d in number, none takes a new tenant: %s.",
+		e.Engine.ServerKind, e.Engine.Field, e.Selector, e.Matched, strings.Join(e.Lacks, ", "))
 }
 
 // maxLacks is how many servers an error tells of.
@@ -64,10 +64,10 @@ const maxLacks = 10
 // one that is least filled. Those without a capacity count as empty; of equally filled ones it is the
 // one with the fewest tenants, then the first by name. It fails with a [NoServerError].
 func Choose(candidates []Candidate, wanted Placement) (string, error) {
-	failure := &NoServerError{Selector: wanted.Selector, Matched: len(candidates)}
+	failure := &NoServerError{Engine: wanted.Engine, Selector: wanted.Selector, Matched: len(candidates)}
 	var suitable []Candidate
 	for _, candidate := range slices.SortedFunc(slices.Values(candidates), byName) {
-		lack, passes := candidate.lacks(wanted)
+		lack, passes := candidate.lack()
 		if lack == "" {
 			suitable = append(suitable, candidate)
 			continue
@@ -83,34 +83,22 @@ func Choose(candidates []Candidate, wanted Placement) (string, error) {
 	return slices.MinFunc(suitable, byFill).Name, nil
 }
 
-// lacks says why a server doesn't take a new tenant, and whether that may pass by itself; empty if it
+// lack says why a server doesn't take a new tenant, and whether that may pass by itself; empty if it
 // takes it.
-func (c Candidate) lacks(wanted Placement) (reason string, passes bool) {
+func (c Candidate) lack() (reason string, passes bool) {
 	switch {
 	case c.Terminating:
 		return "is being deleted", false
 	case c.Unschedulable:
 		return "is unschedulable", false
-	case !slices.Contains(c.Isolations, wanted.Isolation):
-		return fmt.Sprintf("offers no isolation %s", wanted.Isolation), false
-	case c.extensionMissing(wanted) != "":
-		return fmt.Sprintf("offers no extension %s", c.extensionMissing(wanted)), false
+	case c.Lacks != "":
+		return c.Lacks, false
 	case c.Capacity != nil && c.Tenants >= int(*c.Capacity):
 		return fmt.Sprintf("is full (capacity %d)", *c.Capacity), false
 	case !c.Ready:
 		return "is not ready", true
 	}
 	return "", false
-}
-
-// extensionMissing is the first extension that the server doesn't offer; empty if it offers them all.
-func (c Candidate) extensionMissing(wanted Placement) string {
-	for _, extension := range wanted.Extensions {
-		if !slices.Contains(c.Extensions, extension) {
-			return extension
-		}
-	}
-	return ""
 }
 
 func byName(a, b Candidate) int { return strings.Compare(a.Name, b.Name) }

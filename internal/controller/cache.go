@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/controller/tenant"
+	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/intern"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/parts"
+	"github.com/tenantry/tenantry/internal/workload"
+)
+
+// CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces, of
+// pods their metadata and what keeps them from running, and of autoscalers what they scale. What is equal
+// in several objects it holds once. What comes out of the cache must not be changed.
+func CacheOptions() cache.Options {
+	pool := &intern.Pool{}
+	managed := cache.ByObject{
+		Label:                 labels.SelectorFromSet(labels.Set{naming.LabelManagedBy: naming.ManagedBy}),
+		Transform:             sharing(pool, trim),
+		UnsafeDisableDeepCopy: new(true),
+	}
+	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&v1alpha1.Tenant{}:  {Transform: sharing(pool, cache.TransformStripManagedFields())},
+		&corev1.Pod{}:       managed,
+		&corev1.Namespace{}: {Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},
+		&corev1.Event{}: {
+			Field:     fields.OneTermEqualSelector("reason", tenant.ReasonRefused),
+			Transform: tenant.TrimEvent, UnsafeDisableDeepCopy: new(true),
+		},
+		&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: tenant.TrimAutoscaler, UnsafeDisableDeepCopy: new(true)},
+	}}
+	for _, kind := range append(parts.Kinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
+		options.ByObject[kind] = managed
+	}
+	return options
+}
+
+// sharing lets what comes out of a transformation share what is equal with others of the pool.
+func sharing(pool *intern.Pool, transform toolscache.TransformFunc) toolscache.TransformFunc {
+	return func(object any) (any, error) {
+		transformed, err := transform(object)
+		if object, ok := transformed.(client.Object); ok && err == nil {
+			pool.Share(object)
+		}
+		return transformed, err
+	}
+}
+
+// trim drops what nobody reads: of metadata.managedFields the entries of controllers that report a
+// status, and those of others where the operator owns fields, or its own where it owns all; of pods and
+// others what trimContent drops.
+func trim(object any) (any, error) {
+	if object, ok := object.(client.Object); ok {
+		own := desired.OwningOf(object).Fields
+		var entries []metav1.ManagedFieldsEntry
+		for _, entry := range object.GetManagedFields() {
+			if (entry.Manager == naming.FieldOwner) == own && entry.Subresource == "" {
+				entries = append(entries, entry)
+			}
+		}
+		object.SetManagedFields(entries)
+		trimContent(object)
+	}
+	return object, nil
+}
+
+// trimContent drops the specs of pods but for their node, and the statuses of those that are settled; of a Deployment's
+// conditions those that only say that all is well; the status of a PodDisruptionBudget; and who has set
+// what of a claim, of which nothing is taken back that the cluster has added.
+func trimContent(object client.Object) {
+	switch object := object.(type) {
+	case *corev1.Pod:
+		object.Spec, object.ManagedFields, object.Annotations = corev1.PodSpec{NodeName: object.Spec.NodeName}, nil, nil
+		if workload.Settled(object) {
+			object.Status = corev1.PodStatus{}
+		}
+	case *appsv1.Deployment:
+		object.Status.Conditions = slices.DeleteFunc(object.Status.Conditions, isGood)
+	case *policyv1.PodDisruptionBudget:
+		object.Status = policyv1.PodDisruptionBudgetStatus{}
+	case *corev1.PersistentVolumeClaim:
+		object.ManagedFields = nil
+	}
+}
+
+// isGood says whether a condition of a Deployment tells of no trouble.
+func isGood(condition appsv1.DeploymentCondition) bool {
+	switch condition.Type {
+	case appsv1.DeploymentReplicaFailure:
+		return condition.Status != corev1.ConditionTrue
+	case appsv1.DeploymentProgressing:
+		return condition.Status != corev1.ConditionFalse
+	default:
+		return true
+	}
+}

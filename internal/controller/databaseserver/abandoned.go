@@ -1,0 +1,84 @@
+package databaseserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/service"
+)
+
+// clusterUID tells this cluster from others, whose tenants may be on the same servers.
+func (r *Reconciler) clusterUID(ctx context.Context) (string, error) {
+	namespace := &corev1.Namespace{}
+	err := r.Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, namespace)
+	return string(namespace.UID), err
+}
+
+// retainAbandoned retains what is registered on a server for tenants that are gone, as after somebody has
+// taken the finalizers off a Tenant. Until then its logins go on working.
+func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server) error {
+	count, pending := r.Fleet.Departures.Pending(access.Name)
+	if !pending {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	registrations, err := r.Databases.Registered(ctx, access)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, registration := range registrations {
+		there, err := r.isThere(ctx, registration)
+		if err == nil && !there {
+			err = r.retain(ctx, access, registration)
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("tenant %s with UID %s: %w", registration.Tenant, registration.UID, err))
+		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		return err
+	}
+	r.Fleet.Departures.Looked(access.Name, count)
+	return nil
+}
+
+// isThere says whether there is the Tenant that something is registered for. That there is none, only the API
+// server knows.
+func (r *Reconciler) isThere(ctx context.Context, registration service.Registration) (bool, error) {
+	for _, reader := range []client.Reader{r.Client, r.Live} {
+		tenant := &v1alpha1.Tenant{}
+		err := client.IgnoreNotFound(reader.Get(ctx, types.NamespacedName{Name: registration.Tenant}, tenant))
+		if err != nil || string(tenant.UID) == registration.UID {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+func (r *Reconciler) retain(ctx context.Context, access database.Server, registration service.Registration) error {
+	observed, err := r.Databases.Observe(ctx, access, registration.UID, registration.Name)
+	if err != nil {
+		return err
+	}
+	actions, err := database.PlanAbandoned(observed)
+	if err != nil {
+		return err
+	}
+	if err := r.Databases.Execute(ctx, access, actions); err != nil {
+		return err
+	}
+	ctrl.LoggerFrom(ctx).Info("Locked out a tenant that no longer exists", "server", access.Name, "tenant", registration.Tenant, "database", registration.Name)
+	r.Fleet.DriftedTenants.Add(registration.Tenant)
+	return nil
+}

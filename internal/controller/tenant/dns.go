@@ -1,0 +1,83 @@
+package tenant
+
+import (
+	"context"
+	"sync"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/clusterdns"
+	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/services"
+)
+
+// dnsKey is what the Services of the cluster's DNS are followed by.
+const dnsKey = "the cluster's DNS"
+
+// ClusterDNS is where the cluster's DNS is, kept current. It is a source of the controller, which waits until
+// it is known, so that no tenant loses its names when the operator starts.
+type ClusterDNS struct {
+	setting  clusterdns.Setting
+	follower *services.Follower
+	news     fleet.Notices
+	tenants  func(ctx context.Context, _ string) []reconcile.Request
+
+	mutex sync.Mutex
+	known []networkingv1.NetworkPolicyEgressRule
+}
+
+// NewClusterDNS makes one that finds the cluster's DNS by a setting.
+func NewClusterDNS(cluster client.WithWatch, setting clusterdns.Setting) *ClusterDNS {
+	d := &ClusterDNS{setting: setting}
+	d.follower = services.New(cluster, d.changed)
+	return d
+}
+
+// rules open the way to the cluster's DNS; none of a nil one.
+func (d *ClusterDNS) rules() []networkingv1.NetworkPolicyEgressRule {
+	if d == nil {
+		return nil
+	}
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	return d.known
+}
+
+func (d *ClusterDNS) changed(key string) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	rules := d.setting.Rules(d.follower.Found(key))
+	if !equality.Semantic.DeepEqual(d.known, rules) {
+		d.known = rules
+		d.news.Add(key)
+	}
+}
+
+// Start begins to look at all tenants whenever the rules change.
+func (d *ClusterDNS) Start(ctx context.Context, q queue) error {
+	return noticed(&d.news, d.tenants).Start(ctx, q)
+}
+
+// WaitForSync returns when it is known where the cluster's DNS is.
+func (d *ClusterDNS) WaitForSync(ctx context.Context) error {
+	if err := d.follower.Follow(ctx, dnsKey, d.setting.Queries()...); err != nil {
+		return err
+	}
+	d.changed(dnsKey)
+	return nil
+}
+
+// allTenants are all tenants, for what concerns all of them.
+func (r *Reconciler) allTenants(ctx context.Context, _ string) []reconcile.Request {
+	tenants := &v1alpha1.TenantList{}
+	if err := r.List(ctx, tenants, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Can't list the tenants")
+		return nil
+	}
+	return requestsOf(tenants)
+}

@@ -1,0 +1,104 @@
+package parts
+
+import (
+	"reflect"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// Needs are what the operator's own objects use of the tenant's quota, by namespace: those that are there,
+// and those that are to come once the database is placed. The objects that Kubernetes itself puts into each
+// namespace are counted with them.
+func Needs(in Inputs) map[string]corev1.ResourceList {
+	quota := in.Tenant.Spec.Quota
+	if !countsObjects(quota) {
+		return nil
+	}
+	needs := map[string]corev1.ResourceList{}
+	count := func(namespace string, of schema.GroupResource) {
+		for _, name := range countedAs(of) {
+			if _, limited := quota[name]; !limited {
+				continue
+			}
+			if needs[namespace] == nil {
+				needs[namespace] = corev1.ResourceList{}
+			}
+			number := needs[namespace][name]
+			number.Add(*resource.NewQuantity(1, resource.DecimalSI))
+			needs[namespace][name] = number
+		}
+	}
+	for _, place := range in.places() {
+		count(place.Name, schema.GroupResource{Resource: "configmaps"})      // kube-root-ca.crt
+		count(place.Name, schema.GroupResource{Resource: "serviceaccounts"}) // default
+	}
+	in = anticipated(in)
+	for _, part := range All {
+		for _, object := range part.Objects(in) {
+			if object.GetNamespace() != "" {
+				count(object.GetNamespace(), resources[reflect.TypeOf(object)])
+			}
+		}
+	}
+	return needs
+}
+
+// countsObjects says whether a quota counts objects of any of the kinds that the operator makes.
+func countsObjects(quota corev1.ResourceList) bool {
+	for _, of := range resources {
+		for _, name := range countedAs(of) {
+			if _, limited := quota[name]; limited {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// anticipated are Inputs with all that is still to be found out, as far as it makes objects.
+func anticipated(in Inputs) Inputs {
+	in.Autoscaled = true
+	if in.Tenant.Spec.Database == nil {
+		return in
+	}
+	if len(databaseRules(in.Server)) == 0 {
+		in.Server = &v1alpha1.DatabaseServer{Status: v1alpha1.DatabaseServerStatus{Addresses: []string{"192.0.2.1"}}}
+	}
+	if in.Login == nil {
+		in.Login = &Login{}
+	}
+	return in
+}
+
+// countedAs are the names by which a quota can count the objects of a resource.
+func countedAs(of schema.GroupResource) []corev1.ResourceName {
+	names := []corev1.ResourceName{corev1.ResourceName("count/" + of.String())}
+	if of.Group == "" {
+		names = append(names, corev1.ResourceName(of.Resource))
+	}
+	return names
+}
+
+// resources are what the API server calls the kinds of all parts.
+var resources = map[reflect.Type]schema.GroupResource{
+	reflect.TypeFor[*corev1.ResourceQuota]():         {Resource: "resourcequotas"},
+	reflect.TypeFor[*corev1.LimitRange]():            {Resource: "limitranges"},
+	reflect.TypeFor[*corev1.ConfigMap]():             {Resource: "configmaps"},
+	reflect.TypeFor[*corev1.Secret]():                {Resource: "secrets"},
+	reflect.TypeFor[*corev1.ServiceAccount]():        {Resource: "serviceaccounts"},
+	reflect.TypeFor[*corev1.Service]():               {Resource: "services"},
+	reflect.TypeFor[*networkingv1.NetworkPolicy]():   {Group: networkingv1.GroupName, Resource: "networkpolicies"},
+	reflect.TypeFor[*rbacv1.Role]():                  {Group: rbacv1.GroupName, Resource: "roles"},
+	reflect.TypeFor[*rbacv1.RoleBinding]():           {Group: rbacv1.GroupName, Resource: "rolebindings"},
+	reflect.TypeFor[*policyv1.PodDisruptionBudget](): {Group: policyv1.GroupName, Resource: "poddisruptionbudgets"},
+	reflect.TypeFor[*appsv1.Deployment]():            {Group: appsv1.GroupName, Resource: "deployments"},
+	reflect.TypeFor[*v1alpha1.TenantPolicy]():        {Group: v1alpha1.GroupVersion.Group, Resource: "tenantpolicies"},
+}

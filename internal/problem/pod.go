@@ -1,0 +1,99 @@
+package problem
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
+
+// Grace is how long pods may be in trouble before somebody is told to mend it: much of it passes by itself.
+const Grace = 30 * time.Second
+
+// Lasting is a problem of pods, which have been in trouble since that time: once the Grace is over, somebody
+// has to mend it.
+func (p Problem) Lasting(since, now time.Time) Problem {
+	p.Stalled = p.Stalled || (p.Reason != v1alpha1.ReasonProgressing && now.Sub(since) >= Grace)
+	return p
+}
+
+// Pod is a pod that is in trouble.
+type Pod struct {
+	// Namespace, Name and Node are the pod's; Node is empty for one that has none.
+	Namespace, Name, Node string
+	// Field is that of the Tenant which has the pod's image and resources, such as spec.app.
+	Field string
+}
+
+// NotRunning : the pod doesn't run. reason and message are the scheduler's or the kubelet's.
+func (p Pod) NotRunning(reason, message string) Problem {
+	found := temporary(reason, OnChange, "Pod %s does not run: %s.", p.Name, strings.TrimSuffix(message, "."))
+	if advice := p.remedy(reason); advice != "" {
+		found.Message += " " + advice
+	}
+	return found
+}
+
+// remedy is what to do about what keeps a pod from running; empty where the pod is replaced in any case.
+func (p Pod) remedy(reason string) string {
+	switch {
+	case reason == corev1.PodReasonUnschedulable:
+		return fmt.Sprintf("Lower %s.resources, or have the cluster's administrator make room on its nodes.", p.Field)
+	case slices.Contains([]string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}, reason):
+		return fmt.Sprintf("Correct %s.image, or see that the registry answers and lets its nodes in.", p.Field)
+	case strings.HasPrefix(reason, "Create") || strings.HasPrefix(reason, "Run") || strings.HasPrefix(reason, "CrashLoop"):
+		return fmt.Sprintf("See \"kubectl describe pod --namespace %s %s\", and correct %s.", p.Namespace, p.Name, p.Field)
+	default:
+		return ""
+	}
+}
+
+// Ends : a container of the pod doesn't go on running. message is the kubelet's, and may be the same as ended,
+// which says how the container has ended; outOfMemory, that this was for its memory.
+func (p Pod) Ends(reason, message, container, ended string, outOfMemory bool) Problem {
+	if message != ended {
+		message = strings.TrimSuffix(message, ".") + "; " + ended
+	}
+	remedy := fmt.Sprintf("\"kubectl logs --namespace %s %s --container %s --previous\" has its last words; correct %s.", p.Namespace, p.Name, container, p.Field)
+	if outOfMemory {
+		remedy = fmt.Sprintf("It needs more memory than its limit; raise %s.resources.limits.memory.", p.Field)
+	}
+	return temporary(reason, OnChange, "Pod %s does not run: %s. %s", p.Name, message, remedy)
+}
+
+// NotReady : a container of the pod runs, and is no longer ready. which says which.
+func (p Pod) NotReady(which, since string) Problem {
+	return temporary("Unhealthy", OnChange,
+		"Pod %s is not ready since %s: %s. See \"kubectl describe pod --namespace %s %s\" for what the probe was answered; mend what the container needs, or delete the pod to start it anew.",
+		p.Name, since, which, p.Namespace, p.Name)
+}
+
+// NodeSilent : the node of the pod doesn't answer.
+func (p Pod) NodeSilent(since string) Problem {
+	return temporary("NodeNotReady", OnChange,
+		"Pod %s is not ready since %s: its node %s does not answer. Kubernetes replaces the pod some minutes later; have the cluster's administrator mend the node, or delete it if it is gone.",
+		p.Name, since, p.Node)
+}
+
+// StartsSlowly : the containers of the pod are not made for long.
+func (p Pod) StartsSlowly(container, since string) Problem {
+	return temporary("ContainerCreating", OnChange,
+		"Pod %s has a node since %s, and its container %q is not made yet. See \"kubectl describe pod --namespace %s %s\" for what it waits for: its image, a volume or the network.",
+		p.Name, since, container, p.Namespace, p.Name)
+}
+
+// Hangs : the pod was to have ended, and is still there.
+func (p Pod) Hangs(since string, finalizers []string) Problem {
+	if len(finalizers) > 0 {
+		return temporary("Terminating", OnChange,
+			"Pod %s hangs in Terminating since %s: it has the finalizers %s. Have what has set them do its work, or take them off the pod.",
+			p.Name, since, strings.Join(finalizers, ", "))
+	}
+	return temporary("Terminating", OnChange,
+		"Pod %s hangs in Terminating since %s: its node %s does not say that it has ended. Have the cluster's administrator mend the node; if that is gone, delete the Node, or the pod by \"kubectl delete pod --namespace %s %s --force --grace-period=0\".",
+		p.Name, since, p.Node, p.Namespace, p.Name)
+}

@@ -1,0 +1,77 @@
+package problem
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tenantry/tenantry/internal/naming"
+)
+
+// The texts by which the API server refuses what containers request and are limited to, and what that means
+// in fields of a Tenant.
+var resourceRefusals = []struct {
+	text  *regexp.Regexp
+	means func(details []string) string
+}{
+	// k8s.io/kubernetes/pkg/apis/core/validation
+	{regexp.MustCompile(`Invalid value: "([^"]+)": must be less than or equal to (\S+) limit of ([^\s,\]]+)`), aboveOwnLimit},
+	// k8s.io/kubernetes/plugin/pkg/admission/limitranger
+	{regexp.MustCompile(`maximum (\S+) usage per Container is ([^\s,]+), but (request|limit) is [^\s,\]]+`), aboveMaximum},
+	{regexp.MustCompile(`maximum (\S+) usage per Container is ([^\s,]+)\.  No limit is specified`), withoutLimit},
+	{regexp.MustCompile(`minimum \S+ usage per \S+ is|max limit to request ratio per|(?:minimum|maximum) \S+ usage per (?:Pod|PersistentVolumeClaim) is`), ofAnotherLimitRange},
+	// k8s.io/kubernetes/pkg/quota/v1/evaluator/core
+	{regexp.MustCompile(`failed quota: ([^:]+): must specify (.+)$`), unstated},
+}
+
+// inFields says what to do about a refusal of the app's pods that is about what its containers request and
+// are limited to; empty if it is about something else.
+func inFields(message string) string {
+	var advice []string
+	for _, refusal := range resourceRefusals {
+		for _, details := range refusal.text.FindAllStringSubmatch(message, -1) {
+			if means := refusal.means(details[1:]); !slices.Contains(advice, means) {
+				advice = append(advice, means)
+			}
+		}
+	}
+	return strings.Join(advice, " ")
+}
+
+func aboveOwnLimit(details []string) string {
+	value, name, limit := details[0], details[1], details[2]
+	return fmt.Sprintf("The app requests %[1]s of %[2]s, and its limit is %[3]s; write a spec.app.resources.limits.%[2]s of %[1]s or more, "+
+		"which is that of spec.containers.default.%[2]s where it is left out, or lower spec.app.resources.requests.%[2]s.", value, name, limit)
+}
+
+func aboveMaximum(details []string) string {
+	return fmt.Sprintf("Lower spec.app.resources.%[3]ss.%[1]s to %[2]s or less, or raise spec.containers.max.%[1]s.", details[0], details[1], details[2])
+}
+
+func withoutLimit(details []string) string {
+	return fmt.Sprintf("Write a spec.app.resources.limits.%[1]s of %[2]s or less, since spec.containers.max.%[1]s asks for one.", details[0], details[1])
+}
+
+func ofAnotherLimitRange([]string) string {
+	return "That is said by a LimitRange which is not the operator's; correct or remove it, or write what it asks for in spec.app.resources."
+}
+
+// unstated : a quota counts what a container doesn't state, and nothing states it for all containers.
+func unstated(details []string) string {
+	quota := "spec.quota"
+	if details[0] != naming.Quota {
+		quota = fmt.Sprintf("The ResourceQuota %s, which is not the operator's,", details[0])
+	}
+	var ways []string
+	for entry := range strings.SplitSeq(details[1], "; ") {
+		resource, _, _ := strings.Cut(entry, " for: ")
+		name, limited := strings.CutPrefix(resource, "limits.")
+		own, all := "limits", "default"
+		if !limited {
+			own, all, name = "requests", "defaultRequest", strings.TrimPrefix(resource, "requests.")
+		}
+		ways = append(ways, fmt.Sprintf("spec.app.resources.%s.%s or spec.containers.%s.%s", own, name, all, name))
+	}
+	return fmt.Sprintf("%s counts what the app doesn't state; write %s.", quota, strings.Join(ways, ", and "))
+}

@@ -1,0 +1,22 @@
+package status
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+// TroubleBegun is when trouble has begun of which nothing is known but what the conditions say, of which the
+// one of that type is about it. One that is Stalled for the same reason is past its grace, also for an
+// operator that was started just now.
+func TroubleBegun(conditions []metav1.Condition, about string, now time.Time) time.Time {
+	told, stalled := meta.FindStatusCondition(conditions, about), meta.FindStatusCondition(conditions, v1alpha1.ConditionStalled)
+	if told != nil && told.Status == metav1.ConditionFalse && stalled != nil && stalled.Reason == told.Reason {
+		return now.Add(-problem.Grace)
+	}
+	return now
+}

@@ -1,0 +1,205 @@
+package workload
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tenantry/tenantry/internal/problem"
+)
+
+// harmless are the reasons of a waiting container for which nothing is wrong.
+var harmless = []string{"", "ContainerCreating", "PodInitializing"}
+
+const (
+	// startPatience is how long the containers of a pod may take to be made. Images may be large.
+	startPatience = 5 * time.Minute
+	// endPatience is how much longer than its grace period a pod may take to end.
+	endPatience = 30 * time.Second
+)
+
+// reasonOutOfMemory is the reason of a container that the kernel has killed for its memory.
+const reasonOutOfMemory = "OOMKilled"
+
+// PodTrouble is what keeps a pod from running, or from being ready again, in the words of the scheduler or
+// the kubelet; empty if nothing does.
+func PodTrouble(pod *corev1.Pod) (reason, message string) {
+	if scheduled := condition(pod, corev1.PodScheduled); scheduled != nil && scheduled.Status == corev1.ConditionFalse {
+		return scheduled.Reason, scheduled.Message
+	}
+	for _, container := range containers(pod) {
+		if waiting := container.State.Waiting; waiting != nil && !slices.Contains(harmless, waiting.Reason) {
+			return waiting.Reason, cmp.Or(waiting.Message, waiting.Reason)
+		}
+	}
+	if pod.Status.Phase == corev1.PodFailed {
+		return cmp.Or(pod.Status.Reason, "PodFailed"), cmp.Or(pod.Status.Message, "it failed")
+	}
+	if ended := lastEnd(pod); ended != nil {
+		return cmp.Or(ended.terminated.Reason, "Error"), ended.String()
+	}
+	if failing := failingProbe(pod); failing != "" {
+		return "Unhealthy", failing
+	}
+	if nodeSilent(pod) {
+		return "NodeNotReady", "its node does not answer"
+	}
+	return "", ""
+}
+
+// Settled says whether a pod is ready, so that nothing is wrong with it as long as its status stays the same.
+func Settled(pod *corev1.Pod) bool {
+	ready := condition(pod, corev1.PodReady)
+	reason, _ := PodTrouble(pod)
+	return ready != nil && ready.Status == corev1.ConditionTrue && reason == ""
+}
+
+// Signs are what to look at again for when it changes: a text that changes with what Trouble says, other
+// than by the time.
+func Signs(pod *corev1.Pod) string {
+	if !pod.DeletionTimestamp.IsZero() {
+		return ""
+	}
+	reason, _ := PodTrouble(pod)
+	if reason == "" {
+		return ""
+	}
+	restarts := int32(0)
+	for _, container := range containers(pod) {
+		restarts += container.RestartCount
+	}
+	return fmt.Sprint(reason, " ", restarts)
+}
+
+// inTrouble is what is wrong with a pod that is to run.
+func inTrouble(pod *corev1.Pod, field string, now time.Time) (problem.Problem, bool) {
+	if !pod.DeletionTimestamp.IsZero() {
+		return problem.Problem{}, false
+	}
+	about := problem.Pod{Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, Field: field}
+	reason, message := PodTrouble(pod)
+	ended := lastEnd(pod)
+	switch {
+	case reason == "":
+		return slowStart(pod, about, now)
+	case reason == "Unhealthy":
+		return about.NotReady(message, since(condition(pod, corev1.PodReady))), true
+	case reason == "NodeNotReady":
+		return about.NodeSilent(since(condition(pod, corev1.PodReady))), true
+	case ended != nil:
+		return about.Ends(reason, message, ended.name, ended.String(), ended.terminated.Reason == reasonOutOfMemory), true
+	default:
+		return about.NotRunning(reason, message), true
+	}
+}
+
+// slowStart is of a pod that has a node, and whose containers are not made for long.
+func slowStart(pod *corev1.Pod, about problem.Pod, now time.Time) (problem.Problem, bool) {
+	scheduled := condition(pod, corev1.PodScheduled)
+	if scheduled == nil || scheduled.Status != corev1.ConditionTrue || now.Sub(scheduled.LastTransitionTime.Time) < startPatience {
+		return problem.Problem{}, false
+	}
+	for _, container := range pod.Status.ContainerStatuses {
+		if waiting := container.State.Waiting; waiting != nil && waiting.Reason == "ContainerCreating" {
+			return about.StartsSlowly(container.Name, since(scheduled)), true
+		}
+	}
+	return problem.Problem{}, false
+}
+
+// hanging is of a pod that was to have ended. Its deletion timestamp is when.
+func hanging(pod *corev1.Pod, field string, now time.Time) (problem.Problem, bool) {
+	if pod.DeletionTimestamp.IsZero() || now.Sub(pod.DeletionTimestamp.Time) < endPatience {
+		return problem.Problem{}, false
+	}
+	about := problem.Pod{Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, Field: field}
+	return about.Hangs(timestamp(pod.DeletionTimestamp.Time), pod.Finalizers), true
+}
+
+// end is how a container has ended that is to run.
+type end struct {
+	name       string
+	times      int32
+	terminated *corev1.ContainerStateTerminated
+}
+
+func (e end) String() string {
+	last := fmt.Sprintf("exit code %d (%s)", e.terminated.ExitCode, cmp.Or(e.terminated.Reason, "Error"))
+	if e.times < 2 {
+		return fmt.Sprintf("container %q has ended with %s", e.name, last)
+	}
+	return fmt.Sprintf("container %q has ended %d times, the last time with %s", e.name, e.times, last)
+}
+
+// lastEnd is how the first container has ended that isn't ready since; nil if none has. An init container
+// may end, but not fail.
+func lastEnd(pod *corev1.Pod) *end {
+	for _, container := range pod.Status.InitContainerStatuses {
+		if ended := endOf(container); ended != nil && !container.Ready && ended.terminated.ExitCode != 0 {
+			return ended
+		}
+	}
+	for _, container := range pod.Status.ContainerStatuses {
+		if ended := endOf(container); ended != nil && !container.Ready {
+			return ended
+		}
+	}
+	return nil
+}
+
+func endOf(container corev1.ContainerStatus) *end {
+	terminated, times := container.State.Terminated, container.RestartCount+1
+	if terminated == nil {
+		terminated, times = container.LastTerminationState.Terminated, max(1, container.RestartCount)
+	}
+	if terminated == nil {
+		return nil
+	}
+	return &end{name: container.Name, times: times, terminated: terminated}
+}
+
+// failingProbe says which container was ready and is no longer, although it runs. One that was not ready
+// yet may be on its way.
+func failingProbe(pod *corev1.Pod) string {
+	ready := condition(pod, corev1.PodReady)
+	if ready == nil || ready.Status == corev1.ConditionTrue {
+		return ""
+	}
+	for _, container := range pod.Status.ContainerStatuses {
+		running := container.State.Running
+		if running != nil && !container.Ready && ready.LastTransitionTime.After(running.StartedAt.Time) {
+			return fmt.Sprintf("the readiness probe of container %q fails", container.Name)
+		}
+	}
+	return ""
+}
+
+// nodeSilent says whether the node of a pod doesn't answer any more. Kubernetes then takes the condition Ready
+// from the pod, and nothing else.
+func nodeSilent(pod *corev1.Pod) bool {
+	ready, containers := condition(pod, corev1.PodReady), condition(pod, corev1.ContainersReady)
+	return ready != nil && ready.Status == corev1.ConditionFalse && ready.Reason == "" &&
+		containers != nil && containers.Status == corev1.ConditionTrue
+}
+
+func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == kind {
+			return &pod.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// containers are the statuses of all containers of a pod, those that come first first.
+func containers(pod *corev1.Pod) []corev1.ContainerStatus {
+	return append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...)
+}
+
+// since is since when a condition is as it is.
+func since(c *corev1.PodCondition) string { return timestamp(c.LastTransitionTime.Time) }
+
+func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
