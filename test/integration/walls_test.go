@@ -61,24 +61,24 @@ var _ = Describe("The walls of a tenant", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("have room in further namespaces before anything else gets some of the quota", func(ctx SpecContext) {
-		tenant := applyReady(ctx, roomy("walled-in", 3).Quota(policies, "6").Quota("count/rolebindings.rbac.authorization.k8s.io", "20"))
-		owner := as("admin@walled-in")
-		Expect(owner.Create(ctx, named("walled-in-dev", of("walled-in")))).To(Succeed())
+		tenant := applyReady(ctx, roomy("hemmed-in", 3).Quota(policies, "6").Quota("count/rolebindings.rbac.authorization.k8s.io", "20"))
+		owner := as("admin@hemmed-in")
+		Expect(owner.Create(ctx, named("hemmed-in-dev", of("hemmed-in")))).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(And(HaveField("Status.UsableNamespaces", HaveValue(Equal(int32(2)))), beReady()))
-		runs(ctx, as("editor@walled-in"), "walled-in-dev")
+		runs(ctx, as("editor@hemmed-in"), "hemmed-in-dev")
 
 		By("saying what is missing where it has none")
-		Expect(owner.Create(ctx, named("walled-in-test", of("walled-in")))).To(Succeed())
+		Expect(owner.Create(ctx, named("hemmed-in-test", of("hemmed-in")))).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(And(
 			haveCondition(v1alpha1.ConditionQuotaReady, "False", v1alpha1.ReasonInvalid,
 				"The quota has no room for what the operator itself puts into the tenant's namespaces, which is count/networkpolicies.networking.k8s.io 9 of 6."),
 			haveCondition(v1alpha1.ConditionNetworkReady, "False", v1alpha1.ReasonQuotaExceeded, "The quota leaves no room for networkpolicies")))
-		closed(ctx, "walled-in-test")
-		runs(ctx, as("editor@walled-in"), "walled-in")
+		closed(ctx, "hemmed-in-test")
+		runs(ctx, as("editor@hemmed-in"), "hemmed-in")
 
 		change(ctx, tenant, func() { tenant.Spec.Quota[policies] = resource.MustParse("9") })
 		waitReady(ctx, tenant)
-		runs(ctx, as("editor@walled-in"), "walled-in-test")
+		runs(ctx, as("editor@hemmed-in"), "hemmed-in-test")
 	}, SpecTimeout(specTimeout))
 
 	It("leave no doubt about which count is exhausted", func(ctx SpecContext) {
