@@ -4,7 +4,7 @@ package v1alpha1
 // (https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): Ready is always there,
 // Reconciling and Stalled only while they are true.
 const (
-	// ConditionReady is True when everything the spec asks for is in place and works.
+	// ConditionReady is True when everything that the spec asks for exists and works.
 	ConditionReady = "Ready"
 	// ConditionReconciling is True while the operator is still working towards the spec.
 	ConditionReconciling = "Reconciling"
@@ -34,8 +34,8 @@ const (
 	// or its roles are members of others, and on a DatabaseServer while it has superusers that it didn't
 	// have when it was prepared. The message says how to end that. It is absent otherwise.
 	ConditionUnexpectedAccess = "UnexpectedAccess"
-	// ConditionNetworkPeersUnknown is True on a DatabaseServer while its host stands for a Service, and the
-	// operator can't find out what is behind that, so that the pods of tenants may not reach the server. The
+	// ConditionNetworkPeersUnknown is True on a DatabaseServer while its host names a Service and the operator can't
+	// find the Service's endpoints. The tenants' network policies may then keep their pods from the server. The
 	// message says what to set. It is absent otherwise.
 	ConditionNetworkPeersUnknown = "NetworkPeersUnknown"
 )
@@ -43,69 +43,70 @@ const (
 // Reasons of conditions. If a pod reports why it doesn't run, AppReady has the pod's own reason
 // (ErrImagePull, CrashLoopBackOff, Unschedulable, …).
 const (
-	// ReasonReady : everything is as the spec asks.
+	// ReasonReady means that everything is as the spec asks.
 	ReasonReady = "Ready"
-	// ReasonPending : the operator has not looked at the object yet.
+	// ReasonPending means that the operator hasn't seen the object yet.
 	ReasonPending = "Pending"
-	// ReasonProgressing : work is under way, and nothing is wrong.
+	// ReasonProgressing means that the operator is still working and nothing is wrong.
 	ReasonProgressing = "Progressing"
-	// ReasonConflict : an object with that name exists and isn't this tenant's; it is not touched.
+	// ReasonConflict means that an object with the name exists and isn't this tenant's. The operator doesn't touch
+	// it.
 	ReasonConflict = "Conflict"
-	// ReasonInvalid : the API server or the database server refuses what the spec asks for.
+	// ReasonInvalid means that the API server or the database server refuses what the spec asks for.
 	ReasonInvalid = "Invalid"
-	// ReasonFailed : a request failed, took too long, or found that something keeps changing; it is
-	// tried again.
+	// ReasonFailed means that a request failed, timed out, or kept meeting conflicting changes. The operator retries
+	// it.
 	ReasonFailed = "Failed"
-	// ReasonTerminating : the object is being deleted.
+	// ReasonTerminating means that the object is being deleted.
 	ReasonTerminating = "Terminating"
 
-	// ReasonNamespaceLimitExceeded : the tenant has more namespaces than its limit allows.
+	// ReasonNamespaceLimitExceeded means that the tenant has more namespaces than its limit allows.
 	ReasonNamespaceLimitExceeded = "NamespaceLimitExceeded"
-	// ReasonUntrustedOwner : an owner is a ServiceAccount whose namespace doesn't exist or is another
-	// tenant's, and so has no rights.
+	// ReasonUntrustedOwner means that an owner has no rights, because it is a ServiceAccount whose namespace doesn't
+	// exist or belongs to another tenant.
 	ReasonUntrustedOwner = "UntrustedOwner"
-	// ReasonQuotaBelowUse : more is in use than the quota allows, because it was lowered.
+	// ReasonQuotaBelowUse means that more is in use than the quota allows, because the quota was lowered.
 	ReasonQuotaBelowUse = "QuotaBelowUse"
 
-	// ReasonServerNotFound : the spec names a DatabaseServer that doesn't exist.
+	// ReasonServerNotFound means that the spec names a DatabaseServer that doesn't exist.
 	ReasonServerNotFound = "ServerNotFound"
-	// ReasonServerNotReady : the DatabaseServer is there but can't be used now.
+	// ReasonServerNotReady means that the DatabaseServer exists but can't be used now.
 	ReasonServerNotReady = "ServerNotReady"
-	// ReasonServerFull : the DatabaseServer has as many tenants as its capacity allows.
+	// ReasonServerFull means that the DatabaseServer has as many tenants as its capacity allows.
 	ReasonServerFull = "ServerFull"
-	// ReasonIsolationNotOffered : the DatabaseServer doesn't offer the isolation the spec asks for.
+	// ReasonIsolationNotOffered means that the DatabaseServer doesn't offer the isolation that the spec asks for.
 	ReasonIsolationNotOffered = "IsolationNotOffered"
-	// ReasonExtensionNotOffered : the DatabaseServer doesn't list an extension that the spec asks for.
+	// ReasonExtensionNotOffered means that the DatabaseServer doesn't list an extension that the spec asks for.
 	ReasonExtensionNotOffered = "ExtensionNotOffered"
-	// ReasonServerUnschedulable : the DatabaseServer is unschedulable, so it takes no new tenants.
+	// ReasonServerUnschedulable means that the DatabaseServer is unschedulable and takes no new tenants.
 	ReasonServerUnschedulable = "ServerUnschedulable"
-	// ReasonNoSuitableServer : none of the DatabaseServers that the selector finds takes the tenant.
+	// ReasonNoSuitableServer means that none of the DatabaseServers that the selector matches can take the tenant.
 	ReasonNoSuitableServer = "NoSuitableServer"
-	// ReasonInUse : tenants have their database on the DatabaseServer.
+	// ReasonInUse means that tenants have their database on the DatabaseServer.
 	ReasonInUse = "InUse"
-	// ReasonUnexpectedMember : a database role of a tenant has members, or memberships, that the
-	// operator has not made.
+	// ReasonUnexpectedMember means that a database role of a tenant has members or memberships that the operator
+	// didn't grant.
 	ReasonUnexpectedMember = "UnexpectedMember"
-	// ReasonUnexpectedSuperuser : the server has superusers that it didn't have when it was prepared.
+	// ReasonUnexpectedSuperuser means that the server has superusers that it didn't have when it was prepared.
 	ReasonUnexpectedSuperuser = "UnexpectedSuperuser"
-	// ReasonServiceNotFound : the DatabaseServer's host names a Service that doesn't exist.
+	// ReasonServiceNotFound means that the DatabaseServer's host names a Service that doesn't exist.
 	ReasonServiceNotFound = "ServiceNotFound"
-	// ReasonServicePortNotFound : the Service doesn't have the DatabaseServer's port.
+	// ReasonServicePortNotFound means that the Service doesn't have the DatabaseServer's port.
 	ReasonServicePortNotFound = "ServicePortNotFound"
-	// ReasonNoEndpoints : nothing is behind the Service.
+	// ReasonNoEndpoints means that the Service has no endpoints.
 	ReasonNoEndpoints = "NoEndpoints"
-	// ReasonUnreachable : the database server doesn't answer.
+	// ReasonUnreachable means that the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"
-	// ReasonAuthenticationFailed : the database server refuses the admin's username or password.
+	// ReasonAuthenticationFailed means that the database server refuses the admin's username or password.
 	ReasonAuthenticationFailed = "AuthenticationFailed"
-	// ReasonSecretNotFound : a Secret that the spec refers to is missing, or lacks a key.
+	// ReasonSecretNotFound means that a Secret that the spec refers to is missing or lacks a key.
 	ReasonSecretNotFound = "SecretNotFound"
 
-	// ReasonQuotaExceeded : the app, or an object of the tenant, asks for more than a quota leaves.
+	// ReasonQuotaExceeded means that the app or another object of the tenant needs more than a quota leaves.
 	ReasonQuotaExceeded = "QuotaExceeded"
-	// ReasonForbidden : the API server refuses the app's pods or an object of the tenant, by Pod Security,
-	// container limits, or a policy or webhook of the cluster, or since the operator lacks a right.
+	// ReasonForbidden means that the API server refuses the app's pods or another object of the tenant: Pod Security,
+	// container limits, or a policy or webhook of the cluster forbids it, or the operator lacks a right.
 	ReasonForbidden = "Forbidden"
-	// ReasonScaledToZero : the app has zero replicas, as the spec asks.
+	// ReasonScaledToZero means that the app has zero replicas, as the spec asks.
 	ReasonScaledToZero = "ScaledToZero"
 )

@@ -31,20 +31,20 @@ const (
 	DatabaseIsolationRow DatabaseIsolation = "Row"
 )
 
-// SSLMode says how a connection is protected; the values are those of libpq's sslmode
+// SSLMode says how a connection is protected. The values are those of libpq's sslmode
 // (https://www.postgresql.org/docs/current/libpq-ssl.html).
 // +kubebuilder:validation:Enum=disable;require;verify-ca;verify-full
 type SSLMode string
 
 // The SSL modes.
 const (
-	// SSLModeDisable : connections are not encrypted.
+	// SSLModeDisable doesn't encrypt connections.
 	SSLModeDisable SSLMode = "disable"
-	// SSLModeRequire : connections are encrypted; the server's certificate is not verified.
+	// SSLModeRequire encrypts connections but doesn't verify the server's certificate.
 	SSLModeRequire SSLMode = "require"
-	// SSLModeVerifyCA : as require, and the certificate must be signed by a trusted authority.
+	// SSLModeVerifyCA encrypts connections and verifies that a trusted authority signed the server's certificate.
 	SSLModeVerifyCA SSLMode = "verify-ca"
-	// SSLModeVerifyFull : as verify-ca, and the certificate must be issued for the host.
+	// SSLModeVerifyFull does what SSLModeVerifyCA does, and verifies that the certificate is for the host.
 	SSLModeVerifyFull SSLMode = "verify-full"
 )
 
@@ -120,10 +120,10 @@ type DedicatedServer struct {
 	// +optional
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 
-	// image is the container image with the programs of PostgreSQL of that version in its PATH. In a
-	// StatefulSet it runs as the user 999, which must have a name in the image; it has one in the images
-	// based on Debian, and none in those based on Alpine. Left out, it is docker.io/library/postgres, or
-	// ghcr.io/cloudnative-pg/postgresql where CloudNativePG runs the server, with the version as its tag.
+	// image is the container image. It must have the programs of that version of PostgreSQL in its PATH. A
+	// StatefulSet runs it as user 999, which must have a name in the image: images based on Debian have one, those
+	// based on Alpine don't. Left out, it is docker.io/library/postgres, or ghcr.io/cloudnative-pg/postgresql where
+	// CloudNativePG runs the server, with the version as its tag.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
@@ -147,13 +147,13 @@ type DatabaseServerDedication struct {
 	// +kubebuilder:validation:Maximum=20000
 	MaxConnections int32 `json:"maxConnections,omitempty"`
 
-	// database is the name of the tenant's database. A volume with another database is left alone.
+	// database is the name of the tenant's database. The operator doesn't use a volume that has another database.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Database string `json:"database,omitempty"`
 
-	// reclaimPolicy is what happens to the server's volumes when the DatabaseServer is deleted.
+	// reclaimPolicy says what happens to the server's volumes when the DatabaseServer is deleted.
 	// +required
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
@@ -181,9 +181,8 @@ type DatabaseServerSpec struct {
 	// +default="PostgreSQL"
 	Engine DatabaseEngine `json:"engine,omitempty"`
 
-	// host is the DNS name or IP address of the server. Both the operator and the tenants' pods must be
-	// able to reach it. A server behind a Service of the cluster has the host name.namespace.svc, or the
-	// Service's address.
+	// host is the DNS name or IP address of the server. Both the operator and the tenants' pods must be able to reach
+	// it. For a server behind a Service of the cluster, write name.namespace.svc or the Service's cluster IP.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -249,10 +248,9 @@ type DatabaseServerSpec struct {
 	// +optional
 	Unschedulable bool `json:"unschedulable,omitempty"`
 
-	// networkPeers are the peers that the NetworkPolicy allow-database opens the server's port to: the
-	// pods and namespaces of a server inside the cluster, or address blocks. Left out, they are the pods
-	// or addresses behind the Service that host stands for, or else the addresses that host resolves to.
-	// The operator keeps both current.
+	// networkPeers are the peers that the NetworkPolicy allow-database opens the server's port to: the pods and
+	// namespaces of a server inside the cluster, or address blocks. Left out, they are the endpoints of the Service
+	// that host names, or, if host names none, the addresses that it resolves to. The operator keeps them current.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -300,7 +298,7 @@ type UnprotectedTable struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// DatabaseServerService is the Service that the host of a server stands for, and what is behind it.
+// DatabaseServerService is the Service that the host of a server names, with its endpoints.
 type DatabaseServerService struct {
 	// namespace is the namespace of the Service, and of its pods.
 	// +required
@@ -314,25 +312,25 @@ type DatabaseServerService struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// selector are the labels of the pods behind the Service. It is absent if the Service selects none.
+	// selector is the Service's selector. It is absent if the Service has none.
 	// +optional
 	Selector map[string]string `json:"selector,omitempty"`
 
-	// addresses are those behind a Service that selects no pods, at most 64.
+	// addresses are the endpoints of a Service without a selector, at most 64.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=253
 	Addresses []string `json:"addresses,omitempty"`
 
-	// clusterIPs are the addresses of the Service itself. A headless one has none.
+	// clusterIPs are the cluster IPs of the Service. A headless Service has none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:MaxLength=45
 	ClusterIPs []string `json:"clusterIPs,omitempty"`
 
-	// ports are the ports of the pods or addresses that the Service's port leads to.
+	// ports are the ports of the endpoints that the Service's port forwards to.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
@@ -341,10 +339,10 @@ type DatabaseServerService struct {
 
 // DatabaseServerStatus is the observed state of a DatabaseServer.
 type DatabaseServerStatus struct {
-	// conditions describe the state of the server. Ready is True while the server answers and is prepared
-	// for tenants. DeletionBlocked is present while the server is being deleted and still has tenants,
-	// UnexpectedAccess while it has superusers that it didn't have when it was prepared,
-	// NetworkPeersUnknown while nobody knows what is behind the Service that spec.host stands for.
+	// conditions describe the state of the server. Ready is True while the server answers and is prepared for
+	// tenants. DeletionBlocked is present while the server is being deleted and still has tenants, UnexpectedAccess
+	// while it has superusers that it didn't have when it was prepared, NetworkPeersUnknown while the operator can't
+	// find the endpoints of the Service that spec.host names.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -366,14 +364,14 @@ type DatabaseServerStatus struct {
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`
 
-	// version is the server's own version, for example 15.18.
+	// version is the version that the server reports, for example 15.18.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
 
-	// tenants is the number of tenants whose database is on the server. While it keeps changing, it is
-	// up to a minute old.
+	// tenants is the number of tenants whose database is on the server. It can be a minute old while tenants come and
+	// go.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Tenants *int32 `json:"tenants,omitempty"`
@@ -410,8 +408,7 @@ type DatabaseServerStatus struct {
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses,omitempty"`
 
-	// service is the Service that spec.host stands for. It is absent if spec.host stands for none, or for
-	// one that doesn't exist.
+	// service is the Service that spec.host names. It is absent if spec.host names none, or one that doesn't exist.
 	// +optional
 	Service *DatabaseServerService `json:"service,omitempty"`
 

@@ -1,4 +1,4 @@
-// Package v1alpha1 is the API of Tenantry: what a cluster admin writes, and what the operator answers.
+// Package v1alpha1 contains the API of Tenantry, group tenantry.dev.
 // +kubebuilder:object:generate=true
 // +groupName=tenantry.dev
 package v1alpha1

@@ -12,11 +12,11 @@ type PodSecurityStandard string
 
 // The Pod Security Standards.
 const (
-	// PodSecurityPrivileged : no restriction; pods may take over their node.
+	// PodSecurityPrivileged allows everything. Pods can take over their node.
 	PodSecurityPrivileged PodSecurityStandard = "Privileged"
-	// PodSecurityBaseline : known privilege escalations are refused.
+	// PodSecurityBaseline refuses known privilege escalations.
 	PodSecurityBaseline PodSecurityStandard = "Baseline"
-	// PodSecurityRestricted : current hardening practice is required.
+	// PodSecurityRestricted requires current best practices of pod hardening.
 	PodSecurityRestricted PodSecurityStandard = "Restricted"
 )
 
@@ -26,10 +26,9 @@ type PolicyEnforcement string
 
 // The ways to enforce a policy.
 const (
-	// PolicyEnforce : the request is refused.
+	// PolicyEnforce refuses the request.
 	PolicyEnforce PolicyEnforcement = "Enforce"
-	// PolicyAudit : the request goes through, with a warning to the client and an annotation in the
-	// API server's audit log.
+	// PolicyAudit allows the request, with a warning to the client and an annotation in the API server's audit log.
 	PolicyAudit PolicyEnforcement = "Audit"
 )
 
@@ -70,7 +69,7 @@ type ClassRule struct {
 	Default string `json:"default,omitempty"`
 }
 
-// DeviceClassRule says which DeviceClasses may be used.
+// DeviceClassRule limits which DeviceClasses may be used.
 type DeviceClassRule struct {
 	// allowed are the names of the DeviceClasses that may be used. Left out or empty, no DeviceClass may
 	// be used.
@@ -116,7 +115,7 @@ type NodeSelectorRule struct {
 	Default map[string]string `json:"default,omitempty"`
 }
 
-// AllowedToleration is a taint that pods may tolerate.
+// AllowedToleration describes node taints that pods may tolerate.
 type AllowedToleration struct {
 	// key is the taint's key.
 	// +required
@@ -124,19 +123,19 @@ type AllowedToleration struct {
 	// +kubebuilder:validation:MaxLength=317
 	Key string `json:"key,omitempty"`
 
-	// value is the taint's value. Left out, it is any.
+	// value is the taint's value. Left out, any value matches.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Value string `json:"value,omitempty"`
 
-	// effect is the taint's effect: NoSchedule, PreferNoSchedule or NoExecute. Left out, it is any.
+	// effect is the taint's effect: NoSchedule, PreferNoSchedule or NoExecute. Left out, any effect matches.
 	// +optional
 	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
 	Effect corev1.TaintEffect `json:"effect,omitempty"`
 }
 
-// TolerationRule says which taints of nodes pods may tolerate.
+// TolerationRule limits which node taints pods may tolerate.
 // +kubebuilder:validation:XValidation:rule="!has(self.default) || self.default.all(t, has(self.allowed) && has(t.key) && self.allowed.exists(a, a.key == t.key && (!has(a.value) || (has(t.value) && t.value == a.value && (!has(t.operator) || t.operator == 'Equal'))) && (!has(a.effect) || (has(t.effect) && t.effect == a.effect))))",message="a default toleration is not among those allowed; add it to allowed, or choose another default",fieldPath=".default"
 type TolerationRule struct {
 	// allowed are the taints that pods may tolerate. Left out or empty, pods may tolerate none.
@@ -196,10 +195,10 @@ type PolicyRules struct {
 	// +kubebuilder:validation:MaxItems=64
 	Hostnames []HostnamePattern `json:"hostnames,omitempty"`
 
-	// allowedAnnotations are keys of annotations that may have any value, although they name hosts or are
-	// part of a proxy's configuration, for example nginx.ingress.kubernetes.io/configuration-snippet. With
-	// those the tenant can take the traffic of others. Left out or empty, annotations name only the
-	// hostnames above, and none configures a proxy by snippets, rules or regular expressions.
+	// allowedAnnotations are the keys of annotations that may have any value, including annotations that name hosts
+	// or configure a proxy, for example nginx.ingress.kubernetes.io/configuration-snippet. With such annotations the
+	// tenant can take traffic of others. Left out or empty, annotations may name only the hostnames above, and may
+	// not configure a proxy by snippets, rules or regular expressions.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -211,8 +210,8 @@ type PolicyRules struct {
 	// +optional
 	StorageClasses *ClassRule `json:"storageClasses,omitempty"`
 
-	// volumeAttributesClasses limits the VolumeAttributesClasses of PersistentVolumeClaims. It can't have a
-	// default; claims may always name none. Left out, all are allowed.
+	// volumeAttributesClasses limits the VolumeAttributesClasses of PersistentVolumeClaims. It can't have a default,
+	// and claims that name none are always allowed. Left out, all are allowed.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.default)",message="volumeAttributesClasses has no default; a StorageClass says what volumes have at first, so leave default out",fieldPath=".default"
 	VolumeAttributesClasses *ClassRule `json:"volumeAttributesClasses,omitempty"`
@@ -260,14 +259,14 @@ type PolicyRules struct {
 	// +optional
 	Tolerations *TolerationRule `json:"tolerations,omitempty"`
 
-	// allowBlockedEvictions lets PodDisruptionBudgets forbid all evictions, by maxUnavailable 0 or minAvailable
-	// 100%. A node with such a pod can't be drained. Left out, it is false.
+	// allowBlockedEvictions allows PodDisruptionBudgets that forbid all evictions, with maxUnavailable 0 or
+	// minAvailable 100%. A node with a pod of such a budget can't be drained. Left out, it is false.
 	// +optional
 	AllowBlockedEvictions bool `json:"allowBlockedEvictions,omitempty"`
 
-	// maxTokenLifetime is how long a token of a ServiceAccount may be valid that somebody asks for, as with
-	// kubectl create token: 10m to 87600h, in hours (h), minutes (m) and seconds (s). Tokens that Kubernetes
-	// puts into pods are not affected. Left out, it is 24h.
+	// maxTokenLifetime is the longest lifetime of a ServiceAccount token that somebody may request, for example with
+	// kubectl create token: 10m to 87600h, in hours (h), minutes (m) and seconds (s). Tokens that Kubernetes mounts
+	// into pods are not affected. Left out, it is 24h.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32

@@ -11,17 +11,17 @@ type TenantApp struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
 
-	// imagePullSecrets name the Secrets of the tenant's primary namespace by which the image is pulled
-	// from a private registry, of the type kubernetes.io/dockerconfigjson. Left out, the pods use those
-	// of the ServiceAccount app, which a cluster admin may set.
+	// imagePullSecrets are the Secrets in the tenant's primary namespace with the credentials for pulling the image
+	// from a private registry. Their type is kubernetes.io/dockerconfigjson. Left out, pods use the pull secrets of
+	// the ServiceAccount app, which a cluster admin can set.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	ImagePullSecrets []PullSecret `json:"imagePullSecrets,omitempty"`
 
-	// replicas is the number of pods. Left out, it is 1. A HorizontalPodAutoscaler in the tenant's primary
-	// namespace whose target is the Deployment app decides instead, for as long as there is one.
+	// replicas is the number of pods. Left out, it is 1. If a HorizontalPodAutoscaler in the tenant's primary
+	// namespace targets the Deployment app, it sets the number instead.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
@@ -71,7 +71,7 @@ type TenantApp struct {
 	// +optional
 	LivenessProbe *corev1.Probe `json:"livenessProbe,omitempty"`
 
-	// readinessProbe keeps requests from a pod while it fails.
+	// readinessProbe takes the pod out of the Service while it fails.
 	// +optional
 	ReadinessProbe *corev1.Probe `json:"readinessProbe,omitempty"`
 
@@ -80,7 +80,7 @@ type TenantApp struct {
 	StartupProbe *corev1.Probe `json:"startupProbe,omitempty"`
 }
 
-// PullSecret names a Secret by which an image is pulled.
+// PullSecret names a Secret with the credentials for pulling an image.
 // +kubebuilder:validation:XValidation:rule="size(self.name) > 0",message="an entry of imagePullSecrets needs the name of a Secret; set name"
 type PullSecret struct {
 	// name is the name of the Secret.

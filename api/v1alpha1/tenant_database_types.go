@@ -27,15 +27,15 @@ const (
 	ReclaimPolicyDelete ReclaimPolicy = "Delete"
 )
 
-// SharedTables is what a tenant of the isolation Row may do with the tables that all tenants share.
+// SharedTables says what a tenant with the isolation Row may do with the tables that tenants share.
 // +kubebuilder:validation:Enum=Use;Manage
 type SharedTables string
 
-// What a tenant may do with shared tables.
+// The values of SharedTables.
 const (
-	// SharedTablesUse : it reads and changes its own rows.
+	// SharedTablesUse lets the tenant read and change its own rows.
 	SharedTablesUse SharedTables = "Use"
-	// SharedTablesManage : it also creates and changes the tables.
+	// SharedTablesManage also lets the tenant create and change the tables.
 	SharedTablesManage SharedTables = "Manage"
 )
 
@@ -67,24 +67,24 @@ type CredentialsRotation struct {
 	GracePeriod *metav1.Duration `json:"gracePeriod,omitempty"`
 }
 
-// DatabaseCredentials says where the tenant finds its login, and when that changes.
+// DatabaseCredentials says where the tenant finds its login, and when the password changes.
 type DatabaseCredentials struct {
-	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of
-	// CloudNativePG (host, port, dbname, user, username, password, uri, jdbc-uri, pgpass), of libpq
-	// (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE), DATABASE_URL, those of the Service
-	// Binding specification (type, provider), and schema, in which the tables are. Left out, it is database.
+	// secretName is the name of the Secret in the tenant's namespace. Its keys are those of CloudNativePG (host,
+	// port, dbname, user, username, password, uri, jdbc-uri, pgpass), of libpq (PGHOST, PGPORT, PGDATABASE, PGUSER,
+	// PGPASSWORD, PGSSLMODE), DATABASE_URL, those of the Service Binding specification (type, provider), and schema,
+	// the schema with the tables. Left out, it is database.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="secretName must be the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"
 	SecretName string `json:"secretName,omitempty"`
 
-	// rotation says when the password changes. Left out, it changes on request alone.
+	// rotation says when the password changes. Left out, it changes only on request.
 	// +optional
 	Rotation CredentialsRotation `json:"rotation,omitzero"`
 }
 
-// AdoptNew in spec.database.adopt asks for an empty database, whatever a former Tenant of the name has left.
+// AdoptNew in spec.database.adopt asks for an empty database even if a former Tenant of this name has left one.
 const AdoptNew = "New"
 
 // TenantDatabase describes the database of a tenant.
@@ -109,11 +109,10 @@ type TenantDatabase struct {
 	SharedTables SharedTables `json:"sharedTables,omitempty"`
 
 	// dedicated describes the server of a tenant with the isolation Dedicated. It runs in the namespace
-	// tenantry-databases, where the tenant has no rights, and is listed as the DatabaseServer
-	// dedicated-<name of the tenant>. Install CloudNativePG before you create such a tenant: it runs
-	// replicas, fails over and makes backups. Without it the server is a StatefulSet with a single
-	// instance, which is down while its pod restarts or moves, and of which nobody makes backups
-	// unless you take snapshots of its volume.
+	// tenantry-databases, where the tenant has no rights, and is listed as the DatabaseServer dedicated-<name of the
+	// tenant>. Install CloudNativePG before you create such a tenant: it runs replicas, fails over and makes backups.
+	// Without CloudNativePG, the server is a StatefulSet with a single instance, which is down while its pod restarts
+	// or moves. It has no backups unless you take snapshots of its volume.
 	// +optional
 	Dedicated *DedicatedServer `json:"dedicated,omitempty"`
 
@@ -129,18 +128,18 @@ type TenantDatabase struct {
 	// +optional
 	ServerSelector *metav1.LabelSelector `json:"serverSelector,omitempty"`
 
-	// reclaimPolicy is what happens to the database when the Tenant is deleted. Retain keeps the data and
-	// the roles, and disables the logins; a dedicated server is shut down and its volumes are kept.
-	// Delete drops the tenant's database, schema or rows, and its roles; a dedicated server is deleted
-	// with its volumes. Left out, it is Retain.
+	// reclaimPolicy says what happens to the database when the Tenant is deleted. Retain keeps the data and the
+	// roles, and disables the logins; a dedicated server is shut down and its volumes are kept. Delete drops the
+	// tenant's database, schema or rows, and its roles; a dedicated server is deleted with its volumes. Left out, it
+	// is Retain.
 	// +optional
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
-	// adopt is the name of a retained database to take over instead of creating an empty one. The status
-	// of the DatabaseServer lists the names. A dedicated server can be taken over only by a Tenant of the
-	// same name as before; the name to write is in the annotation tenantry.dev/database of its volume. New
-	// asks for an empty database also where the server has one of a former Tenant of this name that was
-	// removed without its deletion having ended; left out, the tenant waits there for one or the other.
+	// adopt is the name of a retained database to take over instead of creating an empty one. The status of the
+	// DatabaseServer lists the names. A dedicated server can be taken over only by a Tenant of the same name as
+	// before; the name to write is in the annotation tenantry.dev/database of its volume. New asks for an empty
+	// database even if the server still has one of a former Tenant of this name, which was removed before its
+	// deletion was complete. In that case a tenant without adopt waits until you write either.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -178,8 +177,8 @@ type TenantDatabase struct {
 	// +kubebuilder:validation:Maximum=86400
 	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`
 
-	// credentials says where the tenant finds its login, and when that changes. Left out, it is in the
-	// Secret database, and changes on request alone.
+	// credentials says where the tenant finds its login, and when the password changes. Left out, the login is in the
+	// Secret database, and the password changes only on request.
 	// +optional
 	Credentials DatabaseCredentials `json:"credentials,omitzero"`
 }
@@ -204,13 +203,13 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// version is the version of PostgreSQL on a server of the tenant's own.
+	// version is the version of PostgreSQL on a dedicated server.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
 
-	// storage is the size of each volume of a server of the tenant's own.
+	// storage is the size of each volume of a dedicated server.
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`
 
@@ -220,7 +219,7 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	Host string `json:"host,omitempty"`
 
-	// connectionLimit is the maximum number of concurrent connections that is in force.
+	// connectionLimit is the current maximum number of concurrent connections.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	ConnectionLimit int32 `json:"connectionLimit,omitempty"`
@@ -237,11 +236,11 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Extensions []string `json:"extensions,omitempty"`
 
-	// tempFileLimit is the limit for temporary files of a session that is in force.
+	// tempFileLimit is the current limit for temporary files of a session.
 	// +optional
 	TempFileLimit *resource.Quantity `json:"tempFileLimit,omitempty"`
 
-	// statementTimeoutSeconds is the default statement timeout that is in force.
+	// statementTimeoutSeconds is the current default statement timeout.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	StatementTimeoutSeconds int32 `json:"statementTimeoutSeconds,omitempty"`

@@ -5,9 +5,10 @@ package v1alpha1
 // label tenantry.dev/tenant and the tenant's name as its value.
 // +kubebuilder:validation:XValidation:rule="!has(self.limit) || !has(self.names) || size(self.names) < self.limit",message="names has as many namespaces as limit allows together with the one that has the tenant's name, or more; raise limit, leave it out, or take names away",fieldPath=".limit"
 type TenantNamespaces struct {
-	// names are namespaces that the operator creates for the tenant, beside the one with the tenant's name.
-	// It creates them again when somebody deletes them. A namespace whose name is taken out of the list
-	// stays, as one that an owner has created. A namespace that exists and isn't the tenant's is left alone.
+	// names are namespaces that the operator creates for the tenant, in addition to the one with the tenant's name.
+	// It recreates them if somebody deletes them. Removing a name from the list doesn't delete the namespace; it is
+	// then like one that an owner has created. The operator doesn't touch a namespace that exists and isn't the
+	// tenant's.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=255
@@ -17,27 +18,27 @@ type TenantNamespaces struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(n, !(n in ['default', 'tenantry-system', 'tenantry-databases']) && !n.startsWith('kube-'))",message="names has a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name"
 	Names []string `json:"names,omitempty"`
 
-	// limit is the number of namespaces that the tenant may use, including the one with the tenant's name.
-	// Left out, it is 1. With names, it is one more than there are names. Nobody can use namespaces beyond the limit. Namespaces in use stay usable; when
-	// there is room, the oldest of the others is next.
+	// limit is the number of namespaces that the tenant may use, including the one with the tenant's name. Left out,
+	// it is 1. With names, it is the number of names plus one. Nobody can use namespaces beyond the limit. Namespaces
+	// in use stay usable; when there is room, the oldest of the others becomes usable.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=256
 	Limit int32 `json:"limit,omitempty"`
 
-	// allowedNames are names that owners may give to namespaces of the tenant, beside those that begin
-	// with the tenant's name and a dash. Each is a name, such as playground, or a beginning with a star
-	// after its last dash, such as shop-*. Whoever may manage tenants gives a namespace any name.
+	// allowedNames are names that owners may give to the tenant's namespaces. Names that begin with the tenant's name
+	// and a dash are always allowed. An entry is a name, such as playground, or a prefix that ends in a dash,
+	// followed by a star, such as shop-*. Users who manage tenants may give a namespace any name.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	AllowedNames []NamespacePattern `json:"allowedNames,omitempty"`
 
-	// reclaimPolicy is what becomes of the tenant's namespaces when the Tenant is deleted. Delete deletes
-	// them with all that is in them. Release takes out what the operator has put there (labels, quota,
-	// policies, the owners' rights, the app) and leaves the namespaces with everything else. Left out,
-	// namespaces that were moved into the tenant are released, and those that were created for it are
-	// deleted; status.namespaces says which are which.
+	// reclaimPolicy says what happens to the tenant's namespaces when the Tenant is deleted. Delete deletes them with
+	// everything in them. Release removes what the operator has put there (labels, quota, policies, the owners'
+	// rights, the app) and keeps the namespaces with everything else. Left out, namespaces that were moved into the
+	// tenant are released, and namespaces that were created for it are deleted; status.namespaces shows which of them
+	// will be released.
 	// +optional
 	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
@@ -49,16 +50,16 @@ type TenantNamespaces struct {
 // +kubebuilder:validation:XValidation:rule="!self.endsWith('*') || self.split('-').size() <= 5",message="the beginning of a name has four dashes at most, the one before the star included; write a shorter one"
 type NamespacePattern string
 
-// NamespaceReclaimPolicy is what becomes of a namespace when its Tenant is deleted.
+// NamespaceReclaimPolicy says what happens to a namespace when its Tenant is deleted.
 // +kubebuilder:validation:Enum=Delete;Release
 // +kubebuilder:validation:MaxLength=7
 type NamespaceReclaimPolicy string
 
 // The reclaim policies of namespaces.
 const (
-	// NamespaceDelete : it is deleted with all that is in it.
+	// NamespaceDelete deletes the namespace with everything in it.
 	NamespaceDelete NamespaceReclaimPolicy = "Delete"
-	// NamespaceRelease : it stays, without what the operator has put there.
+	// NamespaceRelease keeps the namespace, without what the operator has put there.
 	NamespaceRelease NamespaceReclaimPolicy = "Release"
 )
 
@@ -69,15 +70,15 @@ type NamespaceState string
 
 // The states of namespaces.
 const (
-	// NamespaceUsable : owners have their rights in it, and it has its share of the quota.
+	// NamespaceUsable means that owners have their rights in the namespace, and that it has its share of the quota.
 	NamespaceUsable NamespaceState = "Usable"
-	// NamespaceOverLimit : the tenant already uses as many namespaces as it may, and nothing can run in
-	// this one.
+	// NamespaceOverLimit means that the tenant already uses as many namespaces as it may, and nothing can run in this
+	// one.
 	NamespaceOverLimit NamespaceState = "OverLimit"
-	// NamespaceConflict : it has the tenant's label but belongs to somebody else; the operator doesn't
-	// touch it.
+	// NamespaceConflict means that the namespace has the tenant's label but belongs to somebody else. The operator
+	// doesn't touch it.
 	NamespaceConflict NamespaceState = "Conflict"
-	// NamespaceTerminating : it is being deleted.
+	// NamespaceTerminating means that the namespace is being deleted.
 	NamespaceTerminating NamespaceState = "Terminating"
 )
 
@@ -98,13 +99,12 @@ type TenantNamespace struct {
 	// +optional
 	State NamespaceState `json:"state,omitempty"`
 
-	// reclaimPolicy is Release for a namespace that stays when the Tenant is deleted. Left out, the
-	// namespace is deleted with the Tenant.
+	// reclaimPolicy is Release if the namespace is kept when the Tenant is deleted. It is absent if the namespace is
+	// deleted with the Tenant.
 	// +optional
 	ReclaimPolicy NamespaceReclaimPolicy `json:"reclaimPolicy,omitempty"`
 
-	// message is a sentence that says what is wrong with the namespace and what to do; empty for a
-	// Usable one.
+	// message says what is wrong with the namespace and what to do. It is absent for a Usable namespace.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512

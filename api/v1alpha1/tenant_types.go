@@ -6,22 +6,22 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// OwnerKind is the kind of subject an owner is, as in RBAC.
+// OwnerKind is the kind of an owner, as in the subjects of a RoleBinding.
 // +kubebuilder:validation:Enum=User;Group;ServiceAccount
 // +kubebuilder:validation:MaxLength=14
 type OwnerKind string
 
 // The kinds of owners.
 const (
-	// OwnerKindUser : a user, by the name that the API server's authentication gives it.
+	// OwnerKindUser is a user, with the name that the API server's authentication gives it.
 	OwnerKindUser OwnerKind = "User"
-	// OwnerKindGroup : a group of users.
+	// OwnerKindGroup is a group of users.
 	OwnerKindGroup OwnerKind = "Group"
-	// OwnerKindServiceAccount : a ServiceAccount in a namespace of its own.
+	// OwnerKindServiceAccount is a ServiceAccount, with its namespace.
 	OwnerKindServiceAccount OwnerKind = "ServiceAccount"
 )
 
-// OwnerRole is what an owner may do in the tenant's namespaces.
+// OwnerRole says what an owner may do in the tenant's namespaces.
 // +kubebuilder:validation:Enum=Admin;Editor;Viewer
 // +kubebuilder:validation:MaxLength=6
 type OwnerRole string
@@ -29,12 +29,12 @@ type OwnerRole string
 // The roles of owners. Each is bound to the ClusterRole of Kubernetes' own user-facing roles
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#user-facing-roles).
 const (
-	// OwnerRoleAdmin : the ClusterRole admin, which includes giving rights within the namespace, and the
-	// right to create and delete further namespaces of the tenant.
+	// OwnerRoleAdmin gives the ClusterRole admin, which includes granting rights within the namespace, and the right
+	// to create and delete further namespaces of the tenant.
 	OwnerRoleAdmin OwnerRole = "Admin"
-	// OwnerRoleEditor : the ClusterRole edit.
+	// OwnerRoleEditor gives the ClusterRole edit.
 	OwnerRoleEditor OwnerRole = "Editor"
-	// OwnerRoleViewer : the ClusterRole view, which excludes Secrets.
+	// OwnerRoleViewer gives the ClusterRole view, which excludes Secrets.
 	OwnerRoleViewer OwnerRole = "Viewer"
 )
 
@@ -52,7 +52,7 @@ type Owner struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
 
-	// namespace is the namespace of the ServiceAccount; other kinds have none.
+	// namespace is the namespace of the ServiceAccount. Other kinds have none.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -75,8 +75,8 @@ type Owner struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') && !r.contains('%') && r != '.' && r != '..')",message="clusterRoles has a name that no ClusterRole can have; leave out slashes and percent signs"
 	ClusterRoles []string `json:"clusterRoles,omitempty"`
 
-	// trustNamespace gives a ServiceAccount its rights even while its namespace doesn't exist or is
-	// another tenant's. Whoever has that namespace then has them, too. Left out, it is false: such a
+	// trustNamespace gives a ServiceAccount its rights even while its namespace doesn't exist or belongs to another
+	// tenant. Whoever controls that namespace then has these rights, too. Left out, it is false: such a
 	// ServiceAccount has no rights, and AccessReady says so.
 	// +optional
 	TrustNamespace bool `json:"trustNamespace,omitempty"`
@@ -163,8 +163,8 @@ type TenantSpec struct {
 	// +optional
 	Network TenantNetwork `json:"network,omitzero"`
 
-	// policy are the rules for objects in the tenant's namespaces. The operator copies them into each
-	// namespace as the TenantPolicy tenant. Each rule says what applies where it is left out.
+	// policy has the rules for objects in the tenant's namespaces. The operator copies them into each namespace as
+	// the TenantPolicy tenant. Each rule says what applies if it is left out.
 	// +optional
 	Policy PolicyRules `json:"policy,omitzero"`
 
@@ -176,7 +176,7 @@ type TenantSpec struct {
 	// +optional
 	App *TenantApp `json:"app,omitempty"`
 
-	// config are settings of the app. Each becomes an environment variable.
+	// config has settings of the app. Each becomes an environment variable.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=256
 	Config map[string]string `json:"config,omitempty"`
@@ -192,17 +192,16 @@ type TenantSpec struct {
 	// +optional
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
 
-	// adoptObjects makes the operator take over what a backup tool has restored: objects that nobody
-	// controls and that bear the operator's marks and the tenant's name, and the database that the restored
-	// Secret names, if it is registered for a former Tenant of the same name. Left out, it is false, and such
-	// an object is a conflict.
+	// adoptObjects makes the operator take over what a backup tool has restored: objects without a controller that
+	// have the operator's labels and annotations, and the database that the restored Secret names, if it is
+	// registered for a former Tenant of the same name. Left out, it is false, and such objects are conflicts.
 	// +optional
 	AdoptObjects bool `json:"adoptObjects,omitempty"`
 }
 
 // TenantUsage is how much of its quota the tenant uses, in all its namespaces together.
 type TenantUsage struct {
-	// hard is the quota that is in force.
+	// hard is the current quota.
 	// +optional
 	Hard corev1.ResourceList `json:"hard,omitempty"`
 
@@ -213,10 +212,10 @@ type TenantUsage struct {
 
 // TenantStatus is the observed state of a Tenant.
 type TenantStatus struct {
-	// conditions describe the state of the tenant. Ready, NamespaceReady, QuotaReady, NetworkReady and
-	// AccessReady are always present; DatabaseReady and AppReady if the spec has a database or an app;
-	// Reconciling and Stalled only while True. UnexpectedAccess is present while others have a share in
-	// the tenant's database roles.
+	// conditions describe the state of the tenant. Ready, NamespaceReady, QuotaReady, NetworkReady and AccessReady
+	// are always present; DatabaseReady and AppReady if the spec has a database or an app; Reconciling and Stalled
+	// only while True. UnexpectedAccess is present while other roles are members of the tenant's database roles, or
+	// its roles are members of others.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -14,7 +14,7 @@ type TenantPolicySpec struct {
 	// +optional
 	Primary bool `json:"primary,omitempty"`
 
-	// The rules are those of the Tenant's spec.policy, less the hostnames that are an older tenant's.
+	// The rules of the Tenant's spec.policy, without hostnames that belong to an older tenant.
 	PolicyRules `json:",inline"`
 }
 
