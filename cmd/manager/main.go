@@ -92,7 +92,7 @@ func (o *options) setClusterDNS(value string) error {
 	return err
 }
 
-// dns is the setting, or what the cluster says.
+// dns returns the setting, or what the cluster says.
 func (o *options) dns() (clusterdns.Setting, error) {
 	if o.clusterDNS != nil {
 		return *o.clusterDNS, nil

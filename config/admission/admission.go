@@ -38,7 +38,7 @@ var kinds = map[string]func() Object{
 	"MutatingAdmissionPolicyBinding":   func() Object { return &admissionregistrationv1.MutatingAdmissionPolicyBinding{} },
 }
 
-// Objects are all policies and their bindings, each policy before its bindings. With Audit, what
+// Objects returns all policies and their bindings, each policy before its bindings. With Audit, what
 // would be refused gets a warning instead; that doesn't go for the policies that protect what
 // Tenantry itself has put in place, or is about to (they refuse with a note in the audit log), since nothing of a
 // cluster that is moved in step by step can depend on changing it.

@@ -118,7 +118,7 @@ func refuses(binding *admissionregistrationv1.ValidatingAdmissionPolicyBinding) 
 	return slices.Contains(binding.Spec.ValidationActions, admissionregistrationv1.Deny)
 }
 
-// operations are those that a binding narrows its policy to; none is all of them.
+// operations returns the operations that a binding limits its policy to; none means all of them.
 func operations(binding *admissionregistrationv1.ValidatingAdmissionPolicyBinding) []admissionregistrationv1.OperationType {
 	var operations []admissionregistrationv1.OperationType
 	for _, rule := range binding.Spec.MatchResources.ResourceRules {

@@ -74,7 +74,7 @@ func (b *bench) close() {
 	}
 }
 
-// tenants are new tenants of the isolation.
+// tenants returns new tenants of the isolation.
 func (b *bench) tenants(isolation database.Isolation, count int) []database.Desired {
 	all := make([]database.Desired, count)
 	for n := range all {

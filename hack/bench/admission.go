@@ -144,7 +144,7 @@ func (b *bench) provisionWalls(ctx context.Context, s *site, from, to int) error
 	return manager.Stop()
 }
 
-// walls is a tenant with rules of each kind.
+// walls returns a tenant with rules of each kind.
 func walls(name string) *v1alpha1.Tenant {
 	return &v1alpha1.Tenant{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -242,7 +242,7 @@ func benchMeta(namespace string, i int) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("bench-%06d", i)}
 }
 
-// benchPod is one that the scheduler leaves alone, so that it costs nothing after its creation.
+// benchPod returns a pod that the scheduler ignores, so that it costs nothing after its creation.
 func benchPod(namespace string, i int) client.Object {
 	return &corev1.Pod{
 		ObjectMeta: benchMeta(namespace, i),

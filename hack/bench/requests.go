@@ -25,8 +25,8 @@ type requestLog struct {
 
 var writeVerbs = []string{"create", "update", "patch", "delete", "deletecollection"}
 
-// requests are those of a user so far. Watches, the leader's Lease and its Events, and reviews of who
-// asks for metrics are left out.
+// requests returns the requests that a user has sent so far. Watches, the leader's Lease and its Events, and
+// reviews of who asks for metrics are left out.
 func (l *requestLog) requests(user string) ([]auditv1.Event, error) {
 	file, err := os.Open(l.path)
 	if errors.Is(err, fs.ErrNotExist) {

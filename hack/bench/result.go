@@ -81,7 +81,7 @@ type spread struct {
 	Max    float64 `json:"max"`
 }
 
-// over is the spread of a figure over all pairs of blocks.
+// over returns the spread of a figure over all pairs of blocks.
 func over(pairs []pair, figure func(pair) float64) spread {
 	figures := make([]float64, len(pairs))
 	for i, p := range pairs {

@@ -78,12 +78,12 @@ func newSite(ctx context.Context, bin, dir string, sites, tenants int) (*site, e
 	return s, nil
 }
 
-// programs are all that the site is made of.
+// programs returns all that the site is made of.
 func (s *site) programs() []*process.Process {
 	return append(s.kubernetes.Processes(), s.postgres.Process())
 }
 
-// newCluster is a site without PostgreSQL. Its log has the requests of the users.
+// newCluster returns a site without PostgreSQL. Its log has the requests of the users.
 func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
@@ -107,8 +107,8 @@ func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, e
 // bytesPerDatabase is what PostgreSQL needs for a tenant, with room to spare for all that runs.
 const bytesPerDatabase = 16 << 20
 
-// postgresDir is in memory if that has room for the databases of all sites: making one takes from 50 to
-// 400 ms on a disk that others use, too, and the comparison would be one of disks.
+// postgresDir returns a folder in memory if that has room for the databases of all sites: making one takes from 50
+// to 400 ms on a disk that others use, too, and the comparison would be one of disks.
 func postgresDir(dir string, tenants int) string {
 	const memory = "/dev/shm"
 	var room unix.Statfs_t
@@ -135,7 +135,7 @@ func (s *site) close() error {
 	return errors.Join(append(failures, s.kubernetes.Stop())...)
 }
 
-// clientOf is a client with the rights of a ServiceAccount in the operator's namespace.
+// clientOf returns a client with the rights of a ServiceAccount in the operator's namespace.
 func (s *site) clientOf(ctx context.Context, account string) (client.WithWatch, error) {
 	path := s.dir + "/" + account + ".kubeconfig"
 	if err := s.kubernetes.ServiceAccountKubeconfig(ctx, operator.Namespace, account, path); err != nil {
@@ -159,7 +159,7 @@ func (s *site) databaseServer() *v1alpha1.DatabaseServer {
 	}
 }
 
-// tenant is a tenant with a bit of everything.
+// tenant returns a tenant with a bit of everything.
 func tenant(name string) *v1alpha1.Tenant {
 	return &v1alpha1.Tenant{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

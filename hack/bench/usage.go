@@ -40,14 +40,14 @@ func usageOf(programs []*process.Process) (usage, error) {
 	return used, nil
 }
 
-// ownUsage is the CPU time of this program.
+// ownUsage returns the CPU time of this program.
 func ownUsage() (float64, error) {
 	var own unix.Rusage
 	err := unix.Getrusage(unix.RUSAGE_SELF, &own)
 	return time.Duration(own.Utime.Nano() + own.Stime.Nano()).Seconds(), err
 }
 
-// machineUsage is how much of the machine's CPU time is gone, whoever has had it.
+// machineUsage returns the CPU time that the machine has spent on all processes.
 func machineUsage() (float64, error) {
 	proc, err := procfs.NewDefaultFS()
 	if err != nil {

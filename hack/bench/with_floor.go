@@ -71,7 +71,7 @@ func (f *floor) await(ctx context.Context, tenants int) ([]time.Time, error) {
 	return done, err
 }
 
-// writesPerTenant is how many requests to write the bare client has sent for each tenant.
+// writesPerTenant returns the number of write requests that the bare client has sent for each tenant.
 func (f *floor) writesPerTenant() (float64, error) {
 	sent, err := f.site.requests.requests(floorUser)
 	return float64(writes(sent)) / float64(f.tenants), err
@@ -127,7 +127,7 @@ func (b *bench) newFloor(ctx context.Context, s *site) (*floor, error) {
 	}, nil
 }
 
-// defaultedTenants are the tenants with defaults filled in as the operator does.
+// defaultedTenants returns the tenants with defaults filled in as the operator does.
 func (s *site) defaultedTenants(ctx context.Context, from, to int) ([]*effective.Tenant, error) {
 	dryRun := client.NewDryRunClient(s.admin)
 	tenants := make([]*effective.Tenant, to-from)

@@ -100,19 +100,19 @@ func (o *operated) countWrites() (int, error) {
 	return writes(sent), err
 }
 
-// writesPerTenant is how many requests to write the operator has sent for each tenant that it has.
+// writesPerTenant returns the number of write requests that the operator has sent for each tenant.
 func (o *operated) writesPerTenant() (float64, error) {
 	sent, err := o.countWrites()
 	return float64(sent-o.writes) / float64(o.tenants), err
 }
 
-// reconcilesPerTenant is how often the operator has looked at each tenant that it has.
+// reconcilesPerTenant returns the number of reconciles that each tenant has had.
 func (o *operated) reconcilesPerTenant(ctx context.Context) (float64, error) {
 	reconciles, err := o.metrics.Reconciles(ctx, tenantController)
 	return float64(reconciles) / float64(o.tenants), err
 }
 
-// bytesPerTenant is by how much each tenant has let the operator's memory grow.
+// bytesPerTenant returns how much memory the operator uses for each tenant.
 func (o *operated) bytesPerTenant() (int64, error) {
 	resident, err := o.manager.ResidentBytes()
 	return (resident - o.emptyBytes) / int64(o.tenants), err

@@ -72,7 +72,7 @@ func (l layout) refuseRunning() error {
 	return nil
 }
 
-// processes are those on record, running or not, in the order of starting.
+// processes returns the recorded processes, running or not, in the order of starting.
 func (l layout) processes() ([]*process.Process, error) {
 	var (
 		processes []*process.Process

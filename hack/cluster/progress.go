@@ -62,7 +62,7 @@ func (c *packageCounter) elapsed() time.Duration {
 	return time.Since(c.started).Round(time.Second)
 }
 
-// complaints are the last lines of all that go build said but the packages: when it failed, why.
+// complaints returns the last lines of all that go build said but the packages: when it failed, why.
 func (c *packageCounter) complaints() string {
 	_, complaints := c.lines()
 	return strings.Join(complaints[max(0, len(complaints)-reportedComplaints):], "")

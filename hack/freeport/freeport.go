@@ -40,7 +40,7 @@ func Shift(lanes int) error {
 	return os.Setenv(variable, strconv.Itoa(lane+lanes))
 }
 
-// bounds are the lowest and the highest port that Find may return.
+// bounds returns the lowest and the highest port that Find may return.
 func bounds() (low, high int) {
 	lane, err := strconv.Atoi(os.Getenv(variable))
 	if err != nil || lane < 0 || lowest+(lane+1)*laneSize > highest {

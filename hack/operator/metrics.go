@@ -47,14 +47,14 @@ func (o *Operator) Metrics(ctx context.Context, admin client.Client) (*Metrics, 
 	return &Metrics{reader}, err
 }
 
-// Reconciles is how often the controller of that name has looked at an object since the operator was
+// Reconciles returns how often the controller of that name has looked at an object since the operator was
 // started.
 func (m *Metrics) Reconciles(ctx context.Context, controller string) (int, error) {
 	total, err := m.Sum(ctx, "controller_runtime_reconcile_total", metrics.Labels{"controller": controller})
 	return int(total), err
 }
 
-// Busy is how many objects the controller of that name is looking at, or has yet to look at.
+// Busy returns how many objects the controller of that name is looking at, or has yet to look at.
 func (m *Metrics) Busy(ctx context.Context, controller string) (int, error) {
 	waiting, err := m.Sum(ctx, "workqueue_depth", metrics.Labels{"name": controller})
 	if err != nil {

@@ -57,7 +57,7 @@ func Build(ctx context.Context) (string, error) {
 	return program, nil
 }
 
-// Root is the folder of the checkout that the working directory is in.
+// Root returns the folder of the checkout that the working directory is in.
 func Root(ctx context.Context) (string, error) {
 	var stderr bytes.Buffer
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tenantry/tenantry")

@@ -195,11 +195,11 @@ func (s *Server) Remove() error {
 // Running reports whether the server's process is there.
 func (s *Server) Running() bool { return s.process != nil && s.process.Alive() }
 
-// Process is the server's first process, of which all others are children; nil when the server has not
+// Process returns the server's first process, of which all others are children; nil when the server has not
 // been started.
 func (s *Server) Process() *process.Process { return s.process }
 
-// LogPath is the file that the server logs to.
+// LogPath returns the file that the server logs to.
 func (s *Server) LogPath() string { return filepath.Join(s.dir, logFile) }
 
 // URL returns the URI by which the superuser connects to a database of the server.

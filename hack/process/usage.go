@@ -47,7 +47,7 @@ func (p *Process) children() ([]procfs.ProcStat, error) {
 // tick is the unit in which the kernel counts CPU time, the same on all architectures of Go.
 const tick = 10 * time.Millisecond
 
-// cpuTime is what a process and those of its children that have ended have used.
+// cpuTime returns the CPU time of a process and of its children that have ended.
 func cpuTime(stat procfs.ProcStat) time.Duration {
 	return time.Duration(int64(stat.UTime)+int64(stat.STime)+int64(stat.CUTime)+int64(stat.CSTime)) * tick
 }

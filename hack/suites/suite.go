@@ -118,7 +118,7 @@ func list(ctx context.Context, folder string) ([]suite, error) {
 // longest are the suites that take minutes. They begin first, so that no lane is left idle at the end.
 var longest = []string{"./test/integration", "./test/faults", "./test/dedicated", "./internal/database/postgres"}
 
-// order is where a suite stands among those that start something.
+// order returns where a suite stands among those that start something.
 func order(s suite) int {
 	if at := slices.Index(longest, s.name); at >= 0 {
 		return at
@@ -126,7 +126,7 @@ func order(s suite) int {
 	return len(longest)
 }
 
-// isLauncher says whether a package starts Kubernetes or PostgreSQL. Behind a space go list says for
+// isLauncher reports whether a package starts Kubernetes or PostgreSQL. Behind a space go list says for
 // which test a package was compiled.
 func isLauncher(name string) bool {
 	compiled, _, _ := strings.Cut(name, " ")
@@ -146,7 +146,7 @@ type result struct {
 	failures []string
 }
 
-// ginkgo is the path of Ginkgo's program.
+// ginkgo returns the path of Ginkgo's program.
 func (r runner) ginkgo() string { return filepath.Join(r.scratch, "ginkgo") }
 
 // run runs a suite once, in the lane of that number, and then copies its output to standard output.
@@ -203,7 +203,7 @@ func (r runner) command(ctx context.Context, suite suite, seed int64, reports st
 // printing is held while the output of a suite is printed, so that those of two don't mix.
 var printing sync.Mutex
 
-// failedSpecs are the names of the specs that failed, by Ginkgo's report; none if it didn't come to
+// failedSpecs returns the names of the specs that failed, by Ginkgo's report; none if it didn't come to
 // write one.
 func failedSpecs(report string) []string {
 	content, err := os.ReadFile(report)
@@ -225,7 +225,7 @@ func failedSpecs(report string) []string {
 	return names
 }
 
-// failedTests are the names of the tests that failed, by the output of go test.
+// failedTests returns the names of the tests that failed, by the output of go test.
 func failedTests(output string) (names []string) {
 	for line := range strings.Lines(output) {
 		if test, found := strings.CutPrefix(strings.TrimSpace(line), "--- FAIL: "); found {

@@ -185,7 +185,7 @@ func (e *Engine) Release(ctx context.Context, owner, desired, live client.Object
 	return e.client.Update(ctx, released, client.FieldOwner(e.fieldOwner))
 }
 
-// prepare is the desired state as it is written, with its hash.
+// prepare returns the desired state as it is written, with its hash.
 func (e *Engine) prepare(owner, desired client.Object) (prepared client.Object, hash string, err error) {
 	prepared = desired.DeepCopyObject().(client.Object)
 	prepared.SetResourceVersion("")
@@ -313,7 +313,7 @@ func (e *Engine) get(ctx context.Context, reader client.Reader, like client.Obje
 	return fresh, reader.Get(ctx, client.ObjectKeyFromObject(like), fresh)
 }
 
-// empty is an object of the kind, unstructured where the other one is.
+// empty returns an object of the kind, unstructured where the other one is.
 func empty(like client.Object, gvk schema.GroupVersionKind, scheme *runtime.Scheme) (client.Object, error) {
 	if _, isUnstructured := like.(*unstructured.Unstructured); isUnstructured {
 		fresh := &unstructured.Unstructured{}
@@ -358,7 +358,7 @@ type Key struct {
 	types.NamespacedName
 }
 
-// KeyOf is the key of an object.
+// KeyOf returns the key of an object.
 func KeyOf(object client.Object, c client.Client) (Key, error) {
 	gvk, err := apiutil.GVKForObject(object, c.Scheme())
 	return Key{Kind: gvk.Kind, NamespacedName: client.ObjectKeyFromObject(object)}, err

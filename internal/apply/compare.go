@@ -39,7 +39,7 @@ func stamp(desired client.Object) (string, error) {
 	return hash, nil
 }
 
-// includes says whether all that is in want is in have: each key of a map, and each item of a list
+// includes reports whether all that is in want is in have: each key of a map, and each item of a list
 // at its place, in a list of the same length.
 func includes(have, want any) bool {
 	switch want := want.(type) {
@@ -74,7 +74,7 @@ func overlay(below, above map[string]string) map[string]string {
 	return result
 }
 
-// union is all of a list, with what another one has besides behind it.
+// union returns all of a list, with what another one has besides behind it.
 func union(all, others []string) []string {
 	result := slices.Clone(all)
 	for _, other := range others {
@@ -98,7 +98,7 @@ func overlayReferences(below, above []metav1.OwnerReference) []metav1.OwnerRefer
 	return result
 }
 
-// without is a map without the entries of another one.
+// without returns a map without the entries of another one.
 func without(all, taken map[string]string) map[string]string {
 	result := maps.Clone(all)
 	maps.DeleteFunc(result, func(key, value string) bool {

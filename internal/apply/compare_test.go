@@ -147,7 +147,7 @@ func TestDriftIsFoundAndUndoneByOneWrite(t *testing.T) {
 	}
 }
 
-// differences are those between two objects, except for who owns which field.
+// differences returns the differences between two objects, except for who owns which field.
 func differences(a, b client.Object) string {
 	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
 	a.SetManagedFields(nil)

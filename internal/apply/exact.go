@@ -22,7 +22,7 @@ func (x exact) write(ctx context.Context, desired, live client.Object) (client.O
 	return merged, x.engine.client.Update(ctx, merged, client.FieldOwner(x.engine.fieldOwner))
 }
 
-// unchanged says whether live is what came out of writing desired. It is, when nothing that was
+// unchanged reports whether live is what came out of writing desired. It is, when nothing that was
 // desired has a different value, and nobody else has set anything outside of metadata and status.
 func unchanged(desired, live client.Object, fieldOwner string) (bool, error) {
 	for _, entry := range live.GetManagedFields() {
@@ -43,7 +43,7 @@ func unchanged(desired, live client.Object, fieldOwner string) (bool, error) {
 	return includes(have, want), nil
 }
 
-// setsContent says whether an entry of metadata.managedFields shows somebody else to have set
+// setsContent reports whether an entry of metadata.managedFields shows somebody else to have set
 // fields other than metadata and status.
 func setsContent(entry metav1.ManagedFieldsEntry, fieldOwner string) (bool, error) {
 	if entry.Manager == fieldOwner || entry.Subresource != "" || entry.FieldsV1 == nil {
@@ -61,7 +61,7 @@ func setsContent(entry metav1.ManagedFieldsEntry, fieldOwner string) (bool, erro
 	return false, nil
 }
 
-// merge is desired, over the metadata that others have set on live.
+// merge returns desired, over the metadata that others have set on live.
 func merge(desired, live client.Object) client.Object {
 	merged := desired.DeepCopyObject().(client.Object)
 	merged.SetUID(live.GetUID())

@@ -23,7 +23,7 @@ import (
 // byFields owns fields, of which replicas are kept.
 var byFields = fields{engine: &Engine{fieldOwner: fieldOwner}, keep: [][]string{{"spec", "replicas"}}}
 
-// workloads are desired objects that are owned by their fields.
+// workloads returns desired objects that are owned by their fields.
 func workloads() []client.Object {
 	return []client.Object{serviceAccount(), service(), deployment(), &policyv1.PodDisruptionBudget{
 		ObjectMeta: objectMeta("app"),
@@ -33,7 +33,7 @@ func workloads() []client.Object {
 	}}
 }
 
-// serverSideApply is what the API server makes of the live object when somebody applies an intent to it.
+// serverSideApply returns what the API server makes of the live object when somebody applies an intent to it.
 func serverSideApply(t *testing.T, live client.Object, intent map[string]any, manager string) client.Object {
 	t.Helper()
 	gvk, err := apiutil.GVKForObject(live, clientgoscheme.Scheme)
@@ -55,7 +55,7 @@ func serverSideApply(t *testing.T, live client.Object, intent map[string]any, ma
 	return written.(client.Object)
 }
 
-// bring is what becomes of the live object when the engine writes the desired state over it.
+// bring returns the live object after the engine has written the desired state over it.
 func bring(t *testing.T, desired, live client.Object) client.Object {
 	t.Helper()
 	live = live.DeepCopyObject().(client.Object)
@@ -73,7 +73,7 @@ func bring(t *testing.T, desired, live client.Object) client.Object {
 	return serverSideApply(t, live, patch, fieldOwner)
 }
 
-// isHeld says whether the engine would leave the live object alone. The operator's cache has its own
+// isHeld reports whether the engine would leave the live object alone. The operator's cache has its own
 // entries only, so the others must not matter.
 func isHeld(t *testing.T, desired, live client.Object) bool {
 	t.Helper()
@@ -88,7 +88,7 @@ func isHeld(t *testing.T, desired, live client.Object) bool {
 	return held
 }
 
-// statesOf are the two states in which a workload is as desired: as it was created, or put by a former
+// statesOf returns the two states in which a workload is as desired: as it was created, or put by a former
 // version, and as it was applied.
 func statesOf(t *testing.T, object client.Object) (desired client.Object, states map[string]client.Object) {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// Restored says whether an object is one that the engine has once written with these labels, and that
+// Restored reports whether an object is one that the engine has once written with these labels, and that
 // nobody controls: a backup tool restores labels and annotations, and leaves out the owner references.
 func Restored(live client.Object, labels map[string]string) bool {
 	_, written := live.GetAnnotations()[annotationHash]
@@ -20,7 +20,7 @@ func Restored(live client.Object, labels map[string]string) bool {
 	return written && metav1.GetControllerOf(live) == nil && maps.Equal(have, labels)
 }
 
-// isRestored says whether an object is the desired one, restored.
+// isRestored reports whether an object is the desired one, restored.
 func isRestored(desired, live client.Object) bool {
 	labels := maps.Clone(desired.GetLabels())
 	return len(labels) > 0 && Restored(live, labels)
@@ -44,7 +44,7 @@ func (e *Engine) takeIn(ctx context.Context, live client.Object, how way) (clien
 	return next, how.disown(ctx, whole, next)
 }
 
-// disowned is an object whose fields are nobody's, but for its hash and its status.
+// disowned returns an object whose fields are nobody's, but for its hash and its status.
 func (e *Engine) disowned(whole client.Object) (client.Object, error) {
 	hash := fieldpath.NewSet(fieldpath.MakePathOrDie("metadata", "annotations", annotationHash))
 	text, err := hash.ToJSON()

@@ -24,7 +24,7 @@ const fieldOwner = "tenantry"
 
 var typed = applyconfigurations.NewTypeConverter(clientgoscheme.Scheme)
 
-// put is what the API server makes of an object that somebody writes over the live one, by a
+// put returns what the API server makes of an object that somebody writes over the live one, by a
 // subresource where one is given. Who owns which field is worked out by the API server's own code.
 func put(t *testing.T, live, object client.Object, manager, subresource string) client.Object {
 	t.Helper()
@@ -209,14 +209,14 @@ func deployment() *appsv1.Deployment {
 	}}
 }
 
-// desiredObjects are one of each kind.
+// desiredObjects returns an object of each kind.
 func desiredObjects() []client.Object {
 	return []client.Object{
 		namespace(), configMap(), secret(), serviceAccount(), service(), quota(), limitRange(), roleBinding(), networkPolicy(), deployment(),
 	}
 }
 
-// applied is a desired object, stamped, and what is live once the operator has created it.
+// applied returns a desired object, stamped, and what is live once the operator has created it.
 func applied(t *testing.T, object client.Object) (desired, live client.Object) {
 	t.Helper()
 	desired = object.DeepCopyObject().(client.Object)
@@ -226,7 +226,7 @@ func applied(t *testing.T, object client.Object) (desired, live client.Object) {
 	return desired, put(t, nil, desired, fieldOwner, "")
 }
 
-// isUnchanged says whether the engine would leave the live object alone. The operator's cache has
+// isUnchanged reports whether the engine would leave the live object alone. The operator's cache has
 // no entries of the operator itself, so they must not matter.
 func isUnchanged(t *testing.T, desired, live client.Object) bool {
 	t.Helper()
@@ -244,7 +244,7 @@ func isUnchanged(t *testing.T, desired, live client.Object) bool {
 	return same
 }
 
-// managers are those that own fields of an object.
+// managers returns the managers that own fields of an object.
 func managers(object client.Object) []string {
 	var names []string
 	for _, entry := range object.GetManagedFields() {

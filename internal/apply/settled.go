@@ -21,7 +21,7 @@ type settled struct {
 
 var seed = maphash.MakeSeed()
 
-// stateOf is a version of an object, and the hash of a desired state.
+// stateOf returns a version of an object, and the hash of a desired state.
 func stateOf(live client.Object, hash string) (object, state uint64) {
 	type version struct{ uid, resourceVersion, hash string }
 	uid := string(live.GetUID())

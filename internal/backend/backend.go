@@ -73,7 +73,7 @@ type Backend struct {
 	Absent, Offered bool
 }
 
-// Of is what is behind the port of a Service, for each of the protocols.
+// Of returns what is behind the port of a Service, for each of the protocols.
 func Of(found Found, number int32, protocols ...corev1.Protocol) Backend {
 	service, endpoints := found.Service, found.Endpoints
 	result := Backend{Namespace: service.Namespace, Name: service.Name, Selector: service.Spec.Selector}
@@ -97,7 +97,7 @@ func Of(found Found, number int32, protocols ...corev1.Protocol) Backend {
 	return result
 }
 
-// Resolves says whether a Service says all by itself. Where a port goes by its name, or no pods are selected,
+// Resolves reports whether a Service says all by itself. Where a port goes by its name, or no pods are selected,
 // its EndpointSlices say the rest.
 func Resolves(service *corev1.Service) bool {
 	return len(service.Spec.Selector) > 0 && !slices.ContainsFunc(service.Spec.Ports, func(port corev1.ServicePort) bool {
@@ -105,7 +105,7 @@ func Resolves(service *corev1.Service) bool {
 	})
 }
 
-// targets are the ports that a port of a Service stands for.
+// targets returns the ports that a port of a Service stands for.
 func targets(service *corev1.Service, port *corev1.ServicePort, endpoints []discoveryv1.EndpointSlice) []Port {
 	protocol := protocolOf(port)
 	switch {
@@ -147,7 +147,7 @@ func byNumber(a, b Port) int {
 	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(b.Protocol, a.Protocol))
 }
 
-// Numbers are the ports.
+// Numbers returns the ports.
 func (b Backend) Numbers() []int32 {
 	numbers := make([]int32, 0, len(b.Ports))
 	for _, port := range b.Ports {
@@ -156,7 +156,7 @@ func (b Backend) Numbers() []int32 {
 	return numbers
 }
 
-// Peers are the pods behind the Service, or the addresses; none while nobody knows either.
+// Peers returns the pods behind the Service, or the addresses; none while nobody knows either.
 func (b Backend) Peers() []networkingv1.NetworkPolicyPeer {
 	if len(b.Selector) > 0 {
 		return []networkingv1.NetworkPolicyPeer{{
@@ -167,7 +167,7 @@ func (b Backend) Peers() []networkingv1.NetworkPolicyPeer {
 	return Blocks(b.Addresses)
 }
 
-// Blocks are peers that are an address each. What is no address is left out.
+// Blocks returns peers that are an address each. What is no address is left out.
 func Blocks(addresses []string) []networkingv1.NetworkPolicyPeer {
 	var peers []networkingv1.NetworkPolicyPeer
 	for _, text := range addresses {
@@ -179,7 +179,7 @@ func Blocks(addresses []string) []networkingv1.NetworkPolicyPeer {
 	return peers
 }
 
-// Rules are the rule that opens these ports of the peers. There is none without peers or without ports, since
+// Rules returns the rule that opens these ports of the peers. There is none without peers or without ports, since
 // either would open more than is meant.
 func Rules(peers []networkingv1.NetworkPolicyPeer, ports ...Port) []networkingv1.NetworkPolicyEgressRule {
 	if len(peers) == 0 || len(ports) == 0 {

@@ -14,12 +14,12 @@ const (
 	grainBytes = 1 << 20
 )
 
-// isCPU says whether a resource is counted in thousandths.
+// isCPU reports whether a resource is counted in thousandths.
 func isCPU(name corev1.ResourceName) bool {
 	return name == corev1.ResourceCPU || strings.HasSuffix(string(name), ".cpu")
 }
 
-// isBytes says whether a resource is an amount of memory or storage.
+// isBytes reports whether a resource is an amount of memory or storage.
 func isBytes(name corev1.ResourceName) bool {
 	text := string(name)
 	return strings.HasSuffix(text, "memory") || strings.HasSuffix(text, "storage") || strings.Contains(text, corev1.ResourceHugePagesPrefix)
@@ -28,7 +28,7 @@ func isBytes(name corev1.ResourceName) bool {
 // ofStorageClass is between the name of a StorageClass and that of the resource of it.
 const ofStorageClass = ".storageclass.storage.k8s.io/"
 
-// requestedBy is the resource that counts the objects that ask for another one: pods ask for CPU,
+// requestedBy returns the resource that counts the objects that ask for another one: pods ask for CPU,
 // memory and devices, claims for storage. It is empty for a resource that counts objects itself, one
 // by one.
 func requestedBy(name corev1.ResourceName) corev1.ResourceName {
@@ -45,7 +45,7 @@ func requestedBy(name corev1.ResourceName) corev1.ResourceName {
 	}
 }
 
-// grain is the finest step in which a resource is given away.
+// grain returns the finest step in which a resource is given away.
 func grain(name corev1.ResourceName) int64 {
 	switch {
 	case isCPU(name):
@@ -57,7 +57,7 @@ func grain(name corev1.ResourceName) int64 {
 	}
 }
 
-// amount is a quantity as a whole number: thousandths of CPU, and else the value itself.
+// amount returns a quantity as a whole number: thousandths of CPU, and else the value itself.
 func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
 	quantity := list[name]
 	if isCPU(name) {

@@ -35,7 +35,7 @@ type Slice struct {
 	Leaving bool
 }
 
-// marks are a copy of what was in use of each resource when that was last given; where that was
+// marks returns a copy of what was in use of each resource when that was last given; where that was
 // never noted, it is what is in use now.
 func (s Slice) marks() corev1.ResourceList {
 	marks := corev1.ResourceList{}
@@ -141,7 +141,7 @@ func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
 	return p
 }
 
-// withNeeds are slices in which what is needed is used.
+// withNeeds returns slices in which what is needed is used.
 func withNeeds(all []Slice) []Slice {
 	all = slices.Clone(all)
 	for i, s := range all {
@@ -162,7 +162,7 @@ func withNeeds(all []Slice) []Slice {
 	return all
 }
 
-// counted says whether the quota controller has seen all that is granted.
+// counted reports whether the quota controller has seen all that is granted.
 func counted(s Slice) bool {
 	for name := range s.Granted {
 		if _, found := s.Enforced[name]; !found {
@@ -240,7 +240,7 @@ func (p *plan) grant(i int, name corev1.ResourceName, amount int64) {
 	p.change(i)
 }
 
-// claims are the most that each slice may come to use before another look, and what they leave of
+// claims returns the most that each slice may come to use before another look, and what they leave of
 // the budget, which may be less than nothing.
 func (p *plan) claims(name corev1.ResourceName) (claims []int64, left int64) {
 	left = amount(name, p.total)
@@ -252,7 +252,7 @@ func (p *plan) claims(name corev1.ResourceName) (claims []int64, left int64) {
 	return claims, left
 }
 
-// targets are what all slices should have in the end.
+// targets returns what all slices should have in the end.
 func (p *plan) targets(name corev1.ResourceName) []int64 {
 	total := amount(name, p.total)
 	targets := make([]int64, len(p.slices))
@@ -332,7 +332,7 @@ func (p *plan) measure(name corev1.ResourceName, total int64, usable []int) meas
 	return measure{unit: max(step, min(unit, most)), grain: step}
 }
 
-// Strained says whether a slice is used so much more than when it was last written that it may be
+// Strained reports whether a slice is used so much more than when it was last written that it may be
 // short.
 func Strained(s Slice) bool {
 	for name := range s.Granted {
@@ -344,7 +344,7 @@ func Strained(s Slice) bool {
 	return false
 }
 
-// Overused are the resources of which more is in use than the total allows, in order.
+// Overused returns the resources of which more is in use than the total allows, in order.
 func Overused(total, used corev1.ResourceList) []corev1.ResourceName {
 	var names []corev1.ResourceName
 	for _, name := range slices.Sorted(maps.Keys(total)) {

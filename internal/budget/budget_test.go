@@ -60,7 +60,7 @@ func (w *world) change(namespace string, slice budget.Slice) {
 	w.now.versions[namespace]++
 }
 
-// at is a moment of the past, or the present.
+// at returns a moment of the past, or the present.
 func (w *world) at(index int) moment {
 	if index < len(w.before) {
 		return w.before[index]

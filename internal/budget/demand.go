@@ -49,7 +49,7 @@ func parseList(text string) corev1.ResourceList {
 	return list
 }
 
-// In says whether what was refused shows in what is used now.
+// In reports whether what was refused shows in what is used now.
 func (r Refusal) In(used corev1.ResourceList) bool {
 	for name, requested := range r.Requested {
 		needed, has := r.Used[name].DeepCopy(), used[name]
@@ -61,7 +61,7 @@ func (r Refusal) In(used corev1.ResourceList) bool {
 	return true
 }
 
-// Demand is what the refusals in a namespace say is Wanted there, and when the last of it was refused. The
+// Demand returns what the refusals in a namespace say is Wanted there, and when the last of it was refused. The
 // newest counts of what was refused for the same object. It is for the caller to leave out those that are In.
 func Demand(refusals []Refusal, now time.Time) (wanted corev1.ResourceList, at time.Time) {
 	type key struct {
@@ -91,7 +91,7 @@ func Demand(refusals []Refusal, now time.Time) (wanted corev1.ResourceList, at t
 	return wanted, at
 }
 
-// Fits says whether a request fits what all slices of a tenant leave of its quota.
+// Fits reports whether a request fits what all slices of a tenant leave of its quota.
 func Fits(requested, quota, used corev1.ResourceList) bool {
 	for name, amount := range requested {
 		limit, limited := quota[name]

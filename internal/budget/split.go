@@ -45,7 +45,7 @@ func split(total int64, shares []share, m measure) []int64 {
 	return result
 }
 
-// isWhole says whether the shares add up to the total, and none is below its use.
+// isWhole reports whether the shares add up to the total, and none is below its use.
 func isWhole(total int64, shares []share) bool {
 	for _, s := range shares {
 		if s.granted < s.used {
@@ -56,7 +56,7 @@ func isWhole(total int64, shares []share) bool {
 	return total == 0
 }
 
-// isShort says whether a share has so little room, against the room that it should have and the
+// isShort reports whether a share has so little room, against the room that it should have and the
 // equal part of all that is free, that a new split is worth its writes. One that grows has to run into
 // its limit first: where the limit is raised while requests are let in beside others that are refused,
 // the API server may count some of the refused ones, too.

@@ -47,7 +47,7 @@ func used(shares []share) (sum int64) {
 	return sum
 }
 
-// applied are the shares after they were given what is in granted.
+// applied returns the shares after they were given what is in granted.
 func applied(shares []share, granted []int64) []share {
 	result := slices.Clone(shares)
 	for i := range result {

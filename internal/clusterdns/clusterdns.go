@@ -71,7 +71,7 @@ func parseAddress(text string) (netip.AddrPort, error) {
 	return netip.ParseAddrPort(text)
 }
 
-// Read is the setting for a cluster in which a pod has this /etc/resolv.conf. It is what the kubelet gives to
+// Read returns the setting for a cluster in which a pod has this /etc/resolv.conf. It is what the kubelet gives to
 // every pod; one that is not from a kubelet says nothing about the cluster.
 func Read(resolvConf string) Setting {
 	setting := Setting{read: true}
@@ -143,7 +143,7 @@ func Default() []networkingv1.NetworkPolicyEgressRule {
 	return backend.Rules(podsOf(kubeDNS), ports(port)...)
 }
 
-// podsOf are the pods of kube-system with this value of the label k8s-app.
+// podsOf returns the pods of kube-system with this value of the label k8s-app.
 func podsOf(app string) []networkingv1.NetworkPolicyPeer {
 	return backend.Backend{Namespace: metav1.NamespaceSystem, Selector: map[string]string{labelApp: app}}.Peers()
 }

@@ -22,7 +22,7 @@ const (
 	ofMachine = "search example.com\nnameserver 192.0.2.53\n"
 )
 
-// service is a Service of a cluster's DNS as distributions have it.
+// service returns a Service of a cluster's DNS as distributions have it.
 func service(namespace, name, clusterIP string, target intstr.IntOrString, selector map[string]string) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -146,7 +146,7 @@ func written(t *testing.T, text string) clusterdns.Setting {
 	return setting
 }
 
-// readable are rules as "peer: ports", in alphabetical order.
+// readable returns rules as "peer: ports", in alphabetical order.
 func readable(rules []networkingv1.NetworkPolicyEgressRule) []string {
 	var lines []string
 	for _, rule := range rules {

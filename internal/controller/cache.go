@@ -97,7 +97,7 @@ func trimContent(object client.Object) {
 	}
 }
 
-// isGood says whether a condition of a Deployment tells of no trouble.
+// isGood reports whether a condition of a Deployment tells of no trouble.
 func isGood(condition appsv1.DeploymentCondition) bool {
 	switch condition.Type {
 	case appsv1.DeploymentReplicaFailure:

@@ -92,7 +92,7 @@ func TestTheCacheKeepsWhatIsWrongWithADeployment(t *testing.T) {
 	}
 }
 
-// inCache are the objects of a tenant as they come from the API server, as JSON.
+// inCache returns the objects of a tenant as they come from the API server, as JSON.
 func inCache(t *testing.T, name string) map[reflect.Type][][]byte {
 	t.Helper()
 	tenant := effective.Of(builders.Tenant(name).Owner(v1alpha1.OwnerKindUser, "alice@"+name, v1alpha1.OwnerRoleAdmin).
@@ -119,7 +119,7 @@ func inCache(t *testing.T, name string) map[reflect.Type][][]byte {
 	return result
 }
 
-// heap is how many bytes of the heap are in use.
+// heap returns how many bytes of the heap are in use.
 func heap() int {
 	runtime.GC()
 	var now runtime.MemStats

@@ -175,7 +175,7 @@ func converge(t *testing.T, from database.Observed, plan func(database.Observed)
 	}
 }
 
-// partialStates are all that crashes and people can leave behind for a registered tenant.
+// partialStates returns all that crashes and people can leave behind for a registered tenant.
 func partialStates() map[string]database.Observed {
 	states := map[string]database.Observed{
 		"nothing but the registration": {Name: name, Registration: provisioned().Registration},
@@ -257,7 +257,7 @@ func TestRemovalConvergesFromEveryPartialState(t *testing.T) {
 	}
 }
 
-// sharing is what the server has for a tenant that shares a database, once all is there.
+// sharing returns what the server has for a tenant that shares a database, once all is there.
 func sharing(isolation database.Isolation, changes ...func(*database.Observed)) database.Observed {
 	o := provisioned(func(o *database.Observed) {
 		o.Registration.Isolation, o.Database = isolation, nil
@@ -271,7 +271,7 @@ func sharing(isolation database.Isolation, changes ...func(*database.Observed)) 
 	return o
 }
 
-// partialSharing are what crashes and people can leave behind for a tenant that shares a database.
+// partialSharing returns what crashes and people can leave behind for a tenant that shares a database.
 func partialSharing(isolation database.Isolation) map[string]database.Observed {
 	states := map[string]database.Observed{}
 	for label, change := range map[string]func(*database.Observed){

@@ -53,7 +53,7 @@ func planRegistration(d Desired, o Observed, mode mode) ([]Action, error) {
 	}, nil
 }
 
-// named are the database and roles of the tenant's name that the server has.
+// named returns the database and roles of the tenant's name that the server has.
 func named(o Observed) []string {
 	var found []string
 	if o.Database != nil {

@@ -33,7 +33,7 @@ func desired(changes ...func(*database.Desired)) database.Desired {
 	return d
 }
 
-// provisioned is what the server has once everything desired() asks for is there.
+// provisioned returns what the server has once everything desired() asks for is there.
 func provisioned(changes ...func(*database.Observed)) database.Observed {
 	o := database.Observed{
 		Name: name,
@@ -55,7 +55,7 @@ func provisioned(changes ...func(*database.Observed)) database.Observed {
 	return o
 }
 
-// retainedByAnother is a database that another UID left behind.
+// retainedByAnother returns a database that another UID left behind.
 func retainedByAnother(changes ...func(*database.Observed)) database.Observed {
 	o := provisioned(func(o *database.Observed) {
 		o.Holder, o.Registration = o.Registration, nil

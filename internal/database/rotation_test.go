@@ -10,7 +10,7 @@ import (
 
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// loggedIn are the credentials of desired(), made at noon.
+// loggedIn returns the credentials of desired(), made at noon.
 func loggedIn(changes ...func(*service.Credentials)) service.Credentials {
 	c := service.Credentials{Password: password, RotatedAt: noon}
 	for _, change := range changes {

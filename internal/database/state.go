@@ -84,7 +84,7 @@ type Desired struct {
 // its grace period.
 func (d Desired) changingOver() bool { return d.NextPassword != "" || d.Now.Before(d.FormerUntil) }
 
-// databaseConnectionLimit is the limit of a database of the tenant's own, with room for all that its logins
+// databaseConnectionLimit returns the limit of a database of the tenant's own, with room for all that its logins
 // may have.
 func (d Desired) databaseConnectionLimit() int32 {
 	if d.changingOver() {

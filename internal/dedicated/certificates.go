@@ -140,7 +140,7 @@ func isDue(certificate *x509.Certificate, now time.Time) bool {
 	return !now.Before(certificate.NotBefore.Add(lifetime / 3 * 2))
 }
 
-// noticeEnds is when clients have had the time to start trusting the signer. It is no later than halfway
+// noticeEnds returns when clients have had the time to start trusting the signer. It is no later than halfway
 // to the expiry of the present certificate.
 func (c chain) noticeEnds() time.Time {
 	known := c.signer.NotBefore.Add(clockSkew)

@@ -24,7 +24,7 @@ import (
 
 const day = 24 * time.Hour
 
-// withoutAuthorityKey are the secrets of a version that kept no key of the authority.
+// withoutAuthorityKey returns the secrets of a version that kept no key of the authority.
 func withoutAuthorityKey(secrets dedicated.Secrets) dedicated.Secrets {
 	secrets.AuthorityKey = nil
 	return secrets

@@ -65,7 +65,7 @@ func meta(server *v1alpha1.DatabaseServer, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: naming.DatabasesNamespace, Name: name, Labels: labels}
 }
 
-// dataMeta is the metadata of what holds the data.
+// dataMeta returns the metadata of what holds the data.
 func dataMeta(server *v1alpha1.DatabaseServer, name string) metav1.ObjectMeta {
 	metadata := meta(server, name)
 	metadata.Annotations = map[string]string{naming.AnnotationDatabase: server.Spec.Dedicated.Database}

@@ -54,7 +54,7 @@ func TestEachFieldSaysItsDefault(t *testing.T) {
 	}
 }
 
-// leaves are the values of a spec that aren't objects, by their paths.
+// leaves returns the values of a spec that aren't objects, by their paths.
 func leaves(t *testing.T, spec v1alpha1.TenantSpec) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(spec)
@@ -81,7 +81,7 @@ func leaves(t *testing.T, spec v1alpha1.TenantSpec) map[string]any {
 	return found
 }
 
-// describe is the description of a field, in one line.
+// describe returns the description of a field, in one line.
 func describe(t *testing.T, schema structuralschema.Structural, path string) string {
 	t.Helper()
 	for name := range strings.SplitSeq(path, ".") {

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// quotaOf is a ResourceQuota that the tenant with this UID controls and that counts this many pods.
+// quotaOf returns a ResourceQuota that the tenant with this UID controls and that counts this many pods.
 func quotaOf(tenant, uid types.UID, pods string) *corev1.ResourceQuota {
 	quota := &corev1.ResourceQuota{Status: corev1.ResourceQuotaStatus{
 		Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)},

@@ -17,7 +17,7 @@ type Departures struct {
 	looked map[string]int
 }
 
-// Pending says whether a server is to be looked at, and returns what Looked wants to know then.
+// Pending reports whether a server is to be looked at, and returns what Looked wants to know then.
 func (d *Departures) Pending(server string) (count int, pending bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()

@@ -27,7 +27,7 @@ func (e *Endings) NamespaceClosed(tenant, namespace types.UID) {
 	e.change(tenant, func(of *ending) { of.namespaces.Insert(namespace) })
 }
 
-// IsNamespaceClosed says whether that was noted.
+// IsNamespaceClosed reports whether that was noted.
 func (e *Endings) IsNamespaceClosed(tenant, namespace types.UID) bool {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
@@ -40,7 +40,7 @@ func (e *Endings) LockedOut(tenant types.UID, server string) {
 	e.change(tenant, func(of *ending) { of.servers.Insert(server) })
 }
 
-// IsLockedOut says whether that was noted.
+// IsLockedOut reports whether that was noted.
 func (e *Endings) IsLockedOut(tenant types.UID, server string) bool {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()

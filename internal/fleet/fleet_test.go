@@ -65,7 +65,7 @@ func fill(f *Fleet, tenant, server string) {
 	}
 }
 
-// size is how many entries of maps there are in a value, on all levels.
+// size returns how many entries of maps there are in a value, on all levels.
 func size(value reflect.Value) int {
 	total := 0
 	switch value.Kind() {

@@ -161,7 +161,7 @@ func (o *occupants) noteChange(tenants int, asked time.Time) {
 	}
 }
 
-// Changing says whether the number of a server's tenants is about to change again.
+// Changing reports whether the number of a server's tenants is about to change again.
 func (o *Occupancy) Changing(server string) bool {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()

@@ -31,7 +31,7 @@ type newTenant struct {
 	uid  types.UID
 }
 
-// Begin says whether a new tenant may begin, or go on. If not, it gets its turn after those that have asked
+// Begin reports whether a new tenant may begin, or go on. If not, it gets its turn after those that have asked
 // before, and Turns tells.
 func (p *Provisioning) Begin(name string, tenant types.UID) bool {
 	p.mutex.Lock()

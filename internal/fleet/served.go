@@ -19,7 +19,7 @@ type Served struct {
 	tenants map[types.UID]map[string]time.Time
 }
 
-// Has says whether what was refused at that time has got in, now or before. of is whose object it is, and in
+// Has reports whether what was refused at that time has got in, now or before. of is whose object it is, and in
 // says that it shows in what is used now.
 func (s *Served) Has(tenant types.UID, of string, refused time.Time, in bool) bool {
 	s.mutex.Lock()

@@ -55,7 +55,7 @@ func (p *Pool) Share(object any) {
 	value.Set(p.shared(value))
 }
 
-// shared is an equal value, which shares what it can.
+// shared returns an equal value, which shares what it can.
 func (p *Pool) shared(value reflect.Value) reflect.Value {
 	switch value.Kind() {
 	case reflect.String:
@@ -100,7 +100,7 @@ func (p *Pool) sharedStruct(value reflect.Value) reflect.Value {
 	return result
 }
 
-// rebuilt is a pointer, slice or map of its own, what is below which is shared.
+// rebuilt returns a pointer, slice or map of its own, what is below which is shared.
 func (p *Pool) rebuilt(value reflect.Value) reflect.Value {
 	switch value.Kind() {
 	case reflect.Pointer:
@@ -125,7 +125,7 @@ func (p *Pool) rebuilt(value reflect.Value) reflect.Value {
 	}
 }
 
-// hash is the same for values that are equal.
+// hash returns the same for values that are equal.
 func hash(value reflect.Value) uint64 {
 	switch value.Kind() {
 	case reflect.String:

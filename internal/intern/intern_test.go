@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// deployment is one of a tenant, with values of most kinds.
+// deployment returns one of a tenant, with values of most kinds.
 func deployment(tenant, memory string, replicas int32) *appsv1.Deployment {
 	one := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{
 		Namespace: tenant, Name: "app",

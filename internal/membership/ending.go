@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// reclaimPolicy is what becomes of a namespace when its tenant is deleted.
+// reclaimPolicy says what happens to a namespace when its tenant is deleted.
 func reclaimPolicy(tenant *effective.Tenant, movedIn bool) v1alpha1.NamespaceReclaimPolicy {
 	policy := tenant.Spec.Namespaces.ReclaimPolicy
 	if policy == v1alpha1.NamespaceRelease || policy == "" && movedIn {
@@ -24,7 +24,7 @@ func reclaimPolicy(tenant *effective.Tenant, movedIn bool) v1alpha1.NamespaceRec
 	return ""
 }
 
-// isMovedIn says whether a namespace was there before it was its tenant's. That is found out when the
+// isMovedIn reports whether a namespace was there before it was its tenant's. That is found out when the
 // tenant takes it, and noted in an annotation.
 func isMovedIn(namespace *corev1.Namespace) bool {
 	if _, noted := namespace.Annotations[naming.AnnotationMovedIn]; noted {
@@ -33,7 +33,7 @@ func isMovedIn(namespace *corev1.Namespace) bool {
 	return metav1.GetControllerOf(namespace) == nil && !createdWithLabel(namespace)
 }
 
-// createdWithLabel says whether a namespace was created with the label of a tenant, by what its metadata
+// createdWithLabel reports whether a namespace was created with the label of a tenant, by what its metadata
 // says of who has set which field when. What the operator has set isn't looked at.
 func createdWithLabel(namespace *corev1.Namespace) bool {
 	labeled := false
@@ -56,7 +56,7 @@ func createdWithLabel(namespace *corev1.Namespace) bool {
 	return !labeled
 }
 
-// NotGone are the namespaces of a tenant that is being deleted, as its status has them. What says that it
+// NotGone returns the namespaces of a tenant that is being deleted, as its status has them. What says that it
 // is being deleted has yet to end.
 func (m Members) NotGone() []v1alpha1.TenantNamespace {
 	var list []v1alpha1.TenantNamespace
@@ -79,7 +79,7 @@ const maxMessage = 512
 // maxPods is of how many pods it is said what keeps them.
 const maxPods = 5
 
-// HeldBy is the member once it is known which pods are left in it. As long as there are any, the namespace
+// HeldBy returns the member once it is known which pods are left in it. As long as there are any, the namespace
 // controller deletes nothing else, and says nothing.
 func (m Member) HeldBy(pods []corev1.Pod) Member {
 	var texts []string
@@ -100,7 +100,7 @@ func (m Member) HeldBy(pods []corev1.Pod) Member {
 	return m
 }
 
-// ofPod is a pod that is left, and what keeps it.
+// ofPod returns a pod that is left, and what keeps it.
 func ofPod(pod *corev1.Pod) string {
 	switch {
 	case len(pod.Finalizers) > 0:
@@ -112,7 +112,7 @@ func ofPod(pod *corev1.Pod) string {
 	}
 }
 
-// terminating is what is said of a namespace that is being deleted.
+// terminating returns what is said of a namespace that is being deleted.
 func terminating(obstacles string) string {
 	text := "It is being deleted"
 	if obstacles != "" {
@@ -124,7 +124,7 @@ func terminating(obstacles string) string {
 	return strings.TrimSuffix(text, ".") + "."
 }
 
-// Obstacles are what keeps a namespace from being gone, in the words of its own conditions, but for what
+// Obstacles returns what keeps a namespace from being gone, in the words of its own conditions, but for what
 // the operator itself leaves there to the end; empty if nothing is known.
 func Obstacles(namespace *corev1.Namespace) string {
 	left := contentOf(namespace)
@@ -148,7 +148,7 @@ func Obstacles(namespace *corev1.Namespace) string {
 	return strings.Join(texts, "; ")
 }
 
-// OnlyRightsRemain says whether nothing is left in a namespace but RoleBindings that the operator keeps
+// OnlyRightsRemain reports whether nothing is left in a namespace but RoleBindings that the operator keeps
 // there to the end.
 func OnlyRightsRemain(namespace *corev1.Namespace) bool {
 	left, kept := contentOf(namespace), false

@@ -29,7 +29,7 @@ type Member struct {
 	Obstacles string
 }
 
-// IsTerminating says whether it is being deleted.
+// IsTerminating reports whether it is being deleted.
 func (m Member) IsTerminating() bool {
 	return m.Namespace != nil && !m.Namespace.DeletionTimestamp.IsZero()
 }

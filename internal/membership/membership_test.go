@@ -19,7 +19,7 @@ import (
 
 type change func(*corev1.Namespace)
 
-// namespace is one that carries the label of the tenant acme, created in that second.
+// namespace returns a namespace with the label of the tenant acme, created in that second.
 func namespace(name string, second int, changes ...change) *corev1.Namespace {
 	result := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: name, UID: types.UID(name), Labels: map[string]string{naming.LabelTenant: "acme"},

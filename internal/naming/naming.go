@@ -193,7 +193,7 @@ func DedicatedServer(tenant string) string {
 // whoever runs it.
 func ServerService(server string) string { return server + "-rw" }
 
-// ServerHost is the host name of the server inside the cluster.
+// ServerHost returns the host name of the server inside the cluster.
 func ServerHost(server string) string {
 	return ServerService(server) + "." + DatabasesNamespace + ".svc"
 }
@@ -214,12 +214,12 @@ func ServerLogin(server string) string { return "database-server-" + server }
 // ServerVolume names the PersistentVolumeClaim of a server without CloudNativePG.
 func ServerVolume(server string) string { return server + "-data" }
 
-// DatabaseFinalizer is the finalizer of a tenant that has, or may have, something on a server.
+// DatabaseFinalizer returns the finalizer of a tenant that has, or may have, something on a server.
 func DatabaseFinalizer(server string) string {
 	return finalizerDatabasePrefix + server
 }
 
-// DatabaseServers are the servers that the given finalizers say a tenant may have something on.
+// DatabaseServers returns the servers that the given finalizers say a tenant may have something on.
 func DatabaseServers(finalizers []string) []string {
 	var servers []string
 	for _, finalizer := range finalizers {
@@ -230,12 +230,12 @@ func DatabaseServers(finalizers []string) []string {
 	return servers
 }
 
-// ManagedLabels are the labels of an object that is managed for a tenant.
+// ManagedLabels returns the labels of an object that is managed for a tenant.
 func ManagedLabels(tenant string) map[string]string {
 	return map[string]string{LabelManagedBy: ManagedBy, LabelTenant: tenant}
 }
 
-// AppLabels are the labels that select the pods of a tenant's app.
+// AppLabels returns the labels that select the pods of a tenant's app.
 func AppLabels(tenant string) map[string]string {
 	return map[string]string{LabelAppName: App, LabelTenant: tenant}
 }

@@ -90,7 +90,7 @@ func tenantAuditor(in Inputs) desired.Object {
 // its owners lose the right to create more.
 const surplus = 5
 
-// createsNamespaces says whether owners may create namespaces of the tenant.
+// createsNamespaces reports whether owners may create namespaces of the tenant.
 func createsNamespaces(in Inputs) bool {
 	limit := in.Tenant.Spec.Namespaces.Limit
 	return limit > 1 && !in.Tenant.Spec.Cordoned && len(in.Listing) < int(limit)+surplus
@@ -148,7 +148,7 @@ func hasRole(role v1alpha1.OwnerRole) func(v1alpha1.Owner) bool {
 	return func(owner v1alpha1.Owner) bool { return owner.Role == role }
 }
 
-// roleBinding is nil where it would bind nobody.
+// roleBinding returns nil where it would bind nobody.
 func roleBinding(in Inputs, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) desired.Object {
 	subjects := subjectsOf(in, bound)
 	if len(subjects) == 0 {

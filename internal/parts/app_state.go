@@ -34,7 +34,7 @@ func appInPlace(o Observation) condition.State {
 	return rollout(want, have)
 }
 
-// AppTrouble is what keeps the app from being rolled out, other than that this takes its time.
+// AppTrouble returns what keeps the app from being rolled out, other than that this takes its time.
 func AppTrouble(o Observation) (problem.Problem, bool) {
 	if o.Deployment == nil || o.Deployment.Status.ObservedGeneration < o.Deployment.Generation || workload.RolledOut(o.Deployment) {
 		return problem.Problem{}, false

@@ -17,7 +17,7 @@ func limitsOf(t *testing.T, in parts.Inputs) *corev1.LimitRange {
 	return find[*corev1.LimitRange](t, parts.Quota, in)
 }
 
-// withContainers are the inputs of the same tenant with other limits.
+// withContainers returns the inputs of the same tenant with other limits.
 func withContainers(in parts.Inputs, change func(*v1alpha1.ContainerLimits)) parts.Inputs {
 	tenant := *in.Tenant
 	tenant.Spec.Containers = tenant.Spec.Containers.DeepCopy()
@@ -26,7 +26,7 @@ func withContainers(in parts.Inputs, change func(*v1alpha1.ContainerLimits)) par
 	return in
 }
 
-// older is the LimitRange of a tenant as a former version has put it in place.
+// older returns the LimitRange of a tenant as a former version has put it in place.
 func older(t *testing.T, in parts.Inputs) *corev1.LimitRange {
 	t.Helper()
 	limits := limitsOf(t, in).DeepCopy()

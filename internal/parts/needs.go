@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// Needs are what the operator's own objects use of the tenant's quota, by namespace: those that are there,
+// Needs returns what the operator's own objects use of the tenant's quota, by namespace: those that are there,
 // and those that are to come once the database is placed. The objects that Kubernetes itself puts into each
 // namespace are counted with them.
 func Needs(in Inputs) map[string]corev1.ResourceList {
@@ -51,7 +51,7 @@ func Needs(in Inputs) map[string]corev1.ResourceList {
 	return needs
 }
 
-// countsObjects says whether a quota counts objects of any of the kinds that the operator makes.
+// countsObjects reports whether a quota counts objects of any of the kinds that the operator makes.
 func countsObjects(quota corev1.ResourceList) bool {
 	for _, of := range resources {
 		for _, name := range countedAs(of) {
@@ -63,7 +63,7 @@ func countsObjects(quota corev1.ResourceList) bool {
 	return false
 }
 
-// anticipated are Inputs with all that is still to be found out, as far as it makes objects.
+// anticipated returns Inputs with all that is still to be found out, as far as it makes objects.
 func anticipated(in Inputs) Inputs {
 	in.Autoscaled = true
 	if in.Tenant.Spec.Database == nil {
@@ -78,7 +78,7 @@ func anticipated(in Inputs) Inputs {
 	return in
 }
 
-// countedAs are the names by which a quota can count the objects of a resource.
+// countedAs returns the names by which a quota can count the objects of a resource.
 func countedAs(of schema.GroupResource) []corev1.ResourceName {
 	names := []corev1.ResourceName{corev1.ResourceName("count/" + of.String())}
 	if of.Group == "" {

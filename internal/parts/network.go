@@ -28,7 +28,7 @@ var Network = &Part{
 	inPlace: func(Observation) condition.State { return condition.Ready("The network policies are in place.") },
 }
 
-// networkPolicy is nil for a namespace that can't be used, where nothing but denyAll is needed.
+// networkPolicy returns nil for a namespace that can't be used, where nothing but denyAll is needed.
 func networkPolicy(in Inputs, place Place, name string, spec networkingv1.NetworkPolicySpec) desired.Object {
 	if !place.Usable && name != naming.PolicyDenyAll {
 		return nil
@@ -63,7 +63,7 @@ func allowTenant(in Inputs, place Place) desired.Object {
 	})
 }
 
-// allowDatabase is nil while it isn't known where the server is: a rule without peers would open
+// allowDatabase returns nil while it isn't known where the server is: a rule without peers would open
 // the port to everywhere.
 func allowDatabase(in Inputs, place Place) desired.Object {
 	rules := databaseRules(in.Server)
@@ -96,7 +96,7 @@ func databaseRules(server *v1alpha1.DatabaseServer) []networkingv1.NetworkPolicy
 	return backend.Rules(backend.Blocks(server.Status.Addresses), port)
 }
 
-// behindHost is what is behind the Service that a server's host stands for; nil if that stands for none.
+// behindHost returns what is behind the Service that a server's host stands for; nil if that stands for none.
 func behindHost(server *v1alpha1.DatabaseServer) (*backend.Backend, []backend.Port) {
 	service := server.Status.Service
 	if service == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// OwnersNamespaces are the namespaces of the ServiceAccounts among a tenant's owners that have to be
+// OwnersNamespaces returns the namespaces of the ServiceAccounts among a tenant's owners that have to be
 // trusted: whoever has such a namespace has the owner's rights. Its own primary one is none of them.
 func OwnersNamespaces(tenant *effective.Tenant) []string {
 	var namespaces []string
@@ -23,7 +23,7 @@ func OwnersNamespaces(tenant *effective.Tenant) []string {
 	return namespaces
 }
 
-// accountNamespace is the namespace of the ServiceAccount, or of all of them, that an owner is by whichever
+// accountNamespace returns the namespace of the ServiceAccount, or of all of them, that an owner is by whichever
 // name; empty for people.
 func accountNamespace(owner v1alpha1.Owner) string {
 	switch owner.Kind {
@@ -42,7 +42,7 @@ func accountNamespace(owner v1alpha1.Owner) string {
 	return ""
 }
 
-// trusted says whether an owner has its rights.
+// trusted reports whether an owner has its rights.
 func (in Inputs) trusted(owner v1alpha1.Owner) bool {
 	_, untrusted := in.UntrustedNamespaces[accountNamespace(owner)]
 	return owner.TrustNamespace || !untrusted

@@ -112,7 +112,7 @@ type Part struct {
 // why a tenant isn't Ready. Everything that the operator does with parts goes by this list.
 var All = []*Part{Namespace, Quota, Network, Access, Database, App}
 
-// String is the type of the condition.
+// String returns the type of the condition.
 func (p *Part) String() string { return p.Condition }
 
 // Applies reports whether a tenant with this spec has the part.

@@ -37,13 +37,13 @@ var scheme = func() *runtime.Scheme {
 // longest is the longest name that a Tenant may have.
 var longest = strings.Repeat("a", 63)
 
-// inputsOf are the inputs of a tenant without a database.
+// inputsOf returns the inputs of a tenant without a database.
 func inputsOf(t *testing.T, tenant *builders.TenantBuilder) parts.Inputs {
 	t.Helper()
 	return parts.Inputs{Tenant: builders.Effective(t, tenant.Build())}
 }
 
-// withDatabase are the inputs of a tenant that has its database on the server.
+// withDatabase returns the inputs of a tenant that has its database on the server.
 func withDatabase(t *testing.T, tenant *builders.TenantBuilder, server *builders.DatabaseServerBuilder) parts.Inputs {
 	t.Helper()
 	in := inputsOf(t, tenant)
@@ -54,12 +54,12 @@ func withDatabase(t *testing.T, tenant *builders.TenantBuilder, server *builders
 	return in
 }
 
-// server is a DatabaseServer that answers.
+// server returns a DatabaseServer that answers.
 func server() *builders.DatabaseServerBuilder {
 	return builders.DatabaseServer("shared", "pg.example").Addresses("192.0.2.10")
 }
 
-// everything are the inputs of a tenant of this name that uses all there is.
+// everything returns the inputs of a tenant of this name that uses all there is.
 func everything(t *testing.T, name string) parts.Inputs {
 	t.Helper()
 	return withDatabase(t, builders.Tenant(name).DisplayName("Acme Corp").
@@ -89,7 +89,7 @@ func probe() *corev1.Probe {
 	}}}
 }
 
-// all are the objects of all parts.
+// all returns the objects of all parts.
 func all(in parts.Inputs) []desired.Object {
 	var objects []desired.Object
 	for _, part := range parts.All {
@@ -107,7 +107,7 @@ func kindOf(t *testing.T, object desired.Object) string {
 	return gvk.Kind
 }
 
-// list are the kinds and names of objects.
+// list returns the kinds and names of objects.
 func list(t *testing.T, objects []desired.Object) []string {
 	t.Helper()
 	var names []string
@@ -117,13 +117,13 @@ func list(t *testing.T, objects []desired.Object) []string {
 	return names
 }
 
-// find is the only object of the type that a part has.
+// find returns the only object of the type that a part has.
 func find[T desired.Object](t *testing.T, part *parts.Part, in parts.Inputs) T {
 	t.Helper()
 	return findNamed[T](t, part, in, "")
 }
 
-// findNamed is the only object of the type and name that a part has.
+// findNamed returns the only object of the type and name that a part has.
 func findNamed[T desired.Object](t *testing.T, part *parts.Part, in parts.Inputs, name string) T {
 	t.Helper()
 	var found []T

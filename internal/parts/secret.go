@@ -68,7 +68,7 @@ func secret(in Inputs) desired.Object {
 	return &corev1.Secret{ObjectMeta: metadata, Type: corev1.SecretTypeOpaque, Data: data}
 }
 
-// connectionValues are the values that don't depend on the login.
+// connectionValues returns the values that don't depend on the login.
 func connectionValues(server *v1alpha1.DatabaseServer, login *Login) map[string]string {
 	host, port := server.Spec.Host, strconv.Itoa(int(server.Spec.Port))
 	values := map[string]string{
@@ -92,7 +92,7 @@ func loginValues(server *v1alpha1.DatabaseServer, login *Login) map[string]strin
 	}
 }
 
-// pgpass is a line of libpq's password file (https://www.postgresql.org/docs/current/libpq-pgpass.html).
+// pgpass returns a line of libpq's password file (https://www.postgresql.org/docs/current/libpq-pgpass.html).
 func pgpass(fields ...string) string {
 	for i, field := range fields {
 		fields[i] = pgpassEscape.Replace(field)

@@ -179,7 +179,7 @@ func TestTheLongestHostNameFits(t *testing.T) {
 	}
 }
 
-// authority is the certificate of a new authority.
+// authority returns the certificate of a new authority.
 func authority(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

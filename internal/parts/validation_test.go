@@ -27,7 +27,7 @@ import (
 // typed knows the schemas of all kinds, among them which lists must not have two items of one key.
 var typed = applyconfigurations.NewTypeConverter(clientgoscheme.Scheme)
 
-// validate is the part of the API server's own validation that its libraries offer: the schema,
+// validate returns the part of the API server's own validation that its libraries offer: the schema,
 // metadata, and the forms of names, keys and addresses.
 func validate(t *testing.T, object desired.Object) field.ErrorList {
 	t.Helper()

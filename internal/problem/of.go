@@ -155,7 +155,7 @@ func invalid(err error) Problem {
 	return found
 }
 
-// ofTenantsDatabase is what the state of a database server means for a tenant on it.
+// ofTenantsDatabase returns what the state of a database server means for a tenant on it.
 func ofTenantsDatabase(err error) (Problem, bool) {
 	if none, ok := errors.AsType[*service.NoServerError](err); ok {
 		return noServer(none), true

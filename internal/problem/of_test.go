@@ -39,19 +39,19 @@ var (
 	errUnknown  = problem.Problem{Reason: "ServerNotFound", Message: "There is no such server.", Retry: problem.Later}
 )
 
-// forbidden is the API server's answer to a write of a Secret that something in it refuses.
+// forbidden returns the API server's answer to a write of a Secret that something in it refuses.
 func forbidden(why string) *apierrors.StatusError {
 	return apierrors.NewForbidden(secrets, "database", errors.New(why))
 }
 
-// namespaceTerminating is the API server's answer to a write into a namespace that is being deleted.
+// namespaceTerminating returns the API server's answer to a write into a namespace that is being deleted.
 func namespaceTerminating(resource schema.GroupResource, name string) error {
 	err := apierrors.NewForbidden(resource, name, errors.New("unable to create new content in namespace acme because it is being terminated"))
 	err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{Type: corev1.NamespaceTerminatingCause, Field: "metadata.namespace"})
 	return err
 }
 
-// deniedByPolicy is the API server's answer where a ValidatingAdmissionPolicy without a reason refuses:
+// deniedByPolicy returns the API server's answer where a ValidatingAdmissionPolicy without a reason refuses:
 // as of an invalid object.
 func deniedByPolicy() error {
 	err := forbidden(`ValidatingAdmissionPolicy 'no-secrets.example.com' with binding 'all' denied request: Secrets come from the vault.`)

@@ -14,7 +14,7 @@ import (
 // Grace is how long pods may be in trouble before somebody is told to mend it: much of it passes by itself.
 const Grace = 30 * time.Second
 
-// Lasting is a problem of pods, which have been in trouble since that time: once the Grace is over, somebody
+// Lasting returns a problem of pods, which have been in trouble since that time: once the Grace is over, somebody
 // has to mend it.
 func (p Problem) Lasting(since, now time.Time) Problem {
 	p.Stalled = p.Stalled || (p.Reason != v1alpha1.ReasonProgressing && now.Sub(since) >= Grace)
@@ -38,7 +38,7 @@ func (p Pod) NotRunning(reason, message string) Problem {
 	return found
 }
 
-// remedy is what to do about what keeps a pod from running; empty where the pod is replaced in any case.
+// remedy returns what to do about what keeps a pod from running; empty where the pod is replaced in any case.
 func (p Pod) remedy(reason string) string {
 	switch {
 	case reason == corev1.PodReasonUnschedulable:

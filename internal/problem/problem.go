@@ -24,7 +24,7 @@ type Problem struct {
 	Retry Retry
 }
 
-// Error is the sentence.
+// Error returns the sentence.
 func (p Problem) Error() string { return p.Message }
 
 // Retry says when a part that has a problem is tried again. Of several, the greatest counts.
@@ -42,12 +42,12 @@ const (
 	Again
 )
 
-// stalled is a problem that somebody has to mend.
+// stalled returns a problem that somebody has to mend.
 func stalled(reason string, retry Retry, format string, args ...any) Problem {
 	return Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Stalled: true, Retry: retry}
 }
 
-// temporary is a problem that may pass by itself.
+// temporary returns a problem that may pass by itself.
 func temporary(reason string, retry Retry, format string, args ...any) Problem {
 	return Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Retry: retry}
 }

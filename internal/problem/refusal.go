@@ -143,7 +143,7 @@ func PodsRefused(message string) Problem {
 	}
 }
 
-// orElse is what else helps where the app is refused: to change what refuses it.
+// orElse returns what else helps where the app is refused: to change what refuses it.
 func orElse(by refuser, name string) string {
 	switch {
 	case by == podSecurity:

@@ -26,7 +26,7 @@ func Revision(password Sensitive) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// credentials are those of the record, as far as it has them.
+// credentials returns the credentials in the record, as far as it has them.
 func (r Record) credentials(rotation Rotation) Credentials {
 	credentials := Credentials{Active: r.active(), RotatedAt: r.RotatedAt, Request: r.Request}
 	if r.InGrace {
@@ -36,7 +36,7 @@ func (r Record) credentials(rotation Rotation) Credentials {
 	return credentials
 }
 
-// active is the login to go by: the first if nothing is known.
+// active returns the login to go by: the first if nothing is known.
 func (r Record) active() int {
 	if r.Login == 1 {
 		return 1

@@ -107,7 +107,7 @@ func byFill(a, b Candidate) int {
 	return cmp.Or(cmp.Compare(a.fill(), b.fill()), cmp.Compare(a.Tenants, b.Tenants), strings.Compare(a.Name, b.Name))
 }
 
-// fill is how much of the capacity is taken, from 0 to 1.
+// fill returns how much of the capacity is taken, from 0 to 1.
 func (c Candidate) fill() float64 {
 	if c.Capacity == nil || *c.Capacity == 0 {
 		return 0

@@ -14,7 +14,7 @@ var engine = service.Engine{Noun: "database", ServerKind: "DatabaseServer", Fiel
 // wanted is how a tenant chooses its server.
 var wanted = service.Placement{Engine: engine, Selector: "region=eu"}
 
-// candidate is a server that takes tenants.
+// candidate returns a server that takes tenants.
 func candidate(name string, tenants int, changes ...func(*service.Candidate)) service.Candidate {
 	c := service.Candidate{
 		Name: name, Ready: true, Tenants: tenants, Capacity: new(int32(100)),

@@ -28,10 +28,10 @@ func (s server) Accepts(login int, password service.Sensitive) bool {
 	return s[login] != nil && s[login].password == password
 }
 
-// atRest is a server of which nobody uses the standby login.
+// atRest returns a server of which nobody uses the standby login.
 func atRest() server { return server{{enabled: true, password: password}, {}} }
 
-// loggedIn are credentials by which the first login is in use, made at noon.
+// loggedIn returns credentials by which the first login is in use, made at noon.
 func loggedIn(changes ...func(*service.Credentials)) service.Credentials {
 	c := service.Credentials{Password: password, RotatedAt: noon}
 	for _, change := range changes {

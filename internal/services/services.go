@@ -97,7 +97,7 @@ func (f *Follower) item(ctx context.Context, key string, queries []backend.Query
 	return item
 }
 
-// Found are the Services that are followed for a key, each once.
+// Found returns the Services that are followed for a key, each once.
 func (f *Follower) Found(key string) []backend.Found {
 	f.mutex.Lock()
 	item, known := f.followed[key]

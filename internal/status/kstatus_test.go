@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// kstatus is what Flux makes of an object, and others who wait by the same rules.
+// kstatus returns the status that Flux, and others who wait by the same rules, compute for an object.
 func kstatus(t *testing.T, object runtime.Object) status.Status {
 	t.Helper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)

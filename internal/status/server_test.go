@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// answering is the observation of a server that answers.
+// answering returns the observation of a server that answers.
 func answering(t *testing.T) status.ServerObservation {
 	t.Helper()
 	return status.ServerObservation{

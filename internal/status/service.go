@@ -46,7 +46,7 @@ func tellOfService(result *v1alpha1.DatabaseServerStatus, o ServerObservation) {
 	})
 }
 
-// peersUnknown is why nobody knows what is behind the Service, and what to do about that; empty if it is known,
+// peersUnknown returns why nobody knows what is behind the Service, and what to do about that; empty if it is known,
 // or an admin has said.
 func peersUnknown(server *v1alpha1.DatabaseServer, behind *backend.Backend) (reason, message string) {
 	if behind == nil || len(server.Spec.NetworkPeers) > 0 {

@@ -32,13 +32,13 @@ var (
 	later   = created.Add(time.Hour)
 )
 
-// complete is a tenant that uses all there is.
+// complete returns a tenant that uses all there is.
 func complete() *builders.TenantBuilder {
 	return builders.Tenant("acme").Quota(corev1.ResourcePods, "10").
 		Owner(v1alpha1.OwnerKindUser, "alice", v1alpha1.OwnerRoleAdmin).Database("shared").App(image).Replicas(2).Port(8080)
 }
 
-// inPlace is the observation of a tenant all of whose parts are in place.
+// inPlace returns the observation of a tenant all of whose parts are in place.
 func inPlace(t *testing.T, tenant *builders.TenantBuilder, changes ...func(*status.Observation)) status.Observation {
 	t.Helper()
 	o := status.Observation{
@@ -81,7 +81,7 @@ func rollingOut(o *status.Observation) {
 	o.Deployment = builders.Deployment("acme", "app", 2).Pods(2, 2, 1).Build()
 }
 
-// conditions are the status and the reason of each condition.
+// conditions returns the status and the reason of each condition.
 func conditions(list []metav1.Condition) map[string]string {
 	result := map[string]string{}
 	for _, condition := range list {
@@ -90,7 +90,7 @@ func conditions(list []metav1.Condition) map[string]string {
 	return result
 }
 
-// stored is what an object is like after the API server has stored it.
+// stored returns what an object is like after the API server has stored it.
 func stored[T any](t *testing.T, object T) T {
 	t.Helper()
 	text, err := json.Marshal(object)

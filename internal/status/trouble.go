@@ -10,7 +10,7 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// TroubleBegun is when trouble has begun of which nothing is known but what the conditions say, of which the
+// TroubleBegun returns when trouble has begun of which nothing is known but what the conditions say, of which the
 // one of that type is about it. One that is Stalled for the same reason is past its grace, also for an
 // operator that was started just now.
 func TroubleBegun(conditions []metav1.Condition, about string, now time.Time) time.Time {

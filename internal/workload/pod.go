@@ -24,7 +24,7 @@ const (
 // reasonOutOfMemory is the reason of a container that the kernel has killed for its memory.
 const reasonOutOfMemory = "OOMKilled"
 
-// PodTrouble is what keeps a pod from running, or from being ready again, in the words of the scheduler or
+// PodTrouble returns what keeps a pod from running, or from being ready again, in the words of the scheduler or
 // the kubelet; empty if nothing does.
 func PodTrouble(pod *corev1.Pod) (reason, message string) {
 	if scheduled := condition(pod, corev1.PodScheduled); scheduled != nil && scheduled.Status == corev1.ConditionFalse {
@@ -50,14 +50,14 @@ func PodTrouble(pod *corev1.Pod) (reason, message string) {
 	return "", ""
 }
 
-// Settled says whether a pod is ready, so that nothing is wrong with it as long as its status stays the same.
+// Settled reports whether a pod is ready, so that nothing is wrong with it as long as its status stays the same.
 func Settled(pod *corev1.Pod) bool {
 	ready := condition(pod, corev1.PodReady)
 	reason, _ := PodTrouble(pod)
 	return ready != nil && ready.Status == corev1.ConditionTrue && reason == ""
 }
 
-// Signs are what to look at again for when it changes: a text that changes with what Trouble says, other
+// Signs returns what to look at again for when it changes: a text that changes with what Trouble says, other
 // than by the time.
 func Signs(pod *corev1.Pod) string {
 	if !pod.DeletionTimestamp.IsZero() {
@@ -74,7 +74,7 @@ func Signs(pod *corev1.Pod) string {
 	return fmt.Sprint(reason, " ", restarts)
 }
 
-// inTrouble is what is wrong with a pod that is to run.
+// inTrouble returns what is wrong with a pod that is to run.
 func inTrouble(pod *corev1.Pod, field string, now time.Time) (problem.Problem, bool) {
 	if !pod.DeletionTimestamp.IsZero() {
 		return problem.Problem{}, false
@@ -96,7 +96,7 @@ func inTrouble(pod *corev1.Pod, field string, now time.Time) (problem.Problem, b
 	}
 }
 
-// slowStart is of a pod that has a node, and whose containers are not made for long.
+// slowStart reports a pod that has a node, but whose containers have not been created for a long time.
 func slowStart(pod *corev1.Pod, about problem.Pod, now time.Time) (problem.Problem, bool) {
 	scheduled := condition(pod, corev1.PodScheduled)
 	if scheduled == nil || scheduled.Status != corev1.ConditionTrue || now.Sub(scheduled.LastTransitionTime.Time) < startPatience {
@@ -110,7 +110,7 @@ func slowStart(pod *corev1.Pod, about problem.Pod, now time.Time) (problem.Probl
 	return problem.Problem{}, false
 }
 
-// hanging is of a pod that was to have ended. Its deletion timestamp is when.
+// hanging reports a pod that should have ended by its deletion timestamp.
 func hanging(pod *corev1.Pod, field string, now time.Time) (problem.Problem, bool) {
 	if pod.DeletionTimestamp.IsZero() || now.Sub(pod.DeletionTimestamp.Time) < endPatience {
 		return problem.Problem{}, false
@@ -134,7 +134,7 @@ func (e end) String() string {
 	return fmt.Sprintf("container %q has ended %d times, the last time with %s", e.name, e.times, last)
 }
 
-// lastEnd is how the first container has ended that isn't ready since; nil if none has. An init container
+// lastEnd returns how the first container has ended that isn't ready since; nil if none has. An init container
 // may end, but not fail.
 func lastEnd(pod *corev1.Pod) *end {
 	for _, container := range pod.Status.InitContainerStatuses {
@@ -177,7 +177,7 @@ func failingProbe(pod *corev1.Pod) string {
 	return ""
 }
 
-// nodeSilent says whether the node of a pod doesn't answer any more. Kubernetes then takes the condition Ready
+// nodeSilent reports whether the node of a pod doesn't answer any more. Kubernetes then takes the condition Ready
 // from the pod, and nothing else.
 func nodeSilent(pod *corev1.Pod) bool {
 	ready, containers := condition(pod, corev1.PodReady), condition(pod, corev1.ContainersReady)
@@ -194,12 +194,12 @@ func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodConditi
 	return nil
 }
 
-// containers are the statuses of all containers of a pod, those that come first first.
+// containers returns the statuses of all containers of a pod, those that come first first.
 func containers(pod *corev1.Pod) []corev1.ContainerStatus {
 	return append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...)
 }
 
-// since is since when a condition is as it is.
+// since returns when a condition last changed.
 func since(c *corev1.PodCondition) string { return timestamp(c.LastTransitionTime.Time) }
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

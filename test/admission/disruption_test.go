@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 )
 
-// disruptionBudget is one for all pods with a label.
+// disruptionBudget returns a PodDisruptionBudget for all pods with a label.
 func disruptionBudget(namespace, bound string) client.Object {
 	return object(fmt.Sprintf(`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {namespace: %s, generateName: budget-},
 		spec: {selector: {matchLabels: {app: shop}}, %s}}`, namespace, bound))

@@ -18,7 +18,7 @@ import (
 
 func yamlInto(text string, into any) error { return yaml.UnmarshalStrict([]byte(text), into) }
 
-// gateway is an object of the Gateway API.
+// gateway returns an object of the Gateway API.
 func gateway(kind, namespace, spec string) client.Object {
 	return object(fmt.Sprintf(`{apiVersion: gateway.networking.k8s.io/v1, kind: %s, metadata: {namespace: %s, generateName: gateway-}, spec: {%s}}`,
 		kind, namespace, spec))
@@ -30,7 +30,7 @@ func listener(hostname string) string {
 
 const backend = "rules: [{backendRefs: [{name: app, port: 80}]}]"
 
-// resourceClaim is a ResourceClaim, or a template of one.
+// resourceClaim returns a ResourceClaim, or a template of one.
 func resourceClaim(kind, device string) client.Object {
 	spec := fmt.Sprintf("{devices: {requests: [%s]}}", device)
 	if kind == "ResourceClaimTemplate" {

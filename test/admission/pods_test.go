@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 )
 
-// images is the part of a pod's spec that has containers of these images.
+// images returns the part of a pod's spec that has containers of these images.
 func images(field string, images ...string) string {
 	var containers []string
 	for i, image := range images {
@@ -22,19 +22,19 @@ func images(field string, images ...string) string {
 	return fmt.Sprintf("%s: [%s]", field, strings.Join(containers, ", "))
 }
 
-// affinity is the part of a pod's spec about where others run, in one required term; more is more of
+// affinity returns the part of a pod's spec about where others run, in one required term; more is more of
 // the term, in YAML's flow style.
 func affinity(kind, more string) string {
 	return fmt.Sprintf("affinity: {%s: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, %s}]}}", kind, more)
 }
 
-// preferred is affinity in a term that is preferred.
+// preferred returns affinity in a term that is preferred.
 func preferred(kind, more string) string {
 	return fmt.Sprintf("affinity: {%s: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: kubernetes.io/hostname, %s}}]}}",
 		kind, more)
 }
 
-// projectedToken is the part of a pod's spec that has a token of its ServiceAccount, valid for that many seconds.
+// projectedToken returns the part of a pod's spec that has a token of its ServiceAccount, valid for that many seconds.
 func projectedToken(seconds int64) string {
 	return fmt.Sprintf("volumes: [{name: c, configMap: {name: c}}, {name: t, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: %d}}]}}]", seconds)
 }

@@ -392,7 +392,7 @@ var _ = Describe("The admission policies", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// orphan is a Service in the namespace orphan, whose Tenant doesn't exist.
+// orphan returns a Service in the namespace orphan, whose Tenant doesn't exist.
 func orphan(ctx context.Context) client.Object {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "orphan"}}

@@ -71,7 +71,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx) }, NodeTimeout(time.Minute))
 
-// acmeRules are rules of each kind.
+// acmeRules sets rules of each kind.
 func acmeRules(rules *v1alpha1.PolicyRules) {
 	text := `{
 		imageRegistries: ["registry.example/acme", "registry.example:5000/", docker.io/library/],
@@ -139,7 +139,7 @@ func awaitDefaults(ctx context.Context) {
 	}).Should(Succeed())
 }
 
-// as is a client of a user without any rights but those that tenants give.
+// as returns a client of a user without any rights but those that tenants give.
 func as(user string) client.Client {
 	GinkgoHelper()
 	config := env.Kubernetes.Config()
@@ -210,7 +210,7 @@ func refuse(reasons ...string) gomegatypes.GomegaMatcher {
 	return And(matchers...)
 }
 
-// object is the object that the YAML is about.
+// object returns the object that the YAML is about.
 func object(text string) *unstructured.Unstructured {
 	GinkgoHelper()
 	result := &unstructured.Unstructured{}
@@ -218,8 +218,8 @@ func object(text string) *unstructured.Unstructured {
 	return result
 }
 
-// pod is one that Pod Security takes; more is more of its spec, in YAML's flow style, and may replace
-// what is there.
+// pod returns a pod that Pod Security allows; more is more of its spec, in YAML's flow style, and may replace what
+// is there.
 func pod(namespace, more string) *unstructured.Unstructured {
 	GinkgoHelper()
 	result := object(fmt.Sprintf(`
@@ -244,14 +244,14 @@ func service(namespace, serviceType string) *unstructured.Unstructured {
 		spec: {type: %s, ports: [{port: 80}]}}`, namespace, serviceType))
 }
 
-// ingress is one for the host; more is more of its spec, in YAML's flow style.
+// ingress returns an Ingress for the host; more is more of its spec, in YAML's flow style.
 func ingress(namespace, host, more string) *unstructured.Unstructured {
 	return object(fmt.Sprintf(`{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {namespace: %s, generateName: ingress-},
 		spec: {rules: [{host: %q, http: {paths: [{pathType: Prefix, path: /, backend: {service: {name: app, port: {number: 80}}}}]}}], %s}}`,
 		namespace, host, more))
 }
 
-// claim is a PersistentVolumeClaim; more is more of its spec, in YAML's flow style.
+// claim returns a PersistentVolumeClaim; more is more of its spec, in YAML's flow style.
 func claim(namespace, more string) *unstructured.Unstructured {
 	return object(fmt.Sprintf(`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {namespace: %s, generateName: claim-},
 		spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, %s}}`, namespace, more))

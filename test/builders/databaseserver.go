@@ -23,19 +23,19 @@ func DatabaseServer(name, host string) *DatabaseServerBuilder {
 // Build returns the DatabaseServer as a user writes it.
 func (b *DatabaseServerBuilder) Build() *v1alpha1.DatabaseServer { return b.server.DeepCopy() }
 
-// Generation is that of the spec.
+// Generation sets the generation of the spec.
 func (b *DatabaseServerBuilder) Generation(generation int64) *DatabaseServerBuilder {
 	b.server.Generation = generation
 	return b
 }
 
-// Port is the server's TCP port.
+// Port sets the server's TCP port.
 func (b *DatabaseServerBuilder) Port(port int32) *DatabaseServerBuilder {
 	b.server.Spec.Port = port
 	return b
 }
 
-// SSLMode is how connections are protected.
+// SSLMode sets how connections are protected.
 func (b *DatabaseServerBuilder) SSLMode(mode v1alpha1.SSLMode) *DatabaseServerBuilder {
 	b.server.Spec.SSLMode = mode
 	return b
@@ -55,7 +55,7 @@ func (b *DatabaseServerBuilder) CASecret(namespace, name, key string) *DatabaseS
 	return b
 }
 
-// Isolations are the kinds of isolation that tenants may ask for.
+// Isolations sets the kinds of isolation that tenants may ask for.
 func (b *DatabaseServerBuilder) Isolations(isolations ...v1alpha1.DatabaseIsolation) *DatabaseServerBuilder {
 	b.server.Spec.Isolations = isolations
 	return b
@@ -68,37 +68,37 @@ func (b *DatabaseServerBuilder) Dedicated(dedication v1alpha1.DatabaseServerDedi
 	return b
 }
 
-// Extensions are the extensions of PostgreSQL that tenants may use.
+// Extensions sets the extensions of PostgreSQL that tenants may use.
 func (b *DatabaseServerBuilder) Extensions(names ...string) *DatabaseServerBuilder {
 	b.server.Spec.Extensions = names
 	return b
 }
 
-// Capacity is the number of tenants that the server may have.
+// Capacity sets the number of tenants that the server may have.
 func (b *DatabaseServerBuilder) Capacity(tenants int32) *DatabaseServerBuilder {
 	b.server.Spec.Capacity = &v1alpha1.DatabaseServerCapacity{Tenants: new(tenants)}
 	return b
 }
 
-// NetworkPeers is where the tenants' pods find the server.
+// NetworkPeers sets the peers that the tenants' network policies allow.
 func (b *DatabaseServerBuilder) NetworkPeers(peers ...networkingv1.NetworkPolicyPeer) *DatabaseServerBuilder {
 	b.server.Spec.NetworkPeers = peers
 	return b
 }
 
-// Addresses are those that the host resolves to, as the status has them.
+// Addresses sets the addresses that the host resolves to, in the status.
 func (b *DatabaseServerBuilder) Addresses(addresses ...string) *DatabaseServerBuilder {
 	b.server.Status.Addresses = addresses
 	return b
 }
 
-// Behind is the Service that the host stands for, as the status has it.
+// Behind sets the Service that the host stands for, in the status.
 func (b *DatabaseServerBuilder) Behind(service v1alpha1.DatabaseServerService) *DatabaseServerBuilder {
 	b.server.Status.Service = &service
 	return b
 }
 
-// CABundle is the PEM of the authorities, as the status has it.
+// CABundle sets the PEM of the authorities, in the status.
 func (b *DatabaseServerBuilder) CABundle(pem string) *DatabaseServerBuilder {
 	b.server.Status.CABundle = pem
 	return b

@@ -21,13 +21,13 @@ import (
 	"github.com/tenantry/tenantry/internal/effective"
 )
 
-// Effective is a Tenant as the operator sees it once the API server has stored it.
+// Effective returns a Tenant as the operator sees it once the API server has stored it.
 func Effective(tb testing.TB, tenant *v1alpha1.Tenant) *effective.Tenant {
 	tb.Helper()
 	return effective.Of(Stored(tb, tenant))
 }
 
-// Stored is what the API server makes of a Tenant or a DatabaseServer: with the defaults of its
+// Stored returns what the API server makes of a Tenant or a DatabaseServer: with the defaults of its
 // CRD, by the API server's own code, and with the metadata of a new object where it has none.
 func Stored[T v1alpha1.Tenant | v1alpha1.DatabaseServer](tb testing.TB, object *T) *T {
 	tb.Helper()
@@ -50,7 +50,7 @@ func Stored[T v1alpha1.Tenant | v1alpha1.DatabaseServer](tb testing.TB, object *
 	return stored
 }
 
-// Schema is the schema of a kind, as `make manifests` writes it.
+// Schema returns the schema of a kind, as `make manifests` writes it.
 func Schema(tb testing.TB, kind string) *structuralschema.Structural {
 	tb.Helper()
 	_, here, _, _ := goruntime.Caller(0)

@@ -24,19 +24,19 @@ func Tenant(name string) *TenantBuilder {
 // Build returns the Tenant as a user writes it.
 func (b *TenantBuilder) Build() *v1alpha1.Tenant { return b.tenant.DeepCopy() }
 
-// Finalizers are those that the Tenant has.
+// Finalizers sets the Tenant's finalizers.
 func (b *TenantBuilder) Finalizers(finalizers ...string) *TenantBuilder {
 	b.tenant.Finalizers = finalizers
 	return b
 }
 
-// Generation is that of the spec.
+// Generation sets the generation of the spec.
 func (b *TenantBuilder) Generation(generation int64) *TenantBuilder {
 	b.tenant.Generation = generation
 	return b
 }
 
-// DisplayName is the name people know the tenant by.
+// DisplayName sets the name people know the tenant by.
 func (b *TenantBuilder) DisplayName(name string) *TenantBuilder {
 	b.tenant.Spec.DisplayName = name
 	return b
@@ -62,31 +62,31 @@ func (b *TenantBuilder) TrustNamespace() *TenantBuilder {
 	return b
 }
 
-// ClusterRoles are further ClusterRoles of the owner that was added last.
+// ClusterRoles sets further ClusterRoles of the owner that was added last.
 func (b *TenantBuilder) ClusterRoles(names ...string) *TenantBuilder {
 	b.tenant.Spec.Owners[len(b.tenant.Spec.Owners)-1].ClusterRoles = names
 	return b
 }
 
-// Namespaces are further namespaces that the operator makes.
+// Namespaces sets further namespaces that the operator makes.
 func (b *TenantBuilder) Namespaces(names ...string) *TenantBuilder {
 	b.tenant.Spec.Namespaces.Names = names
 	return b
 }
 
-// NamespaceLimit is how many namespaces the tenant may use.
+// NamespaceLimit sets how many namespaces the tenant may use.
 func (b *TenantBuilder) NamespaceLimit(limit int32) *TenantBuilder {
 	b.tenant.Spec.Namespaces.Limit = limit
 	return b
 }
 
-// AllowedNames are names that its further namespaces may have beside those that begin with its own.
+// AllowedNames sets names that its further namespaces may have beside those that begin with its own.
 func (b *TenantBuilder) AllowedNames(names ...v1alpha1.NamespacePattern) *TenantBuilder {
 	b.tenant.Spec.Namespaces.AllowedNames = names
 	return b
 }
 
-// ReclaimNamespaces is what becomes of the tenant's namespaces when it is deleted.
+// ReclaimNamespaces sets what happens to the tenant's namespaces when it is deleted.
 func (b *TenantBuilder) ReclaimNamespaces(policy v1alpha1.NamespaceReclaimPolicy) *TenantBuilder {
 	b.tenant.Spec.Namespaces.ReclaimPolicy = policy
 	return b
@@ -98,19 +98,19 @@ func (b *TenantBuilder) Quota(name corev1.ResourceName, amount string) *TenantBu
 	return b
 }
 
-// ContainerDefault is the limit of a container that states none.
+// ContainerDefault sets the limit of a container that states none.
 func (b *TenantBuilder) ContainerDefault(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.containers().Default, name, amount)
 	return b
 }
 
-// ContainerDefaultRequest is the request of a container that states none.
+// ContainerDefaultRequest sets the request of a container that states none.
 func (b *TenantBuilder) ContainerDefaultRequest(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.containers().DefaultRequest, name, amount)
 	return b
 }
 
-// ContainerMax is the highest limit that a container may state.
+// ContainerMax sets the highest limit that a container may state.
 func (b *TenantBuilder) ContainerMax(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.containers().Max, name, amount)
 	return b
@@ -134,7 +134,7 @@ func (b *TenantBuilder) Egress(rule networkingv1.NetworkPolicyEgressRule) *Tenan
 	return b
 }
 
-// PodSecurity is the Pod Security Standard of the namespace.
+// PodSecurity sets the Pod Security Standard of the namespace.
 func (b *TenantBuilder) PodSecurity(standard v1alpha1.PodSecurityStandard) *TenantBuilder {
 	b.tenant.Spec.Policy.PodSecurity = standard
 	return b
@@ -173,7 +173,7 @@ func (b *TenantBuilder) Database(server string) *TenantBuilder {
 	return b
 }
 
-// Isolation is how the tenant's data is kept apart from that of others.
+// Isolation sets how the tenant's data is kept apart from that of others.
 func (b *TenantBuilder) Isolation(isolation v1alpha1.DatabaseIsolation) *TenantBuilder {
 	b.database().Isolation = isolation
 	return b
@@ -196,25 +196,25 @@ func (b *TenantBuilder) ManagesTables() *TenantBuilder {
 	return b
 }
 
-// SharedTables is what the tenant may do with the tables that all tenants share.
+// SharedTables sets what the tenant may do with the tables that all tenants share.
 func (b *TenantBuilder) SharedTables(use v1alpha1.SharedTables) *TenantBuilder {
 	b.database().SharedTables = use
 	return b
 }
 
-// Extensions are the extensions of PostgreSQL that the tenant's database has.
+// Extensions sets the extensions of PostgreSQL that the tenant's database has.
 func (b *TenantBuilder) Extensions(names ...string) *TenantBuilder {
 	b.database().Extensions = names
 	return b
 }
 
-// TempFileLimit is how much disk space the temporary files of a session may take.
+// TempFileLimit sets how much disk space the temporary files of a session may take.
 func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
 	b.database().TempFileLimit = new(resource.MustParse(size))
 	return b
 }
 
-// StatementTimeoutSeconds is how long a statement may take.
+// StatementTimeoutSeconds sets how long a statement may take.
 func (b *TenantBuilder) StatementTimeoutSeconds(seconds int32) *TenantBuilder {
 	b.database().StatementTimeoutSeconds = seconds
 	return b
@@ -226,7 +226,7 @@ func (b *TenantBuilder) DatabaseSelector(label, value string) *TenantBuilder {
 	return b
 }
 
-// Rotation is when the password changes; zero for no schedule, and how long the former login works on.
+// Rotation sets when the password changes, zero for no schedule, and how long the former login keeps working.
 func (b *TenantBuilder) Rotation(interval, gracePeriod time.Duration) *TenantBuilder {
 	rotation := &b.database().Credentials.Rotation
 	rotation.Interval, rotation.GracePeriod = nil, &metav1.Duration{Duration: gracePeriod}
@@ -236,13 +236,13 @@ func (b *TenantBuilder) Rotation(interval, gracePeriod time.Duration) *TenantBui
 	return b
 }
 
-// Rotate is when the password changes.
+// Rotate sets when the password changes.
 func (b *TenantBuilder) Rotate(interval time.Duration) *TenantBuilder {
 	b.database().Credentials.Rotation.Interval = &metav1.Duration{Duration: interval}
 	return b
 }
 
-// ReclaimPolicy is what becomes of the database when the Tenant is deleted.
+// ReclaimPolicy sets what happens to the database when the Tenant is deleted.
 func (b *TenantBuilder) ReclaimPolicy(policy v1alpha1.ReclaimPolicy) *TenantBuilder {
 	b.database().ReclaimPolicy = policy
 	return b
@@ -254,7 +254,7 @@ func (b *TenantBuilder) Adopt(name string) *TenantBuilder {
 	return b
 }
 
-// ConnectionLimit is the number of connections that the tenant may have open at a time.
+// ConnectionLimit sets the number of connections that the tenant may have open at a time.
 func (b *TenantBuilder) ConnectionLimit(limit int32) *TenantBuilder {
 	b.database().ConnectionLimit = limit
 	return b
@@ -280,13 +280,13 @@ func (b *TenantBuilder) ImagePullSecrets(names ...string) *TenantBuilder {
 	return b
 }
 
-// Replicas is the number of the app's pods.
+// Replicas sets the number of the app's pods.
 func (b *TenantBuilder) Replicas(replicas int32) *TenantBuilder {
 	b.app().Replicas = new(replicas)
 	return b
 }
 
-// Port is the port that the app listens on.
+// Port sets the port that the app listens on.
 func (b *TenantBuilder) Port(port int32) *TenantBuilder {
 	b.app().Port = port
 	return b
@@ -312,19 +312,19 @@ func (b *TenantBuilder) EnvFromConfigMap(name string) *TenantBuilder {
 	return b
 }
 
-// Request is what a container of the app asks for.
+// Request sets what a container of the app asks for.
 func (b *TenantBuilder) Request(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.app().Resources.Requests, name, amount)
 	return b
 }
 
-// Limit is what a container of the app may use at most.
+// Limit sets what a container of the app may use at most.
 func (b *TenantBuilder) Limit(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.app().Resources.Limits, name, amount)
 	return b
 }
 
-// Probes are the app's; nil means none.
+// Probes sets the app's; nil means none.
 func (b *TenantBuilder) Probes(liveness, readiness, startup *corev1.Probe) *TenantBuilder {
 	b.app().LivenessProbe, b.app().ReadinessProbe, b.app().StartupProbe = liveness, readiness, startup
 	return b

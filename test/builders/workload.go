@@ -32,7 +32,7 @@ func (b *DeploymentBuilder) Unobserved() *DeploymentBuilder {
 	return b
 }
 
-// Pods are how many there are, how many of them have the newest settings, and how many are ready
+// Pods sets how many there are, how many of them have the newest settings, and how many are ready
 // and available.
 func (b *DeploymentBuilder) Pods(total, updated, available int32) *DeploymentBuilder {
 	b.deployment.Status.Replicas = total
@@ -66,13 +66,13 @@ func Pod(namespace, name string) *PodBuilder {
 // Build returns the Pod.
 func (b *PodBuilder) Build() *corev1.Pod { return b.pod.DeepCopy() }
 
-// CreatedAt is when the Pod was created.
+// CreatedAt sets when the Pod was created.
 func (b *PodBuilder) CreatedAt(created time.Time) *PodBuilder {
 	b.pod.CreationTimestamp = metav1.NewTime(created)
 	return b
 }
 
-// DeletedAt is when the Pod was deleted; it is still there.
+// DeletedAt sets when the Pod was deleted; it is still there.
 func (b *PodBuilder) DeletedAt(deleted time.Time) *PodBuilder {
 	b.pod.DeletionTimestamp = new(metav1.NewTime(deleted))
 	return b
@@ -104,7 +104,7 @@ func (b *PodBuilder) Failed(reason, message string) *PodBuilder {
 	return b
 }
 
-// On is the node that the Pod runs on.
+// On sets the node that the Pod runs on.
 func (b *PodBuilder) On(node string) *PodBuilder {
 	b.pod.Spec.NodeName = node
 	return b

@@ -26,7 +26,7 @@ const (
 	left = 80 * time.Second
 )
 
-// shownTo is the certificate, as PEM, that the server shows to an app that trusts what is in its Secret.
+// shownTo returns the certificate, as PEM, that the server shows to an app that trusts what is in its Secret.
 // The connection fails if the app can't verify it.
 func shownTo(ctx context.Context, tenant *v1alpha1.Tenant) (string, error) {
 	conn, err := connect(ctx, tenant)

@@ -276,7 +276,7 @@ func (n *node) run(pod *corev1.Pod, container *corev1.Container, volumes map[str
 	})
 }
 
-// networkOf is that of a server; a new one the first time.
+// networkOf returns the network of a server; a new one the first time.
 func (n *node) networkOf(server string) (*network, error) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
@@ -308,7 +308,7 @@ func listen() (net.Listener, error) {
 	}
 }
 
-// addressOf is where a server is reached; empty as long as none of its pods has run.
+// addressOf returns the address of a server; empty as long as none of its pods has run.
 func (n *node) addressOf(server string) string {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
@@ -329,7 +329,7 @@ func (n *node) crash(ctx context.Context, pod *corev1.Pod) error {
 	return n.start(ctx, pod)
 }
 
-// volume is the folder that has what a claim stands for.
+// volume returns the folder that has what a claim stands for.
 func (n *node) volume(claim string) string { return filepath.Join(n.dir, "volumes", claim) }
 
 // mount makes a folder of each volume.

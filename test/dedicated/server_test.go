@@ -71,7 +71,7 @@ func says(status metav1.ConditionStatus, message gomegatypes.GomegaMatcher) gome
 	}, message)
 }
 
-// secretOf is the tenant's login as its app finds it.
+// secretOf returns the tenant's login as its app finds it.
 func secretOf(ctx context.Context, tenant *v1alpha1.Tenant) map[string]string {
 	GinkgoHelper()
 	secret := &corev1.Secret{}
@@ -127,7 +127,7 @@ func change(ctx context.Context, object client.Object, how func()) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, komega.New(env.Client).WithContext(ctx).Update(object, how))
 }
 
-// inDatabases is an object of the tenant's server.
+// inDatabases returns an object of the tenant's server.
 func inDatabases[T client.Object](tenant *v1alpha1.Tenant, object T, suffix string) T {
 	object.SetNamespace(naming.DatabasesNamespace)
 	object.SetName(naming.DedicatedServer(tenant.Name) + suffix)

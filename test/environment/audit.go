@@ -34,13 +34,13 @@ type Request struct {
 	Code int32
 }
 
-// String is the request in a line, as in "update deployments acme/app: 200".
+// String returns the request in a line, as in "update deployments acme/app: 200".
 func (r Request) String() string {
 	object := strings.TrimPrefix(r.Namespace+"/"+r.Name, "/")
 	return fmt.Sprintf("%s %s %s: %d", r.Verb, r.Resource, object, r.Code)
 }
 
-// Writes says whether the request was one to change something.
+// Writes reports whether the request was one to change something.
 func (r Request) Writes() bool {
 	return !slices.Contains([]string{"get", "list"}, r.Verb)
 }

@@ -72,7 +72,7 @@ func Query[T any](ctx context.Context, server *postgres.Server, database, query 
 	return pgx.CollectRows(rows, pgx.RowTo[T])
 }
 
-// Statements are the statements that the operator has sent to a server, and how often. It fails
+// Statements returns the statements that the operator has sent to a server, and how often. It fails
 // where PostgreSQL has no extension pg_stat_statements.
 func Statements(ctx context.Context, server *postgres.Server) (map[string]int64, error) {
 	conn, err := pgx.Connect(ctx, server.URL("postgres"))

@@ -85,7 +85,7 @@ func (a *app) waitReady(ctx context.Context) error {
 
 func (a *app) stop() error { return a.Stop(stopGrace) }
 
-// name is what the app calls itself, by its config.
+// name returns the name that the app takes from its config.
 func (a *app) name(ctx context.Context) (string, error) {
 	var answer struct {
 		Shop string `json:"shop"`
@@ -97,7 +97,7 @@ func (a *app) name(ctx context.Context) (string, error) {
 	return answer.Shop, err
 }
 
-// orders are those that the app sees.
+// orders returns the orders that the app sees.
 func (a *app) orders(ctx context.Context) []order {
 	GinkgoHelper()
 	var orders []order

@@ -21,7 +21,7 @@ type container struct {
 	environment map[string]string
 }
 
-// variables is the environment as KEY=value.
+// variables returns the environment as KEY=value.
 func (c container) variables() []string {
 	var variables []string
 	for _, name := range slices.Sorted(maps.Keys(c.environment)) {
@@ -118,7 +118,7 @@ func oneOf(ctx context.Context, namespace string, source *corev1.EnvVarSource) (
 	return value, found, nil
 }
 
-// unless is the error of reading a source; what is optional may be missing.
+// unless returns the error of reading a source; what is optional may be missing.
 func unless(optional *bool, err error) error {
 	if ptr.Deref(optional, false) {
 		return client.IgnoreNotFound(err)

@@ -199,7 +199,7 @@ var operatorVariables = []string{
 	"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER", "PORT",
 }
 
-// serverFor is the PostgreSQL server that the shop's tenants are to use, and its DatabaseServer, which
+// serverFor returns the PostgreSQL server that the shop's tenants are to use, and its DatabaseServer, which
 // is Ready.
 func serverFor(ctx context.Context, framework string, mode mode) (*postgres.Server, *v1alpha1.DatabaseServer) {
 	GinkgoHelper()
@@ -221,7 +221,7 @@ func serverFor(ctx context.Context, framework string, mode mode) (*postgres.Serv
 	return machine, server
 }
 
-// shop is the tenant of examples/<framework>/tenant.yaml, on a loopback port that is free.
+// shop returns the tenant of examples/<framework>/tenant.yaml, on a loopback port that is free.
 func shop(framework, word string, server *v1alpha1.DatabaseServer, isolation v1alpha1.DatabaseIsolation) *v1alpha1.Tenant {
 	GinkgoHelper()
 	content, err := os.ReadFile(filepath.Join(folder, framework, "tenant.yaml"))

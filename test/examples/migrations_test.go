@@ -122,7 +122,7 @@ func (d *development) replace(file, old, replacement string) {
 	Expect(os.WriteFile(path, []byte(strings.Replace(string(content), old, replacement, 1)), 0o600)).To(Succeed())
 }
 
-// uniqueColumns are the columns of each unique constraint of a table.
+// uniqueColumns returns the columns of each unique constraint of a table.
 func (d *development) uniqueColumns(ctx context.Context, table string) []string {
 	GinkgoHelper()
 	keys, err := environment.Query[string](ctx, d.machine, "tenantry_row", fmt.Sprintf(`

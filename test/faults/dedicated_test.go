@@ -49,7 +49,7 @@ var serving = work{
 	},
 }
 
-// partsOf are the names of what makes up the tenant's server: a StatefulSet, a ConfigMap, a NetworkPolicy,
+// partsOf returns the names of what makes up the tenant's server: a StatefulSet, a ConfigMap, a NetworkPolicy,
 // a Service, a volume and Secrets.
 func partsOf(ctx context.Context, tenant *v1alpha1.Tenant) (names []string, err error) {
 	for _, list := range []client.ObjectList{

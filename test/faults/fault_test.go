@@ -65,7 +65,7 @@ func (f *fault) disarm() bool {
 	return f.hit
 }
 
-// steps are those that were seen, in neutral words. If the fault has struck, it was at the last one.
+// steps returns the steps that were seen, in neutral words. If the fault has struck, it was at the last one.
 func (f *fault) steps() []string {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
@@ -114,7 +114,7 @@ func (f *fault) marked(content string) bool {
 	return false
 }
 
-// times is how often a step is among others.
+// times returns how often a step is among others.
 func times(step string, among []string) (count int) {
 	for _, other := range among {
 		if other == step {

@@ -205,7 +205,7 @@ func (s *session) answer() error {
 // literals may hold verifiers, which are new each time.
 var literals = regexp.MustCompile(`'[^']*'`)
 
-// title is a step in a few words.
+// title returns a step in a few words.
 func title(content string) string {
 	const words = 16
 	fields := strings.Fields(literals.ReplaceAllString(content, "''"))

@@ -58,7 +58,7 @@ func stateOf(ctx context.Context, tenant *v1alpha1.Tenant) (state, error) {
 
 func databaseName(tenant *v1alpha1.Tenant) string { return database.Name(string(tenant.UID)) }
 
-// passwordOf is the password in the tenant's Secret, and whether there is one.
+// passwordOf returns the password in the tenant's Secret, and whether there is one.
 func passwordOf(ctx context.Context, tenant *v1alpha1.Tenant) (password string, found bool, err error) {
 	secret := &corev1.Secret{}
 	err = env.Client.Get(ctx, client.ObjectKey{Namespace: tenant.Name, Name: "database"}, secret)
@@ -110,7 +110,7 @@ var changing = [][]string{
 	{"status", "usage"}, {"status", "database", "credentialsRevision"}, {"status", "database", "rotatedAt"},
 }
 
-// describe is an object in neutral words. The generation and the Deployment's revision are among
+// describe returns an object in neutral words. The generation and the Deployment's revision are among
 // them, so that it shows when an object was changed needlessly, or the app rolled out twice.
 func describe(object runtime.Object, neutral *strings.Replacer) (name string, content map[string]any, err error) {
 	gvk, err := apiutil.GVKForObject(object, env.Client.Scheme())
@@ -145,7 +145,7 @@ func describe(object runtime.Object, neutral *strings.Replacer) (name string, co
 	return gvk.Kind + "/" + neutral.Replace(object.(client.Object).GetName()), content, err
 }
 
-// conditions are those of a tenant, without their times.
+// conditions returns the conditions of a tenant, without their times.
 func conditions(tenant *v1alpha1.Tenant) []any {
 	lines := make([]any, 0, len(tenant.Status.Conditions))
 	for _, condition := range tenant.Status.Conditions {
@@ -156,7 +156,7 @@ func conditions(tenant *v1alpha1.Tenant) []any {
 	return lines
 }
 
-// databaseOf is what PostgreSQL has of a tenant: entries of the registry, roles, databases.
+// databaseOf returns what PostgreSQL has of a tenant: entries of the registry, roles, databases.
 func databaseOf(ctx context.Context, tenant *v1alpha1.Tenant) ([]string, error) {
 	name := databaseName(tenant)
 	lines, err := environment.Query[string](ctx, env.Postgres, "postgres", `
@@ -190,7 +190,7 @@ func databaseOf(ctx context.Context, tenant *v1alpha1.Tenant) ([]string, error) 
 	return append(lines, inside...), err
 }
 
-// sharedOf is what the databases that tenants share have of one.
+// sharedOf returns what a tenant has in the databases that tenants share.
 func sharedOf(ctx context.Context, name string) ([]string, error) {
 	schema, err := environment.Query[string](ctx, env.Postgres, "tenantry_schema", `
 		SELECT format('schema: %s of %s, access %s', nspname, nspowner::regrole, nspacl) FROM pg_namespace WHERE nspname = $1
@@ -205,7 +205,7 @@ func sharedOf(ctx context.Context, name string) ([]string, error) {
 	return append(schema, rows...), err
 }
 
-// orphans are databases, schemas, rows, roles, entries of the registry and namespaces that belong to no tenant.
+// orphans returns databases, schemas, rows, roles, entries of the registry and namespaces that belong to no tenant.
 // What is retained belongs to the registry.
 func orphans(ctx context.Context) ([]string, error) {
 	tenants, namespaces := &v1alpha1.TenantList{}, &corev1.NamespaceList{}

@@ -99,7 +99,7 @@ var retention = work{
 	},
 }
 
-// sharing are the works on tenants that share a database, which differ from the others in PostgreSQL
+// sharing returns the works on tenants that share a database, which differ from the others in PostgreSQL
 // only.
 func sharing() []work {
 	var all []work
@@ -222,7 +222,7 @@ func namespaceOf(tenant *v1alpha1.Tenant) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant.Name}}
 }
 
-// ready says whether all that the tenant's present spec asks for is in place.
+// ready reports whether all that the tenant's present spec asks for is in place.
 func ready(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
 	found := &v1alpha1.Tenant{}
 	err := env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), found)

@@ -148,7 +148,7 @@ func spacious(ctx context.Context, name, budget string, namespaces int) (tenant 
 	return tenant, names
 }
 
-// counted is a pod that the ledger of the tenant counts.
+// counted returns a pod that the ledger of the tenant counts.
 func counted(tenant, namespace, name string) *corev1.Pod {
 	pod := pod(namespace, name)
 	pod.Labels = map[string]string{"budget-of": tenant}

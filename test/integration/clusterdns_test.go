@@ -80,7 +80,7 @@ func restartAsPod(ctx context.Context, nameservers ...string) {
 	Expect(env.RestartOperator(ctx)).To(Succeed())
 }
 
-// dnsService is a Service of a cluster's DNS whose pods answer at another port.
+// dnsService returns a Service of a cluster's DNS whose pods answer at another port.
 func dnsService(namespace, name string, selector map[string]string, target int32) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},

@@ -25,7 +25,7 @@ const factsQuery = `
 	UNION ALL SELECT format('database %s %s %s %s', datdba::regrole, datallowconn, datconnlimit, datacl) FROM pg_database WHERE datname = $1
 	ORDER BY 1`
 
-// facts are what the server has of a tenant's roles and database.
+// facts returns what the server has of a tenant's roles and database.
 func facts(ctx context.Context, tenant *v1alpha1.Tenant) func() ([]string, error) {
 	return func() ([]string, error) {
 		return environment.Query[string](ctx, env.Postgres, "postgres", factsQuery, tenant.Status.Database.Name)

@@ -29,7 +29,7 @@ func deleting(texts ...string) OmegaMatcher {
 	)
 }
 
-// onServer are the databases and roles that a server has of a tenant's database.
+// onServer returns the databases and roles that a server has of a tenant's database.
 func onServer(ctx context.Context, server *postgres.Server, database string) []string {
 	GinkgoHelper()
 	found, err := environment.Query[string](ctx, server, "postgres",
@@ -55,7 +55,7 @@ func hold(ctx context.Context, tenant *v1alpha1.Tenant) (release func(ctx contex
 	return release
 }
 
-// uri is what the tenant's Secret has to log in by.
+// uri returns the connection URI in the tenant's Secret.
 func uri(ctx context.Context, tenant *v1alpha1.Tenant) string {
 	GinkgoHelper()
 	return string(read(ctx, in(tenant, &corev1.Secret{}, effective.Of(tenant).Spec.Database.Credentials.SecretName)).Data["uri"])

@@ -79,7 +79,7 @@ func (s *sums) expectWithin(budget string) {
 	Expect(s.counted.Cmp(resource.MustParse(budget))).To(BeNumerically("<=", 0), "enforced: "+s.counted.String())
 }
 
-// template is of pods that ask for that much CPU.
+// template returns the template of pods that request that much CPU.
 func template(cpu string) corev1.PodTemplateSpec {
 	pod := pod("", "")
 	want := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}

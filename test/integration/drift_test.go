@@ -22,7 +22,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// content is what a user has a say in of an object.
+// content returns what users may set of an object.
 func content(object client.Object) any {
 	switch object := object.(type) {
 	case *corev1.Namespace:
@@ -284,7 +284,7 @@ func ping(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	return conn.Close(ctx)
 }
 
-// podUIDs are the UIDs of the pods of a tenant's app that are there to stay.
+// podUIDs returns the UIDs of the pods of a tenant's app that are there to stay.
 func podUIDs(ctx context.Context, tenant *v1alpha1.Tenant) []types.UID {
 	GinkgoHelper()
 	pods := &corev1.PodList{}

@@ -168,7 +168,7 @@ var _ = Describe("What a Tenant leaves out", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// fields are the columns that kubectl has printed, but for the last one, which is the age.
+// fields returns the columns that kubectl has printed, but for the last one, which is the age.
 func fields(line string) []string {
 	all := strings.Fields(line)
 	return all[:max(0, len(all)-1)]

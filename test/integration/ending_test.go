@@ -27,7 +27,7 @@ import (
 // accessEnds is how long anybody may keep access to a tenant that is being deleted.
 const accessEnds = 5 * time.Second
 
-// held is an object with a finalizer that nobody takes off but free, or the end of the spec.
+// held returns an object with a finalizer that nobody takes off but free, or the end of the spec.
 func held[T client.Object](ctx context.Context, object T) T {
 	GinkgoHelper()
 	object.SetFinalizers([]string{"example.com/forever"})
@@ -41,7 +41,7 @@ func free(ctx context.Context, object client.Object) {
 	Expect(client.IgnoreNotFound(env.Client.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
 }
 
-// grant is a RoleBinding of the ClusterRole admin, as an owner can make one.
+// grant returns a RoleBinding of the ClusterRole admin, as an owner can make one.
 func grant(namespace, name, user string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -50,7 +50,7 @@ func grant(namespace, name, user string) *rbacv1.RoleBinding {
 	}
 }
 
-// seesSecrets says whether a user may read the Secrets of a namespace.
+// seesSecrets reports whether a user may read the Secrets of a namespace.
 func seesSecrets(ctx context.Context, user, namespace string) func() bool {
 	return func() bool { return as(user).List(ctx, &corev1.SecretList{}, client.InNamespace(namespace)) == nil }
 }
@@ -280,7 +280,7 @@ var _ = Describe("Namespaces at the end of their tenant", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// registered is what a server's registry says of databases that were made for tenants of a name.
+// registered returns what a server's registry says of databases that were made for tenants of a name.
 func registered(ctx context.Context, server *postgres.Server, tenant string) []string {
 	GinkgoHelper()
 	found, err := environment.Query[string](ctx, server, "postgres", "SELECT name || ' ' || state FROM tenantry.tenants WHERE tenant = $1 ORDER BY since", tenant)

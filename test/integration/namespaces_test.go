@@ -33,7 +33,7 @@ func roomy(name string, limit int32) *builders.TenantBuilder {
 		Owner(v1alpha1.OwnerKindUser, "viewer@"+name, v1alpha1.OwnerRoleViewer)
 }
 
-// as is a client of a user.
+// as returns a client of a user.
 func as(user string) client.WithWatch {
 	GinkgoHelper()
 	config := env.Kubernetes.Config()
@@ -52,7 +52,7 @@ func asUser(ctx context.Context, user string, args ...string) string {
 	return output
 }
 
-// named is a namespace of that name, which goes when the spec has ended.
+// named returns a namespace of that name, which goes when the spec has ended.
 func named(name string, labels map[string]string) *corev1.Namespace {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 	DeferCleanup(func(ctx SpecContext) error {
@@ -61,10 +61,10 @@ func named(name string, labels map[string]string) *corev1.Namespace {
 	return namespace
 }
 
-// of are the labels of a namespace of the tenant.
+// of returns the labels of a namespace of the tenant.
 func of(tenant string) map[string]string { return map[string]string{tenantLabel: tenant} }
 
-// states are the states of a tenant's namespaces by their names.
+// states returns the states of a tenant's namespaces by their names.
 func states(tenant *v1alpha1.Tenant) map[string]v1alpha1.NamespaceState {
 	result := map[string]v1alpha1.NamespaceState{}
 	for _, namespace := range tenant.Status.Namespaces {
@@ -77,7 +77,7 @@ func haveStates(matcher gomegatypes.GomegaMatcher) gomegatypes.GomegaMatcher {
 	return WithTransform(states, matcher)
 }
 
-// pod is one that meets the Restricted standard.
+// pod returns a pod that meets the Restricted standard.
 func pod(namespace, name string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},

@@ -52,7 +52,7 @@ func (p *passwords) add(password string) {
 	p.known.Insert(password)
 }
 
-// in are the passwords that the text has in it.
+// in returns the passwords that the text has in it.
 func (p *passwords) in(text []byte) []string {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

@@ -78,7 +78,7 @@ spec:
 // managedKinds are what kubectl calls the kinds of the objects in a tenant's namespace.
 const managedKinds = "resourcequota,limitrange,networkpolicy,role,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
 
-// managedObjects are the names of the tenant's objects, as kubectl prints them.
+// managedObjects returns the names of the tenant's objects, as kubectl prints them.
 func managedObjects(ctx context.Context, tenant string) []string {
 	GinkgoHelper()
 	return strings.Fields(kubectl(ctx, "get", managedKinds, "--namespace", tenant,
@@ -387,7 +387,7 @@ var _ = Describe("kubectl explain", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// crdSchema is what the API server knows of a kind.
+// crdSchema returns the schema that the API server has of a kind.
 func crdSchema(ctx context.Context, crd string) apiextensionsv1.JSONSchemaProps {
 	GinkgoHelper()
 	definition := read(ctx, &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: crd}})
@@ -395,7 +395,7 @@ func crdSchema(ctx context.Context, crd string) apiextensionsv1.JSONSchemaProps 
 	return *definition.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
-// undescribed are the paths of the fields without a description.
+// undescribed returns the paths of the fields without a description.
 func undescribed(schema apiextensionsv1.JSONSchemaProps, path string) []string {
 	var paths []string
 	for name, property := range schema.Properties {

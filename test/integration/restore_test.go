@@ -145,7 +145,7 @@ func backUp(ctx context.Context, tenant *v1alpha1.Tenant) backup {
 	return saved
 }
 
-// withoutIdentity is what a backup tool restores of an object: of its metadata the name, the labels and the
+// withoutIdentity returns what a backup tool restores of an object: of its metadata the name, the labels and the
 // annotations, and nothing that the cluster has added.
 func withoutIdentity(object *unstructured.Unstructured) *unstructured.Unstructured {
 	kept := map[string]any{"name": object.GetName()}

@@ -26,7 +26,7 @@ func requestRotation(ctx context.Context, tenant *v1alpha1.Tenant, request strin
 	kubectl(ctx, "annotate", "--overwrite", "tenant", tenant.Name, "tenantry.dev/rotate-credentials="+request)
 }
 
-// loginOf is the role that the tenant's Secret has the password of.
+// loginOf returns the role that the tenant's Secret has the password of.
 func loginOf(ctx context.Context, tenant *v1alpha1.Tenant) string {
 	GinkgoHelper()
 	return string(read(ctx, in(tenant, &corev1.Secret{}, "database")).Data["username"])
@@ -39,7 +39,7 @@ func rotated(ctx context.Context, tenant *v1alpha1.Tenant, from string) {
 	Expect(loginOf(ctx, tenant)).To(Equal(tenant.Status.Database.Login))
 }
 
-// enabledLogins are the roles of the tenant that can log in.
+// enabledLogins returns the roles of the tenant that can log in.
 func enabledLogins(ctx context.Context, tenant *v1alpha1.Tenant) func() ([]string, error) {
 	return func() ([]string, error) {
 		return environment.Query[string](ctx, env.Postgres, "postgres",

@@ -48,7 +48,7 @@ func (d *diary) until(ctx context.Context, tenant *v1alpha1.Tenant) {
 	}
 }
 
-// kstatusOf is what pipelines make of a tenant.
+// kstatusOf returns the status that pipelines compute for a tenant.
 func kstatusOf(tenant *v1alpha1.Tenant) status.Status {
 	GinkgoHelper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(tenant)
@@ -109,7 +109,7 @@ func expectConformant(tenant, before *v1alpha1.Tenant) {
 	}
 }
 
-// eventsOf are how often each reason was told of by an Event about the object.
+// eventsOf returns how often each reason was given in an Event about the object.
 func eventsOf(ctx context.Context, object client.Object) (map[string]int32, error) {
 	events := &eventsv1.EventList{}
 	if err := env.Client.List(ctx, events); err != nil {

@@ -109,7 +109,7 @@ func beReady() gomegatypes.GomegaMatcher {
 	)
 }
 
-// behind is by how many changes of the spec the status is behind.
+// behind returns by how many changes of the spec the status is behind.
 func behind(object client.Object) int64 {
 	switch object := object.(type) {
 	case *v1alpha1.Tenant:
@@ -201,7 +201,7 @@ func store(ctx context.Context, tenant *v1alpha1.Tenant, word string) {
 	Expect(conn.Close(ctx)).To(Succeed())
 }
 
-// stored are the rows in the tenant's database.
+// stored returns the rows in the tenant's database.
 func stored(ctx context.Context, tenant *v1alpha1.Tenant) []string {
 	GinkgoHelper()
 	rows, err := session(ctx, tenant).Query(ctx, "SELECT word FROM words ORDER BY word")

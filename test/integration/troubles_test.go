@@ -31,7 +31,7 @@ func report(ctx context.Context, pod *corev1.Pod, change func(*corev1.PodStatus)
 	Expect(env.Client.Status().Patch(ctx, pod, client.MergeFrom(before))).To(Succeed())
 }
 
-// turnReady is what a kubelet reports when a readiness probe begins to fail, or to succeed.
+// turnReady returns what a kubelet reports when a readiness probe begins to fail, or to succeed.
 func turnReady(ready bool) func(*corev1.PodStatus) {
 	return func(is *corev1.PodStatus) {
 		is.ContainerStatuses[0].Ready = ready

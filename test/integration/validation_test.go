@@ -173,7 +173,7 @@ spec:
 	)
 })
 
-// specless is a Tenant that Go has no way to write.
+// specless returns a Tenant that Go has no way to write.
 func specless(name string) *unstructured.Unstructured {
 	tenant := &unstructured.Unstructured{}
 	tenant.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Tenant"))

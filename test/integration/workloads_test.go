@@ -28,7 +28,7 @@ func autoscalerOf(tenant *v1alpha1.Tenant, atLeast, atMost int32) *autoscalingv2
 	}}, "app")
 }
 
-// insistsOnReplicas says whether the number of replicas is the operator's.
+// insistsOnReplicas reports whether the number of replicas is the operator's.
 func insistsOnReplicas(deployment *appsv1.Deployment) bool {
 	for _, entry := range deployment.ManagedFields {
 		if entry.Manager == "tenantry" && entry.Subresource == "" && hasReplicas(entry) {

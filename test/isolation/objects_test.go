@@ -8,7 +8,7 @@ import (
 // image is one that the tenant acme may run.
 const image = "registry.example/acme/shop:1"
 
-// pod is one that every rule takes; more is more of its spec, in YAML's flow style.
+// pod returns a pod that every rule allows; more is more of its spec, in YAML's flow style.
 func pod(namespace, more string) string { return podOf(namespace, container("main", image, ""), more) }
 
 func podOf(namespace, containers, more string) string {
@@ -16,17 +16,17 @@ func podOf(namespace, containers, more string) string {
 		securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [%s], %s}}`, namespace, containers, more)
 }
 
-// container is one that Pod Security takes; more is more of it.
+// container returns a container that Pod Security allows; more is more of it.
 func container(name, image, more string) string {
 	return fmt.Sprintf(`{name: %s, image: %q, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}, %s}`, name, image, more)
 }
 
-// privileged is a pod of acme whose container has that as its security context.
+// privileged returns a pod of acme whose container has that as its security context.
 func privileged(securityContext string) string {
 	return podOf("acme", fmt.Sprintf(`{name: main, image: %q, securityContext: {%s}}`, image, securityContext), "")
 }
 
-// near is a pod of acme with a term about where others run.
+// near returns a pod of acme with a term about where others run.
 func near(kind, term string) string {
 	return pod("acme", fmt.Sprintf("affinity: {%s: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, %s}]}}", kind, term))
 }
@@ -35,12 +35,12 @@ func namespace(name, labels string) string {
 	return fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {%s}}}", name, labels)
 }
 
-// spec is an object of acme; group and version are those of apiVersion.
+// spec returns an object of acme; group and version are those of apiVersion.
 func spec(apiVersion, kind, spec string) string {
 	return fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {namespace: acme, generateName: own-}, spec: {%s}}", apiVersion, kind, spec)
 }
 
-// thing is an object of which it matters only that it is there.
+// thing returns an object of which it matters only that it is there.
 func thing(apiVersion, kind, namespace, name string) string {
 	return fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {namespace: %q, name: %s}}", apiVersion, kind, namespace, name)
 }
@@ -49,13 +49,13 @@ func service(spec string) string {
 	return fmt.Sprintf("{apiVersion: v1, kind: Service, metadata: {namespace: acme, generateName: own-}, spec: {%s}}", spec)
 }
 
-// ingress is one for the host; more is more of its spec.
+// ingress returns an Ingress for the host; more is more of its spec.
 func ingress(host, more string) string {
 	return spec("networking.k8s.io/v1", "Ingress", fmt.Sprintf(
 		`rules: [{host: %q, http: {paths: [{pathType: Prefix, path: /, backend: {service: {name: app, port: {number: 80}}}}]}}], %s`, host, more))
 }
 
-// annotatedIngress is one with an annotation.
+// annotatedIngress returns an Ingress with an annotation.
 func annotatedIngress(key, value string) string {
 	return strings.Replace(ingress("shop.acme.example", ""), "generateName: own-", fmt.Sprintf("generateName: own-, annotations: {%s: %q}", key, value), 1)
 }
@@ -90,7 +90,7 @@ func roleBinding(namespace, clusterRole, subject string) string {
 		roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %s}, subjects: [%s]}`, namespace, clusterRole, subject)
 }
 
-// role is a Role of acme with one rule.
+// role returns a Role of acme with one rule.
 func role(rule string) string {
 	return fmt.Sprintf(`{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {namespace: acme, generateName: own-}, rules: [{%s}]}`, rule)
 }

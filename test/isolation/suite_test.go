@@ -174,7 +174,7 @@ var budget = map[corev1.ResourceName]string{
 	"replicationcontrollers": "0",
 }
 
-// rules are rules of each kind, those included that are off by default.
+// rules sets rules of each kind, including those that are off by default.
 func rules(rules *v1alpha1.PolicyRules) {
 	text := `{
 		imageRegistries: [registry.example/acme/], imagePullPolicies: [Always], hostnames: ["*.acme.example"],
@@ -190,7 +190,7 @@ func beReady() gomegatypes.GomegaMatcher {
 		HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", BeEquivalentTo("True")), HaveField("Reason", v1alpha1.ReasonReady))))
 }
 
-// as is a client of somebody.
+// as returns a client of somebody.
 func as(user string, groups ...string) client.Client {
 	GinkgoHelper()
 	config := env.Kubernetes.Config()
@@ -200,7 +200,7 @@ func as(user string, groups ...string) client.Client {
 	return impersonating
 }
 
-// object is the object that the YAML is about.
+// object returns the object that the YAML is about.
 func object(text string) *unstructured.Unstructured {
 	GinkgoHelper()
 	result := &unstructured.Unstructured{}

@@ -208,12 +208,12 @@ var ways = []TableEntry{
 		by(policy("cordoned")), everyone, list(thing("v1", "ConfigMap", "frozen", "any"))),
 }
 
-// restarted is the patch of kubectl rollout restart; more is more of the Deployment's spec, in JSON.
+// restarted returns the patch of kubectl rollout restart; more is more of the Deployment's spec, in JSON.
 func restarted(more string) string {
 	return fmt.Sprintf(`{"spec": {%s"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-01T09:00:00Z"}}}}}`, more)
 }
 
-// apply is kubectl apply --server-side.
+// apply returns kubectl apply --server-side.
 func apply(text string) act {
 	return func(ctx context.Context, who client.Client) error {
 		return who.Apply(ctx, client.ApplyConfigurationFromUnstructured(object(text)), client.DryRunAll, client.ForceOwnership, client.FieldOwner("sly"))
@@ -227,7 +227,7 @@ func bind(ctx context.Context, who client.Client) error {
 	return who.SubResource("binding").Create(ctx, pod, binding, client.DryRunAll)
 }
 
-// token is kubectl create token for a ServiceAccount that every namespace has.
+// token returns kubectl create token for a ServiceAccount that every namespace has.
 func token(namespace string) act { return tokenFor(namespace, 3600) }
 
 // tokenFor is the same with a lifetime.

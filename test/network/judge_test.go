@@ -84,7 +84,7 @@ func (j *judge) addAddress(name, ip string) {
 	j.places[name] = place{peer: matcher.TrafficPeer{IP: ip}}
 }
 
-// without is the judge of a cluster that lacks one of the policies.
+// without returns the judge of a cluster that lacks one of the policies.
 func (j *judge) without(policy *networkingv1.NetworkPolicy) *judge {
 	others := slices.DeleteFunc(slices.Clone(j.policies), func(other *networkingv1.NetworkPolicy) bool { return other == policy })
 	return &judge{policies: others, places: j.places, ports: j.ports}

@@ -95,7 +95,7 @@ type cell struct {
 
 func (c cell) String() string { return c.from + " to " + c.to }
 
-// cells are those of matrix, row by row.
+// cells returns the cells of matrix, row by row.
 func cells() [][]cell {
 	lines := strings.FieldsFunc(matrix, func(r rune) bool { return r == '\n' })
 	sources := strings.Fields(strings.TrimPrefix(lines[0], `to \ from`))

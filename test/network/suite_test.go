@@ -176,7 +176,7 @@ func createPods(ctx context.Context) {
 	}).Should(And(HaveLen(15), HaveEach(Not(BeEmpty()))))
 }
 
-// answering is a pod that has a port of the name dns.
+// answering returns a pod that has a port of the name dns.
 func answering(pod *corev1.Pod, port int32) *corev1.Pod {
 	for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
 		container := &pod.Spec.Containers[0]
@@ -215,7 +215,7 @@ func offerDNS(ctx context.Context) {
 	}
 }
 
-// newPod is a pod that meets the Pod Security Standard Restricted.
+// newPod returns a pod that meets the Pod Security Standard Restricted.
 func newPod(namespace, name string, labels map[string]string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},

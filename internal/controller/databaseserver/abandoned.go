@@ -53,7 +53,7 @@ func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server
 	return nil
 }
 
-// isThere says whether there is the Tenant that something is registered for. That there is none, only the API
+// isThere reports whether there is the Tenant that something is registered for. That there is none, only the API
 // server knows.
 func (r *Reconciler) isThere(ctx context.Context, registration service.Registration) (bool, error) {
 	for _, reader := range []client.Reader{r.Client, r.Live} {

@@ -86,7 +86,7 @@ func (r *Reconciler) keepLogin(ctx context.Context, server *v1alpha1.DatabaseSer
 	return err
 }
 
-// keptLogin is the login that a server has accepted last, if the Secret that its spec names is gone, which
+// keptLogin returns the login that a server has accepted last, if the Secret that its spec names is gone, which
 // the error says.
 func (r *Reconciler) keptLogin(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (access database.Server, found bool) {
 	if missing, ok := errors.AsType[problem.Problem](err); !ok || missing.Reason != v1alpha1.ReasonSecretNotFound {

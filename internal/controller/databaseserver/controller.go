@@ -303,7 +303,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseS
 	return nil
 }
 
-// mayWait says whether a new status only has another number of tenants, which is about to change again.
+// mayWait reports whether a new status only has another number of tenants, which is about to change again.
 func (r *Reconciler) mayWait(server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) bool {
 	if server.Status.Tenants == nil || next.Tenants == nil || !r.Fleet.Occupancy.Changing(server.Name) {
 		return false

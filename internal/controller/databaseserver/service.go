@@ -36,7 +36,7 @@ func (h hostServices) source() source.Source {
 	return source.Channel(h.news, &handler.EnqueueRequestForObject{})
 }
 
-// of is the Service that the host of a server stands for. A server that the operator runs itself has one that
+// of returns the Service that the host of a server stands for. A server that the operator runs itself has one that
 // it needs not to ask about.
 func (h hostServices) of(ctx context.Context, server *v1alpha1.DatabaseServer) status.HostService {
 	query, isService := backend.QueryFor(server.Spec.Host)

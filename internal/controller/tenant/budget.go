@@ -18,7 +18,7 @@ import (
 	"github.com/tenantry/tenantry/internal/parts"
 )
 
-// quotas are the ResourceQuotas of a tenant by namespace, as they were at one moment.
+// quotas returns the ResourceQuotas of a tenant by namespace, as they were at one moment.
 func (r *Reconciler) quotas(ctx context.Context, tenant *effective.Tenant) (map[string]*corev1.ResourceQuota, error) {
 	list := &corev1.ResourceQuotaList{}
 	if err := r.List(ctx, list, client.MatchingFields{indexLabel: tenant.Name}); err != nil {
@@ -61,7 +61,7 @@ func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// slicesOf are the slices of the places, in their order, then those of namespaces that have one and
+// slicesOf returns the slices of the places, in their order, then those of namespaces that have one and
 // are none of these.
 func (r *Reconciler) slicesOf(ctx context.Context, run *pass) ([]budget.Slice, error) {
 	var slices []budget.Slice
@@ -91,7 +91,7 @@ func (r *Reconciler) slicesOf(ctx context.Context, run *pass) ([]budget.Slice, e
 	return slices, nil
 }
 
-// sliceIn is the slice of a place, with what was refused there of late. The only place of a tenant has all, so
+// sliceIn returns the slice of a place, with what was refused there of late. The only place of a tenant has all, so
 // that there is nothing to move.
 func (r *Reconciler) sliceIn(ctx context.Context, run *pass, place parts.Place) (budget.Slice, error) {
 	quota := run.quotas[place.Name]
@@ -156,7 +156,7 @@ func noteText(note budget.Note) (string, error) {
 	return string(text), err
 }
 
-// total is what all namespaces need together.
+// total returns what all namespaces need together.
 func total(needs map[string]corev1.ResourceList) corev1.ResourceList {
 	sum := corev1.ResourceList{}
 	for _, list := range needs {
@@ -167,7 +167,7 @@ func total(needs map[string]corev1.ResourceList) corev1.ResourceList {
 	return sum
 }
 
-// inAll is a quota that has what all of these have together; nil for none.
+// inAll returns a quota that has what all of these have together; nil for none.
 func inAll(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
 	var sum *corev1.ResourceQuota
 	for _, quota := range quotas {

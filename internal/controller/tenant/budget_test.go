@@ -12,7 +12,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// slice is the ResourceQuota of a namespace acme-dev of the tenant acme.
+// slice returns the ResourceQuota of a namespace acme-dev of the tenant acme.
 func slice(annotation, hard, used string) *corev1.ResourceQuota {
 	quota := &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "acme-dev", Name: naming.Quota, UID: "quota", Labels: naming.ManagedLabels("acme")},

@@ -86,7 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return r.report(ctx, run)
 }
 
-// isNew says whether nothing was made for a tenant yet.
+// isNew reports whether nothing was made for a tenant yet.
 func isNew(tenant *effective.Tenant) bool {
 	return !slices.Contains(tenant.Finalizers, naming.FinalizerTenant)
 }

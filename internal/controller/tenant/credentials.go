@@ -39,7 +39,7 @@ func (d *databasePhase) loadCredentials(ctx context.Context) error {
 	return nil
 }
 
-// rotationOf is when the tenant's password changes.
+// rotationOf returns when the tenant's password changes.
 func rotationOf(tenant *effective.Tenant) service.Rotation {
 	spec := tenant.Spec.Database.Credentials.Rotation
 	rotation := service.Rotation{
@@ -55,8 +55,8 @@ func rotationOf(tenant *effective.Tenant) service.Rotation {
 	return rotation
 }
 
-// storedCredentials are those in the tenant's Secret, as far as it has any that the operator may have
-// made.
+// storedCredentials returns the credentials in the tenant's Secret, as far as it has any that the operator may
+// have made.
 func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credentials, error) {
 	tenant := d.tenant()
 	names := []string{tenant.Spec.Database.Credentials.SecretName}
@@ -75,7 +75,7 @@ func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credenti
 	return service.Credentials{}, nil
 }
 
-// holds says whether a Secret is the tenant's, or is to be taken over from a backup.
+// holds reports whether a Secret is the tenant's, or is to be taken over from a backup.
 func holds(tenant *effective.Tenant, secret *corev1.Secret) bool {
 	return metav1.IsControlledBy(secret, tenant) ||
 		tenant.Spec.AdoptObjects && apply.Restored(secret, naming.ManagedLabels(tenant.Name))
@@ -99,7 +99,7 @@ func (d *databasePhase) adoptRestored(ctx context.Context) error {
 	return nil
 }
 
-// secretOf is a Secret of the tenant, an empty one if there is none.
+// secretOf returns a Secret of the tenant, an empty one if there is none.
 func (s servers) secretOf(ctx context.Context, tenant *effective.Tenant, name string) (*corev1.Secret, error) {
 	key := types.NamespacedName{Namespace: tenant.Name, Name: name}
 	secret := &corev1.Secret{}
@@ -140,7 +140,7 @@ func loginIndex(name, login string) int {
 	return slices.Index(logins[:], login)
 }
 
-// recordOf is what the status of a tenant has of its credentials.
+// recordOf returns what the status of a tenant has of its credentials.
 func recordOf(recorded *v1alpha1.TenantDatabaseStatus) *service.Record {
 	if recorded == nil {
 		return nil
@@ -196,7 +196,7 @@ func (d *databasePhase) completeRotation(ctx context.Context) error {
 	return nil
 }
 
-// nextLook is when the credentials want to be looked at again, by themselves; zero if never.
+// nextLook returns how long the credentials stay as they are; zero if forever.
 func (d *databasePhase) nextLook() time.Duration {
 	if d.recorded == nil {
 		return 0

@@ -86,8 +86,8 @@ func (d *databasePhase) loadServer(ctx context.Context, found *prospect) error {
 	return d.loadCredentials(ctx)
 }
 
-// finalizers are those that the tenant must have before anything is made for it on a server, and those that
-// it needs no more.
+// finalizers returns the finalizers that the tenant must have before anything is made for it on a server, and
+// those that it needs no more.
 func (d *databasePhase) finalizers() (needed, left []string) {
 	if d.in.Server != nil && d.unusable == nil {
 		needed = append(needed, naming.DatabaseFinalizer(d.in.Server.Name))
@@ -161,7 +161,7 @@ func (d *databasePhase) place() {
 	d.fleet.Placements.Put(d.tenant().UID, d.recorded)
 }
 
-// settled says whether the server is known to have what the tenant wants.
+// settled reports whether the server is known to have what the tenant wants.
 func (d *databasePhase) settled() bool {
 	if d.recorded == nil || !d.account.AtRest(d.now) {
 		return false
@@ -173,7 +173,7 @@ func (d *databasePhase) settled() bool {
 	return equality.Semantic.DeepEqual(recorded, want)
 }
 
-// placement is where the database is, once it is provisioned.
+// placement returns where the database is, once it is provisioned.
 func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
 	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.account.Credentials
 	placed := &v1alpha1.TenantDatabaseStatus{
@@ -246,7 +246,7 @@ func (d *databasePhase) stillThere(ctx context.Context) error {
 	return err
 }
 
-// wanted is what the tenant wants on the server, with these credentials.
+// wanted returns what the tenant wants on the server, with these credentials.
 func (d *databasePhase) wanted(credentials service.Credentials) database.Desired {
 	spec := d.tenant().Spec.Database
 	want := database.Desired{
@@ -283,7 +283,7 @@ func ignoreMissingConnection(err error) error {
 	return err
 }
 
-// databaseName is the name that the database has, or will have.
+// databaseName returns the name that the database has, or will have.
 func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) string {
 	if recorded != nil {
 		return recorded.Name
@@ -291,7 +291,7 @@ func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseSta
 	return database.Desired{UID: string(tenant.UID), Adopt: adopted(tenant)}.Name()
 }
 
-// adopted is the database that the tenant is to take over; empty if it is to have a new one.
+// adopted returns the database that the tenant is to take over; empty if it is to have a new one.
 func adopted(tenant *effective.Tenant) string {
 	if name := tenant.Spec.Database.Adopt; name != v1alpha1.AdoptNew {
 		return name
@@ -299,7 +299,7 @@ func adopted(tenant *effective.Tenant) string {
 	return ""
 }
 
-// isolationOf is the isolation that the tenant has, so that its Secret stays right when its spec asks for
+// isolationOf returns the isolation that the tenant has, so that its Secret stays right when its spec asks for
 // what can't be had.
 func isolationOf(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) database.Isolation {
 	isolation := tenant.Spec.Database.Isolation

@@ -143,7 +143,7 @@ func (s servers) removeDatabase(ctx context.Context, tenant *effective.Tenant, n
 	return err
 }
 
-// retained is the database that stays on a server; empty if none does.
+// retained returns the database that stays on a server; empty if none does.
 func retained(observed database.Observed, policy database.ReclaimPolicy) string {
 	if observed.Registration == nil || policy != database.ReclaimRetain {
 		return ""

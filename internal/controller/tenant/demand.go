@@ -51,7 +51,7 @@ func (r *Reconciler) byRefusal(ctx context.Context, object client.Object) []reco
 	return byOwners(ctx, quota)
 }
 
-// refusals are what was refused in a namespace of the tenant for want of room in its slice, and has not got
+// refusals returns what was refused in a namespace of the tenant for want of room in its slice, and has not got
 // in since.
 func (r *Reconciler) refusals(ctx context.Context, tenant types.UID, namespace string, inUse corev1.ResourceList) ([]budget.Refusal, error) {
 	events := &corev1.EventList{}
@@ -70,7 +70,7 @@ func (r *Reconciler) refusals(ctx context.Context, tenant types.UID, namespace s
 	return refusals, nil
 }
 
-// lastSeen is when an Event has last told of the same thing.
+// lastSeen returns when an Event was last reported.
 func lastSeen(told *corev1.Event) time.Time {
 	last := told.LastTimestamp.Time
 	if told.EventTime.After(last) {

@@ -72,7 +72,7 @@ func (d *ClusterDNS) WaitForSync(ctx context.Context) error {
 	return nil
 }
 
-// allTenants are all tenants, for what concerns all of them.
+// allTenants returns all tenants, for what concerns all of them.
 func (r *Reconciler) allTenants(ctx context.Context, _ string) []reconcile.Request {
 	tenants := &v1alpha1.TenantList{}
 	if err := r.List(ctx, tenants, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {

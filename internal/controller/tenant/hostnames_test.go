@@ -111,7 +111,7 @@ func TestWhenTheOtherTenantsOfAHostnameAreLookedAt(t *testing.T) {
 	}
 }
 
-// among is a reconciler that sees these tenants.
+// among returns a reconciler that sees these tenants.
 func among(t *testing.T, tenants ...*v1alpha1.Tenant) *Reconciler {
 	t.Helper()
 	if err := v1alpha1.AddToScheme(clientgoscheme.Scheme); err != nil {

@@ -51,7 +51,7 @@ func tenantControlling(object client.Object) *metav1.OwnerReference {
 	return controller
 }
 
-// members are the namespaces of a tenant, as the cache has them.
+// members returns the namespaces of a tenant, as the cache has them.
 func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (membership.Members, error) {
 	byUID := map[types.UID]*corev1.Namespace{}
 	for _, name := range append([]string{tenant.Name}, tenant.Spec.Namespaces.Names...) {
@@ -104,7 +104,7 @@ func (r *Reconciler) findPods(ctx context.Context, members membership.Members) e
 	return nil
 }
 
-// placesOf are the namespaces to put objects into.
+// placesOf returns the namespaces to put objects into.
 func placesOf(members membership.Members) []parts.Place {
 	var places []parts.Place
 	for _, member := range members.All {

@@ -21,7 +21,7 @@ import (
 	"github.com/tenantry/tenantry/internal/retry"
 )
 
-// ownedKinds are the namespaced kinds that a tenant's objects have.
+// ownedKinds returns the namespaced kinds that a tenant's objects have.
 func ownedKinds() []client.Object {
 	kinds := parts.Kinds()
 	result := make([]client.Object, len(kinds))
@@ -31,7 +31,7 @@ func ownedKinds() []client.Object {
 	return result
 }
 
-// listsOf are empty lists of these kinds.
+// listsOf returns empty lists of these kinds.
 func listsOf(scheme *runtime.Scheme, kinds []client.Object) ([]client.ObjectList, error) {
 	lists := make([]client.ObjectList, len(kinds))
 	for i, kind := range kinds {
@@ -103,7 +103,7 @@ func (o objects) apply(ctx context.Context, run *pass, part *parts.Part) error {
 	return errors.Join(failures...)
 }
 
-// objectOf is the Tenant as Kubernetes knows it, with its metadata and nothing else: it owns objects,
+// objectOf returns the Tenant as Kubernetes knows it, with its metadata and nothing else: it owns objects,
 // has finalizers, and is what Events are about.
 func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 	object := &v1alpha1.Tenant{ObjectMeta: tenant.ObjectMeta}
@@ -130,7 +130,7 @@ func owningOf(tenant *effective.Tenant, object desired.Object) apply.Owning {
 	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep, Restored: tenant.Spec.AdoptObjects}
 }
 
-// unapplied is why an object could not be put in place, in terms of what it is for.
+// unapplied returns why an object could not be put in place, in terms of what it is for.
 func (o objects) unapplied(ctx context.Context, tenant *effective.Tenant, object client.Object, err error) error {
 	if binding, ok := object.(*rbacv1.RoleBinding); ok && binding.RoleRef.Kind == "ClusterRole" {
 		err = problem.Binding(binding.RoleRef.Name, err)

@@ -42,7 +42,7 @@ func (r *Reconciler) loadOwners(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// byOwnersNamespace are the tenants that have ServiceAccounts of a namespace as owners.
+// byOwnersNamespace returns the tenants that have ServiceAccounts of a namespace as owners.
 func (r *Reconciler) byOwnersNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.tenantsBy(ctx, indexOwnersNamespace, namespace.GetName())
 }

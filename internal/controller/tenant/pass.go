@@ -33,7 +33,7 @@ type pass struct {
 
 func (p *pass) tenant() *effective.Tenant { return p.inputs.Tenant }
 
-// strays are the namespaces in which the tenant has objects, and no longer should.
+// strays returns the namespaces in which the tenant has objects, and no longer should.
 func (p *pass) strays() []string {
 	strays := sets.New[string]()
 	for namespace := range p.quotas {

@@ -47,5 +47,5 @@ func (r *Reconciler) awaitQuota(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// counts says whether the cluster has begun to enforce a quota.
+// counts reports whether the cluster has begun to enforce a quota.
 func counts(quota *corev1.ResourceQuota) bool { return quota != nil && len(quota.Status.Hard) > 0 }

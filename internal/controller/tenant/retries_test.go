@@ -76,7 +76,7 @@ func unlessEnded(ctx context.Context, send func() error) error {
 	return send()
 }
 
-// on is a client of a cluster that has these objects, and that knows the indexes of the cache.
+// on returns a client of a cluster that has these objects, and that knows the indexes of the cache.
 func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.WithWatch {
 	t.Helper()
 	if err := v1alpha1.AddToScheme(clientgoscheme.Scheme); err != nil {
@@ -98,7 +98,7 @@ func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.
 		WithObjects(objects...).WithInterceptorFuncs(unlessOver(hooks)).Build()
 }
 
-// tenantsOn is a reconciler of Tenants on a cluster.
+// tenantsOn returns a reconciler of Tenants on a cluster.
 func tenantsOn(cluster client.WithWatch) *Reconciler {
 	return &Reconciler{
 		Client: cluster, Live: cluster, Engine: apply.New(cluster, cluster, naming.FieldOwner),
@@ -112,7 +112,7 @@ func stuck(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// conditionOf is a condition of a stored tenant; an empty one if it has none.
+// conditionOf returns a condition of a stored tenant; an empty one if it has none.
 func conditionOf(t *testing.T, c client.Client, object client.Object, kind string) metav1.Condition {
 	t.Helper()
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {

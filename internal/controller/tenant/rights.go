@@ -74,7 +74,7 @@ func (r *Reconciler) letGoOfAllRights(ctx context.Context, tenant string) error 
 	return errors.Join(failures...)
 }
 
-// wantedRight is the RoleBinding of this name as owners are to have it in its namespace; nil if they aren't.
+// wantedRight returns the RoleBinding of this name as owners are to have it in its namespace; nil if they aren't.
 func wantedRight(in parts.Inputs, binding *rbacv1.RoleBinding) *rbacv1.RoleBinding {
 	in.Places = []parts.Place{{Name: binding.Namespace, Usable: true}}
 	for _, object := range parts.Access.Objects(in) {

@@ -53,7 +53,7 @@ func (s servers) serverNamed(ctx context.Context, name string) (*v1alpha1.Databa
 	return server, err
 }
 
-// reachable is how to reach a server to remove a tenant from it, or why it can't be reached now. That the
+// reachable returns how to reach a server to remove a tenant from it, or why it can't be reached now. That the
 // Secret with the admin's login is gone is no reason, as long as the login is known.
 func (s servers) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
 	access, connected := s.fleet.Connections.To(server)

@@ -147,7 +147,7 @@ func observationAt(tenant *effective.Tenant, now time.Time) status.Observation {
 	return status.Observation{Observation: parts.Observation{Tenant: tenant, Now: now}}
 }
 
-// sooner is the shorter one of two times to wait, where zero means that nobody waits.
+// sooner returns the shorter one of two times to wait, where zero means that nobody waits.
 func sooner(a, b time.Duration) time.Duration {
 	if a == 0 || b == 0 {
 		return max(a, b)
@@ -176,7 +176,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, 
 	return 0, nil
 }
 
-// mayWait is how long a new status may wait. After a failure nobody knows when the next pass comes.
+// mayWait returns how long a new status may wait. After a failure nobody knows when the next pass comes.
 func (r *Reconciler) mayWait(tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
 	if failure != nil {
 		return 0

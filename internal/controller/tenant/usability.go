@@ -75,7 +75,7 @@ func (p prospect) unsuitable() error {
 	return p.closed()
 }
 
-// isKnown says whether the server was looked at since it was made. Before, its addresses and authorities
+// isKnown reports whether the server was looked at since it was made. Before, its addresses and authorities
 // are missing, and a tenant that had them must not lose them.
 func (p prospect) isKnown() bool { return p.server != nil && p.server.Status.ObservedGeneration >= 0 }
 
@@ -127,7 +127,7 @@ func unreachable(server *v1alpha1.DatabaseServer, connected bool) error {
 	return nil
 }
 
-// leave are the servers that the tenant leaves, since nothing was made for it there, as when a server was
+// leave returns the servers that the tenant leaves, since nothing was made for it there, as when a server was
 // full. The first that can't be left is a problem.
 func leave(tenant string, others []otherServer) (left []string, err error) {
 	for _, other := range others {

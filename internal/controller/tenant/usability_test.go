@@ -16,7 +16,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// ready is a server that answers, with changes.
+// ready returns a server that answers, with changes.
 func ready(t *testing.T, changes ...func(*v1alpha1.DatabaseServer)) *v1alpha1.DatabaseServer {
 	t.Helper()
 	server := builders.Stored(t, builders.DatabaseServer("shared", "pg.example").Build())

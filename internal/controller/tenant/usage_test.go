@@ -19,7 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/fleet"
 )
 
-// usageOf is the usage of so many pods.
+// usageOf returns the usage of so many pods.
 func usageOf(pods string) corev1.ResourceList {
 	return corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}
 }

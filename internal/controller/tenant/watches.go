@@ -100,7 +100,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return build.Complete(r)
 }
 
-// serversOf are the DatabaseServers that a tenant has, or is to have, something on.
+// serversOf returns the DatabaseServers that a tenant has, or is to have, something on.
 func serversOf(tenant *effective.Tenant) []string {
 	servers := naming.DatabaseServers(tenant.Finalizers)
 	name := ""
@@ -116,12 +116,12 @@ func serversOf(tenant *effective.Tenant) []string {
 	return servers
 }
 
-// serversPlacedOn are the DatabaseServers that a tenant has, or may have, something on.
+// serversPlacedOn returns the DatabaseServers that a tenant has, or may have, something on.
 func serversPlacedOn(tenant *effective.Tenant) []string {
 	return naming.DatabaseServers(tenant.Finalizers)
 }
 
-// serversWaitedFor are the same for a tenant whose database isn't known to be as its present spec
+// serversWaitedFor returns the same for a tenant whose database isn't known to be as its present spec
 // wants it.
 func serversWaitedFor(tenant *effective.Tenant) []string {
 	ready := apimeta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionDatabaseReady)
@@ -141,7 +141,7 @@ func tenantNews(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() || metadataChanged(e.ObjectOld, e.ObjectNew)
 }
 
-// metadataChanged says whether metadata that the operator has a say in differs. Where the API
+// metadataChanged reports whether metadata that the operator has a say in differs. Where the API
 // server counts generations, that includes the spec. After a watch was broken off, another object of the
 // same name may have taken the place of one.
 func metadataChanged(was, is client.Object) bool {
@@ -197,7 +197,7 @@ func (r *Reconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q q
 	}
 }
 
-// usagePatience is how long it may wait that a quota is used differently.
+// usagePatience returns how long a change of a quota's use may wait.
 func usagePatience(quota *corev1.ResourceQuota) time.Duration {
 	if _, isSlice := quota.Annotations[naming.AnnotationSlice]; isSlice {
 		if slice, err := sliceOf(quota); err == nil && budget.Strained(slice) {
@@ -251,7 +251,7 @@ func byOwners(_ context.Context, object client.Object) []reconcile.Request {
 	return owners(object)
 }
 
-// owners are the tenants that one of these objects belongs to. If none says, it may be in the way of
+// owners returns the tenants that one of these objects belongs to. If none says, it may be in the way of
 // the one that is named like its namespace.
 func owners(objects ...client.Object) []reconcile.Request {
 	var names []string
@@ -350,7 +350,7 @@ func (r *Reconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q q
 	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 }
 
-// waitingFor are the tenants that wait for a server, or for any.
+// waitingFor returns the tenants that wait for a server, or for any.
 func (r *Reconciler) waitingFor(ctx context.Context, server string) []reconcile.Request {
 	return append(r.tenantsBy(ctx, indexWaiting, server), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }

@@ -44,7 +44,7 @@ func (s *siege) begin(ctx context.Context, release release, isolation database.I
 	s.before = s.state(ctx, isolation)
 }
 
-// state is all of both tenants and of the shared database that an attack might change.
+// state returns all of both tenants and of the shared database that an attack might change.
 func (s *siege) state(ctx context.Context, isolation database.Isolation) []string {
 	GinkgoHelper()
 	return slices.Concat(s.server.state(ctx, s.attacker), s.server.state(ctx, s.victim),

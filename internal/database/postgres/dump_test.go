@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// documented is the first block of code in this language that follows a text in the chapter of
+// documented returns the first block of code in this language that follows a text in the chapter of
 // docs/databases.md about dumping and restoring.
 func documented(after, language string) string {
 	GinkgoHelper()
@@ -31,7 +31,7 @@ func documented(after, language string) string {
 	return block
 }
 
-// uri is what the Secret of a tenant has as uri.
+// uri returns what the Secret of a tenant has as uri.
 func (i *instance) uri(tenant database.Desired) string {
 	return fmt.Sprintf("postgresql://%s:%s@%s/%s?sslmode=disable", database.Logins(tenant.Name())[0], string(tenant.Password),
 		i.address.Address(), database.ConnectTo(tenant.Isolation, tenant.Name()))
@@ -57,7 +57,7 @@ func move(ctx context.Context, title string, from, to owned) {
 	Expect(string(output)).NotTo(Or(ContainSubstring("ERROR"), ContainSubstring("warning"), ContainSubstring("WARNING")))
 }
 
-// answers are what a tenant sees by a query of one column.
+// answers returns what a tenant sees by a query of one column.
 func (i *instance) answers(ctx context.Context, tenant database.Desired, query string) (answers []string) {
 	GinkgoHelper()
 	rows, err := i.session(ctx, tenant, tenant.Name()).Query(ctx, query)

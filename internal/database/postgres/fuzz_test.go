@@ -19,7 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// fuzzed is a server of its own for a fuzz target, which fails by the error that it returns.
+// fuzzed returns a server of its own for a fuzz target, which fails by the error that it returns.
 func fuzzed(f *testing.F) *instance {
 	f.Helper()
 	dir, err := os.MkdirTemp("", "tenantry-fuzz-")

@@ -17,7 +17,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// complete is what a server has for a tenant that is ready, as state lists it.
+// complete returns what a server has for a tenant that is ready, as state lists it.
 func complete(limit int32) []string {
 	return []string{
 		fmt.Sprintf("database NAME of tenantry_owner open t template f limit %d acl {tenantry_owner=CTc/tenantry_owner,NAME=CTc/tenantry_owner} settings ", limit),
@@ -211,7 +211,7 @@ var _ = Describe("Many tenants at once", func() {
 	}, SpecTimeout(2*time.Minute))
 })
 
-// replica is another operator for the same server.
+// replica returns another operator for the same server.
 func (i *instance) replica() *instance {
 	other := *i
 	other.servers = &postgres.Servers{}

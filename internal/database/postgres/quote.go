@@ -24,7 +24,7 @@ func list(quote func(string) string, texts ...string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// verifier is a literal by which a role gets the password, without the server seeing it.
+// verifier returns a literal by which a role gets the password, without the server seeing it.
 func verifier(password service.Sensitive) string {
 	return literal(database.Verifier(string(password)))
 }

@@ -23,7 +23,7 @@ func managing(d *database.Desired) {
 	d.Isolation, d.ManagesTables = database.IsolationRow, true
 }
 
-// sharing is what a server has for a tenant of the isolation that is ready, as state lists it.
+// sharing returns what a server has for a tenant of the isolation that is ready, as state lists it.
 func sharing(isolation database.Isolation) []string {
 	lines := []string{
 		fmt.Sprintf("registry UID TENANT %s Active", isolation),

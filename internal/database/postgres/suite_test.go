@@ -86,7 +86,7 @@ var releases = []release{
 // oldestSupported is the oldest major version of PostgreSQL that takes tenants.
 const oldestSupported = 14
 
-// fetched is the newest release of a major version that npm has.
+// fetched returns the newest release of a major version that npm has.
 func fetched(name string, major int) release {
 	return release{name, major, func(ctx context.Context) (string, error) {
 		return launcher.Fetch(ctx, filepath.Join("..", "..", "..", ".local", "postgres"), major, GinkgoWriter)
@@ -203,7 +203,7 @@ func (i *instance) attempt(ctx context.Context, login, password, databaseName, s
 	return attemptErr
 }
 
-// watcher is a session of the launcher's superuser that stays.
+// watcher returns a session of the launcher's superuser that stays.
 func (i *instance) watcher(ctx context.Context) *pgx.Conn {
 	GinkgoHelper()
 	if i.watching == nil {
