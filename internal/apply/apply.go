@@ -1,14 +1,14 @@
-// Package apply brings objects of the API server to their desired state. It knows kinds by the
-// scheme only, and nothing of what the objects are for.
+// Package apply brings objects in the API server to their desired state. It knows nothing about the objects but
+// what the scheme says of their kinds.
 //
-// There are two ways of owning an object. [Engine.Apply] makes it exactly as desired: a PUT with a
-// resourceVersion, which can't overwrite what the cache has not shown yet, and which also takes out
-// what others have added. Labels, annotations, finalizers and owner references of others stay.
-// [Engine.ApplyFields] is a server-side apply: it insists on the fields that the desired state has,
-// removes those that it had before, and leaves all others to whoever sets them.
+// There are two ways of owning an object. [Engine.Apply] makes it exactly as desired. It sends a PUT with a
+// resourceVersion, which can't overwrite changes that the cache doesn't show yet, and which removes what others
+// have added, except their labels, annotations, finalizers and owner references. [Engine.ApplyFields] is a
+// server-side apply. It sets the fields in the desired state, removes those that were in it before, and leaves all
+// others to whoever sets them.
 //
-// Either way an object is created by POST, which can't overwrite what somebody else has put there in
-// the meantime, and nothing is sent when nothing would change.
+// Both create an object by POST, which can't overwrite an object that somebody else has created in the meantime,
+// and send nothing if nothing would change.
 package apply
 
 import (
@@ -50,42 +50,41 @@ type Engine struct {
 	settled    settled
 }
 
-// New makes an Engine. It reads from the client, which may have a cache, and from live, which must
-// not, where the cache can't know the answer. It writes under the name of fieldOwner.
+// New returns an Engine that reads from the client, which may have a cache. If the cache can't have the answer, it
+// reads from live, which must not have one. It writes as the field manager fieldOwner.
 func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
 	return &Engine{client: c, live: live, fieldOwner: fieldOwner}
 }
 
-// Apply makes an object as desired, and the owner its controller. It sends nothing when the object
-// is as desired already. It returns a *ConflictError for an object that exists and that another
-// one, or nobody, controls, and a *TerminatingError for one that is being deleted. A desired state
-// with a resourceVersion was decided by just that version of the object; for another one it returns
-// the API server's error for a conflict.
+// Apply makes an object exactly as desired, and the owner its controller. It sends nothing if the object is as
+// desired already. It returns a *ConflictError if the object exists and the owner doesn't control it, and a
+// *TerminatingError if it is being deleted. If the desired state has a resourceVersion and the object another one,
+// it returns the API server's conflict error.
 func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outcome, error) {
 	return e.Put(ctx, owner, desired, Owning{})
 }
 
-// ApplyFields gives an object the fields that the desired state has, and makes the owner its
-// controller. Fields that others set stay as they are. Of the fields that the desired state had before
-// and no longer has, those at the paths of keep stay as well, for somebody else to set, and all others
-// are removed. It sends nothing and returns errors as Apply does.
+// ApplyFields sets the fields of an object that are in the desired state, and makes the owner its controller. It
+// leaves fields that others set alone. It removes fields that were in the desired state before, except those at
+// the paths of keep, whose values stay for somebody else to change. It sends nothing if nothing would change, and
+// returns the errors that Apply returns.
 func (e *Engine) ApplyFields(ctx context.Context, owner, desired client.Object, keep ...[]string) (Outcome, error) {
 	return e.Put(ctx, owner, desired, Owning{Fields: true, Keep: keep})
 }
 
 // Owning says how an object is owned.
 type Owning struct {
-	// Fields says that it is by the fields that the desired state has. Where it is false, the object is as
-	// desired.
+	// Fields means owning only the fields in the desired state, as ApplyFields does. Otherwise the object is owned as
+	// a whole, as by Apply.
 	Fields bool
-	// Keep are the paths of ApplyFields.
+	// Keep are the paths of fields that ApplyFields doesn't remove.
 	Keep [][]string
-	// Restored says that an object is taken over that nobody controls, if it is one that the engine has once
-	// written with the desired labels.
+	// Restored allows taking over an object without a controller if the engine has once written it with the desired
+	// labels.
 	Restored bool
 }
 
-// Put is Apply or ApplyFields.
+// Put does what Apply or ApplyFields does.
 func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning Owning) (Outcome, error) {
 	version := desired.GetResourceVersion()
 	desired, hash, err := e.prepare(owner, desired)
@@ -99,10 +98,9 @@ func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning O
 	return e.put(ctx, desired, hash, version, which)
 }
 
-// Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
-// collector would take it along. It is the one that is meant when the annotation of that name has the
-// same value as in the desired state. One that is being deleted is written all the same, since what is
-// done at its end may depend on that.
+// Keep does what Apply does for an object that must outlive its owner, and so has no owner reference. The
+// annotation identifies it: it must have the same value as in the desired state. Keep also writes an object that
+// is being deleted, since its finalizers may depend on its content.
 func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object) (Outcome, error) {
 	desired = desired.DeepCopyObject().(client.Object)
 	hash, err := stamp(desired)
@@ -115,25 +113,24 @@ func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Obj
 	}})
 }
 
-// claim says which live objects may be written, and how.
+// claim says which live objects the engine may write, and how.
 type claim struct {
-	// ours says whether it is the one that is meant.
+	// ours reports whether the live object is the one that the caller means.
 	ours func(live client.Object) bool
-	// restored says that it may also be one that is so.
+	// restored also allows an object that [Restored] reports.
 	restored bool
-	// toTheEnd says that it is written while it is being deleted, too.
+	// toTheEnd allows writing an object that is being deleted.
 	toTheEnd bool
-	// way is how it is owned.
-	way way
+	way      way
 }
 
-// way is a way of owning an object.
+// way is one of the two ways of owning an object.
 type way interface {
-	// unchanged says whether to write the desired state over live would change nothing.
+	// unchanged reports whether writing the desired state over live would change nothing.
 	unchanged(desired, live client.Object) (bool, error)
-	// write writes the desired state over live and returns what came of it.
+	// write writes the desired state over live and returns the result.
 	write(ctx context.Context, desired, live client.Object) (client.Object, error)
-	// disown writes next, which differs from the whole object in nothing but who has set its fields.
+	// disown writes next, which differs from whole only in metadata.managedFields.
 	disown(ctx context.Context, whole, next client.Object) error
 }
 
@@ -141,8 +138,8 @@ func controlledBy(owner client.Object) func(live client.Object) bool {
 	return func(live client.Object) bool { return metav1.IsControlledBy(live, owner) }
 }
 
-// put makes an object as desired, if a live one may be written, and has this version, where one is
-// given.
+// put makes an object as desired, if the claim allows writing the live one. If version is set, the live one must
+// have it.
 func (e *Engine) put(ctx context.Context, desired client.Object, hash, version string, which claim) (Outcome, error) {
 	live, err := e.get(ctx, e.client, desired)
 	if apierrors.IsNotFound(err) {
@@ -157,9 +154,9 @@ func (e *Engine) put(ctx context.Context, desired client.Object, hash, version s
 	return e.update(ctx, desired, live, hash, which)
 }
 
-// Adopt makes an object that exists as desired, and the owner its controller, also where it had
-// none. It is for objects that show that they are meant for the owner. It returns a *ConflictError
-// for an object that another one controls, and a *TerminatingError for one that is being deleted.
+// Adopt does what Apply does for an object that exists, and also takes over one without a controller. The caller
+// must know that the object is meant for the owner. Adopt returns a *ConflictError if another object controls it,
+// and a *TerminatingError if it is being deleted.
 func (e *Engine) Adopt(ctx context.Context, owner, desired, live client.Object) (Outcome, error) {
 	desired, hash, err := e.prepare(owner, desired)
 	if err != nil {
@@ -173,8 +170,8 @@ func (e *Engine) Adopt(ctx context.Context, owner, desired, live client.Object) 
 	return e.update(ctx, desired, live, hash, claim{ours: controlledBy(owner), way: exact{e}})
 }
 
-// Release takes what Apply and Adopt have put into an object's metadata out again, and leaves the
-// object to itself. What somebody has changed since stays as it is.
+// Release removes from an object's metadata what Apply and Adopt have put there. It keeps what somebody has
+// changed since.
 func (e *Engine) Release(ctx context.Context, owner, desired, live client.Object) error {
 	released := live.DeepCopyObject().(client.Object)
 	released.SetOwnerReferences(withoutOwner(live.GetOwnerReferences(), owner.GetUID()))
@@ -185,7 +182,7 @@ func (e *Engine) Release(ctx context.Context, owner, desired, live client.Object
 	return e.client.Update(ctx, released, client.FieldOwner(e.fieldOwner))
 }
 
-// prepare returns the desired state as it is written, with its hash.
+// prepare returns the desired state as the engine writes it, with its hash.
 func (e *Engine) prepare(owner, desired client.Object) (prepared client.Object, hash string, err error) {
 	prepared = desired.DeepCopyObject().(client.Object)
 	prepared.SetResourceVersion("")
@@ -206,7 +203,7 @@ func (e *Engine) create(ctx context.Context, desired client.Object, hash string,
 	if !apierrors.IsAlreadyExists(err) {
 		return Unchanged, err
 	}
-	// The cache doesn't show everything: an object of somebody else, for example.
+	// The cache lacks objects without the operator's label, and may be late.
 	live, err := e.get(ctx, e.live, desired)
 	if err != nil {
 		return Unchanged, err
@@ -237,7 +234,7 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 	return Unchanged, &TerminatingError{Object: e.describe(live)}
 }
 
-// bring writes the desired state, unless the live one is known to come out of that.
+// bring writes the desired state unless that would change nothing.
 func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
 	if e.settled.has(live, hash) {
 		return Unchanged, nil
@@ -253,7 +250,7 @@ func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash st
 	return e.write(ctx, desired, live, hash, how)
 }
 
-// write writes the desired state over the live one, and remembers what came of it.
+// write writes the desired state over the live object, and remembers the result as settled.
 func (e *Engine) write(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
 	written, err := how.write(ctx, desired, live)
 	if err != nil {
@@ -266,12 +263,12 @@ func (e *Engine) write(ctx context.Context, desired, live client.Object, hash st
 	return Configured, nil
 }
 
-// Prune deletes the objects in a namespace that the owner controls and that are not among those to
-// keep. Each list says one kind to look at.
+// Prune deletes the objects in a namespace that the owner controls and that are not in keep. It looks at one kind
+// for each list.
 func (e *Engine) Prune(ctx context.Context, owner client.Object, namespace string, lists []client.ObjectList, keep sets.Set[Key]) ([]Key, error) {
 	var deleted []Key
 	for _, list := range lists {
-		// Pruning by a list that is some milliseconds old is sound: the UID says what may go.
+		// The list may be some milliseconds old, since Delete has the UID as a precondition.
 		if err := e.client.List(ctx, list, client.InNamespace(namespace), client.DisableReadYourWritesConsistency); err != nil {
 			return deleted, err
 		}
@@ -291,9 +288,9 @@ func (e *Engine) Prune(ctx context.Context, owner client.Object, namespace strin
 	return deleted, nil
 }
 
-// Delete deletes just this object, not one that took its name since. It is no error if it is gone. An object
-// that may not be in the cache takes [client.DisableReadYourWritesConsistency]: the cache would never hear that it
-// is gone, and let nobody read others of its kind until it does.
+// Delete deletes exactly this object, and not a new one with its name. It returns no error if the object is gone.
+// For an object that may not be in the cache, pass [client.DisableReadYourWritesConsistency]: otherwise reads of
+// its kind would wait for the cache to see a deletion that it never sees.
 func (e *Engine) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
 	uid := object.GetUID()
 	err := e.client.Delete(ctx, object, append(options,
@@ -313,7 +310,7 @@ func (e *Engine) get(ctx context.Context, reader client.Reader, like client.Obje
 	return fresh, reader.Get(ctx, client.ObjectKeyFromObject(like), fresh)
 }
 
-// empty returns an object of the kind, unstructured where the other one is.
+// empty returns an empty object of the kind, unstructured if like is.
 func empty(like client.Object, gvk schema.GroupVersionKind, scheme *runtime.Scheme) (client.Object, error) {
 	if _, isUnstructured := like.(*unstructured.Unstructured); isUnstructured {
 		fresh := &unstructured.Unstructured{}
@@ -352,19 +349,19 @@ func (e *Engine) describe(object client.Object) string {
 	return key.String()
 }
 
-// Key tells an object from all others.
+// Key identifies an object by kind, namespace and name.
 type Key struct {
 	Kind string
 	types.NamespacedName
 }
 
-// KeyOf returns the key of an object.
+// KeyOf returns the key of an object. It returns an error if the client's scheme doesn't know its type.
 func KeyOf(object client.Object, c client.Client) (Key, error) {
 	gvk, err := apiutil.GVKForObject(object, c.Scheme())
 	return Key{Kind: gvk.Kind, NamespacedName: client.ObjectKeyFromObject(object)}, err
 }
 
-// String is how people read the key: kind, name, and the namespace if there is one.
+// String returns the key as it is shown to users: kind, name, and the namespace if there is one.
 func (k Key) String() string {
 	if k.Namespace == "" {
 		return fmt.Sprintf("%s %q", k.Kind, k.Name)

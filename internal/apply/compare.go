@@ -14,15 +14,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// domain begins the labels and annotations that are the operator's own; of these, those that are no
-// longer desired go.
+// domain is the prefix of the operator's own labels and annotations. The engine removes those that are no longer
+// desired.
 const domain = "tenantry.dev/"
 
-// annotationHash is on every object, with a hash of the desired state that was last written. It
+// annotationHash is an annotation on every object, with a hash of the desired state that was last written. It
 // shows what comparing values can't: that a field was desired before and no longer is.
 const annotationHash = domain + "applied"
 
-// stamp puts a hash of the desired state into the desired state, and returns it.
+// stamp adds annotationHash to the desired state, and returns the hash.
 func stamp(desired client.Object) (string, error) {
 	text, err := json.Marshal(desired)
 	if err != nil {
@@ -39,8 +39,7 @@ func stamp(desired client.Object) (string, error) {
 	return hash, nil
 }
 
-// includes reports whether all that is in want is in have: each key of a map, and each item of a list
-// at its place, in a list of the same length.
+// includes reports whether have contains want. A map may have further keys; lists must have the same length.
 func includes(have, want any) bool {
 	switch want := want.(type) {
 	case map[string]any:
@@ -74,7 +73,7 @@ func overlay(below, above map[string]string) map[string]string {
 	return result
 }
 
-// union returns all of a list, with what another one has besides behind it.
+// union returns the first list, followed by the items that only the second one has.
 func union(all, others []string) []string {
 	result := slices.Clone(all)
 	for _, other := range others {
@@ -98,7 +97,7 @@ func overlayReferences(below, above []metav1.OwnerReference) []metav1.OwnerRefer
 	return result
 }
 
-// without returns a map without the entries of another one.
+// without returns the first map without the entries that the second one has with the same value.
 func without(all, taken map[string]string) map[string]string {
 	result := maps.Clone(all)
 	maps.DeleteFunc(result, func(key, value string) bool {

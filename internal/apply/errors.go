@@ -2,14 +2,13 @@ package apply
 
 import "fmt"
 
-// ConflictError says that an object is in the way: it exists, and the owner doesn't control it.
+// ConflictError means that the object exists and the owner doesn't control it.
 type ConflictError struct {
-	// Object is the object, by kind, name and namespace.
+	// Object is the object's kind, name and namespace, as in [Key.String].
 	Object string
-	// Controller is what controls the object instead, by kind and name; empty if nothing does.
+	// Controller is the kind and name of the object's controller; empty if it has none.
 	Controller string
-	// Restored says that nothing controls it and that the engine has once written it, so that Owning.Restored
-	// would have it taken over.
+	// Restored means that Owning.Restored would allow taking over the object.
 	Restored bool
 }
 
@@ -20,10 +19,9 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s exists already and is left as it is; delete or rename it to make room.", e.Object)
 }
 
-// TerminatingError says that an object is being deleted, so that it can neither be used nor be replaced
-// yet.
+// TerminatingError means that the object is being deleted, and can be neither used nor replaced yet.
 type TerminatingError struct {
-	// Object is the object, by kind, name and namespace.
+	// Object is the object's kind, name and namespace, as in [Key.String].
 	Object string
 }
 

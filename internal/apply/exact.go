@@ -9,21 +9,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// exact is the way of owning all of an object but what others add to its metadata.
+// exact owns all of an object, except what others add to its metadata.
 type exact struct{ engine *Engine }
 
 func (x exact) unchanged(desired, live client.Object) (bool, error) {
 	return unchanged(desired, live, x.engine.fieldOwner)
 }
 
-// write replaces the version of the object that is given.
+// write replaces exactly the version of the object that is in live.
 func (x exact) write(ctx context.Context, desired, live client.Object) (client.Object, error) {
 	merged := merge(desired, live)
 	return merged, x.engine.client.Update(ctx, merged, client.FieldOwner(x.engine.fieldOwner))
 }
 
-// unchanged reports whether live is what came out of writing desired. It is, when nothing that was
-// desired has a different value, and nobody else has set anything outside of metadata and status.
+// unchanged reports whether live is the result of writing desired: all that is desired has its value, and nobody
+// else has set anything outside of metadata and status.
 func unchanged(desired, live client.Object, fieldOwner string) (bool, error) {
 	for _, entry := range live.GetManagedFields() {
 		foreign, err := setsContent(entry, fieldOwner)
@@ -43,8 +43,8 @@ func unchanged(desired, live client.Object, fieldOwner string) (bool, error) {
 	return includes(have, want), nil
 }
 
-// setsContent reports whether an entry of metadata.managedFields shows somebody else to have set
-// fields other than metadata and status.
+// setsContent reports whether an entry of metadata.managedFields says that somebody else has set fields outside of
+// metadata and status.
 func setsContent(entry metav1.ManagedFieldsEntry, fieldOwner string) (bool, error) {
 	if entry.Manager == fieldOwner || entry.Subresource != "" || entry.FieldsV1 == nil {
 		return false, nil
@@ -61,7 +61,7 @@ func setsContent(entry metav1.ManagedFieldsEntry, fieldOwner string) (bool, erro
 	return false, nil
 }
 
-// merge returns desired, over the metadata that others have set on live.
+// merge returns desired with the metadata that others have set on live.
 func merge(desired, live client.Object) client.Object {
 	merged := desired.DeepCopyObject().(client.Object)
 	merged.SetUID(live.GetUID())

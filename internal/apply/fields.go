@@ -15,15 +15,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// fields is the way of owning the fields that the desired state has, and no others.
+// fields owns the fields in the desired state and no others.
 type fields struct {
 	engine *Engine
-	// keep has the paths of fields whose values stay when the desired state no longer has them.
+	// keep are the paths of fields whose values stay when they are no longer in the desired state.
 	keep [][]string
 }
 
-// unchanged reports whether live has all that is desired, and as the operator's. The hash among the annotations
-// says that the operator owns nothing else.
+// unchanged reports whether live has all desired fields and the operator owns them. That the operator owns no
+// others follows from annotationHash.
 func (f fields) unchanged(desired, live client.Object) (bool, error) {
 	owned, err := ownedFields(live, f.engine.fieldOwner)
 	if err != nil {
@@ -40,7 +40,7 @@ func (f fields) unchanged(desired, live client.Object) (bool, error) {
 	return holdsAll(owned, want, have), nil
 }
 
-// write applies the desired state. The object may have changed since live, but must not be another one.
+// write applies the desired state. The object may have changed since live was read, but must have the same UID.
 func (f fields) write(ctx context.Context, desired, live client.Object) (client.Object, error) {
 	if err := f.takeOver(ctx, desired, live); err != nil {
 		return nil, err
@@ -66,13 +66,13 @@ func (f fields) write(ctx context.Context, desired, live client.Object) (client.
 	err = f.engine.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, text),
 		client.FieldOwner(f.engine.fieldOwner), client.ForceOwnership)
 	if apierrors.IsInvalid(err) {
-		// What others have set may conflict with what is desired, such as another port of the same name.
+		// Fields of others can be invalid together with ours, for example another port with the same name.
 		return f.replace(ctx, desired, live)
 	}
 	return applied, err
 }
 
-// replace replaces the object. Of what others have set, only its metadata and what is to be kept are left.
+// replace replaces the object by PUT. It keeps only metadata of others, and the fields in keep.
 func (f fields) replace(ctx context.Context, desired, live client.Object) (client.Object, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
 	if err != nil {
@@ -98,7 +98,8 @@ func (f fields) replace(ctx context.Context, desired, live client.Object) (clien
 	return exact{f.engine}.write(ctx, whole, live)
 }
 
-// patchOf returns the server-side apply of the desired state to just that object.
+// patchOf returns the body of a server-side apply of the desired state. The UID in it makes sure that no other
+// object is changed.
 func patchOf(desired, live client.Object, gvk schema.GroupVersionKind) (map[string]any, error) {
 	patch, err := intentOf(desired)
 	if err != nil {
@@ -113,8 +114,8 @@ func patchOf(desired, live client.Object, gvk schema.GroupVersionKind) (map[stri
 	return patch, nil
 }
 
-// intentOf returns the fields of a server-side apply of the desired state: only those that are set, and neither
-// the status nor what identifies the object.
+// intentOf returns the fields of the desired state to apply: those that are set, without the status and what
+// identifies the object.
 func intentOf(desired client.Object) (map[string]any, error) {
 	intent, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
 	if err != nil {

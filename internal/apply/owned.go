@@ -31,8 +31,8 @@ func ownedFields(live client.Object, fieldOwner string) (*fieldpath.Set, error) 
 	return all, nil
 }
 
-// holdsAll reports whether all that is in want is in have, and owned. If the items of a list are owned one by one,
-// have may have others in between.
+// holdsAll reports whether have contains all of want, and all of that is owned. In lists whose items are owned one
+// by one, have may contain further items.
 func holdsAll(owned *fieldpath.Set, want, have any) bool {
 	switch want := want.(type) {
 	case map[string]any:
@@ -62,7 +62,7 @@ func holdsAll(owned *fieldpath.Set, want, have any) bool {
 	}
 }
 
-// holds is holdsAll one step further down.
+// holds does what holdsAll does for one field or list item.
 func holds(owned *fieldpath.Set, step fieldpath.PathElement, want, have any) bool {
 	if below, deeper := owned.Children.Get(step); deeper {
 		return holdsAll(below, want, have)
@@ -70,7 +70,7 @@ func holds(owned *fieldpath.Set, step fieldpath.PathElement, want, have any) boo
 	return want == nil || (owned.Members.Has(step) && includes(have, want))
 }
 
-// stepTo returns the step, of those that are owned, that leads to an item of a list.
+// stepTo returns the owned path element that leads to an item of a list.
 func stepTo(owned *fieldpath.Set, item any) (step fieldpath.PathElement, found bool) {
 	look := func(candidate fieldpath.PathElement) {
 		if !found && leadsTo(candidate, item, true) {
@@ -82,7 +82,7 @@ func stepTo(owned *fieldpath.Set, item any) (step fieldpath.PathElement, found b
 	return step, found
 }
 
-// leadsTo reports whether a step leads to an item of a list. A desired item may leave out keys that have a
+// leadsTo reports whether a path element leads to an item of a list. A desired item may leave out keys that have a
 // default.
 func leadsTo(step fieldpath.PathElement, item any, desired bool) bool {
 	if step.Value != nil {

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// Restored reports whether an object is one that the engine has once written with these labels, and that
-// nobody controls: a backup tool restores labels and annotations, and leaves out the owner references.
+// Restored reports whether an object has no controller and the engine has once written it with these labels.
+// Backup tools restore labels and annotations, but not owner references.
 func Restored(live client.Object, labels map[string]string) bool {
 	_, written := live.GetAnnotations()[annotationHash]
 	have := maps.Clone(live.GetLabels())
@@ -20,16 +20,16 @@ func Restored(live client.Object, labels map[string]string) bool {
 	return written && metav1.GetControllerOf(live) == nil && maps.Equal(have, labels)
 }
 
-// isRestored reports whether an object is the desired one, restored.
+// isRestored reports whether live is the desired object as a backup tool restored it.
 func isRestored(desired, live client.Object) bool {
 	labels := maps.Clone(desired.GetLabels())
 	return len(labels) > 0 && Restored(live, labels)
 }
 
-// takeIn makes an object one that can be owned: whoever has restored it has set each of its fields, and is to
-// have no say in them. It returns the object as it is then.
+// takeIn prepares a restored object for being owned, and returns the result. The backup tool is the manager of all
+// of its fields, which would make each look like somebody else's change.
 func (e *Engine) takeIn(ctx context.Context, live client.Object, how way) (client.Object, error) {
-	// The cache has the operator's own entries only.
+	// The cache keeps only the operator's own entries of metadata.managedFields.
 	whole, err := e.get(ctx, e.live, live)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (e *Engine) takeIn(ctx context.Context, live client.Object, how way) (clien
 	return next, how.disown(ctx, whole, next)
 }
 
-// disowned returns an object whose fields are nobody's, but for its hash and its status.
+// disowned returns the object without managers of its fields, except those of annotationHash and of subresources.
 func (e *Engine) disowned(whole client.Object) (client.Object, error) {
 	hash := fieldpath.NewSet(fieldpath.MakePathOrDie("metadata", "annotations", annotationHash))
 	text, err := hash.ToJSON()
@@ -67,12 +67,11 @@ func (e *Engine) disowned(whole client.Object) (client.Object, error) {
 	return next, nil
 }
 
-// disown writes by PUT, as the operator does with objects that it owns as a whole.
 func (x exact) disown(ctx context.Context, _, next client.Object) error {
 	return x.engine.client.Update(ctx, next, client.FieldOwner(x.engine.fieldOwner))
 }
 
-// disown leaves fields alone that the operator knows nothing of.
+// disown sends a patch, since a PUT would drop fields that the operator's types don't have.
 func (f fields) disown(ctx context.Context, whole, next client.Object) error {
 	return f.engine.client.Patch(ctx, next, client.MergeFromWithOptions(whole, client.MergeFromWithOptimisticLock{}),
 		client.FieldOwner(f.engine.fieldOwner))

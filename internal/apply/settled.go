@@ -7,13 +7,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// settledSize is the number of objects of which the engine remembers that they need no look. Past
-// it any others are compared again, field by field.
+// settledSize is the number of objects that the engine remembers as settled. It compares all others field by field
+// each time.
 const settledSize = 1 << 18
 
-// settled remembers states of the cluster that are known to come out of a desired state. It keeps a hash
-// of each, since there are many: two that have the same by chance are one in 2^64. The zero value is ready
-// to use.
+// settled remembers which versions of objects are the result of which desired state. It keeps only hashes, since
+// there are many; two are equal by chance once in 2^64. The zero value is ready to use.
 type settled struct {
 	mutex  sync.Mutex
 	states map[uint64]uint64 // by a hash of the object's UID
@@ -21,7 +20,7 @@ type settled struct {
 
 var seed = maphash.MakeSeed()
 
-// stateOf returns a version of an object, and the hash of a desired state.
+// stateOf returns hashes of the object's UID, and of its version together with the desired state.
 func stateOf(live client.Object, hash string) (object, state uint64) {
 	type version struct{ uid, resourceVersion, hash string }
 	uid := string(live.GetUID())
@@ -49,7 +48,6 @@ func (s *settled) note(live client.Object, hash string) {
 	s.states[object] = state
 }
 
-// forgetAny forgets an object, whichever it is.
 func (s *settled) forgetAny() {
 	for object := range s.states {
 		delete(s.states, object)

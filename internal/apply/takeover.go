@@ -13,13 +13,14 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// takeOver moves the fields that the operator has set by POST or PUT to its server-side apply, which otherwise
-// would not remove them, and gives up those to keep, which it otherwise would remove.
+// takeOver changes the operator's entries in metadata.managedFields before a server-side apply. The fields that it
+// has set by POST or PUT become those of its apply, which could not remove them otherwise. It gives up the fields
+// in keep, which the apply would remove otherwise.
 func (f fields) takeOver(ctx context.Context, desired, live client.Object) error {
 	if rearranged, err := f.rearrange(desired, live.DeepCopyObject().(client.Object)); err != nil || !rearranged {
 		return err
 	}
-	// The cache has only the operator's own entries.
+	// The cache keeps only the operator's own entries of metadata.managedFields.
 	whole, err := f.engine.get(ctx, f.engine.live, live)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (f fields) rearrange(desired, object client.Object) (bool, error) {
 	return !reflect.DeepEqual(before, entries), nil
 }
 
-// letGo removes fields from an entry of the operator.
+// letGo removes fields from an entry of the operator in metadata.managedFields.
 func letGo(entry *metav1.ManagedFieldsEntry, fieldOwner string, left *fieldpath.Set) error {
 	if !isOwn(*entry, fieldOwner) {
 		return nil
@@ -73,7 +74,7 @@ func letGo(entry *metav1.ManagedFieldsEntry, fieldOwner string, left *fieldpath.
 	return err
 }
 
-// left returns the fields to keep that the desired state doesn't have.
+// left returns the fields in keep that are not in the desired state.
 func (f fields) left(desired client.Object) (*fieldpath.Set, error) {
 	want, err := intentOf(desired)
 	if err != nil {

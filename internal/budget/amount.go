@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// grainCPU is the finest step in which CPU is given away, in thousandths of one.
+	// grainCPU is the smallest step in which CPU is granted, in millicores.
 	grainCPU = 10
-	// grainBytes is the finest step for memory and storage.
+	// grainBytes is the smallest step for memory and storage, in bytes.
 	grainBytes = 1 << 20
 )
 
-// isCPU reports whether a resource is counted in thousandths.
+// isCPU reports whether a resource is CPU, whose amounts are in millicores.
 func isCPU(name corev1.ResourceName) bool {
 	return name == corev1.ResourceCPU || strings.HasSuffix(string(name), ".cpu")
 }
@@ -25,12 +25,11 @@ func isBytes(name corev1.ResourceName) bool {
 	return strings.HasSuffix(text, "memory") || strings.HasSuffix(text, "storage") || strings.Contains(text, corev1.ResourceHugePagesPrefix)
 }
 
-// ofStorageClass is between the name of a StorageClass and that of the resource of it.
+// ofStorageClass is between the name of a StorageClass and the resource in the name of a quota entry.
 const ofStorageClass = ".storageclass.storage.k8s.io/"
 
-// requestedBy returns the resource that counts the objects that ask for another one: pods ask for CPU,
-// memory and devices, claims for storage. It is empty for a resource that counts objects itself, one
-// by one.
+// requestedBy returns the resource that counts the objects that request the given one: pods request CPU, memory
+// and devices, claims request storage. It is empty for a resource that counts objects itself.
 func requestedBy(name corev1.ResourceName) corev1.ResourceName {
 	class, ofClass := strings.CutSuffix(string(name), ofStorageClass+string(corev1.ResourceRequestsStorage))
 	switch {
@@ -45,7 +44,7 @@ func requestedBy(name corev1.ResourceName) corev1.ResourceName {
 	}
 }
 
-// grain returns the finest step in which a resource is given away.
+// grain returns the smallest step in which a resource is granted.
 func grain(name corev1.ResourceName) int64 {
 	switch {
 	case isCPU(name):
@@ -57,7 +56,7 @@ func grain(name corev1.ResourceName) int64 {
 	}
 }
 
-// amount returns a quantity as a whole number: thousandths of CPU, and else the value itself.
+// amount returns a quantity as a whole number: CPU in millicores, all else as its value.
 func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
 	quantity := list[name]
 	if isCPU(name) {
@@ -66,7 +65,7 @@ func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
 	return quantity.Value()
 }
 
-// quantity is the opposite of amount, written like the example.
+// quantity is the inverse of amount. The result has the format of the example.
 func quantity(name corev1.ResourceName, amount int64, example resource.Quantity) resource.Quantity {
 	if isCPU(name) {
 		return *resource.NewMilliQuantity(amount, example.Format)

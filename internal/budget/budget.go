@@ -10,33 +10,33 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Slice is what one namespace has of its tenant's budget.
+// Slice is the part of a tenant's budget that one namespace has.
 type Slice struct {
-	// Exists says that the namespace has its ResourceQuota. Without, all else is empty.
+	// Exists says that the namespace has its ResourceQuota. If not, the other fields from the ResourceQuota are
+	// empty.
 	Exists bool
 	// Granted is spec.hard, Enforced is status.hard and Used is status.used of the ResourceQuota.
 	Granted, Enforced, Used corev1.ResourceList
-	// Needs is what has to have room in any case. It counts as used.
+	// Needs is what must always fit: the operator's own objects. It counts as used.
 	Needs corev1.ResourceList
-	// Wanted is what was refused of late for want of room here: the room that is needed beyond Used. RefusedAt
-	// is when the last of it was.
+	// Wanted is what was refused lately because the slice was too small: what it needs beyond Used. RefusedAt is when
+	// the last request was refused.
 	Wanted    corev1.ResourceList
 	RefusedAt time.Time
-	// Note is what was noted when the slice was last written.
+	// Note was stored when the slice was last written.
 	Note Note
-	// Usable says that the namespace gets a share; others get what they need.
+	// Usable says that the namespace gets a share. Others get only their Needs.
 	Usable bool
-	// Busy says that pods and other objects were let in just now, and that the quota controller may
-	// not have seen them yet. It counts anew whenever the quota changes, so that now it might count
-	// too few: what is granted stays.
+	// Busy says that pods or other objects were admitted just now, and that the quota controller may not have seen
+	// them yet. It counts anew whenever the quota changes, and would count too few now, so the quota must not change.
 	Busy bool
-	// Leaving says that the namespace is on its way out of the tenant: it is not written any more,
-	// and what it has is not for others.
+	// Leaving says that the namespace is leaving the tenant: its slice isn't written any more, and others can't have
+	// what it has.
 	Leaving bool
 }
 
-// marks returns a copy of what was in use of each resource when that was last given; where that was
-// never noted, it is what is in use now.
+// marks returns a copy of what was in use of each resource when that was last granted, or what is in use now if
+// that was never noted.
 func (s Slice) marks() corev1.ResourceList {
 	marks := corev1.ResourceList{}
 	maps.Copy(marks, s.Note.Used)
@@ -46,28 +46,28 @@ func (s Slice) marks() corev1.ResourceList {
 	return marks
 }
 
-// Note is what stands beside a slice, for the next look at it.
+// Note is stored in an annotation of the ResourceQuota, for the next Plan.
 type Note struct {
-	// Holder is the operator that has written the slice last.
+	// Holder is the operator that last wrote the slice.
 	Holder string `json:"holder,omitempty"`
-	// Used is what was in use when the slice was last given something else.
+	// Used is what was in use when the grant last changed.
 	Used corev1.ResourceList `json:"used,omitempty"`
 }
 
 // Grant is what a namespace is to get.
 type Grant struct {
-	// Hard is the quota.
+	// Hard is the ResourceQuota's new spec.hard.
 	Hard corev1.ResourceList
-	// Note goes with it; empty for the only namespace of a tenant.
+	// Note is the Note to store with it. It is empty for the only namespace of a tenant.
 	Note Note
-	// Changed says that this differs from what the namespace has. It must then be written to just the
-	// version of the ResourceQuota that was looked at.
+	// Changed says that this differs from what the namespace has. It must then be written to exactly the version of
+	// the ResourceQuota that the Plan was made from.
 	Changed bool
 }
 
-// Plan says what each of the slices is to become now, in their order, by an operator of that name.
-// It must see all ResourceQuotas of the tenant as they were at one moment. Where growing has to wait
-// for others to shrink, the next look at the slices goes on.
+// Plan returns the grants for all slices, in their order. It must see all ResourceQuotas of the tenant as they
+// were at one moment. If a slice must wait for others to shrink before it can grow, the next Plan, made from the
+// ResourceQuotas after that, continues. operator is the identity of the running operator.
 func Plan(total corev1.ResourceList, all []Slice, operator string) []Grant {
 	if len(all) == 1 && all[0].Usable {
 		return []Grant{planAlone(total, all[0], operator)}
@@ -84,8 +84,8 @@ func Plan(total corev1.ResourceList, all []Slice, operator string) []Grant {
 	return p.grants
 }
 
-// planAlone: a namespace that is the only one has the whole budget. Another operator may be about to
-// give something to a further one, if it holds this slice.
+// planAlone grants the whole budget to the only namespace of a tenant. It first takes over the slice from another
+// operator, which may be about to grant something to a second namespace.
 func planAlone(total corev1.ResourceList, s Slice, operator string) Grant {
 	if s.Note.Holder != "" && s.Note.Holder != operator {
 		return Grant{Hard: s.Granted, Note: Note{Holder: operator, Used: s.Note.Used}, Changed: true}
@@ -97,15 +97,15 @@ func equal(a, b corev1.ResourceList) bool {
 	return maps.EqualFunc(a, b, func(a, b resource.Quantity) bool { return a.Cmp(b) == 0 })
 }
 
-// plan is a Plan in the making.
+// plan is the state of Plan.
 type plan struct {
 	total    corev1.ResourceList
 	names    []corev1.ResourceName
 	slices   []Slice
 	operator string
 	grants   []Grant
-	// counted says that all slices exist and the cluster has counted what is used; held, that all are
-	// held by the operator. Nothing grows before.
+	// counted says that all slices exist and that the cluster has counted what is used, held that the operator holds
+	// them all. Nothing grows before both are true.
 	counted, held bool
 	// wantsHold says that something could grow if all slices were held.
 	wantsHold bool
@@ -128,7 +128,7 @@ func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
 		for name, example := range total {
 			granted, found := s.Granted[name]
 			if !found {
-				// Nothing is given away before it is known what is used.
+				// Nothing is granted before it is known what is used.
 				granted = quantity(name, 0, example)
 				p.change(i)
 			}
@@ -141,7 +141,7 @@ func newPlan(total corev1.ResourceList, all []Slice, operator string) *plan {
 	return p
 }
 
-// withNeeds returns slices in which what is needed is used.
+// withNeeds returns the slices with their Needs counted as used.
 func withNeeds(all []Slice) []Slice {
 	all = slices.Clone(all)
 	for i, s := range all {
@@ -162,7 +162,7 @@ func withNeeds(all []Slice) []Slice {
 	return all
 }
 
-// counted reports whether the quota controller has seen all that is granted.
+// counted reports whether the quota controller has seen all resources in the grant.
 func counted(s Slice) bool {
 	for name := range s.Granted {
 		if _, found := s.Enforced[name]; !found {
@@ -172,13 +172,13 @@ func counted(s Slice) bool {
 	return true
 }
 
-// change notes that a slice is written, and by whom.
+// change marks a grant as changed, and the operator as its holder.
 func (p *plan) change(i int) {
 	p.grants[i].Changed = true
 	p.grants[i].Note.Holder = p.operator
 }
 
-// takeOver makes all slices the operator's, as they are.
+// takeOver makes the operator the holder of all slices without changing what they have.
 func (p *plan) takeOver() {
 	for i, s := range p.slices {
 		if !s.Leaving && s.Exists && s.Note.Holder != p.operator && !p.grants[i].Changed {
@@ -188,8 +188,8 @@ func (p *plan) takeOver() {
 	}
 }
 
-// shrink takes of one resource what slices have above their targets. It says whether there was
-// nothing to take, and the cluster enforces what is granted.
+// shrink reduces the slices that have more of a resource than their targets. It returns true if there were none,
+// and the cluster enforces all that is granted.
 func (p *plan) shrink(name corev1.ResourceName, targets []int64) (settled bool) {
 	settled = true
 	for i, target := range targets {
@@ -203,7 +203,7 @@ func (p *plan) shrink(name corev1.ResourceName, targets []int64) (settled bool) 
 	return settled
 }
 
-// grow gives slices of one resource what they lack of their targets, as far as nobody may use it.
+// grow raises the slices that have less of a resource than their targets, as far as the claims of all leave room.
 func (p *plan) grow(name corev1.ResourceName, targets []int64, settled bool) {
 	claims, left := p.claims(name)
 	for i, target := range targets {
@@ -212,7 +212,7 @@ func (p *plan) grow(name corev1.ResourceName, targets []int64, settled bool) {
 		if possible <= granted || !p.writable(i) || !p.counted {
 			continue
 		}
-		// What others give back will be there in a moment, except where they are busy.
+		// What others give back is available in a moment, unless they are busy.
 		if !settled && possible < target {
 			continue
 		}
@@ -232,7 +232,7 @@ func (p *plan) writable(i int) bool {
 	return p.slices[i].Exists && !p.slices[i].Busy && !p.slices[i].Leaving
 }
 
-// grant gives a slice that much, and notes what is used at this time.
+// grant sets what a slice has of a resource, and notes what is used now.
 func (p *plan) grant(i int, name corev1.ResourceName, amount int64) {
 	grant := &p.grants[i]
 	grant.Hard[name] = quantity(name, amount, p.total[name])
@@ -240,8 +240,8 @@ func (p *plan) grant(i int, name corev1.ResourceName, amount int64) {
 	p.change(i)
 }
 
-// claims returns the most that each slice may come to use before another look, and what they leave of
-// the budget, which may be less than nothing.
+// claims returns the most that each slice may use before the next Plan, and what that leaves of the budget, which
+// may be negative.
 func (p *plan) claims(name corev1.ResourceName) (claims []int64, left int64) {
 	left = amount(name, p.total)
 	for _, s := range p.slices {
@@ -252,7 +252,7 @@ func (p *plan) claims(name corev1.ResourceName) (claims []int64, left int64) {
 	return claims, left
 }
 
-// targets returns what all slices should have in the end.
+// targets returns what all slices should have of a resource in the end.
 func (p *plan) targets(name corev1.ResourceName) []int64 {
 	total := amount(name, p.total)
 	targets := make([]int64, len(p.slices))
@@ -282,9 +282,9 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 	return targets
 }
 
-// reserve counts what was refused as used, as far as it fits what is free of the total, so that its share
-// gets room for it and the rest is divided as ever. Who was refused last comes first: whoever asks for room
-// is about to ask again. What doesn't fit is left out, and waits for more to be free.
+// reserve counts what was refused as used if it fits into what is free of the total, so that the share gets room
+// for it before the rest is split. The slice with the most recent refusal comes first, since that request will be
+// retried soonest. What doesn't fit is left out until more is free.
 func (p *plan) reserve(name corev1.ResourceName, total int64, usable []int, shares []share) {
 	free := total
 	order := make([]int, len(shares))
@@ -307,11 +307,11 @@ func (p *plan) reserve(name corev1.ResourceName, total int64, usable []int, shar
 	}
 }
 
-// portions is how many requests an equal part of the budget has room for, where nothing is known
-// of the requests.
+// portions is the number of typical requests that fit into an equal part of the budget, if nothing is known of the
+// requests.
 const portions = 8
 
-// measure takes for a typical request what those in use have asked for on average, where that is known.
+// measure takes the average of the requests in use as the typical request, if that is known.
 func (p *plan) measure(name corev1.ResourceName, total int64, usable []int) measure {
 	step := grain(name)
 	requests := requestedBy(name)
@@ -332,8 +332,7 @@ func (p *plan) measure(name corev1.ResourceName, total int64, usable []int) meas
 	return measure{unit: max(step, min(unit, most)), grain: step}
 }
 
-// Strained reports whether a slice is used so much more than when it was last written that it may be
-// short.
+// Strained reports whether the use of a slice has grown so much since it was last written that it may be short.
 func Strained(s Slice) bool {
 	for name := range s.Granted {
 		granted, used, before := amount(name, s.Granted), amount(name, s.Used), amount(name, s.Note.Used)
@@ -344,7 +343,7 @@ func Strained(s Slice) bool {
 	return false
 }
 
-// Overused returns the resources of which more is in use than the total allows, in order.
+// Overused returns the resources of which more is in use than the total allows, sorted by name.
 func Overused(total, used corev1.ResourceList) []corev1.ResourceName {
 	var names []corev1.ResourceName
 	for _, name := range slices.Sorted(maps.Keys(total)) {

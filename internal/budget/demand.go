@@ -9,25 +9,26 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Refusal is that a ResourceQuota had no room for an object.
+// Refusal is a request that the API server refused because a ResourceQuota had no room for it.
 type Refusal struct {
-	// Of is whose object it was: what makes it tries again, under the same name here.
+	// Of identifies the controller that sent the request. Retries of the same request have the same Of.
 	Of string
-	// Requested is what the object asks for of what the quota lacked, and Used what was in use of that.
+	// Requested is what the object requests of the resources that the quota lacked, and Used what was in use of them.
 	Requested, Used corev1.ResourceList
-	// At is when.
+	// At is the time of the refusal.
 	At time.Time
 }
 
-// Patience is how long a refusal counts: longer than the controllers of Kubernetes wait before they try
-// again, which they do less and less often, and at last every 1000 seconds.
+// Patience is how long a refusal counts. It is longer than the longest back-off of Kubernetes' controllers, which
+// is 1000 seconds.
 const Patience = 20 * time.Minute
 
-// exceeded is how the API server refuses what a ResourceQuota has no room for
+// exceeded matches the API server's message for a request that a ResourceQuota has no room for
 // (k8s.io/apiserver/pkg/admission/plugin/resourcequota).
 var exceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (\S+), used: (\S+), limited: \S+$`)
 
-// ParseRefusal reads the API server's words for what the ResourceQuota of that name had no room for.
+// ParseRefusal parses the API server's message for a request that the ResourceQuota with that name had no room
+// for. It returns false for other messages.
 func ParseRefusal(message, quota string) (requested, used corev1.ResourceList, ok bool) {
 	found := exceeded.FindStringSubmatch(message)
 	if len(found) == 0 || found[1] != quota {
@@ -37,7 +38,7 @@ func ParseRefusal(message, quota string) (requested, used corev1.ResourceList, o
 	return requested, used, len(requested) > 0
 }
 
-// parseList reads a list as the API server writes it; what it can't read it leaves out.
+// parseList parses a list of resources in such a message. It skips entries that it can't parse.
 func parseList(text string) corev1.ResourceList {
 	list := corev1.ResourceList{}
 	for entry := range strings.SplitSeq(text, ",") {
@@ -49,7 +50,7 @@ func parseList(text string) corev1.ResourceList {
 	return list
 }
 
-// In reports whether what was refused shows in what is used now.
+// In reports whether what is used now includes what was refused.
 func (r Refusal) In(used corev1.ResourceList) bool {
 	for name, requested := range r.Requested {
 		needed, has := r.Used[name].DeepCopy(), used[name]
@@ -61,8 +62,8 @@ func (r Refusal) In(used corev1.ResourceList) bool {
 	return true
 }
 
-// Demand returns what the refusals in a namespace say is Wanted there, and when the last of it was refused. The
-// newest counts of what was refused for the same object. It is for the caller to leave out those that are In.
+// Demand returns what is Wanted in a namespace according to its refusals, and the time of the last one. Of several
+// refusals of the same request the newest counts. The caller must leave out those that are In what is used.
 func Demand(refusals []Refusal, now time.Time) (wanted corev1.ResourceList, at time.Time) {
 	type key struct {
 		of   string
@@ -91,7 +92,7 @@ func Demand(refusals []Refusal, now time.Time) (wanted corev1.ResourceList, at t
 	return wanted, at
 }
 
-// Fits reports whether a request fits what all slices of a tenant leave of its quota.
+// Fits reports whether a request fits into what is unused of a tenant's quota.
 func Fits(requested, quota, used corev1.ResourceList) bool {
 	for name, amount := range requested {
 		limit, limited := quota[name]

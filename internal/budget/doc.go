@@ -1,22 +1,19 @@
-// Package budget splits a tenant's quota over the ResourceQuotas of its namespaces. It is pure: it
-// sees what the ResourceQuotas of one tenant say, and says what they should say next.
+// Package budget splits a tenant's quota over the ResourceQuotas of its namespaces. It is pure: from what the
+// ResourceQuotas of a tenant say now, it decides what they should say next.
 //
-// What the API server enforces in a namespace is the status.hard of its ResourceQuota, which the
-// quota controller sets to spec.hard some moments after that has changed; until then both count. A
-// namespace's claim is therefore the greatest of spec.hard, status.hard and status.used, and a slice
-// grows only into what the claims of the others leave: others shrink first, and grow is what waits.
-// The sum thus never exceeds the budget, whoever crashes in between.
+// The API server enforces the status.hard of a ResourceQuota, which the quota controller sets to spec.hard some
+// moments after that has changed. Until then both count. A namespace's claim is therefore the greatest of
+// spec.hard, status.hard and status.used, and a slice grows only into what the claims of the others leave: it
+// waits until others have shrunk. So the sum never exceeds the budget, whatever crashes in between.
 //
-// That holds for one operator at a time. Two that work at once, because the first was halted and
-// doesn't know yet that it no longer leads, are kept apart by the holder in each slice's Note: a
-// slice grows only when all slices of the tenant are held by the one who lets it grow, and taking
-// over a slice is a write that makes the former holder's next one a conflict. It costs nothing until
-// the first slice has to grow after a change of leaders.
+// That holds for one operator at a time. Two can work at once if the first was suspended and doesn't know yet that
+// it is no longer the leader. The holder in each slice's Note keeps them apart: an operator lets a slice grow only
+// if it holds all slices of the tenant, and taking over a slice is a write that makes the former holder's next
+// write a conflict. After a change of leaders this costs nothing until the first slice has to grow.
 //
-// A request that is larger than what a slice has left is refused by the API server, and shows in nobody's
-// use. What was refused is Wanted of a slice, and Demand says from the API server's words how much that is.
+// A request that is larger than what a slice has left is refused by the API server, and doesn't show in what is
+// used. It counts as Wanted of the slice; Demand computes that from the API server's messages.
 //
-// A split stays as it is until somebody is short: it costs no write at rest. Who is short is told by
-// how much is used now and how much was when the slice was last written, so nothing is lost by a
-// restart.
+// A split stays as it is until a slice is short, so it costs no writes at rest. Whether a slice is short follows
+// from what is used now and what was used when the slice was last written, so a restart loses nothing.
 package budget

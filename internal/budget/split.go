@@ -2,26 +2,26 @@ package budget
 
 import "slices"
 
-// share is what one namespace has of one resource.
+// share is the part of one resource that one namespace has.
 type share struct {
 	// used is in use; granted is what it may use.
 	used, granted int64
-	// growing says that its use has grown since it was last given something.
+	// growing says that its use has grown since the last grant.
 	growing bool
 }
 
 func (s share) slack() int64 { return s.granted - s.used }
 
-// measure says in which portions a resource is given away.
+// measure says in which steps a resource is granted.
 type measure struct {
-	// unit is what a typical next request asks for; grain is the finest step.
+	// unit is the size of a typical request; grain is the smallest step.
 	unit, grain int64
 }
 
-// split divides a total among shares that all may use some of it. Each gets what it uses and part of
-// what is free: an equal one, or, where some are growing, half of it goes to these. When less than
-// a unit for each is free, all of it goes to those who are growing, and otherwise stays where it is.
-// A split that nobody is short by stays as it is.
+// split divides a total among shares. Each gets what it uses and an equal part of what is free, except that half
+// of what is free goes to those that are growing, if there are any. If less than a unit for each is free, all of
+// it goes to those that are growing, and if none are, it stays where it is. A split in which nobody is short stays
+// as it is.
 func split(total int64, shares []share, m measure) []int64 {
 	free := total
 	for _, s := range shares {
@@ -56,10 +56,10 @@ func isWhole(total int64, shares []share) bool {
 	return total == 0
 }
 
-// isShort reports whether a share has so little room, against the room that it should have and the
-// equal part of all that is free, that a new split is worth its writes. One that grows has to run into
-// its limit first: where the limit is raised while requests are let in beside others that are refused,
-// the API server may count some of the refused ones, too.
+// isShort reports whether a share has so little room, compared with the room that it should have and with an equal
+// part of what is free, that a new split is worth its writes. A growing share must reach its limit first: if the
+// limit is raised while some requests are admitted and others refused, the API server may count some of the
+// refused ones, too.
 func isShort(s share, room, equal int64, m measure) bool {
 	if s.growing {
 		return s.slack() < min(m.unit, room)
@@ -67,7 +67,7 @@ func isShort(s share, room, equal int64, m measure) bool {
 	return equal >= m.unit && s.slack() < max(m.unit, equal/4)
 }
 
-// headrooms divide what is free.
+// headrooms returns the part of what is free that each share gets.
 func headrooms(free int64, shares []share, m measure) []int64 {
 	n, growing := int64(len(shares)), int64(0)
 	for _, s := range shares {
@@ -94,14 +94,14 @@ func headrooms(free int64, shares []share, m measure) []int64 {
 	return rooms
 }
 
-// leave lets what is free stay where it is, as far as that goes.
+// leave keeps what is free where it is, as far as possible.
 func leave(free int64, shares []share) []int64 {
 	rooms := make([]int64, len(shares))
 	for i, s := range shares {
 		rooms[i] = min(max(0, s.slack()), free)
 		free -= rooms[i]
 	}
-	// What nobody has goes to the one that could do least without.
+	// What nobody has goes to the share in use with the least room.
 	neediest := 0
 	for i, s := range shares {
 		if s.used > 0 && (shares[neediest].used == 0 || rooms[i] < rooms[neediest]) {
@@ -112,8 +112,8 @@ func leave(free int64, shares []share) []int64 {
 	return rooms
 }
 
-// spread divides an amount equally among some. What doesn't come out even goes to those that have
-// least room now.
+// spread divides an amount equally among some of the shares. The remainder goes to those that have the least room
+// now.
 func spread(amount int64, shares []share, grain int64, among func(share) bool) []int64 {
 	rooms := make([]int64, len(shares))
 	var chosen []int
@@ -133,8 +133,8 @@ func spread(amount int64, shares []share, grain int64, among func(share) bool) [
 	return rooms
 }
 
-// splitOverused divides a total that is less than what is in use: nobody has room, and those at the
-// end have less than they use, which stops nothing but their growth.
+// splitOverused divides a total that is less than what is in use. Nobody has room, and the last ones have less
+// than they use, which keeps them from growing but stops nothing that runs.
 func splitOverused(total int64, shares []share) []int64 {
 	result := make([]int64, len(shares))
 	left, settled := total, true

@@ -1,5 +1,4 @@
-// Package naming is where every name that the operator gives stands: labels, annotations,
-// finalizers, and the names of a tenant's objects.
+// Package naming has all names that the operator gives: labels, annotations, finalizers, and the names of objects.
 package naming
 
 import (
@@ -9,28 +8,24 @@ import (
 )
 
 const (
-	// FieldOwner is the name under which the operator's writes stand in metadata.managedFields.
+	// FieldOwner is the operator's manager name in metadata.managedFields.
 	FieldOwner = "tenantry"
-	// IndexPlaced is the index of the cache that finds the Tenants that have, or may have, something on a
-	// DatabaseServer.
+	// IndexPlaced is the index of the cache for the Tenants that have, or may have, something on a DatabaseServer.
 	IndexPlaced = "placedOnDatabaseServer"
 
-	// LabelManagedBy is on every object that the operator manages, with the value ManagedBy; the
-	// operator watches by it. See
-	// https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/.
+	// LabelManagedBy is on every object that the operator manages, with the value ManagedBy. The operator watches
+	// objects by it. See https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of LabelManagedBy.
 	ManagedBy = "tenantry"
-	// LabelTenant is on every object of a tenant, its namespace and pods included; its value is the
-	// tenant's name.
+	// LabelTenant is on every object of a tenant, including its namespaces and pods. Its value is the tenant's name.
 	LabelTenant = "tenantry.dev/tenant"
-	// LabelEnforcement is on the namespaces of tenants whose policies warn and refuse nothing, with
-	// the value Audit.
+	// LabelEnforcement is on the namespaces of tenants whose policies only warn, with the value Audit.
 	LabelEnforcement = "tenantry.dev/enforcement"
 	// LabelCordoned is on the namespaces of cordoned tenants, with the value true.
 	LabelCordoned = "tenantry.dev/cordoned"
-	// LabelUsable is on the namespaces of tenants, with the value true where there is a TenantPolicy and
-	// false where there is none since the tenant has too many namespaces. Policies go by it.
+	// LabelUsable is on the namespaces of tenants. Its value is true if the namespace has a TenantPolicy, and false
+	// if it has none because the tenant has too many namespaces. The admission policies read it.
 	LabelUsable = "tenantry.dev/usable"
 	// LabelPodDefaults is on the namespaces of tenants whose policies have defaults for pods, with the
 	// value true, so that all others don't pay for them.
@@ -39,71 +34,70 @@ const (
 	LabelIngressDefaults = "tenantry.dev/ingress-defaults"
 	// LabelClaimDefaults is the same for PersistentVolumeClaims.
 	LabelClaimDefaults = "tenantry.dev/persistentvolumeclaim-defaults"
-	// LabelAppName tells the parts of a tenant's app from other pods of the tenant.
+	// LabelAppName is on the pods of a tenant's app, and distinguishes them from other pods of the tenant.
 	LabelAppName = "app.kubernetes.io/name"
 
-	// LabelServer is on all that makes up a server that the operator runs, its pods included; its value
-	// is the name of the DatabaseServer.
+	// LabelServer is on all objects of a server that the operator runs, including its pods. Its value is the name of
+	// the DatabaseServer.
 	LabelServer = "tenantry.dev/database-server"
 
-	// LabelAppComponent tells the parts of the operator from each other.
+	// LabelAppComponent names the component that a pod of the operator belongs to.
 	LabelAppComponent = "app.kubernetes.io/component"
 
-	// AnnotationDisplayName carries the tenant's display name on its namespace.
+	// AnnotationDisplayName is on a tenant's namespaces, with its display name.
 	AnnotationDisplayName = "tenantry.dev/display-name"
-	// AnnotationSettings is on the app's pods; it changes with the ConfigMap and the Secret that the
-	// app gets its environment from, and so restarts the app.
+	// AnnotationSettings is on the app's pods. It changes with the ConfigMap and the Secret that the app gets its
+	// environment from, which restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
 
-	// AnnotationRestartsApp is on the LimitRange of the primary namespace, with the value true, if the app
-	// restarts when what it gives to containers changes. Those from before it did so lack it until then.
+	// AnnotationRestartsApp is on the LimitRange of the primary namespace, with the value true, if the app restarts
+	// when the container defaults change. A LimitRange of an older version lacks it until its defaults change, so
+	// that an upgrade doesn't restart the app.
 	AnnotationRestartsApp = "tenantry.dev/restarts-app"
 
-	// AnnotationTenantUID is on the DatabaseServer that a tenant has to itself, and tells which tenant
-	// that is, of those that have had the name.
+	// AnnotationTenantUID is on a dedicated DatabaseServer, with the UID of its Tenant, since several Tenants may
+	// have had the name.
 	AnnotationTenantUID = "tenantry.dev/tenant-uid"
-	// AnnotationDatabase is on what holds the data of such a server and outlives it: its volume or
-	// Cluster. Its value is the name of the tenant's database, which tells whose the data is.
+	// AnnotationDatabase is on the volume or Cluster with the data of a dedicated server, which outlives it. Its
+	// value is the name of the tenant's database, which says whose data it is.
 	AnnotationDatabase = "tenantry.dev/database"
-	// AnnotationStorageClass is on such a volume, with the name of the StorageClass that was asked for;
-	// it is missing where that was to be the cluster's default one.
+	// AnnotationStorageClass is on such a volume, with the name of the requested StorageClass. It is absent if none
+	// was requested and the cluster's default applies.
 	AnnotationStorageClass = "tenantry.dev/storage-class"
 
-	// AnnotationSecrets is on the pods of a server that the operator runs; it changes with the Secrets
-	// that the server has read at its start, and so restarts it.
+	// AnnotationSecrets is on the pods of a server that the operator runs. It changes with the Secrets that the
+	// server reads when it starts, which restarts it.
 	AnnotationSecrets = "tenantry.dev/secrets" //nolint:gosec // It is a name and no credential.
 
-	// AnnotationRotatedAt is on the Secret with a tenant's login: when its password was made. Beside it
-	// stands AnnotationRotateCredentials of package v1alpha1, with the request that the password came
-	// after.
+	// AnnotationRotatedAt is on the Secret with a tenant's login, with the time at which its password was generated.
+	// The Secret also has AnnotationRotateCredentials of package v1alpha1, with the last request that the password
+	// has fulfilled.
 	AnnotationRotatedAt = "tenantry.dev/rotated-at"
 
-	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one, so that an
-	// older one that comes in later doesn't push it over the limit.
+	// AnnotationUsable is on a namespace that its tenant uses, other than the primary one. It keeps an older
+	// namespace that is moved in later from taking this one's place.
 	AnnotationUsable = "tenantry.dev/usable"
-	// AnnotationMovedIn is on a namespace of a tenant that was there before it was the tenant's, with the
-	// value true.
+	// AnnotationMovedIn is on a namespace that existed before it became the tenant's, with the value true.
 	AnnotationMovedIn = "tenantry.dev/moved-in"
-	// AnnotationReclaimPolicy is on a namespace that stays when its Tenant is deleted, with the value
-	// Release. The garbage collector can't delete it by its owner reference.
+	// AnnotationReclaimPolicy is on a namespace that is kept when its Tenant is deleted, with the value Release. An
+	// admission policy keeps the garbage collector from deleting such a namespace by its owner reference.
 	AnnotationReclaimPolicy = "tenantry.dev/reclaim-policy"
-	// AnnotationSlice is on a ResourceQuota that is part of a budget over several namespaces, with
-	// what its next split depends on.
+	// AnnotationSlice is on a ResourceQuota that is a slice of a budget over several namespaces, with the Note of
+	// package budget.
 	AnnotationSlice = "tenantry.dev/slice"
 
-	// FinalizerTenant stays on a Tenant as long as its namespaces may exist.
+	// FinalizerTenant is on a Tenant while its namespaces may exist.
 	FinalizerTenant = "tenantry.dev/tenant"
 
-	// FinalizerRights stays on the RoleBindings of owners in the namespaces that they can delete, as long as
-	// anything but those is left there, so that owners can see and release what keeps the namespace.
+	// FinalizerRights is on the RoleBindings of owners in the namespaces that they can delete, while anything else is
+	// left there, so that owners can see and release what keeps the namespace from being deleted.
 	FinalizerRights = "tenantry.dev/rights"
 
-	// FinalizerServer stays on a DatabaseServer as long as tenants may have something on it.
+	// FinalizerServer is on a DatabaseServer while tenants may have something on it.
 	FinalizerServer = "tenantry.dev/tenants"
 
-	// finalizerDatabasePrefix and a server's name make the finalizer that stays on a Tenant as long
-	// as anything of it may be on that server. It is thus also the record of where the tenant's
-	// database was placed, written before the first SQL statement.
+	// finalizerDatabasePrefix and a server's name make the finalizer that is on a Tenant while anything of it may be
+	// on that server. It also records where the tenant's database was placed, before the first SQL statement is sent.
 	finalizerDatabasePrefix = "database.tenantry.dev/"
 )
 
@@ -123,27 +117,26 @@ const (
 	ContainerLimits = "containers"
 	// NamespaceList names the ConfigMap in the primary namespace that lists the tenant's namespaces.
 	NamespaceList = "tenant-namespaces"
-	// MoreNamespaces is the key of that ConfigMap that says how many more there are. No namespace has a
-	// name like it.
+	// MoreNamespaces is the key in that ConfigMap with the number of namespaces that are not listed. It can't be the
+	// name of a namespace.
 	MoreNamespaces = "_more"
-	// TenantUser names the RoleBinding by which owners may create namespaces of the tenant.
+	// TenantUser names the RoleBinding that lets owners create namespaces of the tenant.
 	TenantUser = "tenant-user"
-	// TenantNames names the Role, and its RoleBinding, with the names that owners may give to namespaces
-	// beside those that begin with the tenant's.
+	// TenantNames names the Role with spec.namespaces.allowedNames, and its RoleBinding.
 	TenantNames = "tenant-names"
-	// TenantAuditor names the RoleBinding that says that the tenant's policies only warn.
+	// TenantAuditor names the RoleBinding that tells the admission policies that the tenant's policies only warn.
 	TenantAuditor = "tenant-auditor"
-	// NamespaceOwner names the RoleBinding by which owners may change and delete a namespace.
+	// NamespaceOwner names the RoleBinding that lets owners change and delete a namespace.
 	NamespaceOwner = "tenant-namespace"
 	// ownerRolePrefix and a ClusterRole's name make the name of the RoleBinding for it.
 	ownerRolePrefix = "tenant-role-"
-	// PolicyDenyAll names the NetworkPolicy that forbids all that no other one allows.
+	// PolicyDenyAll names the NetworkPolicy that denies all traffic that no other one allows.
 	PolicyDenyAll = "deny-all"
-	// PolicyAllowDNS names the NetworkPolicy that opens the way to the cluster's DNS.
+	// PolicyAllowDNS names the NetworkPolicy that allows egress to the cluster's DNS.
 	PolicyAllowDNS = "allow-dns"
 	// PolicyAllowTenant names the NetworkPolicy that lets the tenant's pods reach each other.
 	PolicyAllowTenant = "allow-tenant"
-	// PolicyAllowDatabase names the NetworkPolicy that opens the way to the tenant's database.
+	// PolicyAllowDatabase names the NetworkPolicy that allows egress to the tenant's database.
 	PolicyAllowDatabase = "allow-database"
 	// PolicyAllowSpec names the NetworkPolicy with the rules of the tenant's spec.network.
 	PolicyAllowSpec = "allow-spec"
@@ -151,33 +144,33 @@ const (
 
 // ClusterRoles and the ServiceAccount that config/ installs.
 const (
-	// RoleTenantUser is the ClusterRole with the verb use on tenants. Whoever has it in the namespace
-	// that is named after a tenant may create namespaces of that tenant.
+	// RoleTenantUser is the ClusterRole with the verb use on tenants. Subjects that have it in a tenant's primary
+	// namespace may create namespaces of that tenant.
 	RoleTenantUser = "tenantry-tenant-user"
-	// RoleNamespaceOwner is the ClusterRole to change and delete namespaces.
+	// RoleNamespaceOwner is the ClusterRole with the rights to change and delete namespaces.
 	RoleNamespaceOwner = "tenantry-namespace-owner"
-	// RoleTenantAuditor is the ClusterRole with the verb audit on tenants. The operator has it in the
-	// primary namespaces of tenants whose policies only warn, where the policy unusable asks for it.
+	// RoleTenantAuditor is the ClusterRole with the verb audit on tenants. The operator has it in the primary
+	// namespaces of tenants whose policies only warn; the policy unusable checks for it.
 	RoleTenantAuditor = "tenantry-tenant-auditor"
-	// Manager is the operator's ServiceAccount, and ManagerNamespace the namespace it is in.
+	// Manager is the operator's ServiceAccount, and ManagerNamespace its namespace.
 	Manager          = "tenantry-manager"
 	ManagerNamespace = "tenantry-system"
 	// ManagerAppName and ManagerComponent are the labels app.kubernetes.io/name and
 	// app.kubernetes.io/component of the operator's pods.
 	ManagerAppName   = "tenantry"
 	ManagerComponent = "manager"
-	// DatabasesNamespace is where the servers are that the operator runs.
+	// DatabasesNamespace is the namespace of the servers that the operator runs.
 	DatabasesNamespace = "tenantry-databases"
 )
 
-// OwnerRole names the RoleBinding by which owners have a further ClusterRole.
+// OwnerRole names the RoleBinding that gives owners a further ClusterRole.
 func OwnerRole(clusterRole string) string { return ownerRolePrefix + clusterRole }
 
-// maxServer is how long the name of a server may be that the operator runs: CloudNativePG and
-// StatefulSets append to it what makes up the names of pods and the values of labels.
+// maxServer is the maximum length of the name of a server that the operator runs. CloudNativePG and StatefulSets
+// append to it in the names of pods and the values of labels.
 const maxServer = 50
 
-// DedicatedServer names the DatabaseServer of a tenant that has one of its own, and what makes it up.
+// DedicatedServer names the dedicated DatabaseServer of a tenant, and the objects that run it.
 func DedicatedServer(tenant string) string {
 	name := "dedicated-" + tenant
 	if len(name) <= maxServer {
@@ -188,9 +181,9 @@ func DedicatedServer(tenant string) string {
 	return strings.TrimRight(name[:maxServer-len(hash)-1], "-") + "-" + hash
 }
 
-// ServerService names the Service of a server that the operator runs. This and the names of its Secrets
-// are those that CloudNativePG gives (https://cloudnative-pg.io/documentation/current/applications/),
-// whoever runs it.
+// ServerService names the Service of a server that the operator runs. This and the names of its Secrets are those
+// that CloudNativePG gives (https://cloudnative-pg.io/documentation/current/applications/), also if a StatefulSet
+// runs the server.
 func ServerService(server string) string { return server + "-rw" }
 
 // ServerHost returns the host name of the server inside the cluster.
@@ -201,17 +194,17 @@ func ServerHost(server string) string {
 // ServerSuperuser names the Secret with the login of the server's superuser.
 func ServerSuperuser(server string) string { return server + "-superuser" }
 
-// ServerAuthority names the Secret with the authority that has signed the server's certificate.
+// ServerAuthority names the Secret with the certificate authority that has signed the server's certificate.
 func ServerAuthority(server string) string { return server + "-ca" }
 
 // ServerCertificate names the Secret with the server's certificate and key.
 func ServerCertificate(server string) string { return server + "-server" }
 
-// ServerLogin names the Secret, in ManagerNamespace, with the login that a server has accepted last, so that
-// tenants can be removed from it when the Secret that its spec names is gone.
+// ServerLogin names the Secret, in ManagerNamespace, with the admin login that a server has accepted last. With
+// it, tenants can be removed from the server when the Secret in its spec is gone.
 func ServerLogin(server string) string { return "database-server-" + server }
 
-// ServerVolume names the PersistentVolumeClaim of a server without CloudNativePG.
+// ServerVolume names the PersistentVolumeClaim of a server that a StatefulSet runs.
 func ServerVolume(server string) string { return server + "-data" }
 
 // DatabaseFinalizer returns the finalizer of a tenant that has, or may have, something on a server.
@@ -219,7 +212,7 @@ func DatabaseFinalizer(server string) string {
 	return finalizerDatabasePrefix + server
 }
 
-// DatabaseServers returns the servers that the given finalizers say a tenant may have something on.
+// DatabaseServers returns the servers on which a tenant with these finalizers may have something.
 func DatabaseServers(finalizers []string) []string {
 	var servers []string
 	for _, finalizer := range finalizers {
@@ -230,7 +223,7 @@ func DatabaseServers(finalizers []string) []string {
 	return servers
 }
 
-// ManagedLabels returns the labels of an object that is managed for a tenant.
+// ManagedLabels returns the labels of an object that the operator manages for a tenant.
 func ManagedLabels(tenant string) map[string]string {
 	return map[string]string{LabelManagedBy: ManagedBy, LabelTenant: tenant}
 }

@@ -17,7 +17,7 @@ import (
 
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
 
-// Network is which traffic gets through to the tenant, and out of it.
+// Network is the part with the tenant's network policies.
 var Network = &Part{
 	Condition: v1alpha1.ConditionNetworkReady,
 	Wall:      true,
@@ -28,7 +28,7 @@ var Network = &Part{
 	inPlace: func(Observation) condition.State { return condition.Ready("The network policies are in place.") },
 }
 
-// networkPolicy returns nil for a namespace that can't be used, where nothing but denyAll is needed.
+// networkPolicy returns nil for an unusable namespace, which needs only denyAll.
 func networkPolicy(in Inputs, place Place, name string, spec networkingv1.NetworkPolicySpec) desired.Object {
 	if !place.Usable && name != naming.PolicyDenyAll {
 		return nil
@@ -42,7 +42,6 @@ func denyAll(in Inputs, place Place) desired.Object {
 	})
 }
 
-// allowDNS opens the way to the cluster's DNS.
 func allowDNS(in Inputs, place Place) desired.Object {
 	rules := in.DNS
 	if len(rules) == 0 {
@@ -63,8 +62,8 @@ func allowTenant(in Inputs, place Place) desired.Object {
 	})
 }
 
-// allowDatabase returns nil while it isn't known where the server is: a rule without peers would open
-// the port to everywhere.
+// allowDatabase returns nil while the server's addresses are unknown: a rule without peers would allow the port on
+// all destinations.
 func allowDatabase(in Inputs, place Place) desired.Object {
 	rules := databaseRules(in.Server)
 	if len(rules) == 0 {
@@ -76,8 +75,9 @@ func allowDatabase(in Inputs, place Place) desired.Object {
 	})
 }
 
-// databaseRules open the way to a server. One behind a Service is its pods, at their own ports, since most
-// network plugins apply policies once the Service's address has been replaced. Others do that before.
+// databaseRules returns the rules that allow egress to a server. For a server behind a Service they have its pods
+// with their own ports, since most network plugins apply policies to the destination after the Service's address
+// has been translated, and the cluster IPs for those that apply them before.
 func databaseRules(server *v1alpha1.DatabaseServer) []networkingv1.NetworkPolicyEgressRule {
 	if server == nil {
 		return nil
@@ -96,7 +96,7 @@ func databaseRules(server *v1alpha1.DatabaseServer) []networkingv1.NetworkPolicy
 	return backend.Rules(backend.Blocks(server.Status.Addresses), port)
 }
 
-// behindHost returns what is behind the Service that a server's host stands for; nil if that stands for none.
+// behindHost returns the endpoints of the Service that a server's host names; nil if it names none.
 func behindHost(server *v1alpha1.DatabaseServer) (*backend.Backend, []backend.Port) {
 	service := server.Status.Service
 	if service == nil {
