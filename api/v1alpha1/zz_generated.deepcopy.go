@@ -6,8 +6,8 @@ package v1alpha1
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -87,12 +87,12 @@ func (in *CredentialsRotation) DeepCopyInto(out *CredentialsRotation) {
 	*out = *in
 	if in.Interval != nil {
 		in, out := &in.Interval, &out.Interval
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.GracePeriod != nil {
 		in, out := &in.GracePeriod, &out.GracePeriod
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }
@@ -296,7 +296,7 @@ func (in *DatabaseServerSpec) DeepCopyInto(out *DatabaseServerSpec) {
 	}
 	if in.NetworkPeers != nil {
 		in, out := &in.NetworkPeers, &out.NetworkPeers
-		*out = make([]v1.NetworkPolicyPeer, len(*in))
+		*out = make([]networkingv1.NetworkPolicyPeer, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -323,7 +323,7 @@ func (in *DatabaseServerStatus) DeepCopyInto(out *DatabaseServerStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -567,7 +567,7 @@ func (in *PolicyRules) DeepCopyInto(out *PolicyRules) {
 	}
 	if in.MaxTokenLifetime != nil {
 		in, out := &in.MaxTokenLifetime, &out.MaxTokenLifetime
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }
@@ -772,7 +772,7 @@ func (in *TenantDatabase) DeepCopyInto(out *TenantDatabase) {
 	out.ServerRef = in.ServerRef
 	if in.ServerSelector != nil {
 		in, out := &in.ServerSelector, &out.ServerSelector
-		*out = new(metav1.LabelSelector)
+		*out = new(v1.LabelSelector)
 		(*in).DeepCopyInto(*out)
 	}
 	if in.Extensions != nil {
@@ -917,14 +917,14 @@ func (in *TenantNetwork) DeepCopyInto(out *TenantNetwork) {
 	*out = *in
 	if in.Ingress != nil {
 		in, out := &in.Ingress, &out.Ingress
-		*out = make([]v1.NetworkPolicyIngressRule, len(*in))
+		*out = make([]networkingv1.NetworkPolicyIngressRule, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
 	if in.Egress != nil {
 		in, out := &in.Egress, &out.Egress
-		*out = make([]v1.NetworkPolicyEgressRule, len(*in))
+		*out = make([]networkingv1.NetworkPolicyEgressRule, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -1074,7 +1074,7 @@ func (in *TenantStatus) DeepCopyInto(out *TenantStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
