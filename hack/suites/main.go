@@ -110,14 +110,14 @@ func (r runner) one(ctx context.Context, suite suite, lane int, ready func() err
 
 // build builds what the suites need: Kubernetes, where its progress can be seen, and Ginkgo's program.
 func (r runner) build(ctx context.Context) error {
-	for what, args := range map[string][]string{
-		"Kubernetes": {"run", "./hack/cluster/build"},
-		"Ginkgo":     {"build", "-o", r.ginkgo(), ginkgo + "/ginkgo"},
+	for _, args := range [][]string{
+		{"run", "./hack/cluster/build"},
+		{"build", "-o", r.ginkgo(), ginkgo + "/ginkgo"},
 	} {
 		command := exec.CommandContext(ctx, "go", args...)
 		command.Stdout, command.Stderr = os.Stdout, os.Stderr
 		if err := command.Run(); err != nil {
-			return fmt.Errorf("can't build %s: %w", what, err)
+			return fmt.Errorf("%s: %w", command, err)
 		}
 	}
 	return nil
