@@ -132,8 +132,11 @@ func newClient(kubernetes *cluster.ControlPlane) (client.WithWatch, error) {
 }
 
 // StartOperator starts an operator with the arguments of Options, followed by these, and makes it
-// Operator. There must be none that runs: see RestartOperator.
+// Operator. It returns an error if one is running: see RestartOperator and StartAnotherOperator.
 func (e *Environment) StartOperator(ctx context.Context, args ...string) error {
+	if e.Operator != nil && e.Operator.Alive() {
+		return errors.New("the operator is running; it would work against another one")
+	}
 	started, err := operator.Start(ctx, operator.Options{
 		Program: e.program, Kubernetes: e.Kubernetes, Dir: e.Dir, Args: slices.Concat(e.args, args),
 		HostsPath: e.HostsPath, ResolvConfPath: e.ResolvConfPath,

@@ -331,7 +331,7 @@ var _ = Describe("The Secret of a server, the server and its tenants, pruned tog
 		}, SpecTimeout(specTimeout)),
 		Entry("while the operator is down", "pruned-5", []string{"Secret", "server", "tenants"}, func(ctx context.Context) {
 			Expect(env.Operator.Stop()).To(Succeed())
-			DeferCleanup(func(ctx SpecContext) error { return env.StartOperator(ctx) })
+			DeferCleanup(func(ctx SpecContext) error { return env.RestartOperator(ctx) })
 			for _, name := range []string{"pruned-5-kept", "pruned-5-dropped"} {
 				Expect(env.Client.Delete(ctx, &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
 			}
