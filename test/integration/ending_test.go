@@ -399,6 +399,8 @@ var _ = Describe("A database whose Tenant was removed without the operator", Ser
 		waitReady(ctx, second)
 		Expect(second.Status.Database.Name).NotTo(Equal(database))
 		Expect(registered(ctx, machine, name)).To(ConsistOf(database+" Retained", second.Status.Database.Name+" Active"))
+		remove(ctx, second)
+		Expect(registered(ctx, machine, name)).To(ConsistOf(database + " Retained"))
 	},
 		Entry("in isolation Database", v1alpha1.DatabaseIsolationDatabase, SpecTimeout(specTimeout)),
 		Entry("in isolation Schema", v1alpha1.DatabaseIsolationSchema, SpecTimeout(specTimeout)),

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/test/builders"
@@ -225,6 +226,20 @@ var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
 			database.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
 			database.Credentials.SecretName = "other"
 		})).To(Succeed())
+	}, SpecTimeout(specTimeout))
+})
+
+// A Tenant is written to while its database is being placed, too.
+var _ = Describe("A Tenant whose database is placed other than it has come to say", func() {
+	It("can be changed in all other ways, is told of that, and ends", func(ctx SpecContext) {
+		tenant := apply(ctx, builders.Tenant("misplaced").Database("nowhere").Isolation(v1alpha1.DatabaseIsolationSchema).Adopt("t_bbbbbbbbbbbbbbbbbbbb"))
+		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionDatabaseReady, "False", v1alpha1.ReasonServerNotFound))
+		Eventually(ctx, komega.UpdateStatus(tenant, func() {
+			tenant.Status.Database = &v1alpha1.TenantDatabaseStatus{Server: "elsewhere", Name: "t_aaaaaaaaaaaaaaaaaaaa", Isolation: v1alpha1.DatabaseIsolationRow}
+		})).Should(Succeed())
+		change(ctx, tenant, func() { tenant.Spec.DisplayName = "Misplaced" })
+		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.ObservedGeneration", tenant.Generation))
+		remove(ctx, tenant)
 	}, SpecTimeout(specTimeout))
 })
 
