@@ -16,15 +16,15 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// clusterUID tells this cluster from others, whose tenants may be on the same servers.
+// clusterUID returns an identifier of this cluster. Tenants of other clusters may be on the same servers.
 func (r *Reconciler) clusterUID(ctx context.Context) (string, error) {
 	namespace := &corev1.Namespace{}
 	err := r.Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, namespace)
 	return string(namespace.UID), err
 }
 
-// retainAbandoned retains what is registered on a server for tenants that are gone, as after somebody has
-// taken the finalizers off a Tenant. Until then its logins go on working.
+// retainAbandoned retains what is registered on a server for tenants that no longer exist, for example after
+// somebody has removed the finalizers of a Tenant. Until then their logins keep working.
 func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server) error {
 	count, pending := r.Fleet.Departures.Pending(access.Name)
 	if !pending {
@@ -53,8 +53,8 @@ func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server
 	return nil
 }
 
-// isThere reports whether there is the Tenant that something is registered for. That there is none, only the API
-// server knows.
+// isThere reports whether the Tenant exists that something is registered for. It asks the API server if the cache
+// doesn't have it.
 func (r *Reconciler) isThere(ctx context.Context, registration service.Registration) (bool, error) {
 	for _, reader := range []client.Reader{r.Client, r.Live} {
 		tenant := &v1alpha1.Tenant{}

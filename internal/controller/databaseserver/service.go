@@ -17,7 +17,7 @@ import (
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// hostServices follows the Services that the hosts of servers stand for.
+// hostServices follows the Services that the hosts of servers name.
 type hostServices struct {
 	follower *services.Follower
 	news     chan event.GenericEvent
@@ -31,13 +31,13 @@ func newHostServices(cluster client.WithWatch) hostServices {
 	return h
 }
 
-// source makes the controller look at a server when what is behind its Service changes.
+// source has a server reconciled when the endpoints of its Service change.
 func (h hostServices) source() source.Source {
 	return source.Channel(h.news, &handler.EnqueueRequestForObject{})
 }
 
-// of returns the Service that the host of a server stands for. A server that the operator runs itself has one that
-// it needs not to ask about.
+// of returns the Service that the host of a server names. For a dedicated server that isn't needed, since its pods
+// are known.
 func (h hostServices) of(ctx context.Context, server *v1alpha1.DatabaseServer) status.HostService {
 	query, isService := backend.QueryFor(server.Spec.Host)
 	if !isService || server.Spec.Dedicated != nil {
