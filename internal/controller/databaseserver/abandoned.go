@@ -38,7 +38,7 @@ func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server
 	}
 	var failures []error
 	for _, registration := range registrations {
-		there, err := r.isThere(ctx, registration)
+		there, err := r.exists(ctx, registration)
 		if err == nil && !there {
 			err = r.retain(ctx, access, registration)
 		}
@@ -53,9 +53,9 @@ func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server
 	return nil
 }
 
-// isThere reports whether the Tenant exists that something is registered for. It asks the API server if the cache
+// exists reports whether the Tenant exists that something is registered for. It asks the API server if the cache
 // doesn't have it.
-func (r *Reconciler) isThere(ctx context.Context, registration service.Registration) (bool, error) {
+func (r *Reconciler) exists(ctx context.Context, registration service.Registration) (bool, error) {
 	for _, reader := range []client.Reader{r.Client, r.Live} {
 		tenant := &v1alpha1.Tenant{}
 		err := client.IgnoreNotFound(reader.Get(ctx, types.NamespacedName{Name: registration.Tenant}, tenant))

@@ -46,8 +46,8 @@ func scalesApp(object client.Object) bool {
 	return err == nil && version.Group == appsv1.GroupName && target.Kind == "Deployment" && target.Name == naming.App
 }
 
-// autoscalerNews lets only changes of an autoscaler's target through, since its status changes all the time.
-var autoscalerNews = predicate.Funcs{
+// autoscalerTargetChanged lets only changes of an autoscaler's target through, since its status changes all the time.
+var autoscalerTargetChanged = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return scalesApp(e.Object) },
 	UpdateFunc: func(e event.UpdateEvent) bool { return scalesApp(e.ObjectOld) != scalesApp(e.ObjectNew) },
 	DeleteFunc: func(e event.DeleteEvent) bool { return scalesApp(e.Object) },

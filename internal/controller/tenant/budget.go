@@ -166,9 +166,9 @@ func total(needs map[string]corev1.ResourceList) corev1.ResourceList {
 	return sum
 }
 
-// inAll returns the sum of the quotas' usage as one quota with the given limits; nil if none of them is counted
+// totalUsage returns the sum of the quotas' usage as one quota with the given limits; nil if none of them is counted
 // yet.
-func inAll(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
+func totalUsage(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
 	var sum *corev1.ResourceQuota
 	for _, quota := range quotas {
 		if len(quota.Status.Hard) == 0 {

@@ -55,7 +55,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if apierrors.IsNotFound(err) {
 		r.retries.Forget(request.Name)
 		r.Fleet.TenantVanished(request.Name)
-		return ctrl.Result{}, r.letGoOfAllRights(ctx, request.Name)
+		return ctrl.Result{}, r.releaseAllRights(ctx, request.Name)
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -82,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(errors.Join(r.objects().tidy(ctx, run), r.letGoOfRights(ctx, run)))
+	run.fail(errors.Join(r.objects().tidy(ctx, run), r.releaseRights(ctx, run)))
 	return r.report(ctx, run)
 }
 

@@ -213,7 +213,7 @@ func (d *databasePhase) converge(ctx context.Context) error {
 			return false, problem.DatabaseLost(d.recorded.Server, d.recorded.Name)
 		}
 		if observed.Registration == nil {
-			if err := d.stillThere(ctx); err != nil {
+			if err := d.checkExists(ctx); err != nil {
 				return false, err
 			}
 		}
@@ -232,10 +232,10 @@ func (d *databasePhase) converge(ctx context.Context) error {
 	})
 }
 
-// stillThere returns an error if the tenant was removed after the pass began. That can happen in spite of its
+// checkExists returns an error if the tenant was removed after the pass began. That can happen in spite of its
 // finalizers, if the API server is deleting the object in the moment in which it gets them. Nobody would ever
 // remove what is created for such a tenant on a server.
-func (d *databasePhase) stillThere(ctx context.Context) error {
+func (d *databasePhase) checkExists(ctx context.Context) error {
 	found := &v1alpha1.Tenant{}
 	err := client.IgnoreNotFound(d.Get(ctx, client.ObjectKey{Name: d.tenant().Name}, found))
 	if err == nil && found.UID != d.tenant().UID {

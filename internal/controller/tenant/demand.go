@@ -24,8 +24,8 @@ import (
 // DaemonSets report that the API server refused to create an object.
 const ReasonRefused = "FailedCreate"
 
-// refusalNews lets Events through that report that a slice has no room for an object.
-var refusalNews = predicate.Funcs{
+// refusalReported lets Events through that report that a slice has no room for an object.
+var refusalReported = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return isRefusal(e.Object) },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() && isRefusal(e.ObjectNew)

@@ -24,7 +24,7 @@ const dnsKey = "the cluster's DNS"
 type ClusterDNS struct {
 	setting  clusterdns.Setting
 	follower *services.Follower
-	news     fleet.Notices
+	changes  fleet.Notices
 	tenants  func(ctx context.Context, _ string) []reconcile.Request
 
 	mutex sync.Mutex
@@ -54,13 +54,13 @@ func (d *ClusterDNS) changed(key string) {
 	rules := d.setting.Rules(d.follower.Found(key))
 	if !equality.Semantic.DeepEqual(d.known, rules) {
 		d.known = rules
-		d.news.Add(key)
+		d.changes.Add(key)
 	}
 }
 
 // Start has all tenants reconciled whenever the rules change.
 func (d *ClusterDNS) Start(ctx context.Context, q queue) error {
-	return noticed(&d.news, d.tenants).Start(ctx, q)
+	return noticed(&d.changes, d.tenants).Start(ctx, q)
 }
 
 // WaitForSync returns once it is known where the cluster's DNS is.

@@ -60,7 +60,7 @@ func (f *findings) isOutdated(err error) bool {
 
 // note adds to the problems of a part.
 func (f *findings) note(part *parts.Part, err error) {
-	found := f.weigh(err)
+	found := f.classify(err)
 	if other, noted := f.problems[part.Condition]; noted {
 		found = problem.Together(other, found)
 	}
@@ -70,12 +70,12 @@ func (f *findings) note(part *parts.Part, err error) {
 // fail notes what keeps the pass as a whole from finishing.
 func (f *findings) fail(err error) {
 	if err != nil && !f.isOutdated(err) {
-		f.failure = new(f.weigh(err))
+		f.failure = new(f.classify(err))
 	}
 }
 
-// weigh returns what an error means, and notes when to retry.
-func (f *findings) weigh(err error) problem.Problem {
+// classify returns what an error means, and notes when to retry.
+func (f *findings) classify(err error) problem.Problem {
 	found := problem.Of(err)
 	f.retry = max(f.retry, found.Retry)
 	if found.Retry == problem.WithBackoff {

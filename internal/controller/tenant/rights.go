@@ -34,9 +34,9 @@ func (r *Reconciler) held(ctx context.Context, tenant string) ([]rbacv1.RoleBind
 	return bindings.Items, err
 }
 
-// letGoOfRights removes the finalizer from RoleBindings that are being deleted, except from those in a namespace
+// releaseRights removes the finalizer from RoleBindings that are being deleted, except from those in a namespace
 // that is being deleted while something else is left there.
-func (r *Reconciler) letGoOfRights(ctx context.Context, run *pass) error {
+func (r *Reconciler) releaseRights(ctx context.Context, run *pass) error {
 	bindings, err := r.held(ctx, run.tenant().Name)
 	if err != nil || len(bindings) == 0 {
 		return err
@@ -52,7 +52,7 @@ func (r *Reconciler) letGoOfRights(ctx context.Context, run *pass) error {
 		binding := &bindings[i]
 		wanted := wantedRight(run.inputs, binding)
 		if ending[binding.Namespace] == nil || !metav1.IsControlledBy(binding, run.tenant()) || wanted == nil {
-			failures = append(failures, r.letGo(ctx, binding))
+			failures = append(failures, r.removeRightsFinalizer(ctx, binding))
 			continue
 		}
 		if !equality.Semantic.DeepEqual(binding.Subjects, wanted.Subjects) {
@@ -64,12 +64,12 @@ func (r *Reconciler) letGoOfRights(ctx context.Context, run *pass) error {
 	return errors.Join(failures...)
 }
 
-// letGoOfAllRights removes the finalizer from the RoleBindings of a tenant that was removed without the operator.
-func (r *Reconciler) letGoOfAllRights(ctx context.Context, tenant string) error {
+// releaseAllRights removes the finalizer from the RoleBindings of a tenant that was removed without the operator.
+func (r *Reconciler) releaseAllRights(ctx context.Context, tenant string) error {
 	bindings, err := r.held(ctx, tenant)
 	failures := []error{err}
 	for i := range bindings {
-		failures = append(failures, r.letGo(ctx, &bindings[i]))
+		failures = append(failures, r.removeRightsFinalizer(ctx, &bindings[i]))
 	}
 	return errors.Join(failures...)
 }
@@ -86,7 +86,7 @@ func wantedRight(in parts.Inputs, binding *rbacv1.RoleBinding) *rbacv1.RoleBindi
 	return nil
 }
 
-func (r *Reconciler) letGo(ctx context.Context, binding *rbacv1.RoleBinding) error {
+func (r *Reconciler) removeRightsFinalizer(ctx context.Context, binding *rbacv1.RoleBinding) error {
 	after := binding.DeepCopy()
 	controllerutil.RemoveFinalizer(after, naming.FinalizerRights)
 	patch := client.MergeFromWithOptions(binding, client.MergeFromWithOptimisticLock{})

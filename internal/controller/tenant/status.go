@@ -72,7 +72,7 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 			observation.Slice = observation.Quota.Status.Used
 		}
 		if len(quotas) > 1 {
-			observation.Quota = inAll(quotas, tenant.Spec.Quota)
+			observation.Quota = totalUsage(quotas, tenant.Spec.Quota)
 		}
 	}
 	return observation, nil

@@ -75,15 +75,15 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	r.retries = retry.New(r.Client, r.Live)
 	r.DNS.tenants = r.allTenants
 	build := ctrl.NewControllerManagedBy(manager).
-		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
+		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantChanged})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
 			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
 		}).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byOwnersNamespace), builder.WithPredicates(namespaceChangesHands)).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
-		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerNews)).
-		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalNews)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podSignsChanged)).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerTargetChanged)).
+		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalReported)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
@@ -135,8 +135,8 @@ func serversWaitedFor(tenant *effective.Tenant) []string {
 	return servers
 }
 
-// tenantNews leaves out status writes, but lets periodic resyncs through.
-func tenantNews(e event.UpdateEvent) bool {
+// tenantChanged leaves out status writes, but lets periodic resyncs through.
+func tenantChanged(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() || metadataChanged(e.ObjectOld, e.ObjectNew)
 }
 
@@ -182,7 +182,7 @@ func (r *Reconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q q
 	case rolledOut(e.ObjectOld, e.ObjectNew):
 		enqueueAhead(ctx, q, requests)
 		return
-	case objectNews(e.ObjectOld, e.ObjectNew):
+	case objectChanged(e.ObjectOld, e.ObjectNew):
 		enqueue(ctx, q, requests)
 		return
 	}
@@ -206,7 +206,7 @@ func usagePatience(quota *corev1.ResourceQuota) time.Duration {
 	return fleet.UsageInterval
 }
 
-func objectNews(was, is client.Object) bool {
+func objectChanged(was, is client.Object) bool {
 	if metadataChanged(was, is) {
 		return true
 	}
@@ -230,8 +230,8 @@ func rolledOut(was, is client.Object) bool {
 	return isDeployment && !workload.RolledOut(before) && workload.RolledOut(is.(*appsv1.Deployment))
 }
 
-// podNews lets changes of a pod through that don't show in the status of its Deployment.
-var podNews = predicate.Funcs{
+// podSignsChanged lets changes of a pod through that don't show in the status of its Deployment.
+var podSignsChanged = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return workload.Signs(e.Object.(*corev1.Pod)) != "" },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		return workload.Signs(e.ObjectOld.(*corev1.Pod)) != workload.Signs(e.ObjectNew.(*corev1.Pod))
