@@ -68,7 +68,6 @@ func TestEachPolicyFailsClosed(t *testing.T) {
 	}
 }
 
-// K1
 func TestNothingButCreationIsRefusedForWantOfATenantPolicy(t *testing.T) {
 	for _, enforcement := range []v1alpha1.PolicyEnforcement{v1alpha1.PolicyEnforce, v1alpha1.PolicyAudit} {
 		for _, object := range objects(t, enforcement) {

@@ -12,11 +12,10 @@ import (
 	"strings"
 )
 
-// lockTimeout is how long apt-get waits for another one that is at work, in seconds.
+// lockTimeout makes apt-get wait up to 300 seconds for another apt-get to finish.
 const lockTimeout = "DPkg::Lock::Timeout=300"
 
-// Ensure installs those of the packages that are not installed. Like Install, it is for root only
-// when one is missing.
+// Ensure installs those of the packages that are not installed. It needs root only if one is missing.
 func Ensure(ctx context.Context, progress io.Writer, packages ...string) error {
 	missing := slices.DeleteFunc(slices.Clone(packages), func(name string) bool { return installed(ctx, name) })
 	if len(missing) == 0 {
@@ -30,8 +29,8 @@ func installed(ctx context.Context, name string) bool {
 	return err == nil && string(status) == "installed"
 }
 
-// Install installs packages by apt-get, which only root may; the error tells everybody else what to
-// do instead. Progress is told in a line that it happens.
+// Install installs packages with apt-get, which needs root; for other users the error says what to do instead. It
+// reports on progress in one line.
 func Install(ctx context.Context, progress io.Writer, packages ...string) error {
 	names := strings.Join(packages, " ")
 	if _, err := exec.LookPath("apt-get"); err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/tenantry/tenantry/hack/apt"
 )
 
-// machine makes PATH a folder with a dpkg-query that knows of one installed package, python3, and an
-// apt-get that notes what it is called with and then does the rest of its script.
+// machine sets PATH to a folder with a dpkg-query that reports one installed package, python3, and an apt-get that
+// records its arguments and then runs the given script.
 func machine(t *testing.T, aptGet string) (calls func() string) {
 	t.Helper()
 	dir := t.TempDir()

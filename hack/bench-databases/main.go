@@ -23,14 +23,13 @@ import (
 )
 
 const (
-	// workers is how many tenants are provisioned at a time, as many as the operator does.
+	// workers is how many tenants are provisioned concurrently, as many as the operator does.
 	workers = 8
-	// rounds is how often the operator works between two floors, so that whatever else the machine does
-	// slows both.
+	// rounds is how often the operator is measured between two floors, so that other load on the machine slows both.
 	rounds = 10
 )
 
-// result is what .local/bench-databases.json holds. Times are in seconds.
+// result is the content of .local/bench-databases.json. Times are in seconds.
 type result struct {
 	Version string      `json:"version"`
 	Schema  measurement `json:"schema"`
@@ -39,22 +38,22 @@ type result struct {
 	Drift   drift       `json:"drift"`
 }
 
-// drift is the search for drift among all tenants of the server.
+// drift measures the search for drift among all tenants of the server.
 type drift struct {
 	Tenants int     `json:"tenants"`
 	Seconds float64 `json:"seconds"`
 }
 
-// measurement is about the tenants of one isolation.
+// measurement has the times for the tenants of one isolation.
 type measurement struct {
 	Tenants int `json:"tenants"`
-	// Seconds is the time that the operator's code takes, with looking first.
+	// Seconds is the time that the operator's code takes, including observing first.
 	Seconds float64 `json:"seconds"`
-	// FloorSeconds is the time that the bare client takes for the same SQL, without looking: the mean
-	// of one run before the operator's and one after it.
+	// FloorSeconds is the time that the bare client takes for the same SQL without observing: the mean of one run
+	// before the operator's and one after it.
 	FloorSeconds float64 `json:"floorSeconds"`
 	Ratio        float64 `json:"ratio"`
-	// UnchangedSeconds is the time to look at all of them again, one by one.
+	// UnchangedSeconds is the time to observe all of them again, one by one.
 	UnchangedSeconds float64 `json:"unchangedSeconds"`
 }
 
@@ -124,7 +123,7 @@ func measure(ctx context.Context, server *launcher.Server, counts map[database.I
 	return measured, err
 }
 
-// measure lets the operator work between two floors, each with tenants of its own.
+// measure measures the operator between two floors, each with its own tenants.
 func (b *bench) measure(ctx context.Context, isolation database.Isolation, count int) (measurement, error) {
 	measured := measurement{Tenants: count}
 	before, ours, after := b.tenants(isolation, count), b.tenants(isolation, count), b.tenants(isolation, count)

@@ -17,10 +17,10 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// maxCreations is how many CREATE DATABASE the bare client has under way, as many as the operator.
+// maxCreations is how many CREATE DATABASE the bare client runs concurrently, as many as the operator.
 const maxCreations = 4
 
-// bench has the operator's way to the server and the bare client's.
+// bench has the connections of the operator's code and of the bare client.
 type bench struct {
 	version string
 	major   int
@@ -96,7 +96,7 @@ func (b *bench) provision(ctx context.Context, tenant database.Desired) error {
 	return b.servers.Execute(ctx, b.address, actions)
 }
 
-// verify looks at a tenant that has been provisioned.
+// verify observes a tenant that was provisioned, and fails if there is anything left to do.
 func (b *bench) verify(ctx context.Context, tenant database.Desired) error {
 	actions, err := b.plan(ctx, tenant)
 	if err == nil && len(actions) > 0 {
@@ -128,8 +128,8 @@ func (b *bench) plan(ctx context.Context, tenant database.Desired) ([]database.A
 	return database.Plan(tenant, observed)
 }
 
-// provisionBare sends the SQL that a new tenant takes, and asks nothing. To make the verifier of the
-// password is part of that.
+// provisionBare sends the SQL for a new tenant without any queries. It includes computing the password's SCRAM
+// verifier.
 func (b *bench) provisionBare(ctx context.Context, tenant database.Desired) error {
 	actions, err := database.Plan(tenant, database.Observed{
 		Name: tenant.Name(), Shared: map[database.Isolation]database.Shared{tenant.Isolation: {Ready: true}},
@@ -169,7 +169,7 @@ func (b *bench) send(ctx context.Context, batch postgres.Batch) error {
 	return err
 }
 
-// atOnce runs the function for all tenants, some at a time, and returns how long that takes.
+// atOnce runs the function for all tenants, workers of them concurrently, and returns how long that takes.
 func atOnce(ctx context.Context, tenants []database.Desired, fn func(context.Context, database.Desired) error) (time.Duration, error) {
 	began := time.Now()
 	queue := make(chan database.Desired, len(tenants))

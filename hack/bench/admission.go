@@ -21,29 +21,28 @@ import (
 )
 
 const (
-	// pairs is how many namespaces of tenants are written to, and how many twins of theirs that are
-	// no tenant's.
+	// pairs is the number of tenant namespaces that are written to, and of their twins, which belong to no tenant.
 	pairs = 10
-	// warmup is how many writes of each kind go uncounted.
+	// warmup is the number of writes of each kind that are not measured.
 	warmup = 20
-	// limitRatio is what a create may take at most, against one that no policy is about.
+	// limitRatio is the maximum time of a create, as a multiple of one that no policy applies to.
 	limitRatio = 1.20
 )
 
-// admissionResult is what .local/bench-admission.json holds. Times are in seconds.
+// admissionResult is the content of .local/bench-admission.json. Times are in seconds.
 type admissionResult struct {
 	Measurements []measurement `json:"measurements"`
-	// WorstRatio is the highest of all.
+	// WorstRatio is the highest ratio of all measurements.
 	WorstRatio float64 `json:"worstRatio"`
 }
 
-// measurement compares creating objects of a kind in namespaces of tenants, under all policies, with
-// creating them in like namespaces that no policy is about, in turn.
+// measurement compares creating objects of a kind in namespaces of tenants, where all policies apply, with
+// creating them in equal namespaces where none applies. The two alternate.
 type measurement struct {
 	Kind    string `json:"kind"`
 	Tenants int    `json:"tenants"`
 	Clients int    `json:"clients"`
-	// Samples is the number of objects on either side.
+	// Samples is the number of objects on each side.
 	Samples            int     `json:"samples"`
 	NoneP50Seconds     float64 `json:"noneP50Seconds"`
 	PoliciesP50Seconds float64 `json:"policiesP50Seconds"`
@@ -52,7 +51,7 @@ type measurement struct {
 	PoliciesP99Seconds float64 `json:"policiesP99Seconds"`
 }
 
-// creation makes the i-th object of a kind for a namespace, of the tenant unless that is empty.
+// creation returns the i-th object of a kind for a namespace of the tenant, or of no tenant if that is empty.
 type creation struct {
 	kind string
 	make func(namespace, tenant string, i int) client.Object
@@ -120,8 +119,8 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// provisionWalls lets the operator provision tenants that have nothing but their walls, and ends it:
-// what is measured is the API server.
+// provisionWalls lets the operator provision tenants that have only walls, and then stops it, since the API server
+// is to be measured.
 func (b *bench) provisionWalls(ctx context.Context, s *site, from, to int) error {
 	say("provisioning tenants until there are %d", to)
 	manager, err := b.startOperator(ctx, s)
@@ -173,8 +172,8 @@ func (s *site) createTwins(ctx context.Context) error {
 	return nil
 }
 
-// createTwin makes a namespace like that of a tenant, but for the labels by which the policies know
-// it. It has the same container limits and the same Pod Security.
+// createTwin creates a namespace like that of a tenant, without the labels that the policies select by. It has the
+// same container limits and the same Pod Security.
 func (s *site) createTwin(ctx context.Context, i int) error {
 	namespace, limits := &corev1.Namespace{}, &corev1.LimitRange{}
 	if err := s.admin.Get(ctx, client.ObjectKey{Name: tenantName(i)}, namespace); err != nil {
@@ -194,8 +193,8 @@ func (s *site) createTwin(ctx context.Context, i int) error {
 
 func twinName(i int) string { return fmt.Sprintf("twin-%04d", i) }
 
-// compare creates objects in namespaces of tenants and in their twins, in turn, so that whatever else
-// happens on the machine happens to both.
+// compare creates objects alternately in namespaces of tenants and in their twins, so that other load on the
+// machine affects both.
 func (s *site) compare(ctx context.Context, creation creation, m *measurement, serial int) error {
 	none, policies := make([]float64, m.Samples+warmup), make([]float64, m.Samples+warmup)
 	creating, ctx := errgroup.WithContext(ctx)

@@ -18,23 +18,24 @@ import (
 
 const progressEvery = 5 * time.Second
 
-// awaiting is a wait for objects of a kind to be done.
+// awaiting is the state of a wait for objects of a kind to be done.
 type awaiting struct {
 	what     string
 	want     int
 	done     func(client.Object) bool
 	finished sets.Set[types.NamespacedName]
-	// times say when each of those was done that was not from the start.
+	// times are when each object was done, except those that were done from the start.
 	times []time.Time
 }
 
-// await watches objects of a kind until as many as wanted are done, and tells how it gets on.
+// await watches objects of a kind until the wanted number of them is done, and reports its progress.
 func (s *site) await(ctx context.Context, list client.ObjectList, want int, what string, done func(client.Object) bool, options ...client.ListOption) error {
 	_, err := s.awaitEach(ctx, list, want, what, done, options...)
 	return err
 }
 
-// awaitEach does the same, and returns when each was done that was not from the start, in that order.
+// awaitEach does the same, and returns when each object was done, in that order, except those that were done from
+// the start.
 func (s *site) awaitEach(ctx context.Context, list client.ObjectList, want int, what string, done func(client.Object) bool, options ...client.ListOption) ([]time.Time, error) {
 	wait := &awaiting{what: what, want: want, done: done, finished: sets.New[types.NamespacedName]()}
 	if err := s.admin.List(ctx, list, options...); err != nil {
@@ -82,7 +83,7 @@ func (a *awaiting) follow(ctx context.Context, events <-chan watch.Event) error 
 	return nil
 }
 
-// until waits for the outcome of something that runs beside it, and no longer once that has failed.
+// until waits for the outcome of run, which runs concurrently, and stops waiting if run fails.
 func until(ctx context.Context, run, outcome func(context.Context) error) error {
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return run(ctx) })

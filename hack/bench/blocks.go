@@ -9,40 +9,40 @@ import (
 	"github.com/tenantry/tenantry/hack/process"
 )
 
-// side is one of the two that are compared, each on a site of its own.
+// side is the operator or the floor. Each has its own site.
 type side interface {
 	fmt.Stringer
-	// prepare returns what provisions the tenants of these numbers, below to.
+	// prepare returns a function that provisions the tenants with the numbers from from to to, exclusive.
 	prepare(ctx context.Context, from, to int) (provision func(context.Context) error, err error)
-	// await waits until the site has as many tenants with all they need, and returns when each of those
-	// got there that had not been there before.
+	// await waits until the site has that many complete tenants, and returns when each of those became complete that
+	// were not complete before.
 	await(ctx context.Context, tenants int) ([]time.Time, error)
 	// standing is how many tenants the site has.
 	standing() int
 	programs() []*process.Process
 }
 
-// block is what one side took for a batch of tenants. Times are in seconds.
+// block has the measurements of one side for a batch of tenants. Times are in seconds.
 type block struct {
 	Tenants int `json:"tenants"`
-	// Seconds is the time until all tenants had all they need, HalfSeconds that until half of them had.
+	// Seconds is the time until all tenants were complete, HalfSeconds the time until half of them were.
 	Seconds     float64 `json:"seconds"`
 	HalfSeconds float64 `json:"halfSeconds"`
-	// CPUSeconds is the CPU time, of user and system, by program, until all of them rested again.
+	// CPUSeconds is the CPU time, user and system, by program, until all programs were idle again.
 	CPUSeconds usage `json:"cpuSeconds"`
-	// OtherCores is how many of the machine's cores programs were using meanwhile, on average, that are
-	// not of the benchmark. Unless that is next to nothing, Seconds say little.
+	// OtherCores is how many cores other programs used meanwhile, on average. Unless it is close to zero, Seconds
+	// mean little.
 	OtherCores float64 `json:"otherCores"`
 }
 
-// pair is a block of each side, one right after the other.
+// pair is a block of each side, measured one right after the other.
 type pair struct {
 	Operator block `json:"operator"`
 	Floor    block `json:"floor"`
 }
 
-// measurePair lets both sides provision the same tenants. Whoever came second last time comes first, so
-// that a machine that gets slower or faster favors neither.
+// measurePair has both sides provision the same tenants. The sides take turns in being first, so that a machine
+// that gets slower or faster favors neither.
 func (b *bench) measurePair(ctx context.Context, floor, operator side, i int) (pair, error) {
 	var measured pair
 	from, to := i*b.tenants/b.blocks, (i+1)*b.tenants/b.blocks
@@ -64,7 +64,7 @@ func (b *bench) measurePair(ctx context.Context, floor, operator side, i int) (p
 	return measured, nil
 }
 
-// measureBlock measures one side, while everything else that the benchmark has started rests.
+// measureBlock measures one side while everything else that the benchmark has started is idle.
 func measureBlock(ctx context.Context, s side, everything []*process.Process, from, to int) (block, error) {
 	measured := block{Tenants: to - from}
 	provision, err := s.prepare(ctx, from, to)

@@ -2,7 +2,7 @@
 // by a bare client, at the same concurrency, on a control plane and a PostgreSQL like the operator's.
 // Both provision their tenants in blocks, in turn. It prints tables and writes .local/bench.json.
 //
-// With -admission it measures what the admission policies cost those who create objects, and writes
+// With -admission it measures how much longer creating objects takes with the admission policies, and writes
 // .local/bench-admission.json.
 package main
 
@@ -26,7 +26,6 @@ import (
 	"github.com/tenantry/tenantry/hack/operator"
 )
 
-// options are what the flags say.
 type options struct {
 	tenants, blocks, samples int
 	admission                bool
@@ -84,14 +83,14 @@ func run(o options) error {
 // bench is one run of the benchmark.
 type bench struct {
 	options
-	// policies are those that the operator installs.
+	// policies are the admission policies that the operator installs.
 	policies          []admission.Object
 	bin, program, dir string
 	result            result
 }
 
-// measure lets the operator and the floor provision tenants block by block in turn, each on a site of
-// its own: whatever else happens on the machine happens to both.
+// measure has the operator and the floor provision tenants block by block in turn, each on its own site, so that
+// other load on the machine affects both.
 func (b *bench) measure(ctx context.Context) (err error) {
 	floorSite, err := b.startSite(ctx, "floor")
 	if err != nil {
@@ -133,7 +132,7 @@ func (b *bench) startSite(ctx context.Context, name string) (*site, error) {
 	return s, nil
 }
 
-// measureBlocks measures all blocks, and what grows with the tenants that are in place.
+// measureBlocks measures all blocks, and what grows with the number of tenants.
 func (b *bench) measureBlocks(ctx context.Context, floor *floor, operated *operated) error {
 	b.result.Tenants, b.result.Blocks = b.tenants, b.blocks
 	measured := make([]pair, b.blocks)

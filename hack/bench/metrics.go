@@ -18,10 +18,10 @@ const (
 	tenantController = "tenant"
 )
 
-// awaitGarbageCollector waits until the garbage collector watches Tenants, which is up to 30 seconds after
-// their CRD was made. Until then it asks the API server about each tenant over and over, and about all
-// that the tenant owns: the cost of a fresh CRD, not of the operator.
-// See https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/garbagecollector/garbagecollector.go.
+// awaitGarbageCollector waits until the garbage collector watches Tenants, which takes up to 30 seconds after
+// their CRD was created. Until then it asks the API server about each tenant, and about everything that the tenant
+// owns, over and over. That is a cost of a new CRD and not of the operator. See
+// https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/garbagecollector/garbagecollector.go.
 func (s *site) awaitGarbageCollector(ctx context.Context) error {
 	config := s.kubernetes.Config()
 	reader, err := metrics.NewReader(config.Host+"/metrics", config)
@@ -34,7 +34,7 @@ func (s *site) awaitGarbageCollector(ctx context.Context) error {
 	})
 }
 
-// awaitReconciles waits until tenants have been looked at so often, and none is left to look at.
+// awaitReconciles waits until there were that many reconciles of tenants, and none is left in the queue.
 func awaitReconciles(ctx context.Context, reader *operator.Metrics, want int) error {
 	var answer error
 	err := wait.PollUntilContextTimeout(ctx, metricsPollInterval, metricsTimeout, true, func(ctx context.Context) (bool, error) {

@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// createPolicies puts the admission policies in place where no operator does, so that everybody's
-// writes pay for them alike. What they cost is measured by -admission.
+// createPolicies creates the admission policies on the site without an operator, so that writes cost the same on
+// both. The cost of the policies is measured with -admission.
 func (b *bench) createPolicies(ctx context.Context, s *site) error {
 	for _, policy := range b.policies {
 		if err := s.create(ctx, policy); err != nil {

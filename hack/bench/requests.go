@@ -18,7 +18,7 @@ import (
 	"github.com/tenantry/tenantry/hack/operator"
 )
 
-// requestLog is the audit log of the API server: what it has answered, to whom.
+// requestLog is the audit log of the API server.
 type requestLog struct {
 	path string
 }
@@ -71,10 +71,10 @@ func writes(events []auditv1.Event) int {
 	return count
 }
 
-// probeQueries are how the statements of the server's health probe are told from others.
+// probeQueries are patterns that match the statements of the health probe.
 var probeQueries = []string{"SELECT count(*) FILTER (WHERE state%FROM tenantry.tenants", "SELECT set_config(%"}
 
-// statements counts what SQL the server has run so far, by text, but for health probes and these
+// statements counts the SQL statements that the server has run so far, by text, without health probes and these
 // counts themselves.
 func (s *site) statements(ctx context.Context) (map[string]int, error) {
 	connection, err := pgx.Connect(ctx, s.postgres.URL("postgres"))

@@ -10,57 +10,57 @@ import (
 	"text/tabwriter"
 )
 
-// result is what .local/bench.json holds. Times are in seconds. What is said of blocks is the median of
-// all blocks; Spread has the least and the most.
+// result is the content of .local/bench.json. Times are in seconds. Figures of blocks are the medians of all
+// blocks; Spread has the lowest and the highest.
 type result struct {
-	// Tenants is how many each side has provisioned in blocks, next to those applied one by one.
+	// Tenants is how many tenants each side has provisioned in blocks, without those that were applied one by one.
 	Tenants int `json:"tenants"`
 	Blocks  int `json:"blocks"`
-	// Seconds is the time from the creation of a block's first Tenant until all are Ready, and FloorSeconds
-	// that until all apps are available that the bare client has written. Ratio is that of a pair of blocks.
+	// Seconds is the time from the creation of a block's first Tenant until all are Ready. FloorSeconds is the time
+	// until all apps that the bare client has written are available. Ratio is the ratio of the two in a pair of
+	// blocks.
 	Seconds      float64 `json:"seconds"`
 	FloorSeconds float64 `json:"floorSeconds"`
 	Ratio        float64 `json:"ratio"`
-	// CPUSeconds and FloorCPUSeconds are the CPU time of all programs together, until they rest again.
+	// CPUSeconds and FloorCPUSeconds are the CPU time of all programs together, until they are idle again.
 	CPUSeconds      float64 `json:"cpuSeconds"`
 	FloorCPUSeconds float64 `json:"floorCpuSeconds"`
 	CPURatio        float64 `json:"cpuRatio"`
-	// HalfReadyShare is the time until half of a block's tenants are Ready, as a part of that until all are.
+	// HalfReadyShare is the time until half of a block's tenants are Ready, as a fraction of the time until all are.
 	HalfReadyShare float64           `json:"halfReadyShare"`
 	Spread         map[string]spread `json:"spread"`
 	// Components is the CPU time of each program.
 	Components map[string]component `json:"components"`
-	// OtherCores is how many cores programs that are not of the benchmark used in the block in which they
-	// used most.
+	// OtherCores is how many cores other programs used, in the block in which they used most.
 	OtherCores float64 `json:"otherCores"`
 	Pairs      []pair  `json:"pairs"`
 
 	// APIWritesPerTenant counts the operator's writes, FloorWritesPerTenant the bare client's.
 	APIWritesPerTenant   float64 `json:"apiWritesPerTenant"`
 	FloorWritesPerTenant float64 `json:"floorWritesPerTenant"`
-	// ReconcilesPerTenant is how often the operator looks at a tenant until there is no more to do.
+	// ReconcilesPerTenant is the number of reconciles of a tenant until there is nothing left to do.
 	ReconcilesPerTenant float64 `json:"reconcilesPerTenant"`
-	// IdleAPIRequests and IdleSQLStatements are sent while all tenants are looked at again with
-	// nothing changed; open watches, the leader's Lease and the servers' probes aside.
+	// IdleAPIRequests and IdleSQLStatements are sent while all tenants are reconciled with nothing changed, without
+	// open watches, the leader's Lease and the servers' probes.
 	IdleAPIRequests   int `json:"idleApiRequests"`
 	IdleSQLStatements int `json:"idleSqlStatements"`
 	// RestartSeconds is the time from the operator's start until all tenants are checked.
 	RestartSeconds float64 `json:"restartSeconds"`
 	RestartWrites  int     `json:"restartWrites"`
-	// RSSBytesPerTenant is by how much a tenant lets the operator's resident memory grow.
+	// RSSBytesPerTenant is how much the operator's resident memory grows for each tenant.
 	RSSBytesPerTenant int64 `json:"rssBytesPerTenant"`
-	// LatencyP50Seconds and LatencyP99Seconds are from the creation of one Tenant, with all others in place
-	// and nothing else under way, until it is Ready, over LatencySamples tenants.
+	// LatencyP50Seconds and LatencyP99Seconds are the times from the creation of one Tenant until it is Ready, with
+	// all others in place and nothing else to do, over LatencySamples tenants.
 	LatencySamples    int     `json:"latencySamples"`
 	LatencyP50Seconds float64 `json:"latencyP50Seconds"`
 	LatencyP99Seconds float64 `json:"latencyP99Seconds"`
-	// LatencyGrowth is LatencyP50Seconds as a multiple of what it was after the first block.
+	// LatencyGrowth is LatencyP50Seconds as a multiple of its value after the first block.
 	LatencyGrowth float64 `json:"latencyGrowth"`
 	// Growth is what was measured after each block.
 	Growth []standing `json:"growth"`
 }
 
-// standing is what was measured with so many tenants in place.
+// standing has the measurements with that many tenants in place.
 type standing struct {
 	Tenants           int   `json:"tenants"`
 	RSSBytesPerTenant int64 `json:"rssBytesPerTenant"`
@@ -68,13 +68,13 @@ type standing struct {
 	Latency *latency `json:"latency,omitempty"`
 }
 
-// component is the CPU time of one program in a block of each side.
+// component is the CPU time of one program, for a block of each side.
 type component struct {
 	Operator spread `json:"operator"`
 	Floor    spread `json:"floor"`
 }
 
-// spread is what several blocks came to.
+// spread summarizes a figure over several blocks.
 type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
@@ -92,7 +92,7 @@ func over(pairs []pair, figure func(pair) float64) spread {
 	return spread{Median: (figures[(n-1)/2] + figures[n/2]) / 2, Min: figures[0], Max: figures[n-1]}
 }
 
-// summarize draws up what the blocks came to.
+// summarize sets the figures of the blocks.
 func (r *result) summarize(pairs []pair) {
 	r.Pairs = pairs
 	r.Spread = map[string]spread{}
@@ -121,7 +121,7 @@ func (r *result) summarize(pairs []pair) {
 	r.OtherCores = over(pairs, func(p pair) float64 { return max(p.Operator.OtherCores, p.Floor.OtherCores) }).Max
 }
 
-// noteStanding adds what was measured after a block, which also is the latest of its kind.
+// noteStanding adds the measurements after a block, and sets the fields for the latest ones.
 func (r *result) noteStanding(now standing) {
 	r.Growth = append(r.Growth, now)
 	r.RSSBytesPerTenant = now.RSSBytesPerTenant
@@ -142,7 +142,7 @@ func (r *result) print() {
 	}
 }
 
-// quietCores is what other programs may use of the machine before times by the clock say little.
+// quietCores is how many cores other programs may use before wall-clock times mean little.
 const quietCores = 0.1
 
 func newTable(header string) *tabwriter.Writer {

@@ -28,10 +28,10 @@ import (
 const (
 	serverName  = "bench"
 	adminSecret = "bench-admin"
-	// concurrency is that of the operator (cmd/manager).
+	// concurrency is the number of concurrent reconciles of the operator (cmd/manager).
 	concurrency = 8
 
-	// floorAccount is who the bare client is; the audit log tells it from the admin by the name.
+	// floorAccount is the ServiceAccount of the bare client, which distinguishes it from the admin in the audit log.
 	floorAccount = "bench-floor"
 	floorUser    = "system:serviceaccount:" + operator.Namespace + ":" + floorAccount
 )
@@ -50,7 +50,7 @@ func say(format string, args ...any) {
 	fmt.Printf("[%4.0fs] %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// site is a control plane and a PostgreSQL server that nobody has used before.
+// site is a new control plane and a new PostgreSQL server.
 type site struct {
 	dir        string
 	kubernetes *cluster.ControlPlane
@@ -59,7 +59,7 @@ type site struct {
 	requests   *requestLog
 }
 
-// newSite starts a site, one of as many as told for so many tenants each.
+// newSite starts a site. sites is the number of all sites, and tenants how many tenants each will have.
 func newSite(ctx context.Context, bin, dir string, sites, tenants int) (*site, error) {
 	s, err := newCluster(ctx, bin, dir, operator.User, floorUser)
 	if err != nil {
@@ -78,7 +78,7 @@ func newSite(ctx context.Context, bin, dir string, sites, tenants int) (*site, e
 	return s, nil
 }
 
-// programs returns all that the site is made of.
+// programs returns all processes of the site.
 func (s *site) programs() []*process.Process {
 	return append(s.kubernetes.Processes(), s.postgres.Process())
 }
@@ -104,11 +104,11 @@ func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, e
 	return s, nil
 }
 
-// bytesPerDatabase is what PostgreSQL needs for a tenant, with room to spare for all that runs.
+// bytesPerDatabase is what PostgreSQL needs for a tenant, generously.
 const bytesPerDatabase = 16 << 20
 
-// postgresDir returns a folder in memory if that has room for the databases of all sites: making one takes from 50
-// to 400 ms on a disk that others use, too, and the comparison would be one of disks.
+// postgresDir returns a folder in memory if that has room for the databases of all sites. Creating a database on a
+// shared disk takes from 50 to 400 ms, and the benchmark would compare disks.
 func postgresDir(dir string, tenants int) string {
 	const memory = "/dev/shm"
 	var room unix.Statfs_t
@@ -159,7 +159,7 @@ func (s *site) databaseServer() *v1alpha1.DatabaseServer {
 	}
 }
 
-// tenant returns a tenant with a bit of everything.
+// tenant returns a tenant that has some of everything.
 func tenant(name string) *v1alpha1.Tenant {
 	return &v1alpha1.Tenant{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// restInterval is how long a side must have rested.
+	// restInterval is how long programs must have been idle.
 	restInterval = time.Second
-	// restingCores is what a side that rests may use: watches, leases, probes and the beats of nodes.
+	// restingCores is how many cores idle programs may use, for watches, leases, probes and heartbeats of nodes.
 	restingCores = 0.25
 	restTimeout  = 2 * time.Minute
 
@@ -25,7 +25,7 @@ const (
 	applier = "client"
 )
 
-// usage is CPU time, of user and system, in seconds by the name of the program.
+// usage is CPU time, user and system, in seconds, by name of the program.
 type usage map[string]float64
 
 func usageOf(programs []*process.Process) (usage, error) {
@@ -74,8 +74,8 @@ func (u usage) total() float64 {
 	return total
 }
 
-// awaitRest waits until programs have nothing left to do, so that what one block has left over neither
-// slows down the next nor goes uncounted.
+// awaitRest waits until programs are idle, so that work left over from one block neither slows down the next nor
+// goes uncounted.
 func awaitRest(ctx context.Context, programs []*process.Process) error {
 	used, err := usageOf(programs)
 	if err != nil {
@@ -94,14 +94,14 @@ func awaitRest(ctx context.Context, programs []*process.Process) error {
 	return nil
 }
 
-// meter measures the CPU time of some programs, and of those that have nothing to do with them.
+// meter measures the CPU time of some programs, and of all others.
 type meter struct {
 	programs, everything []*process.Process
 	since                time.Time
 	before               reading
 }
 
-// reading is what a meter shows, in seconds of CPU time.
+// reading is a reading of a meter, in seconds of CPU time.
 type reading struct {
 	programs        usage
 	everything, own float64

@@ -26,19 +26,19 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// databaseChanges is how many CREATE DATABASE the floor runs at a time: as many as the operator does,
-// because more of them get slower together.
+// databaseChanges is how many CREATE DATABASE the floor runs concurrently: as many as the operator does, because
+// more would be slower.
 const databaseChanges = 4
 
-// floor writes what the operator writes, in the same order, and nothing else: no finalizer, no
-// status, no event, no look at what is there.
+// floor writes what the operator writes, in the same order, and nothing else: no finalizers, no status, no Events,
+// no reads.
 type floor struct {
 	site   *site
 	client client.Client
 	pool   *pgxpool.Pool
 	server *v1alpha1.DatabaseServer
 	major  int
-	// creating has room for databaseChanges.
+	// creating limits concurrent CREATE DATABASE to databaseChanges.
 	creating chan struct{}
 	tenants  int
 }

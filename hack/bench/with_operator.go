@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/hack/process"
 )
 
-// resync is often enough to see one soon, and not so often that it is all that happens.
+// resync is short enough to see a resync soon, and long enough that the operator does other work, too.
 const resync = 20 * time.Second
 
 // operated is the side on which the operator provisions what an admin applies.
@@ -26,7 +26,7 @@ type operated struct {
 	tenants int
 	// emptyBytes is the operator's memory without tenants.
 	emptyBytes int64
-	// writes is how many requests to write the operator had sent when there were no tenants.
+	// writes is the number of write requests that the operator had sent when there were no tenants.
 	writes int
 }
 
@@ -34,8 +34,7 @@ func (b *bench) startOperator(ctx context.Context, s *site, args ...string) (*op
 	return operator.Start(ctx, operator.Options{Program: b.program, Kubernetes: s.kubernetes, Dir: s.dir, Args: args})
 }
 
-// newOperated starts the operator, registers the database server and waits until the operator has
-// prepared that.
+// newOperated starts the operator, registers the database server and waits until the operator has prepared it.
 func (b *bench) newOperated(ctx context.Context, s *site) (*operated, error) {
 	manager, err := b.startOperator(ctx, s)
 	if err != nil {
@@ -118,12 +117,12 @@ func (o *operated) bytesPerTenant() (int64, error) {
 	return (resident - o.emptyBytes) / int64(o.tenants), err
 }
 
-// latency is how long tenants take that are applied one after the other, with nothing else under way.
+// latency is how long tenants take that are applied one after the other, with nothing else to do.
 type latency struct {
 	Samples    int     `json:"samples"`
 	P50Seconds float64 `json:"p50Seconds"`
 	P99Seconds float64 `json:"p99Seconds"`
-	// CPUSeconds is the CPU time that one of them takes, by program, with what the programs do anyway.
+	// CPUSeconds is the CPU time for one of them, by program, including what the programs do anyway.
 	CPUSeconds usage `json:"cpuSeconds"`
 }
 
@@ -163,8 +162,8 @@ func (o *operated) applyOne(ctx context.Context) error {
 	return o.site.await(ctx, &v1alpha1.TenantList{}, 1, name+" Ready", isReady, client.MatchingFields{"metadata.name": name})
 }
 
-// measureRest starts the operator on a site where all is done, and counts what it sends: until it
-// has checked all tenants, and over a resync of all.
+// measureRest starts the operator on a site where everything is done, and counts what it sends until it has
+// checked all tenants, and during a resync.
 func (b *bench) measureRest(ctx context.Context, o *operated) error {
 	if err := o.awaitAllNoted(ctx); err != nil {
 		return err
@@ -234,8 +233,8 @@ func (b *bench) measureResync(ctx context.Context, s *site, metrics *operator.Me
 	return nil
 }
 
-// awaitAllNoted waits until the last that is to be written has been: the number of the server's tenants,
-// and in its registry what it has of each of them.
+// awaitAllNoted waits for the last writes: the number of the server's tenants in its status, and the digest of
+// each tenant in its registry.
 func (o *operated) awaitAllNoted(ctx context.Context) error {
 	if err := o.site.await(ctx, &v1alpha1.DatabaseServerList{}, 1, "count of tenants", func(object client.Object) bool {
 		count := object.(*v1alpha1.DatabaseServer).Status.Tenants
@@ -246,7 +245,7 @@ func (o *operated) awaitAllNoted(ctx context.Context) error {
 	return o.site.awaitDigests(ctx)
 }
 
-// awaitDigests waits until it is noted in the registry what the server has of each tenant.
+// awaitDigests waits until the server's registry has a digest of each tenant.
 func (s *site) awaitDigests(ctx context.Context) error {
 	connection, err := pgx.Connect(ctx, s.postgres.URL("postgres"))
 	if err != nil {

@@ -103,7 +103,7 @@ func (b build) linkFlags(ctx context.Context) (flags, kubernetes string, err err
 	}, " "), kubernetes, nil
 }
 
-// stamp names all that the program is made of.
+// stamp identifies everything that the program is built from.
 func (b build) stamp(ctx context.Context, flags string) (string, error) {
 	sources, err := dirhash.HashDir(b.source, program, dirhash.Hash1)
 	if err != nil {
@@ -116,7 +116,7 @@ func (b build) stamp(ctx context.Context, flags string) (string, error) {
 	return strings.Join([]string{sources, toolchain, flags}, "\n"), nil
 }
 
-// compile replaces the program at once, so that a control plane that runs from it goes on.
+// compile replaces the program atomically, so that a control plane that runs from it keeps running.
 func (b build) compile(ctx context.Context, flags, kubernetes string) error {
 	stale, err := goOutput(ctx, b.source, "list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", ".")
 	if err != nil {
@@ -136,7 +136,7 @@ func (b build) compile(ctx context.Context, flags, kubernetes string) error {
 	return os.Rename(fresh, filepath.Join(b.bin, program))
 }
 
-// link gives the program the names of its components.
+// link links the names of all components to the program.
 func (b build) link() error {
 	if _, err := os.Stat(filepath.Join(b.bin, program)); err != nil {
 		return fmt.Errorf("the program is gone; delete %s to build it again: %w",
@@ -184,7 +184,8 @@ func (b build) lock(ctx context.Context) (unlock func() error, err error) {
 	return file.Close, nil
 }
 
-// goCommand builds without cgo whether or not there is a C compiler: a change would compile all again.
+// goCommand builds without cgo, whether or not there is a C compiler: installing one would otherwise recompile
+// everything.
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir

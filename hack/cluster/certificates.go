@@ -57,7 +57,7 @@ func (a *authority) issueServer() (keyPair, error) {
 	})
 }
 
-// issueUser issues a certificate by which the API server knows the user and its groups.
+// issueUser issues a client certificate with the name of a user and its groups.
 func (a *authority) issueUser(name string, groups []string) (keyPair, error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: name, Organization: groups},

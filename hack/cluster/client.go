@@ -17,22 +17,22 @@ import (
 
 const tokenLifetime = 365 * 24 * time.Hour
 
-// Config returns a new configuration for clients of the cluster's admin, who may do anything. It
-// has no client-side rate limit.
+// Config returns a new configuration for clients of the cluster's admin, who has all rights. It has no client-side
+// rate limit.
 func (c *ControlPlane) Config() *rest.Config { return rest.CopyConfig(c.config) }
 
 // KubeconfigPath returns the path of the admin's kubeconfig, <Dir>/kubeconfig.
 func (c *ControlPlane) KubeconfigPath() string { return c.layout.kubeconfig() }
 
-// AuditLogPath returns the path of the log that Options.AuditUsers is about. The file is there
-// once the first of its requests has been answered.
+// AuditLogPath returns the path of the audit log for Options.AuditUsers. The file exists once the first of their
+// requests was answered.
 func (c *ControlPlane) AuditLogPath() string { return c.layout.auditLog() }
 
 // KubectlPath returns the path of the program kubectl.
 func (c *ControlPlane) KubectlPath() string { return c.layout.program(kubectl) }
 
-// Kubectl runs kubectl as the cluster's admin and returns what it printed. The error holds what
-// kubectl complained of.
+// Kubectl runs kubectl as the cluster's admin and returns what it printed. The error has what kubectl wrote to
+// standard error.
 func (c *ControlPlane) Kubectl(ctx context.Context, args ...string) (string, error) {
 	var output, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.layout.program(kubectl), append([]string{
@@ -47,8 +47,8 @@ func (c *ControlPlane) Kubectl(ctx context.Context, args ...string) (string, err
 	return output.String(), nil
 }
 
-// ServiceAccountKubeconfig writes a kubeconfig for the ServiceAccount, which must exist, to the
-// path: whoever uses it has exactly the account's rights. Its token is good for a year.
+// ServiceAccountKubeconfig writes a kubeconfig with exactly the rights of the ServiceAccount, which must exist.
+// Its token is valid for a year.
 func (c *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace, name, path string) error {
 	client, err := kubernetes.NewForConfig(c.config)
 	if err != nil {

@@ -34,9 +34,9 @@ import (
 const (
 	// defaultNodes is how many nodes there are unless Options says otherwise.
 	defaultNodes = 3
-	// partStartTimeout is far more than a part needs; a busy machine may take tens of seconds.
+	// partStartTimeout is far more than a part needs. On a busy machine it may need tens of seconds.
 	partStartTimeout = 2 * time.Minute
-	// stopGrace is how long a part may take to end by itself.
+	// stopGrace is how long a part may take to exit by itself.
 	stopGrace = 20 * time.Second
 )
 
@@ -47,7 +47,7 @@ type Options struct {
 	// Dir is the folder for the kubeconfig, the logs (logs/<part>.log), certificates and data.
 	// It is created; what an earlier control plane left in it is replaced. Required.
 	Dir string
-	// Nodes is the number of nodes, each for 1000 CPUs and 10000 pods; zero means 3.
+	// Nodes is the number of nodes, each with 1000 CPUs and room for 10000 pods. Zero means 3.
 	Nodes int
 	// AuditUsers are the users whose requests the API server writes to AuditLogPath, at level
 	// Metadata, one audit.k8s.io/v1 Event in JSON a line. A watch is two events of one auditID: one
@@ -70,9 +70,9 @@ type ControlPlane struct {
 	processes []*process.Process // in the order of starting
 }
 
-// Start starts a new control plane and returns once it is of use: the API server is ready,
-// controllers run, and pods can be scheduled to the nodes. When a part does not come up, the
-// error names it and its log, with the log's last lines, and nothing is left running.
+// Start starts a new control plane and returns once it is usable: the API server is ready, controllers run, and
+// pods can be scheduled to the nodes. When a part does not come up, the error names it and its log, with the log's
+// last lines, and nothing is left running.
 //
 // It refuses to start where a control plane already runs: see Load and Stop.
 func Start(ctx context.Context, options Options) (*ControlPlane, error) {
@@ -181,8 +181,7 @@ func (c *ControlPlane) Alive() bool {
 // Processes returns the parts of the control plane, in the order in which they were started.
 func (c *ControlPlane) Processes() []*process.Process { return slices.Clone(c.processes) }
 
-// Halt keeps the part of that name, such as "kube-controller-manager", from doing anything until resume
-// is called.
+// Halt suspends the part with that name, such as "kube-controller-manager", until resume is called.
 func (c *ControlPlane) Halt(name string) (resume func() error, err error) {
 	for _, p := range c.processes {
 		if p.Name() == name {

@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// mastersGroup may do anything: the API server asks no authorizer about it.
+// mastersGroup has all rights: the API server asks no authorizer about it.
 const mastersGroup = "system:masters"
 
 // writeIdentities writes the certificates of the servers, the key of ServiceAccount tokens, and
@@ -88,7 +88,7 @@ func writeKubeconfig(path, user, server string, authority []byte, credentials *c
 	return nil
 }
 
-// loadConfig takes the client's rate limit off: the API server has limits of its own.
+// loadConfig removes the client's rate limit, since the API server has its own limits.
 func loadConfig(kubeconfig string) (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {

@@ -34,7 +34,7 @@ func (l layout) etcdData() string                  { return filepath.Join(l.data
 func (l layout) config(name string) string         { return filepath.Join(l.data(), name) }
 func (l layout) partKubeconfig(part string) string { return l.config(part + ".kubeconfig") }
 
-// reset removes what an earlier control plane left, makes the folders anew and points bin at the programs.
+// reset removes what an earlier control plane has left, creates the folders and links bin to the programs.
 func (l layout) reset(bin string) error {
 	stale := []string{l.data(), l.bin(), l.kubeconfig(), l.auditLog()}
 	for _, name := range startOrder {

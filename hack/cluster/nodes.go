@@ -9,10 +9,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// nodeAnnotation tells kwok which nodes are its own.
+// nodeAnnotation marks the nodes that kwok manages.
 const nodeAnnotation = "kwok.x-k8s.io/node"
 
-// nodes creates those that are missing and wants all Ready and open to every pod.
+// nodes creates missing nodes, and returns nil once all are Ready and have no taints.
 func (r *readiness) nodes(ctx context.Context) error {
 	nodes := r.client.CoreV1().Nodes()
 	found, err := nodes.List(ctx, metav1.ListOptions{})

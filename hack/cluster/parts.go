@@ -23,14 +23,14 @@ const (
 	serviceIP    = "10.96.0.1"
 	podRange     = "10.244.0.0/16"
 
-	// The clients of controllers and scheduler must never be what a test or benchmark waits for.
+	// High enough that no test or benchmark ever waits for the clients of controllers and scheduler.
 	clientQPS   = 500
 	clientBurst = 1000
 	syncs       = 20
 
-	// nodeLeaseSeconds keeps the node lifecycle controller from taking nodes for lost.
+	// nodeLeaseSeconds is long enough that the node lifecycle controller doesn't consider nodes lost.
 	nodeLeaseSeconds = 40
-	// auditLogMegabytes keeps the audit log in one file.
+	// auditLogMegabytes is so large that the audit log is never rotated.
 	auditLogMegabytes = 10 << 10
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/tenantry/tenantry/hack/freeport"
 )
 
-// The files that parts are told of by flags, all in the data folder.
+// Files in the data folder that flags of the parts refer to.
 const (
 	authorityFile   = "ca.crt"
 	serverCertFile  = "server.crt"
@@ -25,7 +25,7 @@ type ports struct {
 	etcd, apiServer, scheduler int
 }
 
-// prepare writes all files that the parts need, and none that lasts beyond this control plane.
+// prepare writes all files that the parts need.
 func (s *starter) prepare(ctx context.Context) error {
 	if err := s.layout.reset(s.options.Bin); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (s *starter) writeAuditPolicy() error {
 	return os.WriteFile(s.layout.config(auditPolicyFile), policy, 0o600)
 }
 
-// writeStages has the multi-call program write the stages it carries for kwok.
+// writeStages writes the stages for kwok, which the program kubernetes has built in.
 func (s *starter) writeStages(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, s.layout.program(program))
 	cmd.Args[0] = "kwok-stages"

@@ -13,7 +13,7 @@ const (
 	reportedComplaints = 20
 )
 
-// packageCounter takes the output of go build -v, one line a package, and reports how far it is.
+// packageCounter reads the output of go build -v, one line a package, and reports the progress.
 type packageCounter struct {
 	kubernetes string
 	total      int
@@ -62,7 +62,7 @@ func (c *packageCounter) elapsed() time.Duration {
 	return time.Since(c.started).Round(time.Second)
 }
 
-// complaints returns the last lines of all that go build said but the packages: when it failed, why.
+// complaints returns the last lines of go build's output that are not packages: the reason, if it failed.
 func (c *packageCounter) complaints() string {
 	_, complaints := c.lines()
 	return strings.Join(complaints[max(0, len(complaints)-reportedComplaints):], "")

@@ -14,7 +14,7 @@ import (
 
 const probeTimeout = 5 * time.Second
 
-// readiness asks the control plane for the conditions that make it of use.
+// readiness checks that the control plane is usable.
 type readiness struct {
 	client    kubernetes.Interface
 	http      *http.Client
@@ -35,7 +35,7 @@ func newReadiness(config *rest.Config, nodeCount int) (*readiness, error) {
 	return &readiness{client: client, http: httpClient, nodeCount: nodeCount}, nil
 }
 
-// apiServer also waits for the namespaces that the API server itself makes.
+// apiServer also waits for the namespaces that the API server itself creates.
 func (r *readiness) apiServer(ctx context.Context) error {
 	if err := r.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
 		return err
@@ -48,8 +48,8 @@ func (r *readiness) apiServer(ctx context.Context) error {
 	return nil
 }
 
-// controllers takes the ServiceAccount and the root certificate of a namespace, which pods
-// can't do without, as the sign that the controller manager works.
+// controllers waits for the ServiceAccount and the root certificate of a namespace, which pods need and the
+// controller manager creates.
 func (r *readiness) controllers(ctx context.Context) error {
 	core := r.client.CoreV1()
 	if _, err := core.ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{}); err != nil {

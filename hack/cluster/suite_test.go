@@ -16,7 +16,7 @@ import (
 	"github.com/tenantry/tenantry/hack/freeport"
 )
 
-// starterEnv makes the test binary a program that starts a detached control plane and ends.
+// starterEnv makes the test binary start a detached control plane and exit.
 const starterEnv = "CLUSTER_TEST_STARTER_DIR"
 
 const auditedAccount = "audited"
@@ -67,7 +67,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 })
 
-// newNamespace creates a namespace with the labels, which goes with the control plane.
+// newNamespace creates a namespace with the labels. Nothing deletes it before the control plane.
 func newNamespace(ctx context.Context, labels map[string]string) string {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: labels}}

@@ -16,12 +16,12 @@ import (
 	"github.com/tenantry/tenantry/hack/postgres"
 )
 
-// tenants are those of config/samples.
+// tenants are the Tenants of config/samples.
 var tenants = []string{"tenant/acme", "tenant/globex", "tenant/initech"}
 
 const readyTimeout = "120s"
 
-// demo is an environment that stays after the program that started it.
+// demo is an environment that outlives the program that starts it.
 type demo struct {
 	root  string
 	local string
@@ -95,7 +95,7 @@ func (d *demo) startKubernetes(ctx context.Context, bin string) (*cluster.Contro
 	return cluster.Start(ctx, cluster.Options{Bin: bin, Dir: d.local, Detached: true})
 }
 
-// startOperator replaces an operator that runs, since the program may be a newer one.
+// startOperator replaces a running operator, since the program may be newer.
 func (d *demo) startOperator(ctx context.Context, kubernetes *cluster.ControlPlane, program string) error {
 	if err := d.stopOperator(); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (d *demo) stopOperator() error {
 	return running.Stop()
 }
 
-// applySamples applies config/samples with the DatabaseServer pointed at the server of the demo.
+// applySamples applies config/samples, with the demo's server in the DatabaseServer.
 func (d *demo) applySamples(ctx context.Context, kubernetes *cluster.ControlPlane, server *postgres.Server) error {
 	overlay := filepath.Join(d.local, "samples")
 	if err := os.MkdirAll(overlay, 0o755); err != nil {
@@ -155,7 +155,7 @@ patches:
 	return nil
 }
 
-// show prints what there is, and how to look around.
+// show prints the tenants, and commands to look around.
 func (d *demo) show(ctx context.Context, kubernetes *cluster.ControlPlane) error {
 	for _, args := range [][]string{
 		{"get", "databaseservers"},

@@ -16,18 +16,18 @@ const (
 	highest  = 32767
 	attempts = 1000
 
-	// variable holds the number of a lane; each has laneSize ports of its own.
+	// variable has the number of a lane. Each lane has its own laneSize ports.
 	variable = "TENANTRY_PORT_LANE"
 	laneSize = 600
 )
 
-// Environment is a variable of the environment by which Find, in a process that has it, returns ports
-// that it returns in no process with another lane, a number from zero. A server that is down for a moment
-// thus finds its port free again.
+// Environment returns an environment variable, as KEY=value, for a process in which Find is to return only ports
+// of a lane, a number from zero. No process with another lane gets these ports, so a server that is down for a
+// moment finds its port still free.
 func Environment(lane int) string { return fmt.Sprintf("%s=%d", variable, lane) }
 
-// Shift makes Find, in this process, return ports of the lane that is so many after its own. Processes that share
-// an environment thus get ports of their own.
+// Shift makes Find, in this process, return ports of a later lane than the one in its environment. So processes
+// that share an environment can have their own ports.
 func Shift(lanes int) error {
 	own, bounded := os.LookupEnv(variable)
 	if !bounded {
@@ -49,9 +49,9 @@ func bounds() (low, high int) {
 	return lowest + lane*laneSize, lowest + (lane+1)*laneSize - 1
 }
 
-// Find returns different ports on which nothing listens at the loopback address. They lie below the
-// range from which Linux takes the local ports of outgoing connections, so nothing but another
-// server can take one before its own server listens, or while that is down for a moment.
+// Find returns different ports on which nothing listens on the loopback address. They are below the range of
+// ephemeral ports, so only another server can take one before its own server listens, or while that is down for a
+// moment.
 func Find(count int) (ports []int, err error) {
 	low, high := bounds()
 	var held []net.Listener

@@ -1,4 +1,4 @@
-// Package metrics reads the metrics of a program that runs.
+// Package metrics reads the metrics of a running program.
 package metrics
 
 import (
@@ -12,23 +12,22 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Labels are values of labels by their names.
+// Labels has values of labels by name.
 type Labels map[string]string
 
-// Reader reads metrics as somebody who may.
+// Reader reads metrics from a URL.
 type Reader struct {
 	url    string
 	client *http.Client
 }
 
-// NewReader reads what is at a URL. The config says as whom.
+// NewReader returns a Reader for a URL, which authenticates as the config says.
 func NewReader(url string, config *rest.Config) (*Reader, error) {
 	reader, err := rest.HTTPClientFor(config)
 	return &Reader{url: url, client: reader}, err
 }
 
-// Sum adds up the values of a counter or a gauge that have all of the labels. It is 0 where there are
-// none.
+// Sum returns the sum of the values of a counter or gauge that have all of the labels. It is 0 if there are none.
 func (r *Reader) Sum(ctx context.Context, name string, labels Labels) (float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, http.NoBody)
 	if err != nil {

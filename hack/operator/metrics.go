@@ -13,7 +13,7 @@ import (
 	"github.com/tenantry/tenantry/hack/metrics"
 )
 
-// metricsAccount is a ServiceAccount that may read the operator's metrics, and no more.
+// metricsAccount is a ServiceAccount that may only read the operator's metrics.
 const metricsAccount = "tenantry-tools-metrics"
 
 // Metrics reads the metrics of an operator.
@@ -21,8 +21,8 @@ type Metrics struct {
 	*metrics.Reader
 }
 
-// Metrics reads the operator's metrics as a ServiceAccount that may, which the admin makes if there is
-// none.
+// Metrics returns a reader of the operator's metrics. It uses a ServiceAccount with the right to read them, which
+// admin creates if necessary.
 func (o *Operator) Metrics(ctx context.Context, admin client.Client) (*Metrics, error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: metricsAccount}}
 	binding := &rbacv1.ClusterRoleBinding{
@@ -47,14 +47,13 @@ func (o *Operator) Metrics(ctx context.Context, admin client.Client) (*Metrics, 
 	return &Metrics{reader}, err
 }
 
-// Reconciles returns how often the controller of that name has looked at an object since the operator was
-// started.
+// Reconciles returns how many reconciles the controller with that name has done since the operator was started.
 func (m *Metrics) Reconciles(ctx context.Context, controller string) (int, error) {
 	total, err := m.Sum(ctx, "controller_runtime_reconcile_total", metrics.Labels{"controller": controller})
 	return int(total), err
 }
 
-// Busy returns how many objects the controller of that name is looking at, or has yet to look at.
+// Busy returns how many objects the controller with that name is reconciling or has in its queue.
 func (m *Metrics) Busy(ctx context.Context, controller string) (int, error) {
 	waiting, err := m.Sum(ctx, "workqueue_depth", metrics.Labels{"name": controller})
 	if err != nil {

@@ -35,7 +35,7 @@ const (
 	Namespace = "tenantry-system"
 	// ServiceAccount is the operator's ServiceAccount.
 	ServiceAccount = "tenantry-manager"
-	// User is the name by which the API server knows the operator.
+	// User is the operator's user name in the API server.
 	User = "system:serviceaccount:" + Namespace + ":" + ServiceAccount
 
 	readyTimeout = time.Minute
@@ -81,7 +81,7 @@ func Install(ctx context.Context, kubernetes *cluster.ControlPlane) error {
 	return nil
 }
 
-// Options say which operator to start.
+// Options says which operator to start.
 type Options struct {
 	// Program is the operator's path, as returned by Build. Required.
 	Program string
@@ -91,27 +91,27 @@ type Options struct {
 	Dir string
 	// Args are further arguments.
 	Args []string
-	// HostsPath, when set, is the file that the operator sees in place of /etc/hosts, as a stand-in for
-	// the cluster's DNS. Only root may set it.
+	// HostsPath, if set, is the file that the operator sees as /etc/hosts, as a stand-in for the cluster's DNS. Only
+	// root may set it.
 	HostsPath string
-	// ResolvConfPath, when set, is the file that the operator sees in place of /etc/resolv.conf, as a
-	// kubelet would give it to its pod. Only root may set it.
+	// ResolvConfPath, if set, is the file that the operator sees as /etc/resolv.conf, as a kubelet would give it to
+	// its pod. Only root may set it.
 	ResolvConfPath string
 	// Detached lets the operator outlive the program that starts it.
 	Detached bool
 }
 
-// Operator is an operator that runs, or has run.
+// Operator is an operator that was started.
 type Operator struct {
 	*process.Process
-	// MetricsURL is where it offers its metrics.
+	// MetricsURL is the URL of its metrics.
 	MetricsURL string
-	// ProbesURL is where it answers /healthz and /readyz.
+	// ProbesURL is the base URL of /healthz and /readyz.
 	ProbesURL string
 	pidPath   string
 }
 
-// Start starts an operator and returns once it says that it is ready.
+// Start starts an operator and returns once it is ready.
 func Start(ctx context.Context, options Options) (*Operator, error) {
 	kubeconfig := filepath.Join(options.Dir, "operator.kubeconfig")
 	if err := options.Kubernetes.ServiceAccountKubeconfig(ctx, Namespace, ServiceAccount, kubeconfig); err != nil {
@@ -154,7 +154,7 @@ func Start(ctx context.Context, options Options) (*Operator, error) {
 	return operator, os.WriteFile(operator.pidPath, fmt.Appendln(nil, started.PID()), 0o644)
 }
 
-// withFiles makes the operator see other files than the machine has.
+// withFiles runs the operator in a mount namespace with the files in the options.
 func withFiles(command *process.Command, options Options) {
 	for _, file := range [][2]string{{options.HostsPath, "/etc/hosts"}, {options.ResolvConfPath, "/etc/resolv.conf"}} {
 		if file[0] == "" {
@@ -196,7 +196,7 @@ func Load(dir string) (*Operator, error) {
 	return &Operator{Process: found, pidPath: pidPath(dir)}, nil
 }
 
-// Stop lets the operator end its work, and returns once it has ended.
+// Stop stops the operator gracefully, and returns once it has exited.
 func (o *Operator) Stop() error {
 	return errors.Join(o.Process.Stop(stopGrace), o.removePID())
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/tenantry/tenantry/hack/apt"
 )
 
-// BinDirVariable names the environment variable that has the folder of the programs to use instead of those
-// of PATH and Debian.
+// BinDirVariable names the environment variable with the folder of the programs to use instead of those in PATH
+// and of Debian.
 const BinDirVariable = "TENANTRY_POSTGRES_BIN"
 
 // debianBinaries is where Debian puts the programs of each major version.
 const debianBinaries = "/usr/lib/postgresql/*/bin"
 
-// findBinaries returns the folder that has postgres and initdb: that of BinDirVariable, of PATH, or else the
-// newest of Debian's. It has PostgreSQL installed where that is possible.
+// findBinaries returns the folder with postgres and initdb: the one in BinDirVariable, in PATH, or else the newest
+// of Debian's. It installs PostgreSQL if it can.
 func findBinaries(ctx context.Context, progress io.Writer) (string, error) {
 	if dir := os.Getenv(BinDirVariable); dir != "" {
 		if !hasInitdb(dir) {
@@ -44,7 +44,7 @@ func findBinaries(ctx context.Context, progress io.Writer) (string, error) {
 
 func installedBinaries() string {
 	if path, err := exec.LookPath("postgres"); err == nil {
-		// Only beside the program itself are its companions; PATH may have a link to it.
+		// PATH may have only a link to the program; initdb is next to the program itself.
 		if path, err = filepath.EvalSymlinks(path); err == nil && hasInitdb(filepath.Dir(path)) {
 			return filepath.Dir(path)
 		}

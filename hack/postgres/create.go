@@ -22,9 +22,9 @@ const (
 	loopback  = "127.0.0.1"
 )
 
-// settings are those of a server whose data may be lost with the machine, and which has to take
-// the sessions of many tenants at a time. Without fsync a commit costs next to nothing, so
-// synchronous_commit stays on: what was committed survives Kill.
+// settings are for a server whose data may be lost if the machine crashes, and that must accept the sessions of
+// many tenants at the same time. Without fsync a commit costs next to nothing, so synchronous_commit stays on:
+// what was committed survives Kill.
 const settings = `
 listen_addresses = '` + loopback + `'
 unix_socket_directories = ''
@@ -33,8 +33,8 @@ fsync = off
 full_page_writes = off
 `
 
-// statementSettings are for servers that have the extension that counts statements. There are a
-// dozen different ones a tenant, and none may be evicted.
+// statementSettings are for servers with the extension pg_stat_statements. Each tenant causes a dozen different
+// statements, and none may be evicted.
 const statementSettings = `
 shared_preload_libraries = 'pg_stat_statements'
 pg_stat_statements.max = 50000
@@ -119,8 +119,8 @@ func (s *Server) writeDescriptor() error {
 	return os.WriteFile(filepath.Join(s.dir, descriptorFile), content, 0o600)
 }
 
-// serverCredential returns the user that the server runs as: nil for the own one, and, for root,
-// which PostgreSQL refuses to run as, postgres or nobody.
+// serverCredential returns the user that the server runs as: nil for the current user. PostgreSQL refuses to run
+// as root, so for root it is postgres or nobody.
 func serverCredential() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // no credential is what process.Command wants for the own user
@@ -143,8 +143,8 @@ func serverCredential() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// makeDataDir makes an empty folder that belongs to the server's user and that it can get to: in
-// dir, or else where the machine keeps temporary files.
+// makeDataDir creates an empty folder that the server's user owns and can reach: in dir, or else in the machine's
+// folder for temporary files.
 func makeDataDir(dir string, credential *syscall.Credential) (string, error) {
 	closed, err := closedFolder(dir, credential)
 	if err != nil {
@@ -152,7 +152,7 @@ func makeDataDir(dir string, credential *syscall.Credential) (string, error) {
 	}
 	dataDir := filepath.Join(dir, "data")
 	if closed == "" {
-		// What an interrupted initdb left is of no use.
+		// An interrupted initdb may have left an incomplete folder.
 		err = errors.Join(os.RemoveAll(dataDir), os.Mkdir(dataDir, 0o700))
 	} else {
 		dataDir, err = makeTemporaryDataDir(credential)

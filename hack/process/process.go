@@ -57,15 +57,15 @@ type Command struct {
 	RecordPath string
 	// Credential, when set, is the user and groups to run as. Only root may set it.
 	Credential *syscall.Credential
-	// StopSignal is what Stop asks the process to end by; zero means SIGTERM.
+	// StopSignal is the signal that Stop sends; zero means SIGTERM.
 	StopSignal syscall.Signal
-	// ParentDeathSignal, when set, reaches the process as soon as the starter is gone, however
-	// it went, SIGKILL included. Zero lets the process outlive its starter.
+	// ParentDeathSignal, if set, is sent to the process as soon as the starter has ended for any reason, including
+	// SIGKILL. Zero lets the process outlive its starter.
 	ParentDeathSignal syscall.Signal
 }
 
-// Process is a program that Start started or Load found. All its methods may be called
-// concurrently, and also after the process has ended.
+// Process is a program that Start has started or Load has found. Its methods may be called concurrently, and also
+// after the process has ended.
 type Process struct {
 	record     record
 	recordPath string

@@ -21,7 +21,7 @@ import (
 	"github.com/tenantry/tenantry/hack/process"
 )
 
-// starterEnv makes the test binary a program that starts a process and stays: a parent to kill.
+// starterEnv makes the test binary start a process and keep running, as a parent to kill.
 const starterEnv = "PROCESS_TEST_STARTER_DIR"
 
 func TestMain(m *testing.M) {

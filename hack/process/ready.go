@@ -52,8 +52,8 @@ func (p *Process) WaitReady(ctx context.Context, ready func(context.Context) err
 	}
 }
 
-// Failure returns an error that says what went wrong with the process, with the log's path and
-// its last lines. The cause reads on after the name: "ended before it was ready".
+// Failure returns an error that says what went wrong with the process, with the log's path and its last lines. The
+// cause continues the sentence that begins with the process's name, for example "ended before it was ready".
 func (p *Process) Failure(cause error) error {
 	lines, err := p.LogTail(reportedLogLines)
 	switch {

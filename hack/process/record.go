@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// record is what another program needs to find a process again.
+// record has what another program needs to find a process.
 type record struct {
 	Name       string         `json:"name"`
 	PID        int            `json:"pid"`
@@ -47,8 +47,8 @@ func Load(path string) (*Process, error) {
 		return nil, fmt.Errorf("%s is no record of a process; delete it once the process is gone: %w", path, err)
 	}
 
-	// The handle comes first: it stays on the process that is judged by its identity, whatever
-	// happens to the number.
+	// The handle comes first: it keeps referring to the process whose identity is then checked, even if the number is
+	// reused.
 	if p.handle, err = os.FindProcess(p.record.PID); err != nil {
 		return nil, fmt.Errorf("can't look up %s (process %d): %w", p.Name(), p.PID(), err)
 	}
@@ -122,8 +122,8 @@ func (p *Process) removeRecord() error {
 	return nil
 }
 
-// identity tells a process from every other one that had or will have the same number: the boot
-// of the machine and the clock tick at which the process started.
+// identity distinguishes a process from all others with the same number, by the boot of the machine and the clock
+// tick at which the process started.
 func identity(pid int) (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

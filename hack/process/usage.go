@@ -36,7 +36,7 @@ func (p *Process) children() ([]procfs.ProcStat, error) {
 	}
 	var children []procfs.ProcStat
 	for _, other := range all {
-		// One that can't be read has ended since.
+		// A process that can't be read has ended meanwhile.
 		if stat, err := other.Stat(); err == nil && stat.PPID == p.PID() {
 			children = append(children, stat)
 		}
@@ -52,7 +52,7 @@ func cpuTime(stat procfs.ProcStat) time.Duration {
 	return time.Duration(int64(stat.UTime)+int64(stat.STime)+int64(stat.CUTime)+int64(stat.CSTime)) * tick
 }
 
-// ResidentBytes returns how much of the machine's memory the process has now.
+// ResidentBytes returns the resident memory of the process.
 func (p *Process) ResidentBytes() (int64, error) {
 	leader, err := procfs.NewProc(p.PID())
 	if err != nil {

@@ -66,7 +66,7 @@ func run() error {
 
 // runner runs suites.
 type runner struct {
-	// scratch is a folder for what it needs meanwhile.
+	// scratch is a temporary folder.
 	scratch string
 	// processes is how many processes share the specs of a suite.
 	processes int
@@ -74,7 +74,7 @@ type runner struct {
 	timeout time.Duration
 }
 
-// all runs suites, so many at a time, beginning them in their order.
+// all runs suites in their order, as many concurrently as there are lanes.
 func (r runner) all(ctx context.Context, suites []suite, lanes int) []result {
 	ready := sync.OnceValue(func() error { return r.build(ctx) })
 	results := make([]result, len(suites))
@@ -95,7 +95,7 @@ func (r runner) all(ctx context.Context, suites []suite, lanes int) []result {
 	return results
 }
 
-// one runs a suite, unless there is no use in it.
+// one runs a suite. It skips the suite if ready fails, or if the run was canceled.
 func (r runner) one(ctx context.Context, suite suite, lane int, ready func() error) result {
 	skipped := ctx.Err()
 	if skipped == nil && suite.starts {

@@ -37,7 +37,7 @@ var launchers = []string{module + "/hack/cluster", module + "/hack/postgres"}
 // modules are the folders of the modules that have tests, the main one first.
 var modules = []string{".", "hack/tools", "hack/kubernetes", "test/network"}
 
-// suite is tests that run together: those of one package that starts Kubernetes or PostgreSQL, or the
+// suite is a set of tests that run together: those of one package that starts Kubernetes or PostgreSQL, or the
 // unit tests of a module.
 type suite struct {
 	name string
@@ -50,8 +50,8 @@ type suite struct {
 
 func (s suite) String() string { return s.name }
 
-// find lists the suites, the unit tests first and then those that take longest, or those that are named, which
-// must be some.
+// find returns the suites with these names, or all if there are none: the unit tests first, then the suites that
+// take longest. It returns an error for a name without a suite.
 func find(ctx context.Context, names []string) ([]suite, error) {
 	var units, starting []suite
 	for _, folder := range modules {
@@ -87,7 +87,7 @@ func find(ctx context.Context, names []string) ([]suite, error) {
 	return chosen, nil
 }
 
-// list lists the packages of a module that have tests, each as a suite of its own.
+// list returns the packages of a module that have tests, each as a suite.
 func list(ctx context.Context, folder string) ([]suite, error) {
 	command := exec.CommandContext(ctx, "go", "list", "-test", "-json=ImportPath,Deps", "./...")
 	command.Dir, command.Stderr = folder, os.Stderr
@@ -118,7 +118,7 @@ func list(ctx context.Context, folder string) ([]suite, error) {
 // longest are the suites that take minutes. They begin first, so that no lane is left idle at the end.
 var longest = []string{"./test/integration", "./test/faults", "./test/dedicated", "./internal/database/postgres"}
 
-// order returns where a suite stands among those that start something.
+// order returns the position of a suite among those that start something.
 func order(s suite) int {
 	if at := slices.Index(longest, s.name); at >= 0 {
 		return at
@@ -126,17 +126,17 @@ func order(s suite) int {
 	return len(longest)
 }
 
-// isLauncher reports whether a package starts Kubernetes or PostgreSQL. Behind a space go list says for
-// which test a package was compiled.
+// isLauncher reports whether a package starts Kubernetes or PostgreSQL. After a space, go list has the test for
+// which a package was compiled.
 func isLauncher(name string) bool {
 	compiled, _, _ := strings.Cut(name, " ")
 	return slices.Contains(launchers, compiled)
 }
 
-// result is what came of one run of a suite.
+// result is the result of one run of a suite.
 type result struct {
 	suite
-	// seed is that of the order of its specs.
+	// seed is the random seed for the order of its specs.
 	seed int64
 	took time.Duration
 	// skipped says why it was not run; nil if it was.
@@ -149,7 +149,7 @@ type result struct {
 // ginkgo returns the path of Ginkgo's program.
 func (r runner) ginkgo() string { return filepath.Join(r.scratch, "ginkgo") }
 
-// run runs a suite once, in the lane of that number, and then copies its output to standard output.
+// run runs a suite once, in a lane, and then copies its output to standard output.
 func (r runner) run(ctx context.Context, suite suite, lane int) result {
 	outcome := result{suite: suite, seed: 1 + rand.Int64N(1<<31-2)}
 	reports, err := os.MkdirTemp(r.scratch, "")
@@ -161,8 +161,8 @@ func (r runner) run(ctx context.Context, suite suite, lane int) result {
 	command := r.command(ctx, suite, outcome.seed, reports)
 	command.Dir, command.Stdout, command.Stderr = suite.module, &output, &output
 	command.Env = append(os.Environ(), freeport.Environment(lane*r.processes))
-	// The tests end what they have started when they are interrupted. A group of its own lets them hear
-	// of that in the same way from a terminal and from anybody else.
+	// The tests end what they have started when they are interrupted. With their own process group they get the
+	// signal in the same way from a terminal and from another program.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGINT) }
 
@@ -200,7 +200,7 @@ func (r runner) command(ctx context.Context, suite suite, seed int64, reports st
 	return exec.CommandContext(ctx, r.ginkgo(), args...)
 }
 
-// printing is held while the output of a suite is printed, so that those of two don't mix.
+// printing is held while the output of a suite is printed, so that outputs don't mix.
 var printing sync.Mutex
 
 // failedSpecs returns the names of the specs that failed, by Ginkgo's report; none if it didn't come to

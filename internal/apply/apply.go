@@ -107,7 +107,7 @@ func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Obj
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.put(ctx, desired, hash, "", claim{toTheEnd: true, way: exact{e}, ours: func(live client.Object) bool {
+	return e.put(ctx, desired, hash, "", claim{whileDeleted: true, way: exact{e}, ours: func(live client.Object) bool {
 		value, found := live.GetAnnotations()[annotation]
 		return found && value == desired.GetAnnotations()[annotation]
 	}})
@@ -119,9 +119,9 @@ type claim struct {
 	ours func(live client.Object) bool
 	// restored also allows an object that [Restored] reports.
 	restored bool
-	// toTheEnd allows writing an object that is being deleted.
-	toTheEnd bool
-	way      way
+	// whileDeleted allows writing an object that is being deleted.
+	whileDeleted bool
+	way          way
 }
 
 // way is one of the two ways of owning an object.
@@ -215,7 +215,7 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 	switch {
 	case which.ours(live):
 	case which.restored && isRestored(desired, live) && live.GetDeletionTimestamp().IsZero():
-		taken, err := e.takeIn(ctx, live, which.way)
+		taken, err := e.prepareRestored(ctx, live, which.way)
 		if err != nil {
 			return Unchanged, err
 		}
@@ -224,18 +224,18 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 		return Unchanged, e.conflict(desired, live)
 	}
 	if live.GetDeletionTimestamp().IsZero() {
-		return e.bring(ctx, desired, live, hash, which.way)
+		return e.ensure(ctx, desired, live, hash, which.way)
 	}
-	if which.toTheEnd {
-		if outcome, err := e.bring(ctx, desired, live, hash, which.way); err != nil {
+	if which.whileDeleted {
+		if outcome, err := e.ensure(ctx, desired, live, hash, which.way); err != nil {
 			return outcome, err
 		}
 	}
 	return Unchanged, &TerminatingError{Object: e.describe(live)}
 }
 
-// bring writes the desired state unless that would change nothing.
-func (e *Engine) bring(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
+// ensure writes the desired state unless that would change nothing.
+func (e *Engine) ensure(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
 	if e.settled.has(live, hash) {
 		return Unchanged, nil
 	}

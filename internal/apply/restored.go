@@ -26,10 +26,10 @@ func isRestored(desired, live client.Object) bool {
 	return len(labels) > 0 && Restored(live, labels)
 }
 
-// takeIn prepares a restored object for being owned, and returns the result. The backup tool is the manager of all
+// prepareRestored prepares a restored object for being owned, and returns the result. The backup tool is the manager of all
 // of its fields, which would make each look like somebody else's change.
-func (e *Engine) takeIn(ctx context.Context, live client.Object, how way) (client.Object, error) {
-	// The cache keeps only the operator's own entries of metadata.managedFields.
+func (e *Engine) prepareRestored(ctx context.Context, live client.Object, how way) (client.Object, error) {
+	// The cache drops some entries of metadata.managedFields.
 	whole, err := e.get(ctx, e.live, live)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (f fields) rearrange(desired, object client.Object) (bool, error) {
 		return false, err
 	}
 	for i := range entries {
-		if err := letGo(&entries[i], owner, left); err != nil {
+		if err := giveUp(&entries[i], owner, left); err != nil {
 			return false, err
 		}
 	}
@@ -57,8 +57,8 @@ func (f fields) rearrange(desired, object client.Object) (bool, error) {
 	return !reflect.DeepEqual(before, entries), nil
 }
 
-// letGo removes fields from an entry of the operator in metadata.managedFields.
-func letGo(entry *metav1.ManagedFieldsEntry, fieldOwner string, left *fieldpath.Set) error {
+// giveUp removes fields from an entry of the operator in metadata.managedFields.
+func giveUp(entry *metav1.ManagedFieldsEntry, fieldOwner string, left *fieldpath.Set) error {
 	if !isOwn(*entry, fieldOwner) {
 		return nil
 	}

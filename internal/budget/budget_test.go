@@ -351,7 +351,7 @@ func TestWhatIsOverused(t *testing.T) {
 	}
 }
 
-// K5. What the operator itself needs in a namespace is there before others get anything.
+// What the operator itself needs in a namespace is there before others get anything.
 func TestWhatIsNeededHasRoom(t *testing.T) {
 	usable := func(granted, used, needed int64) budget.Slice {
 		return budget.Slice{

@@ -23,9 +23,9 @@ import (
 	"github.com/tenantry/tenantry/internal/workload"
 )
 
-// CacheOptions make the cache hold no more than the controllers read: managed objects, namespaces, of
-// pods their metadata and what keeps them from running, and of autoscalers what they scale. What is equal
-// in several objects it holds once. What comes out of the cache must not be changed.
+// CacheOptions returns options for a cache that holds only what the controllers read: managed objects, namespaces,
+// of pods their metadata and what keeps them from running, and of autoscalers their target. The cache holds equal
+// values of several objects once. Objects from the cache must not be changed.
 func CacheOptions() cache.Options {
 	pool := &intern.Pool{}
 	managed := cache.ByObject{
@@ -49,7 +49,7 @@ func CacheOptions() cache.Options {
 	return options
 }
 
-// sharing lets what comes out of a transformation share what is equal with others of the pool.
+// sharing makes the results of a transformation share equal values through the pool.
 func sharing(pool *intern.Pool, transform toolscache.TransformFunc) toolscache.TransformFunc {
 	return func(object any) (any, error) {
 		transformed, err := transform(object)
@@ -60,9 +60,9 @@ func sharing(pool *intern.Pool, transform toolscache.TransformFunc) toolscache.T
 	}
 }
 
-// trim drops what nobody reads: of metadata.managedFields the entries of controllers that report a
-// status, and those of others where the operator owns fields, or its own where it owns all; of pods and
-// others what trimContent drops.
+// trim drops what nobody reads: the entries of metadata.managedFields for the status, those of others for objects
+// of which the operator owns fields, the operator's own for objects that it owns as a whole, and what trimContent
+// drops.
 func trim(object any) (any, error) {
 	if object, ok := object.(client.Object); ok {
 		own := desired.OwningOf(object).Fields
@@ -78,9 +78,9 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// trimContent drops the specs of pods but for their node, and the statuses of those that are settled; of a Deployment's
-// conditions those that only say that all is well; the status of a PodDisruptionBudget; and who has set
-// what of a claim, of which nothing is taken back that the cluster has added.
+// trimContent drops the specs of pods except for their node, and the statuses of pods that are settled; the
+// conditions of a Deployment that report no trouble; the status of a PodDisruptionBudget; and the managed fields
+// of a claim, from which the operator removes nothing that the cluster has added.
 func trimContent(object client.Object) {
 	switch object := object.(type) {
 	case *corev1.Pod:
@@ -97,7 +97,7 @@ func trimContent(object client.Object) {
 	}
 }
 
-// isGood reports whether a condition of a Deployment tells of no trouble.
+// isGood reports whether a condition of a Deployment reports no trouble.
 func isGood(condition appsv1.DeploymentCondition) bool {
 	switch condition.Type {
 	case appsv1.DeploymentReplicaFailure:

@@ -128,7 +128,7 @@ func (c chain) next(now time.Time) renewal {
 		if isDue(c.certificate, now) {
 			return renewCertificate
 		}
-	case !now.Before(c.noticeEnds()):
+	case !now.Before(c.trustedAt()):
 		return renewCertificate
 	}
 	return renewNothing
@@ -140,9 +140,9 @@ func isDue(certificate *x509.Certificate, now time.Time) bool {
 	return !now.Before(certificate.NotBefore.Add(lifetime / 3 * 2))
 }
 
-// noticeEnds returns when clients have had the time to start trusting the signer. It is no later than halfway
+// trustedAt returns when clients have had the time to start trusting the signer. It is no later than halfway
 // to the expiry of the present certificate.
-func (c chain) noticeEnds() time.Time {
+func (c chain) trustedAt() time.Time {
 	known := c.signer.NotBefore.Add(clockSkew)
 	return known.Add(min(authorityNotice, c.certificate.NotAfter.Sub(known)/2))
 }

@@ -12,34 +12,33 @@ import (
 )
 
 const (
-	// minQuietTime and maxQuietTime bound QuietTime.
 	minQuietTime, maxQuietTime = 300 * time.Millisecond, 5 * time.Second
-	// quietLags is the QuietTime in multiples of the lag of the quota controller. The controller counts from
-	// one cache for each kind of object, and one of them may be further behind than the lag tells.
+	// quietLags is the QuietTime in multiples of the quota controller's lag. The controller counts from one cache for
+	// each kind of object, and one of them may be further behind than the measured lag.
 	quietLags = 4
-	// assumedLag is the lag of the quota controller until it was observed. An operator that starts may find a
-	// cluster that has much to do, and quotas that admit something at every moment.
+	// assumedLag is the lag of the quota controller before it was measured. When the operator starts, the cluster may
+	// be busy, and its quotas may be admitting objects all the time.
 	assumedLag = 500 * time.Millisecond
 )
 
-// Admissions remember when the quotas of each tenant last admitted something, and how far the quota
-// controller is behind. The zero value is ready to use.
+// Admissions has the times at which the quotas of each tenant last admitted something, and the lag of the quota
+// controller. The zero value is ready to use.
 type Admissions struct {
 	mutex   sync.RWMutex
 	tenants map[types.UID]map[types.UID]quotaTimes // by the UID of the tenant, then of the quota
-	// lag is how long the quota controller has lately taken to enforce a changed quota; zero if that was not
-	// observed yet.
+	// lag is how long the quota controller has lately taken to enforce a changed quota; zero if that was not measured
+	// yet.
 	lag time.Duration
 }
 
-// quotaTimes says when something happened to a quota; zero means never.
+// quotaTimes has the times of events of a quota; zero means never.
 type quotaTimes struct {
-	// admitted is when it last admitted something. changed is when it was changed in a way that the quota
-	// controller doesn't enforce yet.
+	// admitted is when the quota last admitted something. changed is when it was changed, as long as the quota
+	// controller doesn't enforce the change.
 	admitted, changed time.Time
 }
 
-// Note remembers how a quota or its usage has changed.
+// Note notes a change of a quota or its usage.
 func (a *Admissions) Note(was, is *corev1.ResourceQuota, now time.Time) {
 	tenant, former := metav1.GetControllerOfNoCopy(is), metav1.GetControllerOfNoCopy(was)
 	if was.UID != is.UID || (former != nil && (tenant == nil || former.UID != tenant.UID)) {
@@ -79,9 +78,9 @@ func (a *Admissions) put(tenant, quota types.UID, times quotaTimes) {
 	a.tenants[tenant][quota] = times
 }
 
-// QuietTime returns how long a quota must have admitted nothing before it is changed. After each change the
-// quota controller counts anew, from caches that may lack what was admitted last, and would then admit that
-// much beyond the quota. The slower the controller is, the longer this has to be.
+// QuietTime returns how long a quota must have admitted nothing before it may be changed. After each change the
+// quota controller counts anew, from caches that may lack what was admitted last, and would then allow that much
+// beyond the quota. The slower the controller, the longer this time must be.
 func (a *Admissions) QuietTime() time.Duration {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()

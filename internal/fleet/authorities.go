@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Authorities are the Secrets with the certificate authorities of servers. Each has the version of the object
-// that changes when the authority does. The zero value is ready to use.
+// Authorities has the Secrets with the certificate authorities of servers. Each has the resourceVersion of the
+// Cluster, which changes when the authority does. The zero value is ready to use.
 type Authorities struct {
 	mutex   sync.RWMutex
 	servers map[string]authority
@@ -19,7 +19,7 @@ type authority struct {
 	secret  *corev1.Secret
 }
 
-// Of returns the authority of a server at a version.
+// Of returns the authority of a server if it was read at this version.
 func (a *Authorities) Of(server, version string) (*corev1.Secret, bool) {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
@@ -30,7 +30,7 @@ func (a *Authorities) Of(server, version string) (*corev1.Secret, bool) {
 	return found.secret, true
 }
 
-// Put remembers the authority of a server at a version.
+// Put stores the authority of a server that was read at this version.
 func (a *Authorities) Put(server, version string, secret *corev1.Secret) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()

@@ -6,18 +6,18 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Departures tell for which servers it is known that whoever is registered on them is still there: not
-// before the operator has looked, nor when a Tenant has gone since then without the operator. The zero value
-// is ready to use.
+// Departures has the servers on which all registered tenants are known to exist. A server must be checked once
+// after the operator has started, and again after a Tenant was removed without the operator. The zero value is
+// ready to use.
 type Departures struct {
 	mutex sync.Mutex
-	// count is how many Tenants have gone so.
+	// count is the number of Tenants that were removed without the operator.
 	count int
-	// looked is the count at the last look, by server.
+	// looked is the count at the last check of each server.
 	looked map[string]int
 }
 
-// Pending reports whether a server is to be looked at, and returns what Looked wants to know then.
+// Pending reports whether a server must be checked, and returns the count to pass to Looked.
 func (d *Departures) Pending(server string) (count int, pending bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
@@ -25,7 +25,7 @@ func (d *Departures) Pending(server string) (count int, pending bool) {
 	return d.count, !found || looked != d.count
 }
 
-// Looked notes that a server was looked at.
+// Looked notes that a server was checked.
 func (d *Departures) Looked(server string, count int) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Endings are what no longer opens to a tenant that is being deleted, so that it is closed once and not
-// in each pass. The zero value is ready to use.
+// Endings has what is closed to tenants that are being deleted, so that it is closed once and not in each pass.
+// The zero value is ready to use.
 type Endings struct {
 	mutex   sync.Mutex
 	tenants map[types.UID]*ending
@@ -16,13 +16,13 @@ type Endings struct {
 
 // ending is what is closed to one tenant.
 type ending struct {
-	// namespaces are those, by UID, that are ending themselves and have no RoleBinding.
+	// namespaces are the UIDs of namespaces that are being deleted and have no RoleBindings.
 	namespaces sets.Set[types.UID]
-	// servers are those on which the tenant can't log in.
+	// servers are the servers on which the tenant can't log in.
 	servers sets.Set[string]
 }
 
-// NamespaceClosed notes that nobody has rights in a namespace by a RoleBinding, and nobody can create one.
+// NamespaceClosed notes that a namespace has no RoleBindings, and that nobody can create one.
 func (e *Endings) NamespaceClosed(tenant, namespace types.UID) {
 	e.change(tenant, func(of *ending) { of.namespaces.Insert(namespace) })
 }
@@ -35,7 +35,7 @@ func (e *Endings) IsNamespaceClosed(tenant, namespace types.UID) bool {
 	return found && of.namespaces.Has(namespace)
 }
 
-// LockedOut notes that a tenant has neither a login nor a session on a server.
+// LockedOut notes that a tenant has neither enabled logins nor sessions on a server.
 func (e *Endings) LockedOut(tenant types.UID, server string) {
 	e.change(tenant, func(of *ending) { of.servers.Insert(server) })
 }

@@ -1,9 +1,9 @@
-// Package fleet is the operator's memory of all tenants and database servers: what its controllers
-// learn in one reconcile and need in another one, and what they tell each other. A restart loses all of it,
-// and it is learned again.
+// Package fleet is the operator's memory of all tenants and database servers: what its controllers learn in one
+// reconcile and need in another one, and what they tell each other. A restart loses all of it, and the operator
+// learns it again.
 //
-// Each ledger has a lock of its own, is ready to use as its zero value, and forgets a tenant or server that is
-// gone, however it went. It has no client and no clock: times are arguments.
+// Each ledger has its own lock, is ready to use as its zero value, and forgets a tenant or server that no longer
+// exists, however it was removed. It has no client and no clock: times are arguments.
 package fleet
 
 import (
@@ -15,53 +15,53 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Fleet is all that the operator remembers of tenants and database servers. The controllers share one.
-// The zero value is ready to use.
+// Fleet is all that the operator remembers about tenants and database servers. The controllers share one. The zero
+// value is ready to use.
 //
-// Reconciles of one tenant never overlap, nor do those of one server. Each begins with SawTenant or
-// SawServer, or, if there is no such object, with TenantVanished or ForgetServer. What is noted in between
-// is therefore forgotten at the latest by the reconcile that the deletion leads to. What is noted at other
-// times, such as in a watch, goes through a method of Fleet, which leaves out tenants that are gone.
+// Reconciles of one tenant never overlap, nor do those of one server. Each begins with SawTenant or SawServer, or,
+// if there is no such object, with TenantVanished or ForgetServer. So what a reconcile notes is forgotten, at the
+// latest, by the reconcile that the deletion leads to. What is noted at other times, for example in a watch, goes
+// through a method of Fleet, which ignores tenants that no longer exist.
 type Fleet struct {
 	tenants roster
 	servers roster
 
-	// Logins are how the admin logs in to each server, by its spec and the Secrets that this names.
+	// Logins has the admin's login to each server, from its spec and the Secrets that the spec refers to.
 	Logins Logins[database.Server]
-	// Connections are the logins that have worked since the operator was started, as long as the connection
-	// has not broken.
+	// Connections has the logins that have worked since the operator was started, as long as the connection has not
+	// broken.
 	Connections Logins[database.Server]
-	// Authorities are the certificate authorities of the servers that CloudNativePG runs.
+	// Authorities has the certificate authorities of the servers that CloudNativePG runs.
 	Authorities Authorities
 	// Occupancy counts the tenants of each server.
 	Occupancy Occupancy
-	// Inspections are the tenants whose databases have changed on a server.
+	// Inspections has the tenants whose databases others have changed.
 	Inspections Inspections
-	// Placements are the databases that this process has provisioned.
+	// Placements has the databases that this process has provisioned.
 	Placements Placements
-	// Admissions remember when quotas last admitted something.
+	// Admissions has the times at which quotas last admitted something.
 	Admissions Admissions
-	// Departures are the Tenants that have gone without the operator.
+	// Departures has the servers to check after Tenants were removed without the operator.
 	Departures Departures
-	// Endings are what is closed to tenants that are being deleted.
+	// Endings has what is closed to tenants that are being deleted.
 	Endings Endings
-	// Pace delays statuses that would be written too often.
+	// Pace delays status writes that would come too often.
 	Pace Pace
-	// Provisioning is which new tenants are being put in place.
+	// Provisioning limits how many new tenants are provisioned concurrently.
 	Provisioning Provisioning
-	// Served are the requests that a quota had refused, and that have got in since.
+	// Served has the requests that a quota has refused first and admitted since.
 	Served Served
-	// Troubles are since when pods are in trouble.
+	// Troubles has the times since when pods are in trouble.
 	Troubles Troubles
 
-	// AvailableServers are servers that tenants may have been waiting for: the operator has logged in, or they
-	// have more room than was known.
+	// AvailableServers are servers that tenants may have been waiting for: the operator has logged in to them, or
+	// they have more room than was known.
 	AvailableServers Notices
-	// DriftedTenants are tenants whose databases are to be inspected.
+	// DriftedTenants are tenants whose databases must be inspected.
 	DriftedTenants Notices
 }
 
-// ledger remembers something of tenants, of servers, or of both.
+// ledger remembers something about tenants, servers, or both.
 type ledger interface {
 	forgetTenant(uid types.UID)
 	forgetServer(name string)
@@ -74,7 +74,7 @@ func (f *Fleet) ledgers() []ledger {
 	}
 }
 
-// SawTenant notes that there is this Tenant, and forgets a former one of the same name.
+// SawTenant notes that this Tenant exists, and forgets a former one with the same name.
 func (f *Fleet) SawTenant(name string, uid types.UID) {
 	if former, replaced := f.tenants.enter(name, uid); replaced {
 		f.forgetTenant(former)
@@ -82,7 +82,8 @@ func (f *Fleet) SawTenant(name string, uid types.UID) {
 	}
 }
 
-// TenantVanished forgets a Tenant that has gone without the operator, if it is one.
+// TenantVanished forgets a Tenant that no longer exists. If it is still known, it was removed without the
+// operator.
 func (f *Fleet) TenantVanished(name string) {
 	if uid, known := f.tenants.remove(name); known {
 		f.forgetTenant(uid)
@@ -103,7 +104,7 @@ func (f *Fleet) forgetTenant(uid types.UID) {
 	}
 }
 
-// SawServer notes that there is this DatabaseServer, and forgets a former one of the same name.
+// SawServer notes that this DatabaseServer exists, and forgets a former one with the same name.
 func (f *Fleet) SawServer(name string, uid types.UID) {
 	if _, replaced := f.servers.enter(name, uid); replaced {
 		f.forgetServer(name)
@@ -122,14 +123,13 @@ func (f *Fleet) forgetServer(name string) {
 	}
 }
 
-// StatusWritten notes that a tenant's status says all that was observed at that time.
+// StatusWritten notes that a tenant's status has all that was observed at that time.
 func (f *Fleet) StatusWritten(tenant types.UID, observed time.Time) {
 	f.Pace.written(tenant, observed)
 	f.Provisioning.End(tenant)
 }
 
-// UsageChanged notes that a tenant uses its quota differently from now on, which its status has yet to
-// say.
+// UsageChanged notes that a tenant's use of its quota has changed, and that its status doesn't show that yet.
 func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
 	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
 		if listed(tenant, uid) {
@@ -138,9 +138,9 @@ func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
 	})
 }
 
-// SortDrifts divides the tenants that have changed on a server: those to accept as they are, because they were
-// inspected and have not changed since, and those to inspect. The drifts are all that the server
-// reports, up to [service.MaxDrifted].
+// SortDrifts divides the tenants whose databases have changed on a server into those to accept, because they were
+// inspected and have not changed since, and those to inspect. The drifts are all that the server reports, up to
+// [service.MaxDrifted].
 func (f *Fleet) SortDrifts(server string, drifts []service.Drift) (accepted, suspicious []service.Drift) {
 	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
 		accepted, suspicious = f.Inspections.sort(server, drifts, listed)

@@ -9,28 +9,28 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Inspections are the tenants whose databases have changed on a server without the operator's doing, with the
-// state of their inspection. The zero value is ready to use.
+// Inspections has the tenants whose databases others have changed on a server, with the state of their inspection.
+// The zero value is ready to use.
 type Inspections struct {
 	mutex   sync.Mutex
 	tenants map[types.UID]report
 	reports int
 }
 
-// report is the last that a server has said about a tenant.
+// report is the last report of a server about a tenant.
 type report struct {
 	// number distinguishes the report from earlier and later ones.
 	number int
 	server string
 	drift  service.Drift
-	// sound says that an inspection found everything as it should be.
+	// sound says that an inspection found nothing wrong.
 	sound bool
-	// reverted says that the server is back to what was accepted before.
+	// reverted says that the state on the server is again the one that was accepted before.
 	reverted bool
 }
 
-// sort is [Fleet.SortDrifts]. It leaves out tenants that aren't listed: either they are gone, or the operator
-// has not seen them yet, and the server will report them again.
+// sort does what [Fleet.SortDrifts] does. It leaves out tenants that aren't listed: either they no longer exist,
+// or the operator has not seen them yet and the server will report them again.
 func (i *Inspections) sort(server string, drifts []service.Drift, listed func(string, types.UID) bool) (accepted, suspicious []service.Drift) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
@@ -41,7 +41,7 @@ func (i *Inspections) sort(server string, drifts []service.Drift, listed func(st
 			continue
 		}
 		told.Insert(uid)
-		// Two DatabaseServers may be the same server, and then either of them may report a tenant.
+		// Two DatabaseServers may be the same server. Then either of them may report a tenant.
 		known := i.tenants[uid]
 		if known.sound && !known.reverted && known.drift == drift {
 			delete(i.tenants, uid)
@@ -59,8 +59,8 @@ func (i *Inspections) sort(server string, drifts []service.Drift, listed func(st
 	return accepted, suspicious
 }
 
-// reverted returns the tenants that were inspected and that the server no longer reports: it is back to what
-// was accepted before. Their status may still say what the inspection saw.
+// reverted returns the tenants that were inspected and that the server no longer reports, because their state is
+// again the one that was accepted before. Their status may still say what the inspection found.
 func (i *Inspections) reverted(server string, told sets.Set[types.UID]) (suspicious []service.Drift) {
 	for uid, known := range i.tenants {
 		switch {
@@ -84,7 +84,7 @@ func (i *Inspections) note(tenant types.UID, r report) {
 	i.tenants[tenant] = r
 }
 
-// Wanted reports whether a tenant's database is to be inspected, and because of which report.
+// Wanted reports whether a tenant's database must be inspected, and because of which report.
 func (i *Inspections) Wanted(tenant types.UID) (report int, wanted bool) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
@@ -92,9 +92,9 @@ func (i *Inspections) Wanted(tenant types.UID) (report int, wanted bool) {
 	return found.number, known && !found.sound
 }
 
-// Inspected notes that a tenant's database was inspected because of a report, and whether it was sound. If it
-// was not, the operator has changed it, and the server will report that in turn. What the server has reported
-// since then still waits for an inspection.
+// Inspected notes that a tenant's database was inspected because of a report, and whether it was sound. If not,
+// the operator has changed it, and the server will report that change, too. If the server has reported anything
+// since, another inspection is needed.
 func (i *Inspections) Inspected(tenant types.UID, report int, sound bool) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()

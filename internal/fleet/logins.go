@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Logins are how to reach the servers of an engine, each by one generation of its spec. Access is what the
-// engine needs to know for that. The zero value is ready to use.
+// Logins has what is needed to connect to the servers of an engine, each for one generation of its spec. Access is
+// the engine's type for that. The zero value is ready to use.
 type Logins[Access any] struct {
 	mutex   sync.RWMutex
 	servers map[string]login[Access]
@@ -20,7 +20,7 @@ type login[Access any] struct {
 	access     Access
 }
 
-// To returns how to reach a server by its present spec.
+// To returns how to connect to a server with its current spec.
 func (l *Logins[Access]) To(server metav1.Object) (access Access, known bool) {
 	l.mutex.RLock()
 	defer l.mutex.RUnlock()
@@ -35,7 +35,7 @@ func (l *Logins[Access]) to(server metav1.Object) (access Access, known bool) {
 	return found.access, true
 }
 
-// Put remembers how to reach a server by its present spec, and reports whether that was unknown.
+// Put stores how to connect to a server with its current spec, and reports whether that was unknown.
 func (l *Logins[Access]) Put(server metav1.Object, access Access) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -47,7 +47,7 @@ func (l *Logins[Access]) Put(server metav1.Object, access Access) bool {
 	return !known
 }
 
-// Drop forgets how to reach a server.
+// Drop forgets how to connect to a server.
 func (l *Logins[Access]) Drop(server string) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

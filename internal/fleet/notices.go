@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Notices are the names of objects that a controller is to reconcile. Adding one never waits for the
-// controller, and none is lost. One that is added twice before it is taken is taken once. The zero value is
+// Notices has the names of objects that a controller should reconcile. Adding a name never waits for the
+// controller, and no name is lost. A name that is added twice before it is taken is taken once. The zero value is
 // ready to use.
 type Notices struct {
 	mutex sync.Mutex
@@ -36,7 +36,7 @@ func (n *Notices) Added() <-chan struct{} {
 	return n.signal()
 }
 
-// signal has room for one, so that it stays readable until somebody has read it.
+// signal returns a channel with room for one value, so that it stays readable until somebody has read it.
 func (n *Notices) signal() chan struct{} {
 	if n.added == nil {
 		n.added = make(chan struct{}, 1)

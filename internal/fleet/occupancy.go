@@ -10,13 +10,13 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// CountInterval is how long a status may wait that only says that a server has another number of tenants,
-// while that goes on changing.
+// CountInterval is how long a server's status may wait if only the number of tenants has changed and keeps
+// changing.
 const CountInterval = time.Minute
 
-// Occupancy counts the tenants of each server, with those that this process has placed since the
-// server was asked last. Without them, tenants that are placed at the same time would all go to the
-// server that was the emptiest. The zero value is ready to use.
+// Occupancy counts the tenants of each server, including those that this process has placed since it last asked
+// the server. Otherwise tenants that are placed at the same time would all go to the server that was the emptiest.
+// The zero value is ready to use.
 type Occupancy struct {
 	mutex   sync.Mutex
 	servers map[string]*occupants
@@ -24,19 +24,20 @@ type Occupancy struct {
 
 // occupants are the tenants of one server.
 type occupants struct {
-	// counted is the number that the server last gave, if asked says that it has given one.
+	// counted is the number that the server last reported. It is valid if asked is true.
 	counted int
 	asked   bool
-	// changing is since when it has said something else each time; zero if it has said the same twice.
+	// changing is since when the server has reported another number each time; zero if the last two were equal.
 	changing time.Time
-	// placed are the tenants that the server may not have counted, and since when they are registered
-	// there; the zero time while they are not.
+	// placed are the tenants that the server may not have counted, with the time since when they are registered
+	// there; zero while they are not.
 	placed map[types.UID]time.Time
-	// refused are tenants that the server had no room for.
+	// refused are the tenants that the server had no room for.
 	refused sets.Set[types.UID]
 }
 
-// at makes the entry if there is none, so it is for writing only: the server may be gone.
+// at returns the entry of a server, and creates it if there is none. Use it only for writing, since the server may
+// no longer exist.
 func (o *Occupancy) at(server string) *occupants {
 	if o.servers == nil {
 		o.servers = map[string]*occupants{}
@@ -47,8 +48,8 @@ func (o *Occupancy) at(server string) *occupants {
 	return o.servers[server]
 }
 
-// Choose picks the server for a new tenant and counts the tenant there. The candidates have the number of
-// tenants in their status, which may be out of date.
+// Choose chooses the server for a new tenant and counts the tenant there. It corrects the candidates' numbers of
+// tenants, which are from their status and may be old.
 func (o *Occupancy) Choose(tenant types.UID, candidates []service.Candidate, wanted service.Placement) (string, error) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -87,7 +88,7 @@ func (o *Occupancy) place(server string, tenant types.UID) {
 	}
 }
 
-// Expect counts a tenant on the server that is to have its database.
+// Expect counts a tenant on the server that will have its database.
 func (o *Occupancy) Expect(server string, tenant types.UID) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -133,7 +134,7 @@ func (o *Occupancy) refuses(server string, tenant types.UID) bool {
 	return there != nil && there.refused.Has(tenant)
 }
 
-// Counted notes how many tenants a server had when it was asked. It reports whether that corrects the count:
+// Counted notes how many tenants a server had when it was asked. It reports whether that lowers the count, because
 // tenants were counted twice until now, by the server and here.
 func (o *Occupancy) Counted(server string, tenants int, asked time.Time) (corrected bool) {
 	o.mutex.Lock()
@@ -150,8 +151,8 @@ func (o *Occupancy) Counted(server string, tenants int, asked time.Time) (correc
 	return corrected
 }
 
-// noteChange notes whether the server says what it said before. That it has changed all the time for
-// CountInterval is noted as if it had not, once.
+// noteChange notes whether the server reports another number than before. If the number has kept changing for
+// CountInterval, it counts as unchanged once, so that the status is written.
 func (o *occupants) noteChange(tenants int, asked time.Time) {
 	switch {
 	case !o.asked || o.counted == tenants || !o.changing.IsZero() && asked.Sub(o.changing) >= CountInterval:
@@ -161,7 +162,7 @@ func (o *occupants) noteChange(tenants int, asked time.Time) {
 	}
 }
 
-// Changing reports whether the number of a server's tenants is about to change again.
+// Changing reports whether the number of a server's tenants keeps changing.
 func (o *Occupancy) Changing(server string) bool {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
@@ -185,7 +186,7 @@ func (o *Occupancy) forgetServer(name string) {
 	delete(o.servers, name)
 }
 
-// dropEmpty drops the entry of a server that was gone before its last tenant.
+// dropEmpty drops the entry of a server that was deleted before its last tenant.
 func (o *Occupancy) dropEmpty(server string) {
 	if there := o.servers[server]; !there.asked && len(there.placed) == 0 && len(there.refused) == 0 {
 		delete(o.servers, server)

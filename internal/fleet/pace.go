@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// ProgressInterval is how long a status may wait that only reports progress. Most tenants are Ready
-	// before, and then it isn't needed.
+	// ProgressInterval is how long a status that only reports progress may wait. Most tenants are Ready before that,
+	// and it need not be written.
 	ProgressInterval = 5 * time.Second
-	// UsageInterval is how long a status may wait that only reports another use of the quota.
+	// UsageInterval is how long a status may wait if only the use of the quota has changed.
 	UsageInterval = 10 * time.Second
 )
 
@@ -25,15 +25,15 @@ type Pace struct {
 	tenants map[types.UID]waiting
 }
 
-// waiting says since when a status waits to be written.
+// waiting is a status that waits to be written.
 type waiting struct {
 	// since is when the status began to wait.
 	since time.Time
-	// usageChanged is when the usage of the quota has last changed; zero if it has not.
+	// usageChanged is when the use of the quota last changed; zero if it has not.
 	usageChanged time.Time
 }
 
-// Wait returns how much longer a new status may wait for the next one; zero if it is to be written now.
+// Wait returns how much longer a new status may wait; zero if it must be written now.
 func (p *Pace) Wait(tenant types.UID, was, is v1alpha1.TenantStatus, now time.Time) time.Duration {
 	interval := patience(was, is)
 	if interval == 0 {
@@ -49,7 +49,7 @@ func (p *Pace) Wait(tenant types.UID, was, is v1alpha1.TenantStatus, now time.Ti
 	return max(0, interval-now.Sub(known.since))
 }
 
-// usageChanged notes that the status has to report another use of the quota.
+// usageChanged notes that the status must report a change of the quota's use.
 func (p *Pace) usageChanged(tenant types.UID, now time.Time) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -61,8 +61,7 @@ func (p *Pace) usageChanged(tenant types.UID, now time.Time) {
 	p.put(tenant, known)
 }
 
-// written notes that the status says all that was observed at that time. A usage that has changed since
-// then goes on waiting.
+// written notes that the status has all that was observed at that time. A change of use after that keeps waiting.
 func (p *Pace) written(tenant types.UID, observed time.Time) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

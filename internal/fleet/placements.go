@@ -8,15 +8,15 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// Placements are the databases that this process has provisioned. The statuses of their tenants may not
-// have them yet, because a status may wait. The zero value is ready to use.
+// Placements has the databases that this process has provisioned. The statuses of their tenants may not have them
+// yet, because a status may wait. The zero value is ready to use.
 type Placements struct {
 	mutex   sync.RWMutex
 	tenants map[types.UID]*v1alpha1.TenantDatabaseStatus
 }
 
-// Of returns where a tenant's database is: where this process has provisioned it, or else where the status
-// records it; nil if it has none.
+// Of returns the status of a tenant's database: the one that this process has provisioned, or else the recorded
+// one; nil if there is neither.
 func (p *Placements) Of(tenant types.UID, recorded *v1alpha1.TenantDatabaseStatus) *v1alpha1.TenantDatabaseStatus {
 	p.mutex.RLock()
 	defer p.mutex.RUnlock()
@@ -26,7 +26,7 @@ func (p *Placements) Of(tenant types.UID, recorded *v1alpha1.TenantDatabaseStatu
 	return recorded
 }
 
-// Put remembers where a tenant's database was provisioned.
+// Put stores the status of a database that was provisioned.
 func (p *Placements) Put(tenant types.UID, placement *v1alpha1.TenantDatabaseStatus) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

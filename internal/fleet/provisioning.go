@@ -8,16 +8,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// maxProvisioning is how many new tenants are put in place at a time: twice as many as are worked on at
-// once, since the others wait for the cluster. Of many that are applied together, more at a time would all
-// be Ready late, and none earlier.
+// maxProvisioning is how many new tenants are provisioned concurrently. That is twice the number of concurrent
+// reconciles, since some tenants wait for the cluster. More would make none Ready earlier, and most later.
 const maxProvisioning = 16
 
-// Provisioning is which new tenants are being put in place, and which wait for their turn. A turn ends
-// with the first status, which is written at the latest when the tenant has made progress for
-// [ProgressInterval]: a slow app doesn't hold up the others for longer. The zero value is ready to use.
+// Provisioning has the new tenants that are being provisioned, and those that wait for their turn. A turn ends
+// with the first status, which is written after [ProgressInterval] at the latest, so a slow app doesn't hold up
+// the others for longer. The zero value is ready to use.
 type Provisioning struct {
-	// Turns are the tenants that have waited and may begin now.
+	// Turns are tenants that have waited and may begin now.
 	Turns Notices
 
 	mutex   sync.Mutex
@@ -25,14 +24,14 @@ type Provisioning struct {
 	waiting []newTenant
 }
 
-// newTenant is a tenant of which nothing is in place yet.
+// newTenant is a tenant for which nothing was created yet.
 type newTenant struct {
 	name string
 	uid  types.UID
 }
 
-// Begin reports whether a new tenant may begin, or go on. If not, it gets its turn after those that have asked
-// before, and Turns tells.
+// Begin reports whether a new tenant may begin or continue. If not, it gets its turn after those that have asked
+// before, and is then added to Turns.
 func (p *Provisioning) Begin(name string, tenant types.UID) bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -56,7 +55,7 @@ func (p *Provisioning) begin(tenant types.UID) {
 	p.begun.Insert(tenant)
 }
 
-// End ends a tenant's turn, or that it waits for one.
+// End ends a tenant's turn, or its wait for one.
 func (p *Provisioning) End(tenant types.UID) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

@@ -12,7 +12,7 @@ type roster struct {
 	uids  map[string]types.UID
 }
 
-// enter returns the UID of a former object of the same name, if this one has replaced it.
+// enter adds an object. It returns the UID of a former object with the same name, if this one has replaced it.
 func (r *roster) enter(name string, uid types.UID) (former types.UID, replaced bool) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -32,8 +32,8 @@ func (r *roster) remove(name string) (uid types.UID, known bool) {
 	return uid, known
 }
 
-// whileListed runs act, which may note something about listed objects. No object is removed in the meantime,
-// so that what is noted is forgotten with it.
+// whileListed runs act, which may note something about listed objects. No object is removed while act runs, so
+// what it notes is forgotten with the object.
 func (r *roster) whileListed(act func(listed func(name string, uid types.UID) bool)) {
 	r.mutex.RLock()
 	defer r.mutex.RUnlock()

@@ -8,19 +8,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// servedFor is how long it is remembered that something got in: as long as Kubernetes keeps the Event that
-// tells of its refusal.
+// servedFor is how long an admitted request is remembered: as long as Kubernetes keeps the Event about its
+// refusal.
 const servedFor = time.Hour
 
-// Served are the requests of each tenant that a quota had refused, and that have got in since: what they use
-// may end again, and is then not wanted any more. The zero value is ready to use.
+// Served has the requests of each tenant that a quota has refused first and admitted since. When such an object is
+// deleted later, its old refusal must not count again. The zero value is ready to use.
 type Served struct {
 	mutex   sync.Mutex
 	tenants map[types.UID]map[string]time.Time
 }
 
-// Has reports whether what was refused at that time has got in, now or before. of is whose object it is, and in
-// says that it shows in what is used now.
+// Has reports whether a request that was refused at that time has been admitted since. of identifies the request,
+// as in budget.Refusal, and in says that what is used now includes it.
 func (s *Served) Has(tenant types.UID, of string, refused time.Time, in bool) bool {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()

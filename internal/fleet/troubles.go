@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Troubles are since when pods are in trouble: those of each tenant's app, and of each server that the
+// Troubles has the times since when pods are in trouble: those of each tenant's app, and of each server that the
 // operator runs. The zero value is ready to use.
 type Troubles struct {
 	mutex   sync.Mutex
@@ -15,7 +15,7 @@ type Troubles struct {
 	servers map[string]time.Time
 }
 
-// Tenant notes whether a tenant's app is in trouble, and returns since when: begun, if that was not known.
+// Tenant notes whether a tenant's app is in trouble, and returns since when. If that isn't known, it is begun.
 func (t *Troubles) Tenant(uid types.UID, troubled bool, begun time.Time) time.Time {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// K5. Whatever kind of object a part gets, the quota has room for it.
+// Whatever kind of object a part gets, the quota has room for it.
 func TestTheOperatorsNeedsAreAllItsObjects(t *testing.T) {
 	for _, unplaced := range []bool{false, true} {
 		in := everything(t, "acme")

@@ -13,7 +13,6 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// K3
 func TestServiceAccountsOfForeignNamespacesHaveNoRights(t *testing.T) {
 	tenant := builders.Tenant("acme").
 		ServiceAccountOwner("ci", "deployer", v1alpha1.OwnerRoleEditor).
@@ -45,7 +44,6 @@ func TestServiceAccountsOfForeignNamespacesHaveNoRights(t *testing.T) {
 	}
 }
 
-// K20
 func TestOwnersOfATenantWithFarTooManyNamespacesCreateNoMore(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").NamespaceLimit(2).AllowedNames("shop-*", "playground").
 		Owner(v1alpha1.OwnerKindUser, "alice", v1alpha1.OwnerRoleAdmin))

@@ -37,7 +37,6 @@ func TestThePolicyIsTheTenantsLessTheHostnamesOfOthers(t *testing.T) {
 	}
 }
 
-// K1
 func TestANamespaceTellsWhetherThereIsATenantPolicy(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme"))
 	in.Places = []parts.Place{{Name: "acme", Usable: true}, {Name: "acme-dev", Usable: true}, {Name: "acme-over"}}

@@ -68,7 +68,7 @@ func of(err error, answers func(error) (Problem, bool)) Problem {
 // Together makes one problem of at least one. It has the reason of the gravest, the sentences of all, and the
 // earliest retry.
 func Together(problems ...Problem) Problem {
-	result := slices.MaxFunc(problems, func(a, b Problem) int { return gravity(a) - gravity(b) })
+	result := slices.MaxFunc(problems, func(a, b Problem) int { return severity(a) - severity(b) })
 	sentences := []string{result.Message}
 	for _, problem := range problems {
 		result.Retry = max(result.Retry, problem.Retry)
@@ -80,9 +80,9 @@ func Together(problems ...Problem) Problem {
 	return result
 }
 
-// gravity ranks problems by how well they explain why a part isn't in place: what somebody has to mend comes
+// severity ranks problems by how well they explain why a part isn't in place: what somebody has to mend comes
 // first, and a failed request last.
-func gravity(p Problem) int {
+func severity(p Problem) int {
 	switch {
 	case p.Stalled:
 		return 3

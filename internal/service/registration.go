@@ -82,7 +82,7 @@ func (c Claim) Settle(e Entries) (step Step, from *Registration, err error) {
 	own, noun := e.Own, c.Engine.Noun
 	switch {
 	case own == nil && c.Adopt == "":
-		return StepRegister, nil, c.inTheWay(e)
+		return StepRegister, nil, c.checkConflict(e)
 	case own == nil:
 		return StepAdopt, e.Holder, c.adoptable(e)
 	case c.Adopt != "" && own.Name != c.Adopt:
@@ -97,9 +97,9 @@ func (c Claim) Settle(e Entries) (step Step, from *Registration, err error) {
 	return StepAdopt, own, nil
 }
 
-// inTheWay returns a ConflictError if the server has anything of a name that isn't registered for
+// checkConflict returns a ConflictError if the server has anything of a name that isn't registered for
 // the tenant.
-func (c Claim) inTheWay(e Entries) error {
+func (c Claim) checkConflict(e Entries) error {
 	if e.Holder != nil {
 		return &ConflictError{fmt.Sprintf("the name %s is registered on the server for tenant %s with UID %s; to take over a retained %s, name it in %s.adopt",
 			e.Name, e.Holder.Tenant, e.Holder.UID, c.Engine.Noun, c.Engine.Field)}

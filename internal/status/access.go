@@ -11,9 +11,9 @@ import (
 	"github.com/tenantry/tenantry/internal/condition"
 )
 
-// tellOfMembers sets or removes the condition that names unexpected members of the tenant's database roles, and
+// setUnexpectedMembers sets or removes the condition that names unexpected members of the tenant's database roles, and
 // unexpected memberships of these. If the server was not asked, the condition stays as it is.
-func tellOfMembers(conditions *[]metav1.Condition, o Observation) {
+func setUnexpectedMembers(conditions *[]metav1.Condition, o Observation) {
 	if o.Tenant.Spec.Database == nil || (o.Memberships != nil && len(*o.Memberships) == 0) {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionUnexpectedAccess)
 		return
@@ -33,9 +33,9 @@ func tellOfMembers(conditions *[]metav1.Condition, o Observation) {
 	})
 }
 
-// tellOfSuperusers sets or removes the condition that names the superusers that a server didn't have when it
+// setUnexpectedSuperusers sets or removes the condition that names the superusers that a server didn't have when it
 // was prepared.
-func tellOfSuperusers(conditions *[]metav1.Condition, o ServerObservation) {
+func setUnexpectedSuperusers(conditions *[]metav1.Condition, o ServerObservation) {
 	names := o.Answer.Superusers
 	if len(names) == 0 {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionUnexpectedAccess)

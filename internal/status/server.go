@@ -48,12 +48,12 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result.Addresses = o.Addresses
 	result.Provisioner, result.Storage = o.Dedicated.Provisioner, o.Dedicated.Storage
 	blockDeletion(&result.Conditions, o)
-	tellOfService(&result, o)
+	setService(&result, o)
 	if o.Problem != nil {
 		summarize(&result.Conditions, o.Server.Generation, o.Now, condition.Of(*o.Problem))
 		return result
 	}
-	tellOfSuperusers(&result.Conditions, o)
+	setUnexpectedSuperusers(&result.Conditions, o)
 	result.CABundle = o.CABundle
 	result.Version = o.Answer.Version
 	result.Tenants = new(int32(o.Answer.Tenants))
@@ -99,7 +99,7 @@ func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 
 // answering says how a server is that can be used.
 func answering(o ServerObservation, conditions []metav1.Condition) string {
-	message := standing(o)
+	message := readyMessage(o)
 	if unknown := meta.FindStatusCondition(conditions, v1alpha1.ConditionNetworkPeersUnknown); unknown != nil {
 		message = "The server answers. " + unknown.Message
 	}
@@ -109,10 +109,10 @@ func answering(o ServerObservation, conditions []metav1.Condition) string {
 	return message
 }
 
-func standing(o ServerObservation) string {
+func readyMessage(o ServerObservation) string {
 	switch {
 	case o.Users > 0:
-		return "The server answers. " + waitsForUsers(o)
+		return "The server answers. " + usersMessage(o)
 	case o.Dedicated.Unmet != nil:
 		return "The server answers, as it is. " + o.Dedicated.Unmet.Message
 	case otherVersion(o):
@@ -137,7 +137,7 @@ func otherVersion(o ServerObservation) bool {
 	return wanted != found
 }
 
-func waitsForUsers(o ServerObservation) string {
+func usersMessage(o ServerObservation) string {
 	return fmt.Sprintf("It is deleted once no tenant has its database there any more, and %d have; delete them first.", o.Users)
 }
 
@@ -148,6 +148,6 @@ func blockDeletion(conditions *[]metav1.Condition, o ServerObservation) {
 		return
 	}
 	condition.Set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionDeletionBlocked, condition.State{
-		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInUse, Message: waitsForUsers(o),
+		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInUse, Message: usersMessage(o),
 	})
 }

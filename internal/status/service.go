@@ -22,8 +22,8 @@ type HostService struct {
 // behindLimit is how many addresses a status takes.
 const behindLimit = 64
 
-// tellOfService says what is behind the Service that the host stands for, or what to do where nobody knows.
-func tellOfService(result *v1alpha1.DatabaseServerStatus, o ServerObservation) {
+// setService says what is behind the Service that the host stands for, or what to do where nobody knows.
+func setService(result *v1alpha1.DatabaseServerStatus, o ServerObservation) {
 	behind := o.Service.Behind
 	if !o.Service.Known {
 		return

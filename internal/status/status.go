@@ -60,7 +60,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 			summary = failure
 		}
 	}
-	tellOfMembers(&result.Conditions, o)
+	setUnexpectedMembers(&result.Conditions, o)
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }

@@ -73,7 +73,6 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a ListenerSet", gateway("ListenerSet", "acme", "parentRef: {name: g}, "+listener("shop.acme.example"))),
 		Entry("a claim of an allowed StorageClass", claim("acme", "storageClassName: slow")),
 		Entry("a claim of any StorageClass, where none are said", claim("plain", "storageClassName: whatever")),
-		// K20
 		Entry("a claim of an allowed VolumeAttributesClass", claim("acme", "volumeAttributesClassName: gold")),
 		Entry("a claim of any VolumeAttributesClass, where none are said", claim("plain", "volumeAttributesClassName: platinum")),
 		Entry("a ResourceClaim of an allowed DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}")),
@@ -133,7 +132,6 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a claim of no StorageClass, which takes any volume", claim("acme", "storageClassName: ''")),
 		Entry("a claim of a foreign StorageClass by annotation",
 			annotated(claim("acme", "storageClassName: fast"), "volume.beta.kubernetes.io/storage-class", "standard"), "standard"),
-		// K20
 		Entry("a claim of a foreign VolumeAttributesClass", claim("acme", "volumeAttributesClassName: platinum"),
 			`spec.volumeAttributesClassName is "platinum", which is none of the allowed volumeAttributesClasses: [silver, gold]`),
 		Entry("a claim of a volume of its choice", claim("plain", "volumeName: theirs"), "spec.volumeName is theirs"),
@@ -164,7 +162,6 @@ var _ = Describe("In a tenant's namespace", func() {
 			labels: {app.kubernetes.io/managed-by: tenantry}}}`), "the operator's alone"),
 	)
 
-	// K4
 	DescribeTable("a hostname by annotation is let through if it is the tenant's", func(ctx SpecContext, object client.Object, key, value string) {
 		object = annotated(object.DeepCopyObject().(client.Object), key, value)
 		Expect(try(ctx, who(object), object)).To(Succeed())
@@ -178,7 +175,6 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("none, where none are said", service("plain", "ClusterIP"), "example.com/note", "pay.globex.example"),
 	)
 
-	// K4
 	DescribeTable("a foreign hostname by annotation is refused", func(ctx SpecContext, object client.Object, key, value, reason string) {
 		object = annotated(object.DeepCopyObject().(client.Object), key, value)
 		Expect(try(ctx, who(object), object)).To(refuse(reason))
@@ -213,7 +209,6 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("by a mapping of Emissary", service("acme", "ClusterIP"), "getambassador.io/config", "host: pay.globex.example", "getambassador.io/config"),
 	)
 
-	// K4
 	It("a foreign hostname by annotation is refused later, too", func(ctx SpecContext) {
 		for _, object := range []client.Object{service("acme", "ClusterIP"), ingress("acme", "shop.acme.example", "")} {
 			annotated(object, "external-dns.alpha.kubernetes.io/hostname", "shop.acme.example")
@@ -261,7 +256,6 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(account.AutomountServiceAccountToken).To(HaveValue(BeTrue()))
 	}, SpecTimeout(specTimeout))
 
-	// K17
 	It("a token of a ServiceAccount is valid for as long as the policy allows at most", func(ctx SpecContext) {
 		tenant := applyReady(ctx, tenant("brief"))
 		token := func(who client.Client, seconds int64) error {
@@ -285,7 +279,6 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(token(alice, 3600)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
-	// K20
 	It("a claim that is bound gets no foreign VolumeAttributesClass later", func(ctx SpecContext) {
 		volume := object(`{apiVersion: v1, kind: PersistentVolume, metadata: {name: found}, spec: {accessModes: [ReadWriteOnce],
 			capacity: {storage: 1Gi}, storageClassName: fast, hostPath: {path: /tmp/found}, persistentVolumeReclaimPolicy: Retain}}`)
@@ -327,7 +320,8 @@ var _ = Describe("In a tenant's namespace", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// who acts: alice, or where Kubernetes' role admin gives no rights on the kind, the cluster's admin.
+// who returns the client to use: alice's, or the cluster admin's if Kubernetes' role admin gives no rights to the
+// kind.
 func who(object client.Object) client.Client {
 	switch object.GetObjectKind().GroupVersionKind().Group {
 	case "gateway.networking.k8s.io", "resource.k8s.io":

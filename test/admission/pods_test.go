@@ -22,13 +22,13 @@ func images(field string, images ...string) string {
 	return fmt.Sprintf("%s: [%s]", field, strings.Join(containers, ", "))
 }
 
-// affinity returns the part of a pod's spec about where others run, in one required term; more is more of
-// the term, in YAML's flow style.
+// affinity returns the affinity of a pod's spec, with one required term; more is more of the term, in YAML's flow
+// style.
 func affinity(kind, more string) string {
 	return fmt.Sprintf("affinity: {%s: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, %s}]}}", kind, more)
 }
 
-// preferred returns affinity in a term that is preferred.
+// preferred returns the affinity of a pod's spec, with one preferred term.
 func preferred(kind, more string) string {
 	return fmt.Sprintf("affinity: {%s: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: kubernetes.io/hostname, %s}}]}}",
 		kind, more)
@@ -50,7 +50,7 @@ var _ = Describe("A pod", func() {
 		Entry("of the very image by a digest", "acme", images("containers", "registry.example/acme@sha256:"+strings.Repeat("a", 64))),
 		Entry("of a registry with a port", "acme", images("containers", "registry.example:5000/x")),
 		Entry("of an official image of Docker Hub", "acme", images("containers", "nginx:1", "docker.io/nginx", "index.docker.io/library/nginx")),
-		Entry("with a token for a day", "acme", projectedToken(24*60*60)), // K17
+		Entry("with a token for a day", "acme", projectedToken(24*60*60)),
 		Entry("with a token for the usual hour", "plain", projectedToken(3607)),
 		Entry("of the allowed priority", "acme", "priorityClassName: high"),
 		Entry("of no priority, where the cluster has a default one", "plain", ""),
@@ -84,7 +84,7 @@ var _ = Describe("A pod", func() {
 		Entry("of a registry in upper case", "acme", images("containers", "REGISTRY.example/acme/x")),
 		Entry("of a foreign registry in its second container", "acme", images("containers", image, "evil.example/x"), "evil.example/x"),
 		Entry("of a foreign registry in an init container", "acme", images("initContainers", "evil.example/x"), "evil.example/x"),
-		Entry("with a token for a hundred years", "acme", projectedToken(876000*60*60), // K17
+		Entry("with a token for a hundred years", "acme", projectedToken(876000*60*60),
 			"spec.volumes projects a token that would be valid for 3153600000 seconds, and the maxTokenLifetime is 24h"),
 		Entry("of a foreign registry in a volume", "acme", "volumes: [{name: v, image: {reference: evil.example/x}}]", "evil.example/x"),
 		Entry("on a node of its choice", "plain", "nodeName: node-0", "spec.nodeName is node-0"),
@@ -149,7 +149,7 @@ var _ = Describe("A pod", func() {
 		}
 		Expect(patch(alice, `{"spec": {"containers": [{"name": "main", "image": "evil.example/x"}]}}`)).To(refuse("evil.example/x"))
 		Expect(patch(alice, `{"spec": {"containers": [{"name": "main", "image": "registry.example/acme/shop:2"}]}}`)).To(Succeed())
-		// The API server takes further tolerations, and drops none.
+		// The API server accepts additional tolerations, and removes none.
 		Eventually(ctx, func() error {
 			tolerant := running.DeepCopy()
 			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(running), tolerant); err != nil {

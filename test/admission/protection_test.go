@@ -30,7 +30,7 @@ func named[T client.Object](object T, namespace, name string) T {
 	return object
 }
 
-// kubectlAs runs kubectl as a user, and returns all that the user sees.
+// kubectlAs runs kubectl as a user, and returns all of its output.
 func kubectlAs(ctx context.Context, user string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, env.Kubernetes.KubectlPath(), append([]string{
 		"--kubeconfig", env.Kubernetes.KubeconfigPath(), "--as", user,
@@ -47,7 +47,7 @@ var _ = Describe("What the operator manages", func() {
 			err = who.Delete(ctx, named(object, "acme", name))
 			Expect(err).To(WithTransform(apierrors.IsForbidden, BeTrue()))
 		}
-		// The cluster's admin may, and sees it come back.
+		// The cluster's admin may change it, and the operator changes it back.
 		Expect(patch(ctx, env.Client, named(object, "acme", name), `{"metadata": {"annotations": {"example.com/note": "kept"}}}`)).To(Succeed())
 	},
 		Entry("TenantPolicy", &v1alpha1.TenantPolicy{}, "tenant"),
@@ -108,7 +108,7 @@ var _ = Describe("What the operator manages", func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(komega.Get(app)()).To(Succeed())
 			generation := app.Generation
-			// kubectl writes the time in seconds, and refuses to restart twice in the same one.
+			// kubectl writes the time in seconds, and refuses to restart twice in the same second.
 			Eventually(ctx, func() (string, error) {
 				return kubectlAs(ctx, user, "-n", "acme", "rollout", "restart", "deployment/app")
 			}).Should(ContainSubstring("deployment.apps/app restarted"))
@@ -231,7 +231,6 @@ var _ = Describe("A cordoned tenant", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// K16
 var _ = Describe("A cordoned tenant with further namespaces", func() {
 	It("has none created, labeled or deleted by its Admin, until it is let go", func(ctx SpecContext) {
 		tenant := applyReady(ctx, tenant("stopped").NamespaceLimit(3))
@@ -328,7 +327,6 @@ var _ = Describe("The admission policies", func() {
 		Expect(alice.Delete(ctx, named(&networkingv1.NetworkPolicy{}, "acme", "deny-all"))).To(refuse("is managed by Tenantry"))
 	}, SpecTimeout(specTimeout))
 
-	// K1
 	It("refuse nearly all where the Tenant does not exist yet, and say so", func(ctx SpecContext) {
 		sentence := "the namespace orphan can't be used yet, for it has no TenantPolicy: the Tenant nobody does not exist"
 		there := orphan(ctx)
@@ -340,7 +338,6 @@ var _ = Describe("The admission policies", func() {
 		Expect(patch(ctx, env.Client, there, `{"metadata": {"finalizers": null}}`)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
-	// K1
 	It("refuse nothing in a namespace that is moved into a Tenant which only audits, while the operator is down", Serial, func(ctx SpecContext) {
 		applyReady(ctx, tenant("lenient").Policy(func(rules *v1alpha1.PolicyRules) { rules.Enforcement = v1alpha1.PolicyAudit }))
 		applyReady(ctx, tenant("severe"))
@@ -407,9 +404,8 @@ func orphan(ctx context.Context) client.Object {
 	return service
 }
 
-// K1
 var _ = Describe("What holds up the end of a namespace", func() {
-	// Each kind that a TenantPolicy is about, but for pods, which go before everything else.
+	// Each kind that a TenantPolicy has rules for, except pods, which are deleted before everything else.
 	held := func(ctx context.Context, tenant, namespace string) []client.Object {
 		GinkgoHelper()
 		host := "shop." + tenant + ".example"
@@ -509,7 +505,6 @@ var _ = Describe("Audit", func() {
 		}, NodeTimeout(specTimeout))
 		Eventually(ctx, func() (string, error) { return kubectlAs(ctx, "alice", manifest("plain")...) }).Should(And(
 			ContainSubstring("Warning: Validation failed"), ContainSubstring("spec.type is NodePort"), ContainSubstring("service/web created")))
-		// K1
 		orphan(ctx)
 		for _, object := range []client.Object{pod("orphan", ""), service("orphan", "ClusterIP"), claim("orphan", ""), ingress("orphan", "a.example", "")} {
 			Eventually(ctx, func() error { return try(ctx, env.Client, object) }).Should(Succeed())
@@ -530,7 +525,7 @@ var _ = Describe("Two tenants that claim one hostname", func() {
 
 	It("keep it to the older one, and the younger is told and gets it when it is let go", func(ctx SpecContext) {
 		elder := applyReady(ctx, tenant("elder").Policy(hostnames("*.twice.example")))
-		// Kubernetes counts the age of objects in seconds.
+		// Kubernetes stores creation times in whole seconds.
 		Eventually(ctx, func() bool { return metav1.Now().After(elder.CreationTimestamp.Add(1100 * time.Millisecond)) }).Should(BeTrue())
 		younger := apply(ctx, tenant("younger").Policy(hostnames("shop.twice.example", "own.example")))
 		Eventually(ctx, komega.Object(younger)).Should(stalled(`shop.twice.example (Tenant "elder")`))

@@ -1,6 +1,5 @@
-// Package admission shows what the API server lets through in the namespaces of tenants, and what it
-// refuses, rule by rule, to the tenants' own engineers. All specs share one control plane; most of
-// them share one tenant, too.
+// Package admission tests, rule by rule, what the API server allows and refuses in the namespaces of tenants, to
+// the tenants' own engineers. All specs share one control plane, and most of them share one tenant.
 package admission
 
 import (
@@ -27,14 +26,14 @@ import (
 )
 
 const (
-	// specTimeout is for a machine that has other things to do.
+	// specTimeout is long enough for a busy machine.
 	specTimeout = 3 * time.Minute
-	// atOnce is well below the time after which the operator looks again by itself.
+	// atOnce is well below the time after which the operator reconciles by itself.
 	atOnce = 30 * time.Second
 
 	gatewayAPI  = "sigs.k8s.io/gateway-api@v1.6.3"
 	gatewayCRDs = "config/crd/standard/gateway.networking.k8s.io_"
-	// image is one that the tenant acme may run.
+	// image is an image that the tenant acme may run.
 	image = "registry.example/acme/shop:1"
 )
 
@@ -91,8 +90,8 @@ func acmeRules(rules *v1alpha1.PolicyRules) {
 	ExpectWithOffset(1, yaml.UnmarshalStrict([]byte(text), rules)).To(Succeed())
 }
 
-// createClasses makes the classes that pods name, which Kubernetes looks up; the cluster has defaults
-// of its own, which are not the tenant's.
+// createClasses creates the classes that pods name, since Kubernetes looks them up. The cluster's own defaults
+// differ from the tenant's.
 func createClasses(ctx context.Context) {
 	GinkgoHelper()
 	for _, text := range []string{
@@ -111,8 +110,8 @@ func createClasses(ctx context.Context) {
 	}
 }
 
-// awaitPolicies waits until the API server refuses something by each of the policies that may also warn
-// only. It learns of them one after the other.
+// awaitPolicies waits until each of the policies that can also only warn has refused something. The API server
+// learns of them one after the other.
 func awaitPolicies(ctx context.Context) {
 	GinkgoHelper()
 	for _, refused := range []client.Object{
@@ -139,7 +138,7 @@ func awaitDefaults(ctx context.Context) {
 	}).Should(Succeed())
 }
 
-// as returns a client of a user without any rights but those that tenants give.
+// as returns a client of a user who has only the rights that tenants give.
 func as(user string) client.Client {
 	GinkgoHelper()
 	config := env.Kubernetes.Config()
@@ -156,7 +155,7 @@ func tenant(name string) *builders.TenantBuilder {
 		Owner(v1alpha1.OwnerKindUser, "bob", v1alpha1.OwnerRoleEditor)
 }
 
-// apply creates a tenant, which is deleted when the container of the call has ended.
+// apply creates a tenant, which is deleted at the end of the Ginkgo container.
 func apply(ctx context.Context, builder *builders.TenantBuilder) *v1alpha1.Tenant {
 	GinkgoHelper()
 	created := builder.Build()
@@ -165,7 +164,7 @@ func apply(ctx context.Context, builder *builders.TenantBuilder) *v1alpha1.Tenan
 	return created
 }
 
-// applyReady is apply, and waits until the tenant is Ready.
+// applyReady does what apply does, and waits until the tenant is Ready.
 func applyReady(ctx context.Context, builder *builders.TenantBuilder) *v1alpha1.Tenant {
 	GinkgoHelper()
 	created := apply(ctx, builder)
@@ -188,18 +187,18 @@ func haveCondition(conditionType string, status metav1.ConditionStatus, reason s
 	return HaveField("Status.Conditions", ContainElement(And(matchers...)))
 }
 
-// change updates an object, again when somebody else was faster.
+// change updates an object, and repeats that after a conflict.
 func change(ctx context.Context, object client.Object, mutate func()) {
 	GinkgoHelper()
 	Eventually(ctx, komega.Update(object, mutate)).Should(Succeed())
 }
 
-// try creates an object without a trace: all admission is passed, and nothing is stored.
+// try creates an object with a dry run: all admission is passed, and nothing is stored.
 func try(ctx context.Context, who client.Client, object client.Object) error {
 	return who.Create(ctx, object.DeepCopyObject().(client.Object), client.DryRunAll)
 }
 
-// refuse matches the error by which the API server forbids something by a policy, for the reasons.
+// refuse matches the error with which the API server refuses a request because of a policy, for the reasons.
 func refuse(reasons ...string) gomegatypes.GomegaMatcher {
 	matchers := []gomegatypes.GomegaMatcher{
 		WithTransform(apierrors.IsForbidden, BeTrue()), MatchError(ContainSubstring("ValidatingAdmissionPolicy")),
@@ -210,7 +209,7 @@ func refuse(reasons ...string) gomegatypes.GomegaMatcher {
 	return And(matchers...)
 }
 
-// object returns the object that the YAML is about.
+// object parses an object from YAML.
 func object(text string) *unstructured.Unstructured {
 	GinkgoHelper()
 	result := &unstructured.Unstructured{}

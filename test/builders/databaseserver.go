@@ -7,12 +7,12 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// DatabaseServerBuilder makes a DatabaseServer.
+// DatabaseServerBuilder builds a DatabaseServer.
 type DatabaseServerBuilder struct {
 	server v1alpha1.DatabaseServer
 }
 
-// DatabaseServer begins a DatabaseServer that is reached at the host, a DNS name or an IP address.
+// DatabaseServer begins a DatabaseServer with the host, a DNS name or an IP address.
 func DatabaseServer(name, host string) *DatabaseServerBuilder {
 	return &DatabaseServerBuilder{server: v1alpha1.DatabaseServer{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -55,13 +55,13 @@ func (b *DatabaseServerBuilder) CASecret(namespace, name, key string) *DatabaseS
 	return b
 }
 
-// Isolations sets the kinds of isolation that tenants may ask for.
+// Isolations sets the kinds of isolation that the server offers.
 func (b *DatabaseServerBuilder) Isolations(isolations ...v1alpha1.DatabaseIsolation) *DatabaseServerBuilder {
 	b.server.Spec.Isolations = isolations
 	return b
 }
 
-// Dedicated says whom the server is for, and what the operator runs for it.
+// Dedicated makes it a server that the operator runs for one tenant.
 func (b *DatabaseServerBuilder) Dedicated(dedication v1alpha1.DatabaseServerDedication) *DatabaseServerBuilder {
 	b.server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationDedicated}
 	b.server.Spec.Dedicated = &dedication
@@ -74,7 +74,7 @@ func (b *DatabaseServerBuilder) Extensions(names ...string) *DatabaseServerBuild
 	return b
 }
 
-// Capacity sets the number of tenants that the server may have.
+// Capacity sets the maximum number of tenants on the server.
 func (b *DatabaseServerBuilder) Capacity(tenants int32) *DatabaseServerBuilder {
 	b.server.Spec.Capacity = &v1alpha1.DatabaseServerCapacity{Tenants: new(tenants)}
 	return b
@@ -92,7 +92,7 @@ func (b *DatabaseServerBuilder) Addresses(addresses ...string) *DatabaseServerBu
 	return b
 }
 
-// Behind sets the Service that the host stands for, in the status.
+// Behind sets the Service that the host names, in the status.
 func (b *DatabaseServerBuilder) Behind(service v1alpha1.DatabaseServerService) *DatabaseServerBuilder {
 	b.server.Status.Service = &service
 	return b

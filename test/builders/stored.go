@@ -27,8 +27,8 @@ func Effective(tb testing.TB, tenant *v1alpha1.Tenant) *effective.Tenant {
 	return effective.Of(Stored(tb, tenant))
 }
 
-// Stored returns what the API server makes of a Tenant or a DatabaseServer: with the defaults of its
-// CRD, by the API server's own code, and with the metadata of a new object where it has none.
+// Stored returns a Tenant or a DatabaseServer as the API server stores it: with the defaults of its CRD, set by
+// the API server's own code, and with the metadata of a new object where it is missing.
 func Stored[T v1alpha1.Tenant | v1alpha1.DatabaseServer](tb testing.TB, object *T) *T {
 	tb.Helper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)

@@ -11,12 +11,12 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// TenantBuilder makes a Tenant.
+// TenantBuilder builds a Tenant.
 type TenantBuilder struct {
 	tenant v1alpha1.Tenant
 }
 
-// Tenant begins a Tenant that asks for nothing but its namespace.
+// Tenant begins a Tenant with an empty spec, which has only its namespace.
 func Tenant(name string) *TenantBuilder {
 	return &TenantBuilder{tenant: v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}}}
 }
@@ -36,7 +36,7 @@ func (b *TenantBuilder) Generation(generation int64) *TenantBuilder {
 	return b
 }
 
-// DisplayName sets the name people know the tenant by.
+// DisplayName sets the human-readable name.
 func (b *TenantBuilder) DisplayName(name string) *TenantBuilder {
 	b.tenant.Spec.DisplayName = name
 	return b
@@ -56,7 +56,7 @@ func (b *TenantBuilder) ServiceAccountOwner(namespace, name string, role v1alpha
 	return b
 }
 
-// TrustNamespace gives the owner that was added last its rights whoever has its namespace.
+// TrustNamespace gives the owner that was added last its rights regardless of who has its namespace.
 func (b *TenantBuilder) TrustNamespace() *TenantBuilder {
 	b.tenant.Spec.Owners[len(b.tenant.Spec.Owners)-1].TrustNamespace = true
 	return b
@@ -68,7 +68,7 @@ func (b *TenantBuilder) ClusterRoles(names ...string) *TenantBuilder {
 	return b
 }
 
-// Namespaces sets further namespaces that the operator makes.
+// Namespaces sets further namespaces that the operator creates.
 func (b *TenantBuilder) Namespaces(names ...string) *TenantBuilder {
 	b.tenant.Spec.Namespaces.Names = names
 	return b
@@ -80,7 +80,7 @@ func (b *TenantBuilder) NamespaceLimit(limit int32) *TenantBuilder {
 	return b
 }
 
-// AllowedNames sets names that its further namespaces may have beside those that begin with its own.
+// AllowedNames sets names that further namespaces may have, in addition to those that begin with the tenant's.
 func (b *TenantBuilder) AllowedNames(names ...v1alpha1.NamespacePattern) *TenantBuilder {
 	b.tenant.Spec.Namespaces.AllowedNames = names
 	return b
@@ -158,7 +158,7 @@ func (b *TenantBuilder) DeletionProtection() *TenantBuilder {
 	return b
 }
 
-// Config adds a plain setting.
+// Config adds a setting of the app.
 func (b *TenantBuilder) Config(key, value string) *TenantBuilder {
 	if b.tenant.Spec.Config == nil {
 		b.tenant.Spec.Config = map[string]string{}
@@ -173,13 +173,13 @@ func (b *TenantBuilder) Database(server string) *TenantBuilder {
 	return b
 }
 
-// Isolation sets how the tenant's data is kept apart from that of others.
+// Isolation sets the isolation of the database.
 func (b *TenantBuilder) Isolation(isolation v1alpha1.DatabaseIsolation) *TenantBuilder {
 	b.database().Isolation = isolation
 	return b
 }
 
-// Dedicated gives the tenant a server of its own, and changes what it is like.
+// Dedicated gives the tenant a dedicated server, changed by the function.
 func (b *TenantBuilder) Dedicated(change func(*v1alpha1.DedicatedServer)) *TenantBuilder {
 	database := b.database()
 	database.Isolation = v1alpha1.DatabaseIsolationDedicated
@@ -190,13 +190,13 @@ func (b *TenantBuilder) Dedicated(change func(*v1alpha1.DedicatedServer)) *Tenan
 	return b
 }
 
-// ManagesTables lets the tenant create and change the tables that all tenants share.
+// ManagesTables lets the tenant create and change shared tables.
 func (b *TenantBuilder) ManagesTables() *TenantBuilder {
 	b.database().SharedTables = v1alpha1.SharedTablesManage
 	return b
 }
 
-// SharedTables sets what the tenant may do with the tables that all tenants share.
+// SharedTables sets what the tenant may do with shared tables.
 func (b *TenantBuilder) SharedTables(use v1alpha1.SharedTables) *TenantBuilder {
 	b.database().SharedTables = use
 	return b
@@ -208,7 +208,7 @@ func (b *TenantBuilder) Extensions(names ...string) *TenantBuilder {
 	return b
 }
 
-// TempFileLimit sets how much disk space the temporary files of a session may take.
+// TempFileLimit sets the limit for temporary files of a session.
 func (b *TenantBuilder) TempFileLimit(size string) *TenantBuilder {
 	b.database().TempFileLimit = new(resource.MustParse(size))
 	return b
@@ -254,7 +254,7 @@ func (b *TenantBuilder) Adopt(name string) *TenantBuilder {
 	return b
 }
 
-// ConnectionLimit sets the number of connections that the tenant may have open at a time.
+// ConnectionLimit sets the maximum number of concurrent connections.
 func (b *TenantBuilder) ConnectionLimit(limit int32) *TenantBuilder {
 	b.database().ConnectionLimit = limit
 	return b
@@ -272,7 +272,7 @@ func (b *TenantBuilder) App(image string) *TenantBuilder {
 	return b
 }
 
-// ImagePullSecrets name the Secrets by which the app's image is pulled.
+// ImagePullSecrets sets the Secrets with the credentials for pulling the app's image.
 func (b *TenantBuilder) ImagePullSecrets(names ...string) *TenantBuilder {
 	for _, name := range names {
 		b.app().ImagePullSecrets = append(b.app().ImagePullSecrets, v1alpha1.PullSecret{Name: name})
@@ -292,7 +292,7 @@ func (b *TenantBuilder) Port(port int32) *TenantBuilder {
 	return b
 }
 
-// Command replaces the image's entrypoint, and its arguments where any are given.
+// Command replaces the image's entrypoint, and its arguments if any are given.
 func (b *TenantBuilder) Command(command string, args ...string) *TenantBuilder {
 	b.app().Command, b.app().Args = []string{command}, args
 	return b
@@ -304,7 +304,7 @@ func (b *TenantBuilder) Env(name, value string) *TenantBuilder {
 	return b
 }
 
-// EnvFromConfigMap adds a ConfigMap of which the app gets all keys as environment variables.
+// EnvFromConfigMap adds a ConfigMap whose keys become environment variables of the app.
 func (b *TenantBuilder) EnvFromConfigMap(name string) *TenantBuilder {
 	b.app().EnvFrom = append(b.app().EnvFrom, corev1.EnvFromSource{
 		ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
@@ -312,19 +312,19 @@ func (b *TenantBuilder) EnvFromConfigMap(name string) *TenantBuilder {
 	return b
 }
 
-// Request sets what a container of the app asks for.
+// Request sets a request of the app's container.
 func (b *TenantBuilder) Request(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.app().Resources.Requests, name, amount)
 	return b
 }
 
-// Limit sets what a container of the app may use at most.
+// Limit sets a limit of the app's container.
 func (b *TenantBuilder) Limit(name corev1.ResourceName, amount string) *TenantBuilder {
 	setQuantity(&b.app().Resources.Limits, name, amount)
 	return b
 }
 
-// Probes sets the app's; nil means none.
+// Probes sets the app's probes; nil means none.
 func (b *TenantBuilder) Probes(liveness, readiness, startup *corev1.Probe) *TenantBuilder {
 	b.app().LivenessProbe, b.app().ReadinessProbe, b.app().StartupProbe = liveness, readiness, startup
 	return b

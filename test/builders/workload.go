@@ -8,13 +8,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// DeploymentBuilder makes a Deployment, with the status that the cluster gives it.
+// DeploymentBuilder builds a Deployment, with the status that the cluster gives it.
 type DeploymentBuilder struct {
 	deployment appsv1.Deployment
 }
 
-// Deployment begins a Deployment that wants this many replicas. The cluster has seen its spec, and
-// has made no pod yet.
+// Deployment begins a Deployment with that many replicas. The cluster has seen its spec, and has created no pods
+// yet.
 func Deployment(namespace, name string, replicas int32) *DeploymentBuilder {
 	return &DeploymentBuilder{deployment: appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Generation: 1},
@@ -26,14 +26,14 @@ func Deployment(namespace, name string, replicas int32) *DeploymentBuilder {
 // Build returns the Deployment.
 func (b *DeploymentBuilder) Build() *appsv1.Deployment { return b.deployment.DeepCopy() }
 
-// Unobserved : the spec has changed since the status was written.
+// Unobserved makes the status that of an older generation of the spec.
 func (b *DeploymentBuilder) Unobserved() *DeploymentBuilder {
 	b.deployment.Generation = b.deployment.Status.ObservedGeneration + 1
 	return b
 }
 
-// Pods sets how many there are, how many of them have the newest settings, and how many are ready
-// and available.
+// Pods sets the numbers of pods in the status: of all, of those with the newest template, and of those that are
+// ready and available.
 func (b *DeploymentBuilder) Pods(total, updated, available int32) *DeploymentBuilder {
 	b.deployment.Status.Replicas = total
 	b.deployment.Status.UpdatedReplicas = updated
@@ -50,12 +50,12 @@ func (b *DeploymentBuilder) Condition(kind appsv1.DeploymentConditionType, statu
 	return b
 }
 
-// PodBuilder makes a Pod, with the status that scheduler and kubelet give it.
+// PodBuilder builds a Pod, with the status that scheduler and kubelet give it.
 type PodBuilder struct {
 	pod corev1.Pod
 }
 
-// Pod begins a Pod for which nothing is wrong.
+// Pod begins a Pod with nothing wrong.
 func Pod(namespace, name string) *PodBuilder {
 	return &PodBuilder{pod: corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -72,13 +72,13 @@ func (b *PodBuilder) CreatedAt(created time.Time) *PodBuilder {
 	return b
 }
 
-// DeletedAt sets when the Pod was deleted; it is still there.
+// DeletedAt sets the deletion timestamp.
 func (b *PodBuilder) DeletedAt(deleted time.Time) *PodBuilder {
 	b.pod.DeletionTimestamp = new(metav1.NewTime(deleted))
 	return b
 }
 
-// NotScheduled : the scheduler says why it finds no node.
+// NotScheduled says that the scheduler finds no node, and why.
 func (b *PodBuilder) NotScheduled(reason, message string) *PodBuilder {
 	b.pod.Status.Conditions = append(b.pod.Status.Conditions, corev1.PodCondition{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: reason, Message: message,
@@ -86,19 +86,19 @@ func (b *PodBuilder) NotScheduled(reason, message string) *PodBuilder {
 	return b
 }
 
-// Waiting adds a container of which the kubelet says why it doesn't run.
+// Waiting adds a container that isn't running, for this reason.
 func (b *PodBuilder) Waiting(container, reason, message string) *PodBuilder {
 	b.pod.Status.ContainerStatuses = append(b.pod.Status.ContainerStatuses, waiting(container, reason, message))
 	return b
 }
 
-// InitWaiting adds an init container of which the kubelet says why it doesn't run.
+// InitWaiting adds an init container that isn't running, for this reason.
 func (b *PodBuilder) InitWaiting(container, reason, message string) *PodBuilder {
 	b.pod.Status.InitContainerStatuses = append(b.pod.Status.InitContainerStatuses, waiting(container, reason, message))
 	return b
 }
 
-// Failed : the Pod has ended and does not come back.
+// Failed says that the Pod has failed, and why.
 func (b *PodBuilder) Failed(reason, message string) *PodBuilder {
 	b.pod.Status.Phase, b.pod.Status.Reason, b.pod.Status.Message = corev1.PodFailed, reason, message
 	return b
@@ -118,7 +118,7 @@ func (b *PodBuilder) Condition(kind corev1.PodConditionType, status corev1.Condi
 	return b
 }
 
-// Running adds a container that runs since that time.
+// Running adds a container that has been running since that time.
 func (b *PodBuilder) Running(container string, ready bool, since time.Time) *PodBuilder {
 	b.pod.Status.Phase = corev1.PodRunning
 	b.pod.Status.ContainerStatuses = append(b.pod.Status.ContainerStatuses, corev1.ContainerStatus{
@@ -128,7 +128,7 @@ func (b *PodBuilder) Running(container string, ready bool, since time.Time) *Pod
 	return b
 }
 
-// Restarted : the container that was added last was started anew so often since it ended so.
+// Restarted says how often the container that was added last was restarted, and how it ended last time.
 func (b *PodBuilder) Restarted(times, exitCode int32, reason string) *PodBuilder {
 	container := &b.pod.Status.ContainerStatuses[len(b.pod.Status.ContainerStatuses)-1]
 	container.RestartCount = times
@@ -136,7 +136,7 @@ func (b *PodBuilder) Restarted(times, exitCode int32, reason string) *PodBuilder
 	return b
 }
 
-// Ended adds a container that has ended and was not started anew yet.
+// Ended adds a container that has terminated and was not restarted yet.
 func (b *PodBuilder) Ended(container string, exitCode int32, reason string) *PodBuilder {
 	b.pod.Status.ContainerStatuses = append(b.pod.Status.ContainerStatuses, corev1.ContainerStatus{
 		Name: container, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: exitCode, Reason: reason}},

@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// authorityLifetime is that of the authorities that the operator makes.
+	// authorityLifetime is the validity of the certificate authorities that the operator creates.
 	authorityLifetime = 10 * 365 * 24 * time.Hour
-	// left is what is left of an authority when the spec begins. A client has half of it to learn of the
-	// next one, and the server the other half to show a certificate of that.
+	// left is the remaining validity of an authority when the spec begins. Clients have half of it to learn of the
+	// next authority, and the server the other half to present a certificate that the next one has signed.
 	left = 80 * time.Second
 )
 
-// shownTo returns the certificate, as PEM, that the server shows to an app that trusts what is in its Secret.
-// The connection fails if the app can't verify it.
+// shownTo returns the certificate, as PEM, that the server presents to an app that trusts the authorities in its
+// Secret. The connection fails if the app can't verify it.
 func shownTo(ctx context.Context, tenant *v1alpha1.Tenant) (string, error) {
 	conn, err := connect(ctx, tenant)
 	if err != nil {

@@ -21,9 +21,9 @@ import (
 // cloudNativePG is the newest version that the module proxy has.
 const cloudNativePG = "github.com/cloudnative-pg/cloudnative-pg@v1.26.0"
 
-// provision does what CloudNativePG does for a Cluster: by the names that it gives, an authority and a
-// PostgreSQL that has the superuser of the Cluster's Secret. Its own operator needs images, of which
-// there are none here.
+// provision does what CloudNativePG does for a Cluster: it creates an authority and a PostgreSQL with the
+// superuser of the Cluster's Secret, with CloudNativePG's names. CloudNativePG itself can't run here, since there
+// are no images.
 func provision(ctx context.Context, tenant *v1alpha1.Tenant, cluster *unstructured.Unstructured) {
 	GinkgoHelper()
 	server, superuser := serverOf(tenant), inDatabases(tenant, &corev1.Secret{}, "-superuser")

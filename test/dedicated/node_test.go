@@ -25,27 +25,26 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// images are what the containers' images would have in their PATH.
+// images is the PATH that the containers' images would have.
 const images = "PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin"
 
 // port is PostgreSQL's.
 const port = "5432"
 
-// fast is how PostgreSQL ends its sessions and itself, as pg_ctl stop --mode=fast, which the pods have
-// as their preStop hook, makes it do.
+// fast is the signal for PostgreSQL's fast shutdown, as pg_ctl stop --mode=fast in the pods' preStop hook sends
+// it.
 const fast = syscall.SIGINT
 
 //go:embed container.sh
 var containerScript string
 
-// node runs the pods of database servers as processes: their commands, arguments, variables and
-// volumes, by the users and with the few rights that their specs say, each in a network of its own. A
-// Secret that changes reaches the pods that mount it. What it can't show is what is in an image. The
-// pods' status is kwok's.
+// node runs the pods of database servers as processes, with the commands, arguments, variables, volumes, users and
+// capabilities in their specs, each in its own network namespace. It updates mounted Secrets. It has no images,
+// and the pods' status is kwok's.
 type node struct {
 	client client.WithWatch
 	dir    string
-	// hosts is the file with the addresses of the servers, in place of the cluster's DNS.
+	// hosts is the file with the addresses of the servers, which replaces the cluster's DNS.
 	hosts string
 
 	cancel context.CancelFunc
@@ -66,8 +65,8 @@ type mountedSecret struct {
 	group int
 }
 
-// network is where a server is reached: an address of the loopback interface, since the network
-// namespace that its pod has is no part of this machine's network.
+// network is the address of a server on the loopback interface, which forwards to its pod, since the pod's network
+// namespace isn't connected to this machine's network.
 type network struct {
 	listener net.Listener
 	mutex    sync.Mutex
@@ -85,7 +84,7 @@ func (n *network) set(pod *process.Process) {
 	n.pod = pod
 }
 
-// serve connects who comes with the pod, until the listener is closed.
+// serve forwards connections to the pod until the listener is closed.
 func (n *network) serve() {
 	for {
 		caller, err := n.listener.Accept()
@@ -122,7 +121,7 @@ func (n *network) dial() (net.Conn, error) {
 	}
 	dialed := make(chan result, 1)
 	go func() {
-		// The thread is never unlocked, so that it ends with the goroutine and serves nobody else.
+		// The thread is never unlocked, so that it ends with the goroutine and is not reused.
 		runtime.LockOSThread()
 		namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pod.PID()))
 		if err != nil {
@@ -141,7 +140,7 @@ func (n *network) dial() (net.Conn, error) {
 	return outcome.conn, outcome.err
 }
 
-// startNode starts to run the pods that there are in the namespace of the servers, and those to come.
+// startNode runs the present and future pods in the namespace of the servers.
 func startNode(c client.WithWatch, dir, hosts string, log io.Writer) (*node, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &node{
@@ -226,7 +225,7 @@ func (n *node) set(pod types.UID, running *process.Process) {
 	n.pods[pod] = running
 }
 
-// start runs the init containers to their end, and then the container.
+// start runs the init containers one after the other, and then the container.
 func (n *node) start(ctx context.Context, pod *corev1.Pod) error {
 	network, err := n.networkOf(pod.Labels[naming.LabelServer])
 	if err != nil {
@@ -298,7 +297,7 @@ func (n *node) networkOf(server string) (*network, error) {
 	return added, errors.Join(err, file.Close())
 }
 
-// listen takes an address that no other server has, one of this node or of another process.
+// listen listens on an address that no other server uses, of this node or of another process.
 func listen() (net.Listener, error) {
 	for host := 1; ; host++ {
 		listener, err := net.Listen("tcp4", fmt.Sprintf("127.77.0.%d:%s", host, port))
@@ -318,7 +317,7 @@ func (n *node) addressOf(server string) string {
 	return ""
 }
 
-// crash kills what runs of a pod, and runs it again, as a kubelet does.
+// crash kills the container of a pod, and restarts it as a kubelet does.
 func (n *node) crash(ctx context.Context, pod *corev1.Pod) error {
 	n.mutex.Lock()
 	running := n.pods[pod.UID]
@@ -329,7 +328,7 @@ func (n *node) crash(ctx context.Context, pod *corev1.Pod) error {
 	return n.start(ctx, pod)
 }
 
-// volume returns the folder that has what a claim stands for.
+// volume returns the folder with the volume of a claim.
 func (n *node) volume(claim string) string { return filepath.Join(n.dir, "volumes", claim) }
 
 // mount makes a folder of each volume.
@@ -373,7 +372,7 @@ func (n *node) mountSecret(ctx context.Context, dir string, secret mountedSecret
 	return n.project(ctx, dir, secret)
 }
 
-// refresh brings a Secret to the pods that have it.
+// refresh updates a Secret in the pods that mount it.
 func (n *node) refresh(ctx context.Context, name string) error {
 	n.secrets.Lock()
 	defer n.secrets.Unlock()
@@ -410,7 +409,7 @@ func (n *node) project(ctx context.Context, dir string, mounted mountedSecret) e
 	return errors.Join(os.Symlink(version, next), os.Rename(next, filepath.Join(dir, "..data")))
 }
 
-// write makes a folder with files that belong to root and are for the group, as a kubelet does.
+// write creates a folder with files that root owns and the group can read, as a kubelet does.
 func write(dir string, files map[string][]byte, mode os.FileMode, group int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

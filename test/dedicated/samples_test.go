@@ -9,7 +9,7 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// The samples of which no tenant has a server of its own are applied in test/integration.
+// The samples without dedicated servers are applied in test/integration.
 var _ = Describe("A user who applies config/samples", func() {
 	samples, err := environment.Samples(filepath.Join("..", "..", "config", "samples"))
 	It("finds manifests there", func() { Expect(err).NotTo(HaveOccurred()) })

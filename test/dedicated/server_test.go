@@ -33,7 +33,7 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// isolated begins a tenant with a server of its own, of the version that this machine has.
+// isolated begins a tenant with a dedicated server of the version that this machine has.
 func isolated(name string) *builders.TenantBuilder {
 	return builders.Tenant(name).Dedicated(func(server *v1alpha1.DedicatedServer) {
 		server.Storage, server.Version = new(resource.MustParse("1Gi")), "15"
@@ -52,8 +52,7 @@ func waitReady(ctx context.Context, tenant *v1alpha1.Tenant) {
 	Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionTrue, Equal("Everything is in place.")))
 }
 
-// says matches a tenant or server whose status is up to date, and whose condition Ready has this
-// status and message.
+// says matches a tenant or server with an up-to-date status whose condition Ready has this status and message.
 func says(status metav1.ConditionStatus, message gomegatypes.GomegaMatcher) gomegatypes.GomegaMatcher {
 	return WithTransform(func(object client.Object) (string, error) {
 		var conditions []metav1.Condition
@@ -83,8 +82,8 @@ func secretOf(ctx context.Context, tenant *v1alpha1.Tenant) map[string]string {
 	return values
 }
 
-// connect logs the tenant in as its Secret says. The name of the host is known to the certificate, and
-// the node knows where it is.
+// connect logs in with the tenant's Secret. It verifies the host name in the certificate, and gets the address
+// from the node.
 func connect(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
 	values := secretOf(ctx, tenant)
 	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%s dbname=%s user=%s password=%s sslmode=disable",
@@ -98,7 +97,7 @@ func connect(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// ask runs statements as the tenant and returns what the last of them says.
+// ask runs statements as the tenant and returns the result of the last one.
 func ask(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (string, error) {
 	conn, err := connect(ctx, tenant)
 	if err != nil {
@@ -146,16 +145,16 @@ func remove(ctx context.Context, tenant *v1alpha1.Tenant) {
 	waitGone(ctx, inDatabases(tenant, &appsv1.StatefulSet{}, ""))
 }
 
-// atRest waits until the operator has looked at each tenant and each server so many times more on
-// average, and none is left to look at.
+// atRest waits until the operator has reconciled each tenant and each server that many more times on average, and
+// the queues are empty.
 func atRest(ctx context.Context, times int) {
 	GinkgoHelper()
 	lookedAt(ctx, "tenant", &v1alpha1.TenantList{}, times)
 	lookedAt(ctx, "databaseserver", &v1alpha1.DatabaseServerList{}, times)
 }
 
-// lookedAt waits until a controller has looked at all of its objects so many times more on average, and
-// none is left to look at.
+// lookedAt waits until a controller has reconciled its objects that many more times on average, and its queue is
+// empty.
 func lookedAt(ctx context.Context, controller string, objects client.ObjectList, times int) {
 	GinkgoHelper()
 	reader, err := env.Operator.Metrics(ctx, env.Client)
@@ -180,7 +179,7 @@ func waitGone(ctx context.Context, object client.Object) {
 	Eventually(ctx, komega.Get(object)).Should(MatchError(apierrors.IsNotFound, "is not found"))
 }
 
-// limitVolume mounts a volume that has no more room than the options say.
+// limitVolume mounts a volume with the size in the options.
 func limitVolume(ctx context.Context, claim, options string) {
 	GinkgoHelper()
 	dir := machine.volume(claim)

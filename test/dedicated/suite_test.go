@@ -1,5 +1,5 @@
-// Package dedicated shows what tenants get that have a PostgreSQL server to themselves. The pods of
-// those servers run for real: see node.
+// Package dedicated tests tenants with dedicated PostgreSQL servers. The pods of the servers run for real: see
+// node.
 package dedicated
 
 import (
@@ -25,12 +25,11 @@ import (
 
 const (
 	specTimeout = 3 * time.Minute
-	// expandable and fixed are StorageClasses whose volumes can and can't grow. The latter is the
-	// default one.
+	// expandable and fixed are StorageClasses whose volumes can and can't grow. fixed is the default one.
 	expandable, fixed = "expandable", "fixed"
-	// volumeSize is that of all volumes that the cluster has to give away.
+	// volumeSize is the size of all volumes in the cluster.
 	volumeSize = "10Gi"
-	// volumes is how many there are of each StorageClass, more than the specs use up.
+	// volumes is the number of volumes of each StorageClass, more than the specs need.
 	volumes = 32
 )
 
@@ -71,7 +70,7 @@ var _ = AfterEach(func(ctx SpecContext) {
 	env.Explain(ctx, "get tenants,databaseservers -o wide", "get all,persistentvolumeclaims --namespace tenantry-databases")
 }, NodeTimeout(time.Minute))
 
-// provideStorage makes StorageClasses, and volumes for the controllers of the cluster to bind claims to.
+// provideStorage creates StorageClasses, and volumes that claims can be bound to.
 func provideStorage(ctx context.Context) {
 	GinkgoHelper()
 	for _, class := range []string{expandable, fixed} {

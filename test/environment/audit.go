@@ -14,21 +14,21 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-// Audit has the requests that the operator has made, as the API server logged them.
+// Audit reads the operator's requests from the API server's audit log.
 type Audit struct {
 	path string
 }
 
-// Mark is a moment in the audit log.
+// Mark is a position in the audit log.
 type Mark int64
 
 // Request is a request that the API server has answered.
 type Request struct {
-	// Verb is that of RBAC: get, list, create, update, patch, delete.
+	// Verb is the verb as in RBAC: get, list, create, update, patch, delete.
 	Verb string
-	// Resource is the resource, and the subresource behind a slash where there is one.
+	// Resource is the resource, with the subresource after a slash if there is one.
 	Resource string
-	// Namespace and Name are those of the object, as far as the request names one.
+	// Namespace and Name are those of the object, if the request has them.
 	Namespace, Name string
 	// Code is the HTTP status code of the answer.
 	Code int32
@@ -40,19 +40,19 @@ func (r Request) String() string {
 	return fmt.Sprintf("%s %s %s: %d", r.Verb, r.Resource, object, r.Code)
 }
 
-// Writes reports whether the request was one to change something.
+// Writes reports whether the request is a write.
 func (r Request) Writes() bool {
 	return !slices.Contains([]string{"get", "list"}, r.Verb)
 }
 
-// uncounted are the resources whose requests don't depend on any tenant: the leader's lease, and
-// the two by which the operator lets in who reads its metrics.
+// uncounted are resources whose requests don't depend on any tenant: the leader's Lease, and the two with which
+// the operator authorizes readers of its metrics.
 var uncounted = []string{"leases", "tokenreviews", "subjectaccessreviews"}
 
-// leaseEvents begins the names of the Events that tell who leads.
+// leaseEvents is the prefix of the names of the Events about leader election.
 const leaseEvents = "tenantry.dev."
 
-// Mark returns the present moment.
+// Mark returns the current position.
 func (a *Audit) Mark() (Mark, error) {
 	info, err := os.Stat(a.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,8 +64,8 @@ func (a *Audit) Mark() (Mark, error) {
 	return Mark(info.Size()), nil
 }
 
-// Since returns the operator's requests since the mark. Watches, those about the leader's lease and
-// those by which the operator lets in who reads its metrics are left out.
+// Since returns the operator's requests since the mark, without watches, and without those for the leader's Lease
+// and for authorizing readers of its metrics.
 func (a *Audit) Since(mark Mark) ([]Request, error) {
 	log, err := os.Open(a.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,11 +83,11 @@ func (a *Audit) Since(mark Mark) ([]Request, error) {
 		return nil, err
 	}
 	if mark > 0 {
-		// Only the end of a line that was being written at the mark is before the next line break.
+		// The text before the first line break is the end of a line that was being written at the mark.
 		_, content, _ = bytes.Cut(content, []byte("\n"))
 	}
 	var requests []Request
-	// What follows the last line break is a line that is still being written.
+	// The text after the last line break is a line that is still being written.
 	for line := range bytes.Lines(content[:bytes.LastIndexByte(content, '\n')+1]) {
 		var event auditv1.Event
 		if err := json.Unmarshal(line, &event); err != nil {

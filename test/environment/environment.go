@@ -29,7 +29,7 @@ import (
 	"github.com/tenantry/tenantry/hack/postgres"
 )
 
-// Options say what environment to start.
+// Options says what environment to start.
 type Options struct {
 	// Name is part of the name of the environment's folder. Required.
 	Name string
@@ -37,9 +37,9 @@ type Options struct {
 	OperatorArgs []string
 	// APIServerArgs are further arguments of the API server.
 	APIServerArgs []string
-	// HostsPath, when set, is the file that the operator sees in place of /etc/hosts.
+	// HostsPath, if set, is the file that the operator sees as /etc/hosts.
 	HostsPath string
-	// Progress is told in a line each what takes long; nil means nobody.
+	// Progress gets a line for each step that takes long; nil means no output.
 	Progress io.Writer
 }
 
@@ -57,8 +57,8 @@ type Environment struct {
 	Client client.WithWatch
 	// Audit has the requests that the operator has made.
 	Audit *Audit
-	// HostsPath and ResolvConfPath, when set, are the files that the operators that are started from then on
-	// see in place of /etc/hosts and /etc/resolv.conf. Only root may set them.
+	// HostsPath and ResolvConfPath, if set, are the files that operators started from then on see as /etc/hosts and
+	// /etc/resolv.conf. Only root may set them.
 	HostsPath, ResolvConfPath string
 	// Dir is the folder with the logs (logs/*.log, postgres/<name>/postgres.log).
 	Dir string
@@ -131,8 +131,8 @@ func newClient(kubernetes *cluster.ControlPlane) (client.WithWatch, error) {
 	return client.NewWithWatch(kubernetes.Config(), client.Options{Scheme: scheme})
 }
 
-// StartOperator starts an operator with the arguments of Options, followed by these, and makes it
-// Operator. It returns an error if one is running: see RestartOperator and StartAnotherOperator.
+// StartOperator starts an operator with the arguments of Options, followed by these, and sets Operator. It returns
+// an error if one is running: see RestartOperator and StartAnotherOperator.
 func (e *Environment) StartOperator(ctx context.Context, args ...string) error {
 	if e.Operator != nil && e.Operator.Alive() {
 		return errors.New("the operator is running; it would work against another one")
@@ -148,9 +148,8 @@ func (e *Environment) StartOperator(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// StartAnotherOperator starts an operator beside Operator, as a second replica would be, with the
-// arguments of Options, followed by these. Its files are in the folder of that name in Dir. The
-// caller stops it.
+// StartAnotherOperator starts an operator in addition to Operator, as a second replica, with the arguments of
+// Options, followed by these. Its files are in the folder with that name in Dir. The caller must stop it.
 func (e *Environment) StartAnotherOperator(ctx context.Context, name string, args ...string) (*operator.Operator, error) {
 	return operator.Start(ctx, operator.Options{
 		Program: e.program, Kubernetes: e.Kubernetes, Dir: filepath.Join(e.Dir, name), Args: slices.Concat(e.args, args),
@@ -165,7 +164,7 @@ func (e *Environment) RestartOperator(ctx context.Context, args ...string) error
 	return e.StartOperator(ctx, args...)
 }
 
-// Keep makes Stop leave Dir behind, for somebody to look into why a test failed.
+// Keep makes Stop keep Dir, for finding out why a test failed.
 func (e *Environment) Keep() { e.keep = true }
 
 // Stop ends all that was started. It removes Dir, unless Keep was called.

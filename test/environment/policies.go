@@ -19,13 +19,13 @@ import (
 
 const (
 	policyInterval = 100 * time.Millisecond
-	// sentinel is the name of a policy that comes after all others, and of what it refuses.
+	// sentinel is the name of a policy that is created after all others, and of the object that it refuses.
 	sentinel = "sentinel.example.com"
 )
 
-// awaitPolicies waits until the API server validates by the operator's admission policies, which it does some time
-// after they were created. It hears of policies in the order of their creation, so that it knows all others once it
-// refuses something by one that was created after them.
+// awaitPolicies waits until the API server enforces the operator's admission policies, which takes some time after
+// their creation. The API server learns of policies in the order of their creation, so it knows all others once it
+// refuses something because of one that was created after them.
 func (e *Environment) awaitPolicies(ctx context.Context) error {
 	objects, err := admission.Objects(v1alpha1.PolicyEnforce)
 	if err != nil {
@@ -67,7 +67,7 @@ func (e *Environment) awaitPolicies(ctx context.Context) error {
 	return e.Client.Delete(ctx, policy)
 }
 
-// sentinelPolicy refuses the ConfigMap of its name.
+// sentinelPolicy returns a policy that refuses the ConfigMap with its name, and its binding.
 func sentinelPolicy() (*admissionregistrationv1.ValidatingAdmissionPolicy, *admissionregistrationv1.ValidatingAdmissionPolicyBinding) {
 	metadata := metav1.ObjectMeta{Name: sentinel}
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metadata, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{

@@ -17,12 +17,12 @@ import (
 	"github.com/tenantry/tenantry/hack/postgres"
 )
 
-// OperatorRole is the superuser that the operator logs in to PostgreSQL by. The test's own sessions
-// have another one, so that the statements of either can be told apart.
+// OperatorRole is the superuser that the operator logs in to PostgreSQL as. The test's own sessions use another
+// one, so that their statements can be distinguished.
 const OperatorRole = "operator"
 
-// StartPostgres starts a PostgreSQL server of that name, in a folder of its own, which ends with
-// the environment. It has the role OperatorRole, with the password of the server's superuser.
+// StartPostgres starts a PostgreSQL server with that name, in its own folder. It ends with the environment. It has
+// the role OperatorRole, with the password of the server's superuser.
 func (e *Environment) StartPostgres(ctx context.Context, name string) (*postgres.Server, error) {
 	server, err := postgres.Start(ctx, postgres.Options{
 		Dir: filepath.Join(e.Dir, "postgres", name), EndWithStarter: true, Progress: e.progress,
@@ -43,7 +43,7 @@ func (e *Environment) RemovePostgres(server *postgres.Server) error {
 	return server.Remove()
 }
 
-// Exec runs statements, each by itself, as the superuser of a server.
+// Exec runs statements, each in its own transaction, as the superuser of a server.
 func Exec(ctx context.Context, server *postgres.Server, database string, statements ...string) error {
 	conn, err := pgx.Connect(ctx, server.URL(database))
 	if err != nil {
@@ -58,7 +58,7 @@ func Exec(ctx context.Context, server *postgres.Server, database string, stateme
 	return nil
 }
 
-// Query returns the one column that a query yields, as the superuser of a server.
+// Query runs a query as the superuser of a server and returns its only column.
 func Query[T any](ctx context.Context, server *postgres.Server, database, query string, args ...any) ([]T, error) {
 	conn, err := pgx.Connect(ctx, server.URL(database))
 	if err != nil {
@@ -72,8 +72,8 @@ func Query[T any](ctx context.Context, server *postgres.Server, database, query 
 	return pgx.CollectRows(rows, pgx.RowTo[T])
 }
 
-// Statements returns the statements that the operator has sent to a server, and how often. It fails
-// where PostgreSQL has no extension pg_stat_statements.
+// Statements returns the statements that the operator has sent to a server, and how often. It fails if PostgreSQL
+// doesn't have the extension pg_stat_statements.
 func Statements(ctx context.Context, server *postgres.Server) (map[string]int64, error) {
 	conn, err := pgx.Connect(ctx, server.URL("postgres"))
 	if err != nil {
@@ -95,9 +95,9 @@ func Statements(ctx context.Context, server *postgres.Server) (map[string]int64,
 	return counts, err
 }
 
-// ApplyDatabaseServer registers a PostgreSQL server as a DatabaseServer of that name, with the
-// login of OperatorRole in the Secret <name>-admin in the operator's namespace. One that is there
-// already gets these values again; all else in its spec stays.
+// ApplyDatabaseServer registers a PostgreSQL server as a DatabaseServer with that name, with the login of
+// OperatorRole in the Secret <name>-admin in the operator's namespace. If the DatabaseServer exists, it sets these
+// values again and keeps everything else in its spec.
 func (e *Environment) ApplyDatabaseServer(ctx context.Context, name string, server *postgres.Server) (*v1alpha1.DatabaseServer, error) {
 	admin := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: name + "-admin"}}
 	_, err := controllerutil.CreateOrUpdate(ctx, e.Client, admin, func() error {

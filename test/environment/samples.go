@@ -35,7 +35,7 @@ const sampleRemovalTimeout = 2 * time.Minute
 type Sample struct {
 	// Name is the name of the folder.
 	Name string
-	// Objects are the objects in the order in which "kubectl apply -f" takes them.
+	// Objects are the objects in the order in which "kubectl apply -f" applies them.
 	Objects []*unstructured.Unstructured
 }
 
@@ -96,8 +96,8 @@ func (s Sample) of(kind string) []*unstructured.Unstructured {
 	return slices.DeleteFunc(slices.Clone(s.Objects), func(object *unstructured.Unstructured) bool { return object.GetKind() != kind })
 }
 
-// RunsServers reports whether the operator is to run a PostgreSQL server for one of the tenants, for
-// which the cluster needs nodes that run containers.
+// RunsServers reports whether one of the tenants has a dedicated PostgreSQL server, for which the cluster needs
+// nodes that run containers.
 func (s Sample) RunsServers() bool {
 	return slices.ContainsFunc(s.of("Tenant"), func(tenant *unstructured.Unstructured) bool {
 		isolation, _, _ := unstructured.NestedString(tenant.Object, "spec", "database", "isolation")
@@ -105,9 +105,9 @@ func (s Sample) RunsServers() bool {
 	})
 }
 
-// ApplySample creates the objects of a sample as they are, except that each DatabaseServer points at a
-// PostgreSQL server of its own, and returns the sample's tenants. The API server refuses fields that it
-// doesn't know. All of it is gone when the spec has ended.
+// ApplySample creates the objects of a sample unchanged, except that it starts a PostgreSQL server for each
+// DatabaseServer, and returns the sample's tenants. Unknown fields are errors. Everything is deleted at the end of
+// the spec.
 func (e *Environment) ApplySample(ctx context.Context, sample Sample) []*v1alpha1.Tenant {
 	ginkgo.GinkgoHelper()
 	for _, server := range sample.of("DatabaseServer") {
@@ -116,7 +116,7 @@ func (e *Environment) ApplySample(ctx context.Context, sample Sample) []*v1alpha
 	strict := client.WithFieldValidation(e.Client, client.FieldValidation(metav1.FieldValidationStrict))
 	for _, object := range sample.Objects {
 		object := object.DeepCopy()
-		// Another spec may have had an object of that name.
+		// An object of another spec with that name may still be being deleted.
 		gomega.Eventually(ctx, e.gone(object)).Should(gomega.BeTrue())
 		gomega.Expect(strict.Create(ctx, object)).To(gomega.Succeed(), object.GetKind()+" "+object.GetName())
 		ginkgo.DeferCleanup(e.removeSampled, object, ginkgo.NodeTimeout(sampleRemovalTimeout))
@@ -135,8 +135,8 @@ func (e *Environment) removeSampled(ctx ginkgo.SpecContext, object *unstructured
 	gomega.Eventually(ctx, e.gone(object)).Should(gomega.BeTrue())
 }
 
-// startServerOf starts a PostgreSQL server for a DatabaseServer of a sample, and changes that and its
-// Secret to reach it.
+// startServerOf starts a PostgreSQL server for a DatabaseServer of a sample, and changes the DatabaseServer and
+// its Secret to use it.
 func (e *Environment) startServerOf(ctx context.Context, sample Sample, registered *unstructured.Unstructured) error {
 	namespace, _, _ := unstructured.NestedString(registered.Object, "spec", "adminSecretRef", "namespace")
 	name, _, _ := unstructured.NestedString(registered.Object, "spec", "adminSecretRef", "name")
@@ -161,7 +161,7 @@ func (e *Environment) startServerOf(ctx context.Context, sample Sample, register
 	)
 }
 
-// gone reports whether there is no object of that kind and name.
+// gone returns a function that reports whether the object no longer exists.
 func (e *Environment) gone(object *unstructured.Unstructured) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		live := &unstructured.Unstructured{}

@@ -14,8 +14,7 @@ import (
 	"github.com/tenantry/tenantry/hack/freeport"
 )
 
-// RunSpecs runs the specs of a suite that needs an environment. An Eventually of theirs takes up to a
-// minute, unless it says otherwise.
+// RunSpecs runs the specs of a suite that needs an environment. Its Eventually waits up to a minute by default.
 func RunSpecs(t *testing.T, name string) {
 	t.Helper()
 	gomega.RegisterFailHandler(ginkgo.Fail)
@@ -27,8 +26,8 @@ func RunSpecs(t *testing.T, name string) {
 	ginkgo.RunSpecs(t, name)
 }
 
-// Explain adds to the report of a spec that has failed what kubectl prints for each of the arguments,
-// as in "get tenants", and the end of the operator's log. It keeps Dir.
+// Explain adds to the report of a failed spec the output of kubectl for each of the arguments, for example "get
+// tenants", and the end of the operator's log. It keeps Dir.
 func (e *Environment) Explain(ctx context.Context, arguments ...string) {
 	if !ginkgo.CurrentSpecReport().Failed() {
 		return

@@ -26,7 +26,7 @@ const (
 	stopGrace    = 10 * time.Second
 )
 
-// order is what all the apps take and give.
+// order is the resource that all the apps serve.
 type order struct {
 	ID     int64  `json:"id,omitempty"`
 	Number string `json:"number"`
@@ -39,15 +39,14 @@ type line struct {
 	Quantity int    `json:"quantity"`
 }
 
-// app is a tenant's app, a process that is what the kubelet would have started.
+// app is a tenant's app, running as a process with what a kubelet would give it.
 type app struct {
 	*process.Process
 	container
 	url string
 }
 
-// start starts the app that the tenant's Deployment describes. It ends with the test program, or by
-// stop.
+// start starts the app as the tenant's Deployment describes it. It ends with the test program, or by stop.
 func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app, error) {
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: "app"}}
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
@@ -73,7 +72,7 @@ func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app
 	return &app{Process: started, container: container, url: url}, nil
 }
 
-// waitReady waits until the app answers; by then it has migrated its database.
+// waitReady waits until the app answers. It migrates its database before that.
 func (a *app) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -113,18 +112,18 @@ func (a *app) create(ctx context.Context, wanted order) order {
 	return created
 }
 
-// pay has the app change an order, if it finds it.
+// pay has the app change an order, if it exists.
 func (a *app) pay(ctx context.Context, id int64) (code int, err error) {
 	return a.call(ctx, http.MethodPatch, fmt.Sprintf("/orders/%d", id), map[string]bool{"paid": true}, nil)
 }
 
-// remove has the app delete an order, if it finds it.
+// remove has the app delete an order, if it exists.
 func (a *app) remove(ctx context.Context, id int64) (code int, err error) {
 	return a.call(ctx, http.MethodDelete, fmt.Sprintf("/orders/%d", id), nil, nil)
 }
 
-// call sends a request with a body, unless that is nil, and stores a successful answer in result,
-// unless that is.
+// call sends a request with a body, unless that is nil, and decodes a successful answer into result, unless that
+// is nil.
 func (a *app) call(ctx context.Context, method, path string, body, result any) (code int, err error) {
 	var content io.Reader = http.NoBody
 	if body != nil {

@@ -13,9 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// container is what a kubelet makes of a container's spec: which program to run, and all of its
-// environment but what every container gets (the address of the API server, HOSTNAME) and what
-// comes with the image.
+// container is what a kubelet derives from a container's spec: the program to run and its environment, without
+// what every container gets (the address of the API server, HOSTNAME) and what comes with the image.
 type container struct {
 	command     []string
 	environment map[string]string
@@ -30,8 +29,8 @@ func (c container) variables() []string {
 	return variables
 }
 
-// resolve reads the ConfigMaps and Secrets that the spec names. A later source wins over an earlier
-// one, and env over envFrom.
+// resolve reads the ConfigMaps and Secrets that the spec refers to. A later source overrides an earlier one, and
+// env overrides envFrom.
 func resolve(ctx context.Context, namespace string, spec corev1.Container) (container, error) {
 	environment := map[string]string{}
 	for _, source := range spec.EnvFrom {
@@ -65,8 +64,8 @@ func resolve(ctx context.Context, namespace string, spec corev1.Container) (cont
 
 var reference = regexp.MustCompile(`\$\$|\$\([^)]*\)`)
 
-// expand puts values in place of references like $(NAME). One to a variable that isn't there stays as
-// it is, and $$ stands for a dollar sign. See
+// expand replaces references like $(NAME) with values. References to unknown variables stay as they are, and $$
+// becomes a dollar sign. See
 // https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/.
 func expand(text string, environment map[string]string) string {
 	return reference.ReplaceAllStringFunc(text, func(found string) string {
@@ -118,7 +117,7 @@ func oneOf(ctx context.Context, namespace string, source *corev1.EnvVarSource) (
 	return value, found, nil
 }
 
-// unless returns the error of reading a source; what is optional may be missing.
+// unless returns the error of reading a source, or nil if an optional source is missing.
 func unless(optional *bool, err error) error {
 	if ptr.Deref(optional, false) {
 		return client.IgnoreNotFound(err)

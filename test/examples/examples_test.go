@@ -29,12 +29,12 @@ import (
 // frameworks are the folders of examples/.
 var frameworks = []string{"django", "fastapi", "flask", "pyramid"}
 
-// mode is a way in which the apps run; they are the same in each.
+// mode is an isolation to run the apps with. The apps are the same in each.
 type mode struct {
 	isolation v1alpha1.DatabaseIsolation
-	// firstTenant is what the tenant that migrates first may do with the tables.
+	// firstTenant is spec.database.sharedTables of the tenant that migrates first.
 	firstTenant v1alpha1.SharedTables
-	// ownServer says that a server is for one app only.
+	// ownServer says that each app needs its own server.
 	ownServer bool
 }
 
@@ -77,7 +77,7 @@ func describeShop(framework string, mode mode) {
 			if apps[i] != nil {
 				Expect(apps[i].stop()).To(Succeed())
 			}
-			// Nobody waits for the end of the tenant: the next ones have other names.
+			// There is no need to wait for the deletion: the next tenants have other names.
 			if tenant != nil {
 				Expect(client.IgnoreNotFound(env.Client.Delete(ctx, tenant))).To(Succeed())
 			}
@@ -146,7 +146,7 @@ func describeShop(framework string, mode mode) {
 	}, SpecTimeout(specTimeout))
 
 	It("finds no order of its neighbor, not even by its id", func(ctx SpecContext) {
-		// Where the tenants share no sequence, the second one has not come as far as this.
+		// If the tenants don't share a sequence, the second one hasn't used this value yet.
 		apps[0].create(ctx, order{Number: "A-3", Lines: []line{}})
 		var tried int
 		for i, app := range apps {
@@ -194,13 +194,12 @@ func describeShop(framework string, mode mode) {
 	}, SpecTimeout(specTimeout))
 }
 
-// operatorVariables are what the operator adds to a tenant's own settings.
+// operatorVariables are the environment variables that the operator adds to a tenant's own settings.
 var operatorVariables = []string{
 	"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER", "PORT",
 }
 
-// serverFor returns the PostgreSQL server that the shop's tenants are to use, and its DatabaseServer, which
-// is Ready.
+// serverFor returns the PostgreSQL server for the shop's tenants, and its DatabaseServer, which is Ready.
 func serverFor(ctx context.Context, framework string, mode mode) (*postgres.Server, *v1alpha1.DatabaseServer) {
 	GinkgoHelper()
 	name, machine := "shared", env.Postgres
@@ -241,7 +240,7 @@ func shop(framework, word string, server *v1alpha1.DatabaseServer, isolation v1a
 	return tenant
 }
 
-// beReady matches a Tenant or a DatabaseServer of which this generation of the spec is in place.
+// beReady matches a Tenant or a DatabaseServer that is Ready with this generation of the spec.
 func beReady(generation int64) gomegatypes.GomegaMatcher {
 	return And(
 		HaveField("Status.ObservedGeneration", generation),

@@ -18,7 +18,7 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// D9: the developer's tools compare the models with tables that tenantry.isolate_all has changed.
+// The developer's tools compare the models with tables that tenantry.isolate_all has changed.
 var _ = Describe("With isolation Row, a developer who", func() {
 	It("takes unique=True off a field of Django finds it gone", func(ctx SpecContext) {
 		later := developFrom(ctx, "django")
@@ -58,7 +58,7 @@ var _ = Describe("With isolation Row, a developer who", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// development is a copy of an example that its developer goes on with, on the tables that tenants share.
+// development is a copy of an example that its developer changes further, with the tables that tenants share.
 type development struct {
 	dir         string
 	environment container
@@ -85,7 +85,7 @@ func developFrom(ctx context.Context, framework string) *development {
 	return made
 }
 
-// run runs a program of Python, and returns what it has printed.
+// run runs a Python program, and returns its output.
 func (d *development) run(ctx context.Context, args ...string) string {
 	GinkgoHelper()
 	command := exec.CommandContext(ctx, "/usr/bin/python3", args...)
@@ -95,7 +95,7 @@ func (d *development) run(ctx context.Context, args ...string) string {
 	return string(output)
 }
 
-// autogenerate has Alembic write a revision, and runs it. It returns what that does.
+// autogenerate has Alembic write a revision, and runs it. It returns the revision's operations.
 func (d *development) autogenerate(ctx context.Context, revision string) (operations []string) {
 	GinkgoHelper()
 	d.run(ctx, "-m", "flask", "--app", "shop", "db", "migrate", "--rev-id", revision)
@@ -112,7 +112,7 @@ func (d *development) autogenerate(ctx context.Context, revision string) (operat
 	return operations
 }
 
-// replace changes a file, in which the text must be.
+// replace replaces a text in a file, which must have it.
 func (d *development) replace(file, old, replacement string) {
 	GinkgoHelper()
 	path := filepath.Join(d.dir, file)

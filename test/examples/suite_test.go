@@ -1,5 +1,5 @@
-// Package examples runs the apps of examples/ as their tenants' Deployments say, with nothing but the
-// environment that a kubelet would give them, on a real PostgreSQL that the operator has set up.
+// Package examples runs the apps of examples/ as their tenants' Deployments say, with only the environment that a
+// kubelet would give them, on a real PostgreSQL that the operator has set up.
 package examples
 
 import (
@@ -20,7 +20,7 @@ import (
 const (
 	// folder is examples/ as seen from this package.
 	folder = "../../examples"
-	// specTimeout is for a machine that has other things to do.
+	// specTimeout is long enough for a busy machine.
 	specTimeout = 3 * time.Minute
 )
 

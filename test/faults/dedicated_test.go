@@ -21,7 +21,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// serving ends where the server waits for a volume, of which there are none here.
+// serving is done when the server waits for a volume, since there are none here.
 var serving = work{
 	name: "makes a server of a tenant's own", start: create,
 	tenant: func(name string) *builders.TenantBuilder {
@@ -49,8 +49,8 @@ var serving = work{
 	},
 }
 
-// partsOf returns the names of what makes up the tenant's server: a StatefulSet, a ConfigMap, a NetworkPolicy,
-// a Service, a volume and Secrets.
+// partsOf returns the names of the objects of the tenant's server: a StatefulSet, a ConfigMap, a NetworkPolicy, a
+// Service, a volume and Secrets.
 func partsOf(ctx context.Context, tenant *v1alpha1.Tenant) (names []string, err error) {
 	for _, list := range []client.ObjectList{
 		&appsv1.StatefulSetList{}, &corev1.ConfigMapList{}, &networkingv1.NetworkPolicyList{}, &corev1.ServiceList{},

@@ -10,31 +10,32 @@ import (
 type moment string
 
 const (
-	// before : the step doesn't reach the server.
+	// before the server gets the step.
 	before moment = "before"
-	// during : the server has the step, and may still be at work on it.
+	// during the server's work on the step.
 	during moment = "during"
-	// after : the server has done the step, and nobody hears of it.
+	// after the server has done the step, and before anybody gets its answer.
 	after moment = "after"
-	// meanwhile : the server has done the step, and the operator hears of it once something else has happened.
+	// meanwhile something else happens: after the server has done the step, and before the operator gets its answer.
 	meanwhile moment = "meanwhile"
 )
 
-// rounds is part of what the operator sends about all tenants together, now and then: no step of any.
+// rounds is in statements that the operator sends from time to time for all tenants together. They are not steps
+// of any tenant.
 const rounds = "SET digest ="
 
-// fault kills a process, or does something else, at one of the steps that the operator takes for one tenant: at the first that is
-// not known. Steps are told by what they do and not by their order, since the operator's controllers go
-// on side by side.
+// fault kills a process, or does something else, at one of the steps that the operator takes for one tenant: the
+// first that is not known. Steps are identified by what they do and not by their order, since the operator's
+// controllers run concurrently.
 type fault struct {
 	when moment
 	// kill ends the process, or does something else; nil lets all steps pass.
 	kill func() error
-	// known are the steps, in neutral words, that pass, each as often as it is there.
+	// known are the steps, in neutral words, that pass, each as often as it is in the list.
 	known []string
 
 	mutex sync.Mutex
-	// marks are what tells the tenant's steps, each followed by its neutral word.
+	// marks are texts that identify the tenant's steps, each followed by its neutral word.
 	marks []string
 	taken []string
 	over  bool
@@ -44,20 +45,20 @@ type fault struct {
 	err    error
 }
 
-// newFault makes a fault that sees the steps in which the tenant's name stands.
+// newFault returns a fault that sees the steps that contain the tenant's name.
 func newFault(known []string, when moment, tenant string, kill func() error) *fault {
 	return &fault{known: known, when: when, kill: kill, marks: []string{tenant, "TENANT"}, struck: make(chan struct{})}
 }
 
-// mark makes the fault also see the steps in which one of the texts stands, each of which is followed by
-// its neutral word.
+// mark makes the fault also see the steps that contain one of the texts, each of which is followed by its neutral
+// word.
 func (f *fault) mark(textsAndWords ...string) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	f.marks = append(f.marks, textsAndWords...)
 }
 
-// disarm lets all further steps pass, and says whether the fault has struck.
+// disarm lets all further steps pass, and reports whether the fault has struck.
 func (f *fault) disarm() bool {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
@@ -72,9 +73,8 @@ func (f *fault) steps() []string {
 	return slices.Clone(f.taken)
 }
 
-// pass takes a step to the server and its answer back, unless the fault strikes. Then it returns
-// true, and the answer must not be handed on. name is for people, content what marks are looked for
-// in.
+// pass takes a step to the server and its answer back, unless the fault strikes. Then it returns true, and the
+// answer must not be passed on. name is the step for people, content the text that is searched for marks.
 func (f *fault) pass(name, content string, send, receive func()) (struck bool) {
 	if !f.strikes(name, content) {
 		send()
@@ -114,7 +114,7 @@ func (f *fault) marked(content string) bool {
 	return false
 }
 
-// times returns how often a step is among others.
+// times returns how often a step is in a list.
 func times(step string, among []string) (count int) {
 	for _, other := range among {
 		if other == step {

@@ -25,8 +25,8 @@ import (
 
 var errStruck = errors.New("the operator was killed at this request")
 
-// kubernetesProxy stands between the operator and the API server. The steps of its fault are the
-// operator's writes. Events are none of them: they are sent along the way, and may get lost.
+// kubernetesProxy is between the operator and the API server. The steps of its fault are the operator's writes,
+// except Events, which are sent asynchronously and may get lost.
 type kubernetesProxy struct {
 	server *httptest.Server
 	next   http.RoundTripper
@@ -56,8 +56,8 @@ func startKubernetesProxy(kubernetes *cluster.ControlPlane) (*kubernetesProxy, e
 	return proxy, nil
 }
 
-// kubeconfig writes a kubeconfig by which the operator's ServiceAccount reaches the API server
-// through the proxy, and returns its path.
+// kubeconfig writes a kubeconfig with which the operator's ServiceAccount connects to the API server through the
+// proxy, and returns its path.
 func (p *kubernetesProxy) kubeconfig(ctx context.Context, kubernetes *cluster.ControlPlane, dir string) (string, error) {
 	path := filepath.Join(dir, "proxied.kubeconfig")
 	if err := kubernetes.ServiceAccountKubeconfig(ctx, operator.Namespace, operator.ServiceAccount, path); err != nil {

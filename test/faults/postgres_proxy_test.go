@@ -15,8 +15,8 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// postgresProxy stands between PostgreSQL and all its clients. The steps of its fault are what the
-// operator sends and then waits for an answer to: a simple query, or the messages up to a Sync.
+// postgresProxy is between PostgreSQL and all its clients. A step of its fault is what the operator sends before
+// it waits for an answer: a simple query, or the messages up to a Sync.
 type postgresProxy struct {
 	listener net.Listener
 	target   string
@@ -78,7 +78,7 @@ func (p *postgresProxy) serve(client net.Conn) error {
 	return s.run()
 }
 
-// splice passes all on both ways, until both sides have ended.
+// splice forwards everything in both directions until both sides have ended.
 func splice(client, server net.Conn) error {
 	var copying errgroup.Group
 	for _, ends := range [][2]net.Conn{{client, server}, {server, client}} {
@@ -90,7 +90,7 @@ func splice(client, server net.Conn) error {
 	return copying.Wait()
 }
 
-// session is one of the operator's.
+// session is a session of the operator.
 type session struct {
 	backend  *pgproto3.Backend
 	frontend *pgproto3.Frontend
@@ -99,7 +99,7 @@ type session struct {
 	prepared map[string]string
 }
 
-// authenticate passes all on until the server takes queries.
+// authenticate forwards everything until the server accepts queries.
 func (s *session) authenticate() error {
 	for {
 		message, err := s.frontend.Receive()
@@ -129,7 +129,7 @@ func (s *session) authenticate() error {
 	}
 }
 
-// run passes steps on until the client or the server has had enough.
+// run forwards steps until the client or the server closes the connection.
 func (s *session) run() error {
 	for {
 		content, last, err := s.collect()
@@ -156,7 +156,7 @@ func (s *session) run() error {
 	}
 }
 
-// collect reads a step, and says whether it is the client's last one.
+// collect reads a step, and reports whether it is the client's last one.
 func (s *session) collect() (content string, last bool, err error) {
 	var texts []string
 	for {
@@ -187,8 +187,8 @@ func (s *session) collect() (content string, last bool, err error) {
 	}
 }
 
-// answer reads the server's answer to a step. What there is of it is kept for the client, also when
-// the server breaks off.
+// answer reads the server's answer to a step. If the server closes the connection, what was read so far is kept
+// for the client.
 func (s *session) answer() error {
 	for {
 		message, err := s.frontend.Receive()
@@ -202,10 +202,10 @@ func (s *session) answer() error {
 	}
 }
 
-// literals may hold verifiers, which are new each time.
+// literals may have SCRAM verifiers, which are different each time.
 var literals = regexp.MustCompile(`'[^']*'`)
 
-// title returns a step in a few words.
+// title returns a short description of a step.
 func title(content string) string {
 	const words = 16
 	fields := strings.Fields(literals.ReplaceAllString(content, "''"))

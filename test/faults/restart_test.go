@@ -10,7 +10,7 @@ import (
 
 const (
 	sweepTimeout = 5 * time.Minute
-	// atOnce is below the time after which the operator looks again by itself, which is 30 s.
+	// atOnce is below the 30 s after which the operator reconciles by itself.
 	atOnce = 28 * time.Second
 )
 

@@ -26,15 +26,15 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// state is all there is of a tenant, in words that are the same for two tenants of the same spec.
+// state is everything that exists of a tenant, in words that are the same for two tenants with the same spec.
 type state struct {
 	// Objects are the Tenant, its namespace and what is in it, by kind and name.
 	Objects map[string]any
-	// Database is what PostgreSQL has, in lines.
+	// Database is what PostgreSQL has, one line each.
 	Database []string
 }
 
-// stateOf reads the state of a tenant, of which some or all may be gone.
+// stateOf reads the state of a tenant. Some or all of it may be gone.
 func stateOf(ctx context.Context, tenant *v1alpha1.Tenant) (state, error) {
 	password, _, err := passwordOf(ctx, tenant)
 	if err != nil {
@@ -100,8 +100,7 @@ func objectsOf(ctx context.Context, tenant *v1alpha1.Tenant, neutral *strings.Re
 	return described, nil
 }
 
-// changing are the fields that differ between objects that are alike, and those that change by
-// themselves.
+// changing are fields that differ between equal objects, and fields that change by themselves.
 var changing = [][]string{
 	{"metadata", "uid"}, {"metadata", "resourceVersion"}, {"metadata", "creationTimestamp"}, {"metadata", "managedFields"},
 	{"metadata", "annotations", "tenantry.dev/applied"}, {"metadata", "annotations", naming.AnnotationRotatedAt},
@@ -110,8 +109,8 @@ var changing = [][]string{
 	{"status", "usage"}, {"status", "database", "credentialsRevision"}, {"status", "database", "rotatedAt"},
 }
 
-// describe returns an object in neutral words. The generation and the Deployment's revision are among
-// them, so that it shows when an object was changed needlessly, or the app rolled out twice.
+// describe returns an object in neutral words, including its generation and the Deployment's revision, so that
+// unnecessary changes and rollouts are seen.
 func describe(object runtime.Object, neutral *strings.Replacer) (name string, content map[string]any, err error) {
 	gvk, err := apiutil.GVKForObject(object, env.Client.Scheme())
 	if err != nil {
@@ -205,8 +204,8 @@ func sharedOf(ctx context.Context, name string) ([]string, error) {
 	return append(schema, rows...), err
 }
 
-// orphans returns databases, schemas, rows, roles, entries of the registry and namespaces that belong to no tenant.
-// What is retained belongs to the registry.
+// orphans returns databases, schemas, rows, roles, entries of the registry and namespaces that belong to no
+// tenant. What is retained is in the registry, and no orphan.
 func orphans(ctx context.Context) ([]string, error) {
 	tenants, namespaces := &v1alpha1.TenantList{}, &corev1.NamespaceList{}
 	if err := env.Client.List(ctx, tenants); err != nil {

@@ -1,11 +1,11 @@
-// Package faults interrupts the operator's work at every step and shows that it ends as if nothing
-// had happened: the same objects, the same database, the same password, and nothing left over.
+// Package faults interrupts the operator's work at every step and verifies that the result is the same as without
+// an interruption: the same objects, the same database, the same password, and nothing left over.
 //
-// A step is one write to the API server, or what is sent to PostgreSQL up to the next answer. The
-// operator reaches both through proxies of the suite, which kill it, by SIGKILL, before a step
-// reaches the server, while the server is at it, or after the server has done it but before the
-// operator hears of it. The same work is done for one tenant after the other, and interrupted at another
-// step each time, until there is none left. PostgreSQL is killed in the same way.
+// A step is one write to the API server, or what is sent to PostgreSQL up to the next answer. The operator
+// connects to both through proxies of the suite, which kill it with SIGKILL before a step reaches the server,
+// while the server works on it, or after the server has done it but before the operator gets the answer. The same
+// work is done for one tenant after the other, and interrupted at another step each time, until there is none
+// left. PostgreSQL is killed in the same way.
 package faults
 
 import (
@@ -33,7 +33,7 @@ var (
 	env        *environment.Environment
 	kubernetes *kubernetesProxy
 	postgres   *postgresProxy
-	// kubeconfig leads the operator to the API server through the proxy.
+	// kubeconfig is the operator's kubeconfig, with the address of the proxy.
 	kubeconfig string
 )
 
@@ -69,12 +69,11 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	shareDatabases(ctx, server)
 	awaitPolicies(ctx)
-	// It goes first: the proxies end when their connections do.
+	// The operator stops first, since the proxies end when their connections do.
 	DeferCleanup(func() error { return env.Operator.Stop() })
 }, NodeTimeout(20*time.Minute))
 
-// shareDatabases has the server offer all isolations, and makes the table that those tenants share
-// that have rows of their own.
+// shareDatabases makes the server offer all isolations, and creates a table for tenants with the isolation Row.
 func shareDatabases(ctx context.Context, server *v1alpha1.DatabaseServer) {
 	GinkgoHelper()
 	Eventually(ctx, komega.Update(server, func() {
@@ -87,8 +86,8 @@ func shareDatabases(ctx context.Context, server *v1alpha1.DatabaseServer) {
 		"SET ROLE tenantry_row_owner", "CREATE TABLE orders (number int)", "SELECT tenantry.isolate('orders')")).To(Succeed())
 }
 
-// awaitPolicies waits until the API server heeds the admission policies, since what it fills in is in
-// all tenants' namespaces or in none.
+// awaitPolicies waits until the API server applies the admission policies, so that all tenants' namespaces get the
+// defaults of the policies.
 func awaitPolicies(ctx context.Context) {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -108,7 +107,7 @@ func startOperator(ctx context.Context) error {
 	return env.StartOperator(ctx, "--kubeconfig="+kubeconfig)
 }
 
-// What a spec that failed has left dead is alive again for the next one.
+// A spec that failed may have left something dead that the next one needs.
 var _ = BeforeEach(func(ctx SpecContext) {
 	kubernetes.fault.Store(nil)
 	postgres.fault.Store(nil)

@@ -17,24 +17,24 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// batch is how many tenants are prepared at a time.
+// batch is how many tenants are prepared together.
 const batch = 8
 
-// work is what the operator is interrupted at.
+// work is a piece of the operator's work to interrupt.
 type work struct {
-	// name reads on after "the operator".
+	// name continues a sentence that begins with "the operator".
 	name string
-	// tenant begins a tenant that it is done for.
+	// tenant begins a tenant that the work is done for.
 	tenant func(name string) *builders.TenantBuilder
-	// prepare brings tenants to where the work starts; nil where it starts by their creation.
+	// prepare brings tenants to the state in which the work starts; nil if it starts with their creation.
 	prepare func(ctx context.Context, tenants []*v1alpha1.Tenant)
-	// start asks for the work.
+	// start makes the change that causes the work.
 	start func(ctx context.Context, tenant *v1alpha1.Tenant)
-	// replaces says that it ends with another password.
+	// replaces says that the tenant has another password afterwards.
 	replaces bool
-	// done says whether it has been done.
+	// done reports whether the work is done.
 	done func(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error)
-	// check looks at what came of it.
+	// check checks the result.
 	check func(ctx context.Context, tenant *v1alpha1.Tenant, found state)
 }
 
@@ -43,21 +43,20 @@ type interruption struct {
 	// at are the proxies whose steps count.
 	at   []*atomic.Pointer[fault]
 	when moment
-	// kill returns what ends the process that is to die, and revive starts it again.
+	// kill returns a function that kills the process, and revive starts it again.
 	kill   func() func() error
 	revive func(ctx context.Context) error
-	// recovery is how long the work may take from then on.
+	// recovery is how long the work may take after that.
 	recovery time.Duration
 }
 
-// supply has tenants at the point where the work starts.
+// supply has tenants in the state in which the work starts.
 type supply struct {
 	work
 	prepared []*v1alpha1.Tenant
 }
 
-// made counts the tenants of the suite. Their names have the same length, so that none is part of
-// another.
+// made counts the tenants of the suite. Their names have the same length, so that no name contains another.
 var made int
 
 func (s *supply) next(ctx context.Context) *v1alpha1.Tenant {
@@ -76,7 +75,7 @@ func (s *supply) next(ctx context.Context) *v1alpha1.Tenant {
 	return tenant
 }
 
-// useUp does the work also for the tenants that are left, so that nothing of it stays half done.
+// useUp also does the work for the tenants that are left, so that nothing stays half done.
 func (s *supply) useUp(ctx context.Context) {
 	GinkgoHelper()
 	if s.prepare == nil {
@@ -90,11 +89,11 @@ func (s *supply) useUp(ctx context.Context) {
 	}
 }
 
-// tries is how many tenants in a row have their work done undisturbed before a step counts as one that
-// doesn't come up again.
+// tries is for how many tenants in a row a step must not occur before it counts as one that doesn't occur any
+// more.
 const tries = 3
 
-// sweep does the work undisturbed, and then interrupts it once at every step.
+// sweep does the work without an interruption, and then interrupts it once at every step.
 func sweep(ctx context.Context, w work, i interruption) {
 	GinkgoHelper()
 	tenants := &supply{work: w}
@@ -134,9 +133,9 @@ func sweep(ctx context.Context, w work, i interruption) {
 	Expect(orphans(ctx)).To(BeEmpty())
 }
 
-// run has the work done for a tenant, with an interruption at the first step that is not known, or
-// undisturbed if the interruption kills nothing. It returns the steps, in neutral words, and whether it
-// was interrupted, which is at the last of them.
+// run has the work done for a tenant, with an interruption at the first step that is not known, or without one if
+// the interruption kills nothing. It returns the steps, in neutral words, and whether the last of them was
+// interrupted.
 func (w work) run(ctx context.Context, tenant *v1alpha1.Tenant, i interruption, known []string) (steps []string, hit bool) {
 	GinkgoHelper()
 	var kill func() error
@@ -168,8 +167,8 @@ func (w work) run(ctx context.Context, tenant *v1alpha1.Tenant, i interruption, 
 	return armed.steps(), hit
 }
 
-// recover revives what was killed, and waits until the work is done all the same, with the password
-// that was there before, unless the work is to replace it.
+// recover revives what was killed, and waits until the work is done nevertheless, with the same password as before
+// unless the work replaces it.
 func (w work) recover(ctx context.Context, tenant *v1alpha1.Tenant, i interruption, armed *fault) {
 	GinkgoHelper()
 	Eventually(ctx, armed.struck).Should(BeClosed())

@@ -24,7 +24,7 @@ func vanish(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	return env.Client.Delete(ctx, tenant.DeepCopy())
 }
 
-// The API server can delete an object at the very moment in which it gets its finalizers, whatever the operator does.
+// The API server can delete an object in the moment in which it gets its finalizers, whatever the operator does.
 var _ = Describe("A Tenant that goes in spite of its finalizers, just as its database is made", func() {
 	It("leaves no way into the database", func(ctx SpecContext) {
 		of := func(name string) *v1alpha1.Tenant {

@@ -24,11 +24,11 @@ const (
 	otherLimit = 7
 	// request asks for a new password.
 	request = "leaked"
-	// hold is a finalizer that keeps a namespace there until it is taken off.
+	// hold is a finalizer that keeps a namespace from being deleted until it is removed.
 	hold = "faults.test/hold"
 )
 
-// What PostgreSQL has of a provisioned tenant, and the table of one that has data.
+// What PostgreSQL has for a provisioned tenant, and the table of one that has data.
 var (
 	provisioned = []any{
 		HavePrefix("registry: DATABASE is Active for TENANT UID by Database, secured t"),
@@ -58,7 +58,7 @@ var change = work{
 	},
 }
 
-// rotation ends with the second login, and nothing is left of the first one or of a third password.
+// rotation ends with the second login, and nothing is left of the first login or of a third password.
 var rotation = work{
 	name: "rotates a password", tenant: func(name string) *builders.TenantBuilder { return whole(name).Rotation(0, 0) },
 	prepare: fill, start: requestRotation, replaces: true,
@@ -99,8 +99,7 @@ var retention = work{
 	},
 }
 
-// sharing returns the works on tenants that share a database, which differ from the others in PostgreSQL
-// only.
+// sharing returns work for tenants that share a database, which differs from the other work only in PostgreSQL.
 func sharing() []work {
 	var all []work
 	for _, isolation := range []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow} {
@@ -150,7 +149,7 @@ func whole(name string) *builders.TenantBuilder {
 		Config("LOG_LEVEL", "info")
 }
 
-// deletable begins a tenant without pods, for which the deletion of its namespace would wait.
+// deletable begins a tenant without pods, since the deletion of the namespace would wait for them.
 func deletable(policy v1alpha1.ReclaimPolicy) func(string) *builders.TenantBuilder {
 	return func(name string) *builders.TenantBuilder { return whole(name).Replicas(0).ReclaimPolicy(policy) }
 }
@@ -197,8 +196,8 @@ func fill(ctx context.Context, tenants []*v1alpha1.Tenant) {
 	}
 }
 
-// removeAllButNamespace deletes tenants up to where their databases are next. The namespaces, which
-// Kubernetes takes five seconds to begin with, are empty and wait for releaseNamespace.
+// removeAllButNamespace deletes tenants up to the point where their databases are next. Their namespaces, which
+// Kubernetes needs five seconds to start deleting, are empty and wait for releaseNamespace.
 func removeAllButNamespace(ctx context.Context, tenants []*v1alpha1.Tenant) {
 	GinkgoHelper()
 	fill(ctx, tenants)
@@ -222,7 +221,7 @@ func namespaceOf(tenant *v1alpha1.Tenant) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant.Name}}
 }
 
-// ready reports whether all that the tenant's present spec asks for is in place.
+// ready reports whether the tenant is Ready with its current spec.
 func ready(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
 	found := &v1alpha1.Tenant{}
 	err := env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), found)
@@ -235,7 +234,7 @@ func gone(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
 	return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 }
 
-// expectLogin expects the tenant's Secret to open its database.
+// expectLogin expects that the login in the tenant's Secret works.
 func expectLogin(ctx context.Context, tenant *v1alpha1.Tenant) {
 	GinkgoHelper()
 	session, err := login(ctx, tenant)

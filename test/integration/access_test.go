@@ -18,7 +18,7 @@ import (
 )
 
 var _ = Describe("The rights of a tenant's owners", func() {
-	// rights are the lines of kubectl auth can-i --list.
+	// rights returns the lines of kubectl auth can-i --list.
 	rights := func(ctx context.Context, user, namespace string) []string {
 		GinkgoHelper()
 		output, err := env.Kubernetes.Kubectl(ctx, "auth", "can-i", "--list", "--namespace", namespace, "--as", user, "--as-group", "system:authenticated")

@@ -16,7 +16,7 @@ import (
 var _ = Describe("An app", func() {
 	withApp := func(name, image string) *builders.TenantBuilder { return builders.Tenant(name).App(image) }
 
-	// ails matches a tenant whose app doesn't run, and nobody can tell yet whether it will.
+	// ails matches a tenant whose app doesn't run, for a reason that may still pass.
 	ails := func(reason string, texts ...string) OmegaMatcher {
 		return And(
 			WithTransform(behind, BeZero()),

@@ -27,14 +27,13 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// ledger is the whole history of a tenant's ResourceQuotas and of the pods in its namespaces, as two
-// watches have seen it.
+// ledger is the history of a tenant's ResourceQuotas and of the pods in its namespaces, as seen by two watches.
 type ledger struct {
 	mutex sync.Mutex
-	// granted and enforced are spec.hard and status.hard by namespace; pods are those that exist.
+	// granted and enforced are spec.hard and status.hard by namespace; pods are the existing pods.
 	granted, enforced map[string]int64
 	pods              map[string]struct{}
-	// mostGranted, mostEnforced and mostPods are the greatest sums that there ever were.
+	// mostGranted, mostEnforced and mostPods are the greatest sums seen.
 	mostGranted, mostEnforced int64
 	mostPods                  int
 	quotaEvents               int
@@ -65,8 +64,8 @@ func keepLedger(ctx context.Context, tenant string) *ledger {
 	return l
 }
 
-// watchOn watches objects from now on. The API server ends watches that can't keep up with a crowd; this
-// one goes on where it was, and leaves nothing out.
+// watchOn watches objects from now on. The API server ends watches that can't keep up; this one then continues
+// where it was, and misses nothing.
 func watchOn(ctx context.Context, list client.ObjectList, selector client.MatchingLabels) watch.Interface {
 	GinkgoHelper()
 	Expect(env.Client.List(ctx, list, selector)).To(Succeed())
@@ -135,7 +134,7 @@ func (l *ledger) slices() map[string]int64 {
 	return maps.Clone(l.enforced)
 }
 
-// spacious applies a tenant with a budget of pods, and lets its owner make further namespaces.
+// spacious applies a tenant with a budget of pods, and creates further namespaces as its owner.
 func spacious(ctx context.Context, name, budget string, namespaces int) (tenant *v1alpha1.Tenant, names []string) {
 	GinkgoHelper()
 	tenant = applyReady(ctx, roomy(name, int32(namespaces)).Quota("pods", budget))
@@ -148,16 +147,16 @@ func spacious(ctx context.Context, name, budget string, namespaces int) (tenant 
 	return tenant, names
 }
 
-// counted returns a pod that the ledger of the tenant counts.
+// counted returns a pod with the label that the ledger selects pods by.
 func counted(tenant, namespace, name string) *corev1.Pod {
 	pod := pod(namespace, name)
 	pod.Labels = map[string]string{"budget-of": tenant}
 	return pod
 }
 
-// crowd tries to create pods in the namespaces, many at once and each again and again, until done,
-// which is asked how often that pod was refused. It returns how many came to be. Whatever else than the
-// quota keeps a pod out fails the spec.
+// crowd creates pods in the namespaces concurrently, and retries each until it is created or done, which gets the
+// number of refusals of the pod, returns true. It returns how many were created. If anything but the quota refuses
+// a pod, the spec fails.
 func crowd(ctx context.Context, tenant string, namespaces []string, count int, done func(refusals int) bool) int {
 	GinkgoHelper()
 	editor := as("editor@" + tenant)
@@ -199,17 +198,17 @@ func crowd(ctx context.Context, tenant string, namespaces []string, count int, d
 	return int(created.Load())
 }
 
-// retryPause is how long somebody waits before trying again what was refused.
+// retryPause is the pause before a refused request is retried.
 const retryPause = 250 * time.Millisecond
 
-// never lets nobody give up before the spec has to end.
+// never is for pods that must be created before the spec times out.
 func never(int) bool { return false }
 
-// refusedTwice is for those that are not to get in: one that is refused twice had the time of a pause
-// between.
+// refusedTwice is for pods that must not be created: between two refusals there was time for the operator to make
+// room by mistake.
 func refusedTwice(refusals int) bool { return refusals > 1 }
 
-// full is true once there are that many pods in all.
+// full returns a function that is true once there are that many pods in all namespaces.
 func (l *ledger) full(pods int) func(int) bool {
 	return func(int) bool { return len(l.podsNow()) >= pods }
 }
@@ -292,7 +291,7 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 		ledger := keepLedger(ctx, "resting")
 		_, names := spacious(ctx, "resting", "20", 3)
 		Expect(crowd(ctx, "resting", names[1:2], 9, never)).To(Equal(9))
-		// The last that is written is the usage in the status, some seconds later.
+		// The last write is the usage in the status, some seconds later.
 		tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "resting"}}
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("9"))))
 		mark, err := env.Audit.Mark()

@@ -24,7 +24,7 @@ import (
 )
 
 var _ = Describe("Changing a Tenant's", func() {
-	// edit changes the spec and waits until that is in place.
+	// edit changes the spec and waits until the tenant is Ready with it.
 	edit := func(ctx context.Context, tenant *v1alpha1.Tenant, mutate func(*v1alpha1.TenantSpec)) {
 		GinkgoHelper()
 		change(ctx, tenant, func() { mutate(&tenant.Spec) })

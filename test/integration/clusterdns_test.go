@@ -63,8 +63,8 @@ var _ = Describe("The way to the cluster's DNS", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// restartAsPod restarts the operator, for the rest of the spec, with the nameservers that a kubelet gives to
-// its pods.
+// restartAsPod restarts the operator, for the rest of the spec, with these nameservers in its /etc/resolv.conf, as
+// in a pod.
 func restartAsPod(ctx context.Context, nameservers ...string) {
 	GinkgoHelper()
 	content := "search tenantry-system.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
@@ -80,7 +80,7 @@ func restartAsPod(ctx context.Context, nameservers ...string) {
 	Expect(env.RestartOperator(ctx)).To(Succeed())
 }
 
-// dnsService returns a Service of a cluster's DNS whose pods answer at another port.
+// dnsService returns a Service of a cluster's DNS whose pods listen on another port.
 func dnsService(namespace, name string, selector map[string]string, target int32) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -91,8 +91,8 @@ func dnsService(namespace, name string, selector map[string]string, target int32
 	}
 }
 
-// open matches rules that open a port, by UDP and TCP, of the pods with these labels in a namespace, or, where
-// there are no labels, of an address.
+// open matches rules that allow UDP and TCP on a port of the pods with these labels in a namespace, or, without
+// labels, of an address.
 func open(where string, labels map[string]string, port int32) gomegatypes.GomegaMatcher {
 	peer := address(where)
 	if labels != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// factsQuery lists what the server has of the roles and the database of the name $1.
+// factsQuery lists what the server has of the roles and the database with the name $1.
 const factsQuery = `
 	SELECT format('role %s %s %s %s', rolname, rolconnlimit, rolpassword IS NULL,
 		(rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)) FROM pg_authid WHERE starts_with(rolname, $1)
@@ -32,8 +32,8 @@ func facts(ctx context.Context, tenant *v1alpha1.Tenant) func() ([]string, error
 	}
 }
 
-// tamper runs a statement and returns the facts by it. It reads them in the same transaction, since the
-// operator may have set them right a moment later.
+// tamper runs a statement and returns the facts after it. It reads them in the same transaction, since the
+// operator may correct them a moment later.
 func tamper(ctx context.Context, tenant *v1alpha1.Tenant, statement string) (changed []string) {
 	GinkgoHelper()
 	conn, err := pgx.Connect(ctx, env.Postgres.URL("postgres"))
@@ -53,7 +53,7 @@ func tamper(ctx context.Context, tenant *v1alpha1.Tenant, statement string) (cha
 	return changed
 }
 
-// accepted waits until the server's present state of the tenant counts as the one to keep.
+// accepted waits until the operator has accepted the present state of the tenant on the server.
 func accepted(ctx context.Context, tenant *v1alpha1.Tenant) {
 	GinkgoHelper()
 	Eventually(ctx, func() ([]string, error) {

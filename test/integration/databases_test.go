@@ -28,7 +28,7 @@ func withDatabase(name, server string) *builders.TenantBuilder {
 	return builders.Tenant(name).Database(server)
 }
 
-// waitsFor matches a tenant of which all is in place but the database.
+// waitsFor matches a tenant that has everything but the database.
 func waitsFor(reason string, texts ...string) OmegaMatcher {
 	matchers := []OmegaMatcher{
 		WithTransform(behind, BeZero()),
@@ -43,8 +43,8 @@ func waitsFor(reason string, texts ...string) OmegaMatcher {
 	return And(matchers...)
 }
 
-// misconfigured creates a DatabaseServer for the shared PostgreSQL server, without its admin's
-// Secret, which is to be called <name>-admin.
+// misconfigured creates a DatabaseServer for the shared PostgreSQL server, without the admin's Secret,
+// <name>-admin.
 func misconfigured(ctx context.Context, name string) *v1alpha1.DatabaseServer {
 	GinkgoHelper()
 	server := builders.DatabaseServer(name, env.Postgres.Host).Port(int32(env.Postgres.Port)).
@@ -254,7 +254,7 @@ var _ = Describe("A database server", func() {
 				waitsFor(v1alpha1.ReasonServerFull, "it has 1 tenants and its spec.capacity.tenants is 1; raise that, or name another server in spec.database.serverRef"),
 				stalled(v1alpha1.ReasonServerFull)))
 		}
-		// Neither is placed, so one may go elsewhere.
+		// Neither is placed, so one can still choose another server.
 		change(ctx, third, func() { third.Spec.Database.ServerRef.Name = shared })
 		waitReady(ctx, third)
 

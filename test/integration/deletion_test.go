@@ -40,8 +40,8 @@ func onServer(ctx context.Context, server *postgres.Server, database string) []s
 	return found
 }
 
-// hold puts a ConfigMap with a finalizer into the tenant's namespace, which thus can't go until
-// release is called.
+// hold creates a ConfigMap with a finalizer in the tenant's namespace, which can't be deleted until release is
+// called.
 func hold(ctx context.Context, tenant *v1alpha1.Tenant) (release func(ctx context.Context)) {
 	GinkgoHelper()
 	held := in(tenant, &corev1.ConfigMap{}, "held")
@@ -180,7 +180,7 @@ var _ = Describe("Deleting a tenant", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("whose DatabaseServer is gone finishes when its finalizer is taken off as told, and leaves the data", func(ctx SpecContext) {
-		// What is left there counts as a tenant for good.
+		// What is left there counts as a tenant forever, so the server is not shared.
 		postgres, server := ownServer(ctx, "written-off")
 		tenant := applyReady(ctx, withDatabase("let-go", "written-off").ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
 		force(ctx, server)

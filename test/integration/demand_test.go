@@ -70,7 +70,7 @@ func (s *sums) note(event watch.Event) {
 	}
 }
 
-// expectWithin checks that no sum was ever above the budget, and that all of it was given away.
+// expectWithin checks that no sum was ever above the budget, and that all of it was granted.
 func (s *sums) expectWithin(budget string) {
 	GinkgoHelper()
 	s.mutex.Lock()
@@ -88,7 +88,7 @@ func template(cpu string) corev1.PodTemplateSpec {
 }
 
 var _ = Describe("A request larger than a namespace's part of the quota (K6)", func() {
-	// split is a tenant with so many namespaces, over which a resource is split equally.
+	// split applies a tenant with that many namespaces, over which a resource is split equally.
 	split := func(ctx context.Context, name string, namespaces int, of corev1.ResourceName, budget string) (*v1alpha1.Tenant, []string, *sums) {
 		GinkgoHelper()
 		sums := keepSums(ctx, name, of)
@@ -111,7 +111,7 @@ var _ = Describe("A request larger than a namespace's part of the quota (K6)", f
 	}
 	labels := map[string]string{"app": "large"}
 	selector := &metav1.LabelSelector{MatchLabels: labels}
-	// getsIn waits until the first pod of a workload is there.
+	// getsIn waits until the first pod of a workload was created.
 	getsIn := func(ctx context.Context, namespace string) {
 		GinkgoHelper()
 		begun := time.Now()

@@ -275,7 +275,7 @@ var _ = Describe("By hand", Ordered, func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// ping logs in by the tenant's Secret and out again.
+// ping logs in with the tenant's Secret, and out again.
 func ping(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	conn, err := login(ctx, tenant)
 	if err != nil {
@@ -284,7 +284,7 @@ func ping(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	return conn.Close(ctx)
 }
 
-// podUIDs returns the UIDs of the pods of a tenant's app that are there to stay.
+// podUIDs returns the UIDs of the pods of a tenant's app that are not being deleted.
 func podUIDs(ctx context.Context, tenant *v1alpha1.Tenant) []types.UID {
 	GinkgoHelper()
 	pods := &corev1.PodList{}

@@ -18,7 +18,7 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// terse is a Tenant that leaves out whatever has a default.
+// terse is a Tenant that leaves out everything that has a default.
 const terse = `
 apiVersion: tenantry.dev/v1alpha1
 kind: Tenant
@@ -63,8 +63,7 @@ spec:
     port: 8080
 `
 
-// peculiar is a Tenant in which an API server that fills in defaults would find much to fill in, and
-// one that tidies up something to take away.
+// peculiar is a Tenant that shows whether the API server sets defaults or removes empty values.
 const peculiar = `
 apiVersion: tenantry.dev/v1alpha1
 kind: Tenant
@@ -114,7 +113,7 @@ var _ = Describe("What a Tenant leaves out", func() {
 		waitReady(ctx, tenant)
 		return tenant
 	}
-	// objects are the tenant's, each with its version and the hash of what was last wanted of it.
+	// objects returns the tenant's objects, each with its version and the hash of its last desired state.
 	objects := func(ctx context.Context, name string) []string {
 		GinkgoHelper()
 		const columns = `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion} {.metadata.annotations.tenantry\.dev/applied}{"\n"}{end}`
@@ -140,7 +139,7 @@ var _ = Describe("What a Tenant leaves out", func() {
 		deleteLater("upgraded")
 		kubectl(ctx, "apply", "--server-side", "--filename", manifest(defaulted))
 		tenant := waitFor(ctx, "upgraded")
-		// The last that comes to rest is the usage of the quota.
+		// The last thing to settle is the usage of the quota.
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("1"))))
 		before, pods := objects(ctx, "upgraded"), podUIDs(ctx, tenant)
 		Expect(before).To(HaveLen(13))
@@ -168,7 +167,7 @@ var _ = Describe("What a Tenant leaves out", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// fields returns the columns that kubectl has printed, but for the last one, which is the age.
+// fields returns the columns that kubectl has printed, without the last one, which is the age.
 func fields(line string) []string {
 	all := strings.Fields(line)
 	return all[:max(0, len(all)-1)]

@@ -27,7 +27,7 @@ import (
 // accessEnds is how long anybody may keep access to a tenant that is being deleted.
 const accessEnds = 5 * time.Second
 
-// held returns an object with a finalizer that nobody takes off but free, or the end of the spec.
+// held creates an object with a finalizer, which only free or the end of the spec removes.
 func held[T client.Object](ctx context.Context, object T) T {
 	GinkgoHelper()
 	object.SetFinalizers([]string{"example.com/forever"})
@@ -41,7 +41,7 @@ func free(ctx context.Context, object client.Object) {
 	Expect(client.IgnoreNotFound(env.Client.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
 }
 
-// grant returns a RoleBinding of the ClusterRole admin, as an owner can make one.
+// grant returns a RoleBinding to the ClusterRole admin, as an owner can create it.
 func grant(namespace, name, user string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -55,7 +55,7 @@ func seesSecrets(ctx context.Context, user, namespace string) func() bool {
 	return func() bool { return as(user).List(ctx, &corev1.SecretList{}, client.InNamespace(namespace)) == nil }
 }
 
-// logsIn says why nobody can log in by a URI.
+// logsIn logs in with a URI, and returns why that fails.
 func logsIn(ctx context.Context, uri string) error {
 	conn, err := pgx.Connect(ctx, uri)
 	if err != nil {
@@ -64,7 +64,6 @@ func logsIn(ctx context.Context, uri string) error {
 	return conn.Close(ctx)
 }
 
-// K2
 var _ = Describe("The end of a tenant's access", func() {
 	It("comes first, whatever finalizers its objects have, and what holds it up is named by namespace", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("offboarded", 3).Database(shared))
@@ -143,7 +142,6 @@ var _ = Describe("The end of a tenant's access", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// K14
 var _ = Describe("A namespace that its owner deletes and something holds", func() {
 	It("stays its owners' to see and to release, and says what holds it", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("releasing", 3))
@@ -214,9 +212,8 @@ var _ = Describe("The rights of owners in further namespaces", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// K19
 var _ = Describe("Namespaces at the end of their tenant", func() {
-	// settle makes a namespace with content of its own and moves it into the tenant.
+	// settle creates a namespace with content and moves it into the tenant.
 	settle := func(ctx context.Context, tenant *v1alpha1.Tenant, name string) *corev1.Namespace {
 		GinkgoHelper()
 		namespace := named(name, map[string]string{"team": "red"})
@@ -226,7 +223,7 @@ var _ = Describe("Namespaces at the end of their tenant", func() {
 		Eventually(ctx, komega.Object(tenant)).Should(And(haveStates(HaveKeyWithValue(name, v1alpha1.NamespaceUsable)), beReady()))
 		return namespace
 	}
-	// released is a namespace without anything of the operator.
+	// released expects a namespace without anything of the operator.
 	released := func(ctx context.Context, namespace *corev1.Namespace) {
 		GinkgoHelper()
 		Consistently(ctx, komega.Object(namespace)).WithTimeout(2 * time.Second).Should(And(
@@ -280,7 +277,7 @@ var _ = Describe("Namespaces at the end of their tenant", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// registered returns what a server's registry says of databases that were made for tenants of a name.
+// registered returns the entries in a server's registry for tenants with a name.
 func registered(ctx context.Context, server *postgres.Server, tenant string) []string {
 	GinkgoHelper()
 	found, err := environment.Query[string](ctx, server, "postgres", "SELECT name || ' ' || state FROM tenantry.tenants WHERE tenant = $1 ORDER BY since", tenant)
@@ -288,7 +285,6 @@ func registered(ctx context.Context, server *postgres.Server, tenant string) []s
 	return found
 }
 
-// K15
 var _ = Describe("The Secret of a server, the server and its tenants, pruned together", Serial, func() {
 	DescribeTable("all go, and nothing that was retained is lost,", func(ctx SpecContext, name string, order []string, between func(context.Context)) {
 		server := register(ctx, name, env.Postgres)
@@ -340,7 +336,6 @@ var _ = Describe("The Secret of a server, the server and its tenants, pruned tog
 	)
 })
 
-// D1
 var _ = Describe("A database whose Tenant was removed without the operator", Serial, Ordered, func() {
 	var (
 		machine *postgres.Server
@@ -354,7 +349,7 @@ var _ = Describe("A database whose Tenant was removed without the operator", Ser
 		waitReady(ctx, server)
 	}, NodeTimeout(specTimeout))
 
-	// uproot removes a Tenant as its own message advises when its server is gone.
+	// uproot removes the finalizers of a Tenant, as its message advises when its server is gone.
 	uproot := func(ctx context.Context, tenant *v1alpha1.Tenant) {
 		GinkgoHelper()
 		change(ctx, tenant, func() { tenant.Finalizers = nil })

@@ -117,7 +117,7 @@ var _ = Describe("A database server that is registered by the address of a Servi
 		Expect(env.Client.Create(ctx, service)).To(Succeed())
 		server := &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: "by-cluster-ip"}}
 		server.Spec.Host = service.Spec.ClusterIP
-		// Nobody can log in, nor needs to: the way has to be open before.
+		// Nobody can log in, and nobody needs to: the network must be open before.
 		server.Spec.AdminSecretRef = v1alpha1.SecretReference{Namespace: namespace.Name, Name: "missing"}
 		Expect(env.Client.Create(ctx, server)).To(Succeed())
 		tenant := apply(ctx, bare("served-by-address").Database(server.Name))
@@ -152,7 +152,7 @@ func address(ip string) networkingv1.NetworkPolicyPeer {
 	return networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: ip + "/32"}}
 }
 
-// openTCP matches rules that open the port of a peer.
+// openTCP matches rules that allow TCP on the port of a peer.
 func openTCP(peer networkingv1.NetworkPolicyPeer, port int32) gomegatypes.GomegaMatcher {
 	return ContainElement(networkingv1.NetworkPolicyEgressRule{
 		To:    []networkingv1.NetworkPolicyPeer{peer},

@@ -35,7 +35,7 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 	with := func(name string, isolation v1alpha1.DatabaseIsolation) *builders.TenantBuilder {
 		return withDatabase(name, "sharing").Isolation(isolation)
 	}
-	// words are what the tenant's table has, as the tenant sees it.
+	// words returns the content of the table, as the tenant sees it.
 	words := func(ctx context.Context, tenant *v1alpha1.Tenant) []string {
 		GinkgoHelper()
 		rows, err := session(ctx, tenant).Query(ctx, "SELECT word::text FROM words ORDER BY word")

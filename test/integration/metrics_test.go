@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// tokenOf makes a ServiceAccount in the namespace default, with the ClusterRole if one is named,
-// and returns a token of it.
+// tokenOf creates a ServiceAccount in the namespace default, with the ClusterRole if one is given, and returns a
+// token of it.
 func tokenOf(ctx context.Context, name, clusterRole string) string {
 	GinkgoHelper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: name}}
@@ -33,7 +33,7 @@ func tokenOf(ctx context.Context, name, clusterRole string) string {
 	return token.Status.Token
 }
 
-// get asks the operator something by HTTP; the token may be empty.
+// get sends an HTTP request to the operator. The token may be empty.
 func get(ctx context.Context, url, token string) (code int, body string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

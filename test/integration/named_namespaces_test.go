@@ -78,7 +78,7 @@ var _ = Describe("A namespace that is labeled before its Tenant exists", func() 
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "early"},
 			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
 		}
-		// The first spec may be here before the API server has the policies.
+		// The API server may not have the policies yet when the first spec runs.
 		Eventually(ctx, func() error { return env.Client.Create(ctx, service.DeepCopy(), client.DryRunAll) }).
 			Should(MatchError(ContainSubstring("the Tenant hasty does not exist")))
 		tenant := applyReady(ctx, bare("hasty").NamespaceLimit(2))

@@ -15,7 +15,6 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// K3
 var _ = Describe("A ServiceAccount that owns a tenant", func() {
 	DescribeTable("has no rights while its namespace is nobody's or another tenant's, whatever it is called:", func(ctx SpecContext, name string, own func(tenant *builders.TenantBuilder, space string) *builders.TenantBuilder) {
 		space := name + "-neighbor-ci"
@@ -73,7 +72,6 @@ var _ = Describe("A ServiceAccount that owns a tenant", func() {
 	)
 })
 
-// K3
 var _ = Describe("The names of a tenant's further namespaces", func() {
 	It("begin with the tenant's, or are allowed by the Tenant", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("christened", 3))
@@ -126,7 +124,6 @@ var _ = Describe("The names of a tenant's further namespaces", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// K20
 var _ = Describe("The namespaces of a tenant beyond its limit", func() {
 	It("are few, and told to its owners", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("overgrown", 2))

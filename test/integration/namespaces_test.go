@@ -43,7 +43,7 @@ func as(user string) client.WithWatch {
 	return impersonated
 }
 
-// asUser runs kubectl as a user, and returns what it prints and complains of.
+// asUser runs kubectl as a user, and returns its output and errors.
 func asUser(ctx context.Context, user string, args ...string) string {
 	output, err := env.Kubernetes.Kubectl(ctx, append(args, "--as", user, "--as-group", "system:authenticated")...)
 	if err != nil {
@@ -52,7 +52,7 @@ func asUser(ctx context.Context, user string, args ...string) string {
 	return output
 }
 
-// named returns a namespace of that name, which goes when the spec has ended.
+// named returns a namespace with that name, which is deleted at the end of the spec.
 func named(name string, labels map[string]string) *corev1.Namespace {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 	DeferCleanup(func(ctx SpecContext) error {
@@ -64,7 +64,7 @@ func named(name string, labels map[string]string) *corev1.Namespace {
 // of returns the labels of a namespace of the tenant.
 func of(tenant string) map[string]string { return map[string]string{tenantLabel: tenant} }
 
-// states returns the states of a tenant's namespaces by their names.
+// states returns the states of a tenant's namespaces by name.
 func states(tenant *v1alpha1.Tenant) map[string]v1alpha1.NamespaceState {
 	result := map[string]v1alpha1.NamespaceState{}
 	for _, namespace := range tenant.Status.Namespaces {
@@ -93,7 +93,7 @@ func pod(namespace, name string) *corev1.Pod {
 	}
 }
 
-// runs waits until somebody can run a pod in a namespace.
+// runs waits until a user can run a pod in a namespace.
 func runs(ctx context.Context, user client.Client, namespace string) {
 	GinkgoHelper()
 	Eventually(ctx, func() error { return user.Create(ctx, pod(namespace, "hello")) }).Should(Succeed())

@@ -82,7 +82,7 @@ var _ = Describe("The operator's ServiceAccount", func() {
 
 var _ = Describe("The operator", func() {
 	const leaderElection = "--leader-elect"
-	// elected restarts the operator as one that needs the lease, for this spec.
+	// elected restarts the operator with leader election, for this spec.
 	elected := func(ctx SpecContext) {
 		GinkgoHelper()
 		Expect(env.RestartOperator(ctx, leaderElection)).To(Succeed())
@@ -170,7 +170,7 @@ var _ = Describe("The manifests", func() {
 		Expect(kubectl(ctx, "kustomize", manager)).To(And(
 			ContainSubstring("kind: CustomResourceDefinition"), ContainSubstring("kind: Deployment"), ContainSubstring("serviceAccountName: tenantry-manager")))
 		Expect(kubectl(ctx, "apply", "--server-side", "--kustomize", manager)).To(ContainSubstring("deployment.apps/tenantry-manager serverside-applied"))
-		// What is more than config/prerequisites goes again; the operator runs as a process here.
+		// What is not in config/prerequisites is deleted again, since the operator runs as a process here.
 		DeferCleanup(func(ctx SpecContext) {
 			kubectl(ctx, "delete", "--kustomize", filepath.Join(root, "config", "manager"))
 		})

@@ -20,7 +20,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// passwords gathers those that the operator generates, as long as the suite runs.
+// passwords collects the passwords that the operator generates while the suite runs.
 type passwords struct {
 	mutex sync.Mutex
 	known sets.Set[string]
@@ -61,7 +61,7 @@ func (p *passwords) in(text []byte) []string {
 	})
 }
 
-// This comes last, so that it sees what all specs have made the operator and the servers write.
+// This runs last, so that it sees the logs from all specs.
 var _ = AfterSuite(func(ctx SpecContext) {
 	if env == nil {
 		return // It did not start.

@@ -30,7 +30,7 @@ func offer(ctx context.Context, server *v1alpha1.DatabaseServer, region string, 
 	waitReady(ctx, server)
 }
 
-// force deletes a server that is in use, as somebody does who takes its finalizer off.
+// force deletes a server that is in use, by removing its finalizer.
 func force(ctx context.Context, server *v1alpha1.DatabaseServer) {
 	GinkgoHelper()
 	Expect(env.Client.Delete(ctx, server)).To(Succeed())

@@ -75,7 +75,7 @@ spec:
     LOG_LEVEL: info
 `
 
-// managedKinds are what kubectl calls the kinds of the objects in a tenant's namespace.
+// managedKinds are the kinds of the objects in a tenant's namespace, as kubectl names them.
 const managedKinds = "resourcequota,limitrange,networkpolicy,role,rolebinding,secret,serviceaccount,configmap,service,poddisruptionbudget,deployment,tenantpolicy"
 
 // managedObjects returns the names of the tenant's objects, as kubectl prints them.
@@ -311,7 +311,7 @@ var _ = Describe("Applying a Tenant", func() {
 		requests = slices.DeleteFunc(requests, func(request environment.Request) bool {
 			return !request.Writes() || (request.Namespace != "thrifty" && request.Name != "thrifty")
 		})
-		// The namespace is no object in the namespace.
+		// The namespace itself is not among managedObjects.
 		Expect(len(requests)).To(BeNumerically("<=", len(managedObjects(ctx, "thrifty"))+1+3), "%v", requests)
 	}, SpecTimeout(specTimeout))
 
@@ -360,7 +360,7 @@ func tenantNames(tenants []*v1alpha1.Tenant) []string {
 var _ = Describe("kubectl explain", func() {
 	DescribeTable("teaches", func(ctx SpecContext, field string, texts ...string) {
 		output := kubectl(ctx, "explain", field)
-		// It wraps lines.
+		// kubectl explain wraps lines.
 		output = regexp.MustCompile(`\s+`).ReplaceAllString(output, " ")
 		for _, text := range texts {
 			Expect(output).To(ContainSubstring(text))

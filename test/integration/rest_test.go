@@ -33,7 +33,7 @@ var _ = Describe("When nothing changes", Ordered, func() {
 
 	BeforeAll(func(ctx SpecContext) {
 		readMetrics(ctx)
-		// Tenants of other specs may still be on their way out.
+		// Tenants of other specs may still be being deleted.
 		Eventually(ctx, func() ([]v1alpha1.Tenant, error) {
 			tenants := &v1alpha1.TenantList{}
 			err := env.Client.List(ctx, tenants)
@@ -45,7 +45,7 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		}
 		for _, tenant := range tenants {
 			waitReady(ctx, tenant)
-			// The last that comes to rest is the usage of the quota.
+			// The last thing to settle is the usage of the quota.
 			Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Usage.Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2"))))
 		}
 		shareApps(ctx, tenants)
@@ -54,8 +54,8 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		Eventually(ctx, func() ([]string, error) {
 			return environment.Query[string](ctx, env.Postgres, "postgres", "SELECT name FROM tenantry.tenants WHERE state = 'Active' AND digest IS NULL")
 		}).Should(BeEmpty(), "what the server has of a tenant is noted once")
-		// The servers of other specs may not have noted yet that their last tenant is gone. All of them are
-		// probed at the same interval, so after three times their number each has been.
+		// The status of other specs' servers may not show yet that their last tenant is gone. All servers are probed at
+		// the same interval, so after three times as many reconciles as there are servers each was probed.
 		servers := &v1alpha1.DatabaseServerList{}
 		Expect(env.Client.List(ctx, servers)).To(Succeed())
 		probed, err := reader.Reconciles(ctx, "databaseserver")
@@ -91,7 +91,7 @@ var _ = Describe("When nothing changes", Ordered, func() {
 		before, err := reader.Reconciles(ctx, "tenant")
 		Expect(err).NotTo(HaveOccurred())
 
-		// Each resync looks at each tenant once.
+		// Each resync reconciles each tenant once.
 		Eventually(ctx, reader.Reconciles).WithArguments(ctx, "tenant").Should(BeNumerically(">=", before+3*count))
 		sent := func() (map[string]int64, error) {
 			after, err := environment.Statements(ctx, env.Postgres)
@@ -112,8 +112,8 @@ var _ = Describe("When nothing changes", Ordered, func() {
 	}, NodeTimeout(specTimeout))
 })
 
-// shareApps brings the apps of tenants into states in which others have a say in them, one each, and waits
-// until they are at rest.
+// shareApps makes others own some fields of tenants' apps, in a different way for each tenant, and waits until the
+// tenants are at rest.
 func shareApps(ctx context.Context, tenants []*v1alpha1.Tenant) {
 	GinkgoHelper()
 	change(ctx, tenants[0], func() { tenants[0].Spec.App.Image = "registry.example/shop:2" })

@@ -24,7 +24,8 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// restoredKinds are what a backup tool restores of a namespace, in its order: custom resources come last.
+// restoredKinds are the kinds that a backup tool restores in a namespace, in its order: custom resources come
+// last.
 var restoredKinds = []schema.GroupVersionKind{
 	corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"),
 	corev1.SchemeGroupVersion.WithKind("Secret"),
@@ -111,11 +112,11 @@ var _ = Describe("A tenant that a backup tool restores", func() {
 // backup is what a backup tool has saved.
 type backup struct {
 	objects []*unstructured.Unstructured
-	// made are those of the objects that the operator has made.
+	// made are the objects that the operator has created.
 	made []*unstructured.Unstructured
 }
 
-// backUp saves a tenant, its namespace and all in it.
+// backUp saves a tenant, its namespace and everything in it.
 func backUp(ctx context.Context, tenant *v1alpha1.Tenant) backup {
 	GinkgoHelper()
 	saved := backup{}
@@ -145,8 +146,8 @@ func backUp(ctx context.Context, tenant *v1alpha1.Tenant) backup {
 	return saved
 }
 
-// withoutIdentity returns what a backup tool restores of an object: of its metadata the name, the labels and the
-// annotations, and nothing that the cluster has added.
+// withoutIdentity returns an object as a backup tool restores it: of its metadata only the name, the labels and
+// the annotations, and nothing that the cluster has added.
 func withoutIdentity(object *unstructured.Unstructured) *unstructured.Unstructured {
 	kept := map[string]any{"name": object.GetName()}
 	for _, field := range []string{"namespace", "labels", "annotations"} {
@@ -163,7 +164,7 @@ func withoutIdentity(object *unstructured.Unstructured) *unstructured.Unstructur
 	return saved
 }
 
-// restore creates all that isn't there, and returns what the API server refuses, by kind.
+// restore creates all objects that don't exist, and returns what the API server refuses, by kind.
 func (b backup) restore(ctx context.Context) map[string]error {
 	GinkgoHelper()
 	refused := map[string]error{}
@@ -180,7 +181,8 @@ func (b backup) restore(ctx context.Context) map[string]error {
 	return refused
 }
 
-// loseTenant makes the cluster lose a tenant with all that it had there, without a word to the database server.
+// loseTenant removes a tenant and everything that it has from the cluster, without the database server learning of
+// it.
 func loseTenant(ctx context.Context, tenant *v1alpha1.Tenant) {
 	GinkgoHelper()
 	Expect(env.Operator.Stop()).To(Succeed())

@@ -19,8 +19,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// harass changes an object as fast as it can, as a controller does that wants it otherwise, until stop is
-// called.
+// harass changes an object as fast as it can until stop is called, like a controller that disagrees.
 func harass(ctx context.Context, object client.Object, patch func(round int) string) (stop func()) {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(ctx)

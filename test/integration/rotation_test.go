@@ -26,7 +26,7 @@ func requestRotation(ctx context.Context, tenant *v1alpha1.Tenant, request strin
 	kubectl(ctx, "annotate", "--overwrite", "tenant", tenant.Name, "tenantry.dev/rotate-credentials="+request)
 }
 
-// loginOf returns the role that the tenant's Secret has the password of.
+// loginOf returns the role in the tenant's Secret.
 func loginOf(ctx context.Context, tenant *v1alpha1.Tenant) string {
 	GinkgoHelper()
 	return string(read(ctx, in(tenant, &corev1.Secret{}, "database")).Data["username"])
@@ -47,8 +47,8 @@ func enabledLogins(ctx context.Context, tenant *v1alpha1.Tenant) func() ([]strin
 	}
 }
 
-// app is a client that queries without pause and, as a pod does, finds its login in a file that is
-// written some time after the Secret. It connects anew now and then.
+// app is a client that queries without pause and, like a pod, reads its login from a file that is written some
+// time after the Secret. It reconnects from time to time.
 type app struct {
 	path     string
 	queries  int

@@ -9,8 +9,8 @@ import (
 	"github.com/tenantry/tenantry/test/environment"
 )
 
-// Each folder of config/samples has a spec here, or, if its tenants need a node that runs containers,
-// in test/dedicated.
+// Each folder of config/samples has a spec here, or in test/dedicated if its tenants need a node that runs
+// containers.
 var _ = Describe("A user who applies config/samples", func() {
 	samples, err := environment.Samples(filepath.Join("..", "..", "config", "samples"))
 	It("finds manifests there", func() { Expect(err).NotTo(HaveOccurred()) })

@@ -20,7 +20,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// diary is all that a watch has seen of one tenant.
+// diary is everything that a watch has seen of one tenant.
 type diary struct {
 	events watch.Interface
 	seen   []*v1alpha1.Tenant
@@ -35,7 +35,7 @@ func follow(ctx context.Context, name string) *diary {
 	return &diary{events: events}
 }
 
-// until reads on until the watch has seen this state of the tenant, or its deletion.
+// until reads the watch until it has seen this state of the tenant, or its deletion.
 func (d *diary) until(ctx context.Context, tenant *v1alpha1.Tenant) {
 	GinkgoHelper()
 	for {
@@ -178,8 +178,7 @@ var _ = Describe("The status of a tenant", func() {
 			change(ctx, tenant, func() { tenant.Spec.Quota["pods"] = resource.MustParse("10") })
 			waitReady(ctx, tenant)
 		}
-		// Events are written in the order of what they tell of, so the last one shows that there
-		// was no other.
+		// Events are written in the order of the transitions, so the last one proves that there was no other.
 		Eventually(ctx, func() (map[string]int32, error) { return eventsOf(ctx, tenant) }).Should(HaveKeyWithValue("Ready", int32(2)))
 		Expect(eventsOf(ctx, tenant)).To(Equal(map[string]int32{"Ready": 2, "Invalid": 2}))
 		Expect(kubectl(ctx, "describe", "tenant", "told")).To(And(

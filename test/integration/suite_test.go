@@ -1,5 +1,5 @@
-// Package integration shows what a user sees of the operator, on a real control plane and a real
-// PostgreSQL. All specs share one environment; each has tenants of its own.
+// Package integration tests what a user sees of the operator, on a real control plane and a real PostgreSQL. All
+// specs share one environment; each has its own tenants.
 package integration
 
 import (
@@ -19,15 +19,15 @@ import (
 const (
 	// shared is the DatabaseServer of all specs that neither stop nor fill one.
 	shared = "shared"
-	// specTimeout is for a machine that has other things to do.
+	// specTimeout is long enough for a busy machine.
 	specTimeout = 3 * time.Minute
-	// atOnce is well below the time after which the operator looks again by itself.
+	// atOnce is well below the time after which the operator reconciles by itself.
 	atOnce = 20 * time.Second
 )
 
 var (
 	env *environment.Environment
-	// seen are the passwords that the suite has come across.
+	// seen are the passwords that the operator has generated during the suite.
 	seen *passwords
 )
 
@@ -37,8 +37,8 @@ func TestIntegration(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
-	// A machine that halts for some seconds would cost the operator its lease and thus its life, and
-	// there is no kubelet here to start it again. The specs about the lease turn it on.
+	// If the machine halted for some seconds, the operator would lose its Lease and exit, and there is no kubelet
+	// here to restart it. The specs about leader election turn it on.
 	env, err = environment.Start(ctx, environment.Options{
 		Name: "integration", OperatorArgs: []string{"--leader-elect=false", "--zap-log-level=debug"}, Progress: GinkgoWriter,
 	})

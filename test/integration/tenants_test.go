@@ -24,7 +24,7 @@ import (
 
 const image = "registry.example/shop:1"
 
-// bare begins a tenant that has nothing but its namespace.
+// bare begins a tenant that has only its namespace.
 func bare(name string) *builders.TenantBuilder {
 	return builders.Tenant(name).DisplayName("The " + name + " company")
 }
@@ -39,11 +39,11 @@ func whole(name string) *builders.TenantBuilder {
 		Config("LOG_LEVEL", "info")
 }
 
-// appliedBy says which specs the tenants that apply has created belong to.
+// appliedBy has the spec that has applied each tenant, by name.
 var appliedBy = map[string]string{}
 
-// apply creates a tenant, which is deleted when the spec has ended. Its name is that of no tenant of other
-// specs, which may be on its way out.
+// apply creates a tenant, which is deleted at the end of the spec. No other spec may use its name, since its
+// tenant may still be being deleted.
 func apply(ctx context.Context, tenant *builders.TenantBuilder) *v1alpha1.Tenant {
 	GinkgoHelper()
 	created := tenant.Build()
@@ -57,7 +57,7 @@ func apply(ctx context.Context, tenant *builders.TenantBuilder) *v1alpha1.Tenant
 	return created
 }
 
-// applyReady is apply, and waits until the tenant is Ready.
+// applyReady does what apply does, and waits until the tenant is Ready.
 func applyReady(ctx context.Context, tenant *builders.TenantBuilder) *v1alpha1.Tenant {
 	GinkgoHelper()
 	created := apply(ctx, tenant)
@@ -70,13 +70,13 @@ func waitReady(ctx context.Context, object client.Object) {
 	Eventually(ctx, komega.Object(object)).Should(beReady())
 }
 
-// change updates an object, again when somebody else was faster.
+// change updates an object, and repeats that after a conflict.
 func change(ctx context.Context, object client.Object, mutate func()) {
 	GinkgoHelper()
 	Eventually(ctx, komega.Update(object, mutate)).Should(Succeed())
 }
 
-// remove deletes an object and waits until it is gone; another one may have its name by then.
+// remove deletes an object and waits until it is gone. Another object may have its name by then.
 func remove(ctx context.Context, object client.Object) {
 	GinkgoHelper()
 	Expect(env.Client.Delete(ctx, object)).To(Succeed())
@@ -101,7 +101,7 @@ func read[T client.Object](ctx context.Context, object T) T {
 	return object
 }
 
-// beReady matches a Tenant or DatabaseServer whose present spec is in place.
+// beReady matches a Tenant or DatabaseServer that is Ready with its current spec.
 func beReady() gomegatypes.GomegaMatcher {
 	return And(
 		WithTransform(behind, BeZero()),
@@ -109,7 +109,7 @@ func beReady() gomegatypes.GomegaMatcher {
 	)
 }
 
-// behind returns by how many changes of the spec the status is behind.
+// behind returns how many changes of the spec the status lags behind.
 func behind(object client.Object) int64 {
 	switch object := object.(type) {
 	case *v1alpha1.Tenant:
@@ -120,7 +120,7 @@ func behind(object client.Object) int64 {
 	panic(fmt.Sprintf("%T has no status of ours", object))
 }
 
-// haveCondition matches an object that has the condition, with all of these texts in its message.
+// haveCondition matches an object with the condition, whose message has all of these texts.
 func haveCondition(conditionType string, status metav1.ConditionStatus, reason string, texts ...string) gomegatypes.GomegaMatcher {
 	matchers := []gomegatypes.GomegaMatcher{HaveField("Type", conditionType), HaveField("Status", status), HaveField("Reason", reason)}
 	for _, text := range texts {
@@ -134,7 +134,7 @@ func lack(conditionType string) gomegatypes.GomegaMatcher {
 	return HaveField("Status.Conditions", Not(ContainElement(HaveField("Type", conditionType))))
 }
 
-// stalled matches an object that waits for somebody, as kstatus wants it said.
+// stalled matches an object that is Stalled, by the rules of kstatus.
 func stalled(reason string, texts ...string) gomegatypes.GomegaMatcher {
 	return And(
 		WithTransform(behind, BeZero()),
@@ -144,7 +144,7 @@ func stalled(reason string, texts ...string) gomegatypes.GomegaMatcher {
 	)
 }
 
-// in names an object in a tenant's namespace.
+// in sets the name of an object, and the tenant's namespace.
 func in[T client.Object](tenant *v1alpha1.Tenant, object T, name string) T {
 	object.SetNamespace(tenant.Name)
 	object.SetName(name)
@@ -164,7 +164,7 @@ func ownServer(ctx context.Context, name string) (*postgres.Server, *v1alpha1.Da
 	return server, register(ctx, name, server)
 }
 
-// register makes a DatabaseServer of a PostgreSQL server.
+// register creates a DatabaseServer for a PostgreSQL server.
 func register(ctx context.Context, name string, server *postgres.Server) *v1alpha1.DatabaseServer {
 	GinkgoHelper()
 	registered, err := env.ApplyDatabaseServer(ctx, name, server)
@@ -172,7 +172,7 @@ func register(ctx context.Context, name string, server *postgres.Server) *v1alph
 	return registered
 }
 
-// login opens a session by the tenant's own Secret, as its app does.
+// login opens a session with the tenant's own Secret, as its app does.
 func login(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
 	secret := in(tenant, &corev1.Secret{}, effective.Of(tenant).Spec.Database.Credentials.SecretName)
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
@@ -181,7 +181,7 @@ func login(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, string(secret.Data["uri"]))
 }
 
-// session is login, for one that must succeed; it ends with the spec.
+// session does what login does, and fails the spec if that fails. The session is closed at the end of the spec.
 func session(ctx context.Context, tenant *v1alpha1.Tenant) *pgx.Conn {
 	GinkgoHelper()
 	conn, err := login(ctx, tenant)
@@ -190,7 +190,7 @@ func session(ctx context.Context, tenant *v1alpha1.Tenant) *pgx.Conn {
 	return conn
 }
 
-// store writes a row into the tenant's database, for stored to find.
+// store writes a row into the tenant's database, which stored returns.
 func store(ctx context.Context, tenant *v1alpha1.Tenant, word string) {
 	GinkgoHelper()
 	conn := session(ctx, tenant)

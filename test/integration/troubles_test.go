@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// podsOf are the pods of a tenant's app.
+// appPodsOf returns the pods of a tenant's app.
 func appPodsOf(ctx context.Context, tenant *v1alpha1.Tenant) []corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
@@ -23,7 +23,7 @@ func appPodsOf(ctx context.Context, tenant *v1alpha1.Tenant) []corev1.Pod {
 	return pods.Items
 }
 
-// report makes a change to the status of a pod, as its kubelet does.
+// report changes the status of a pod, as its kubelet does.
 func report(ctx context.Context, pod *corev1.Pod, change func(*corev1.PodStatus)) {
 	GinkgoHelper()
 	before := pod.DeepCopy()
@@ -40,7 +40,7 @@ func turnReady(ready bool) func(*corev1.PodStatus) {
 			if condition.Type != corev1.PodReady && condition.Type != corev1.ContainersReady {
 				continue
 			}
-			// A second later than the container was started, as times have no finer grain.
+			// A second after the start of the container, since times are in whole seconds.
 			condition.LastTransitionTime = metav1.NewTime(time.Now().Add(time.Second))
 			condition.Status, condition.Reason = corev1.ConditionTrue, ""
 			if !ready {

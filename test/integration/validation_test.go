@@ -32,7 +32,7 @@ var _ = Describe("The API server", func() {
 	named := func(name string) *builders.TenantBuilder { return builders.Tenant(name).DisplayName("Named") }
 	tenant := func() *builders.TenantBuilder { return named("validated") }
 
-	// mutated changes what the builder has no word for.
+	// mutated changes what the builder has no method for.
 	mutated := func(b *builders.TenantBuilder, mutate func(*v1alpha1.TenantSpec)) *v1alpha1.Tenant {
 		built := b.Build()
 		mutate(&built.Spec)
@@ -174,7 +174,7 @@ spec:
 	)
 })
 
-// specless returns a Tenant that Go has no way to write.
+// specless returns a Tenant without a spec, which the Go type can't express.
 func specless(name string) *unstructured.Unstructured {
 	tenant := &unstructured.Unstructured{}
 	tenant.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Tenant"))

@@ -16,10 +16,9 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// K5
 var _ = Describe("The walls of a tenant", func() {
 	const policies = corev1.ResourceName("count/networkpolicies.networking.k8s.io")
-	// closed says that nobody has rights in a namespace.
+	// closed expects that nobody has rights in a namespace.
 	closed := func(ctx SpecContext, namespace string) {
 		GinkgoHelper()
 		bindings := &rbacv1.RoleBindingList{}

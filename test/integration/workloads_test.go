@@ -19,8 +19,8 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// autoscalerOf keeps the app of a tenant between two numbers of replicas. There are no metrics here, so
-// that is all it does.
+// autoscalerOf returns an autoscaler that keeps a tenant's app between two numbers of replicas. There are no
+// metrics here, so it does nothing else.
 func autoscalerOf(tenant *v1alpha1.Tenant, atLeast, atMost int32) *autoscalingv2.HorizontalPodAutoscaler {
 	return in(tenant, &autoscalingv2.HorizontalPodAutoscaler{Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "app"},
@@ -28,7 +28,7 @@ func autoscalerOf(tenant *v1alpha1.Tenant, atLeast, atMost int32) *autoscalingv2
 	}}, "app")
 }
 
-// insistsOnReplicas reports whether the number of replicas is the operator's.
+// insistsOnReplicas reports whether the operator owns the number of replicas.
 func insistsOnReplicas(deployment *appsv1.Deployment) bool {
 	for _, entry := range deployment.ManagedFields {
 		if entry.Manager == "tenantry" && entry.Subresource == "" && hasReplicas(entry) {
@@ -44,7 +44,7 @@ func hasReplicas(entry metav1.ManagedFieldsEntry) bool {
 }
 
 var _ = Describe("An app that others have a say in", func() {
-	// settled waits until the operator has looked at the tenant anew, since its config was changed.
+	// settled waits until the operator has reconciled the tenant after a change of its config.
 	settled := func(ctx context.Context, tenant *v1alpha1.Tenant, value string) {
 		GinkgoHelper()
 		change(ctx, tenant, func() { tenant.Spec.Config = map[string]string{"LOG_LEVEL": value} })

@@ -9,9 +9,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// checks are those of kubectl-mtb, the Multi-Tenancy Benchmarks of Kubernetes' working group of that
-// name (https://github.com/kubernetes-retired/multi-tenancy/tree/master/benchmarks), by their ids and
-// titles there. Two have the id HI-1.
+// checks are the checks of kubectl-mtb, the benchmarks of Kubernetes' working group for multi-tenancy
+// (https://github.com/kubernetes-retired/multi-tenancy/tree/master/benchmarks), with their ids and titles. Two
+// have the id HI-1.
 var checks = []TableEntry{
 	Entry("MTB-PL1-CC-CPI-1 Block access to cluster resources", []act{
 		list(thing("v1", "Node", "", "any")), list(namespace("any", "")), list(thing("v1", "PersistentVolume", "", "any")),
@@ -61,14 +61,14 @@ var checks = []TableEntry{
 	Entry("MTB-PL2-BC-OPS-4 Create Network Policies", creates(networkPolicy("globex", "policyTypes: [Ingress]")),
 		by(rbac), everyone, create(networkPolicy("acme", "policyTypes: [Ingress, Egress]"))),
 
-	// This one is in the repository and not in the list of the others.
+	// This check is in the repository, but not in its list of checks.
 	Entry("MTB-PL2-CC-TI-1 Block role privilege escalation", creates(
 		roleBinding("acme", "cluster-admin", "{kind: User, name: alice, apiGroup: rbac.authorization.k8s.io}"),
 		role("apiGroups: ['*'], resources: ['*'], verbs: ['*']"),
 	), each{escalation, rbac, escalation}, adminAndWorker, create(role("apiGroups: [''], resources: [pods], verbs: [get]"))),
 }
 
-// pullAlways creates a pod that says otherwise, and fails unless its image is pulled always.
+// pullAlways creates a pod with another pull policy, and fails unless it gets Always.
 func pullAlways(ctx context.Context, who client.Client) error {
 	created := object(podOf("acme", container("main", image, "imagePullPolicy: IfNotPresent"), ""))
 	if err := who.Create(ctx, created, client.DryRunAll); err != nil {

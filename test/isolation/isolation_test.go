@@ -41,8 +41,8 @@ var _ = Describe("The people and workloads of a tenant", Ordered, ContinueOnFail
 	}
 })
 
-// claimThroughControllers has Kubernetes' own controllers make claims of volumes that are named. They
-// go through templates in the order in which these were made.
+// claimThroughControllers has Kubernetes' own controllers create claims that name a volume. They process templates
+// in the order of creation.
 func claimThroughControllers(ctx SpecContext) {
 	template := func(more string) string {
 		return fmt.Sprintf("{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}, %s}", more)
@@ -76,7 +76,7 @@ func claimThroughControllers(ctx SpecContext) {
 	}
 }
 
-// spendAtOnce makes many more Services than the budget has, in all namespaces, as everyone.
+// spendAtOnce creates many more Services than the budget allows, in all namespaces, as everyone.
 func spendAtOnce(ctx SpecContext) {
 	label := client.MatchingLabels{"spent": "at-once"}
 	const count = 40
@@ -127,8 +127,8 @@ func quantity(list corev1.ResourceList, name corev1.ResourceName) int64 {
 	return (&amount).Value()
 }
 
-// actAsOthers asks whom the tenant's people may impersonate, for a client that impersonates already
-// can't try it.
+// actAsOthers asks the API server whom the tenant's users may impersonate, since a client that already
+// impersonates can't try it.
 func actAsOthers(ctx SpecContext) {
 	may := func(who actor, attributes authorizationv1.ResourceAttributes) bool {
 		GinkgoHelper()
@@ -145,7 +145,7 @@ func actAsOthers(ctx SpecContext) {
 	}
 }
 
-// configured finds the quota's limits for these resources in a namespace.
+// configured expects the quota of a namespace to limit these resources.
 func configured(namespace string, resources ...corev1.ResourceName) act {
 	return func(ctx context.Context, who client.Client) error {
 		quota := &corev1.ResourceQuota{}

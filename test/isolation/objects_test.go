@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// image is one that the tenant acme may run.
+// image is an image that the tenant acme may run.
 const image = "registry.example/acme/shop:1"
 
 // pod returns a pod that every rule allows; more is more of its spec, in YAML's flow style.
@@ -21,12 +21,12 @@ func container(name, image, more string) string {
 	return fmt.Sprintf(`{name: %s, image: %q, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}, %s}`, name, image, more)
 }
 
-// privileged returns a pod of acme whose container has that as its security context.
+// privileged returns a pod of acme whose container has this security context.
 func privileged(securityContext string) string {
 	return podOf("acme", fmt.Sprintf(`{name: main, image: %q, securityContext: {%s}}`, image, securityContext), "")
 }
 
-// near returns a pod of acme with a term about where others run.
+// near returns a pod of acme with an affinity term for other pods.
 func near(kind, term string) string {
 	return pod("acme", fmt.Sprintf("affinity: {%s: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, %s}]}}", kind, term))
 }
@@ -35,12 +35,12 @@ func namespace(name, labels string) string {
 	return fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {%s}}}", name, labels)
 }
 
-// spec returns an object of acme; group and version are those of apiVersion.
+// spec returns an object of acme with this spec.
 func spec(apiVersion, kind, spec string) string {
 	return fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {namespace: acme, generateName: own-}, spec: {%s}}", apiVersion, kind, spec)
 }
 
-// thing returns an object of which it matters only that it is there.
+// thing returns an object without content.
 func thing(apiVersion, kind, namespace, name string) string {
 	return fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {namespace: %q, name: %s}}", apiVersion, kind, namespace, name)
 }

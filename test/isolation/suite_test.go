@@ -1,6 +1,6 @@
-// Package isolation tries every way out of a tenant as those who are in it, an owner with the role
-// Admin, one with the role Editor and a workload, and the legitimate neighbor of each; once with the
-// operator, and once without it.
+// Package isolation tries every way out of a tenant as an owner with the role Admin, as one with the role Editor
+// and as a workload, and for each way something similar that is allowed. It does so once with the operator, and
+// once without it.
 package isolation
 
 import (
@@ -27,11 +27,11 @@ import (
 )
 
 const (
-	// specTimeout is for a machine that has other things to do.
+	// specTimeout is long enough for a busy machine.
 	specTimeout = 3 * time.Minute
 )
 
-// actor is somebody of the tenant acme.
+// actor is a user or workload of the tenant acme.
 type actor int
 
 const (
@@ -39,19 +39,19 @@ const (
 	admin actor = iota
 	// editor is an owner with the role Editor.
 	editor
-	// account is the ServiceAccount of a workload, to which the admin has given Kubernetes' role admin in
-	// the tenant's primary namespace, which is the most that it can get.
+	// account is the ServiceAccount of a workload, to which the admin has given Kubernetes' role admin in the
+	// tenant's primary namespace, the highest that it can get.
 	account
 )
 
-// everyone are all of the tenant.
+// everyone has all actors.
 var everyone = []actor{admin, editor, account}
 
 func (a actor) String() string { return []string{"the Admin", "the Editor", "the ServiceAccount"}[a] }
 
 var (
 	env *environment.Environment
-	// clients are those of the actors, without any rights but those that the tenant gives.
+	// clients are the clients of the actors, which have only the rights that the tenant gives.
 	clients [3]client.Client
 )
 
@@ -76,7 +76,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,resourcequotas --all-namespaces") }, NodeTimeout(time.Minute))
 
-// prepareCluster makes the classes that are named, and lets tenants use what their roles leave out.
+// prepareCluster creates the classes that objects name, and gives tenants rights that their roles don't have.
 func prepareCluster(ctx context.Context) {
 	GinkgoHelper()
 	Expect(env.ApplyDefinitions(ctx, "sigs.k8s.io/gateway-api@v1.6.3",
@@ -98,8 +98,8 @@ func prepareCluster(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// settle makes the tenants: acme, which tries to get out; globex, a stranger; frozen, which is acme's
-// people's own and cordoned. Of acme's namespaces acme-dev is usable and acme-over is one too many.
+// settle creates the tenants: acme, which tries to get out; globex, a stranger; and frozen, which belongs to
+// acme's users and is cordoned. Of acme's namespaces, acme-dev is usable, and acme-over is over the limit.
 func settle(ctx context.Context) {
 	GinkgoHelper()
 	acme := ofAcme("acme").NamespaceLimit(2).AllowedNames("shop-*", "playground").DeletionProtection().Policy(rules).Database("shared").
@@ -149,7 +149,7 @@ func settle(ctx context.Context) {
 	}
 }
 
-// awaitPolicies waits until the API server knows the policies, those that give defaults included.
+// awaitPolicies waits until the API server enforces the policies, including those that set defaults.
 func awaitPolicies(ctx context.Context, namespace string) {
 	GinkgoHelper()
 	Eventually(ctx, func(g Gomega) {
@@ -160,14 +160,14 @@ func awaitPolicies(ctx context.Context, namespace string) {
 	}).Should(Succeed())
 }
 
-// ofAcme begins a tenant of acme's people.
+// ofAcme begins a tenant with acme's owners.
 func ofAcme(name string) *builders.TenantBuilder {
 	return builders.Tenant(name).
 		Owner(v1alpha1.OwnerKindUser, "alice", v1alpha1.OwnerRoleAdmin).
 		Owner(v1alpha1.OwnerKindUser, "bob", v1alpha1.OwnerRoleEditor)
 }
 
-// budget is what acme may use in all of its namespaces together.
+// budget is acme's quota.
 var budget = map[corev1.ResourceName]string{
 	"requests.cpu": "8", "requests.memory": "16Gi", "limits.cpu": "16", "limits.memory": "32Gi", "requests.storage": "10Gi",
 	"pods": "20", "services": "10", "persistentvolumeclaims": "10", "services.nodeports": "0", "services.loadbalancers": "0",
@@ -190,7 +190,7 @@ func beReady() gomegatypes.GomegaMatcher {
 		HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", BeEquivalentTo("True")), HaveField("Reason", v1alpha1.ReasonReady))))
 }
 
-// as returns a client of somebody.
+// as returns a client of a user.
 func as(user string, groups ...string) client.Client {
 	GinkgoHelper()
 	config := env.Kubernetes.Config()
@@ -200,7 +200,7 @@ func as(user string, groups ...string) client.Client {
 	return impersonating
 }
 
-// object returns the object that the YAML is about.
+// object parses an object from YAML.
 func object(text string) *unstructured.Unstructured {
 	GinkgoHelper()
 	result := &unstructured.Unstructured{}
@@ -208,17 +208,17 @@ func object(text string) *unstructured.Unstructured {
 	return result
 }
 
-// act is what somebody tries. It leaves no trace where it succeeds.
+// act is something that an actor tries. If it succeeds, it leaves no trace.
 type act func(ctx context.Context, who client.Client) error
 
-// create creates what the YAML is about.
+// create creates the object in the YAML.
 func create(text string) act {
 	return func(ctx context.Context, who client.Client) error {
 		return who.Create(ctx, object(text), client.DryRunAll)
 	}
 }
 
-// creates are several of create.
+// creates does what create does for several objects.
 func creates(texts ...string) []act {
 	acts := make([]act, 0, len(texts))
 	for _, text := range texts {
@@ -227,14 +227,14 @@ func creates(texts ...string) []act {
 	return acts
 }
 
-// remove deletes an object; the YAML need not say more than which.
+// remove deletes an object. The YAML need only identify it.
 func remove(text string) act {
 	return func(ctx context.Context, who client.Client) error {
 		return who.Delete(ctx, object(text), client.DryRunAll)
 	}
 }
 
-// patch changes an object by a merge patch in JSON, of a subresource if one is named.
+// patch applies a JSON merge patch to an object, or to a subresource if one is given.
 func patch(text, change string, subresource ...string) act {
 	return func(ctx context.Context, who client.Client) error {
 		merge := client.RawPatch("application/merge-patch+json", []byte(change))
@@ -245,7 +245,7 @@ func patch(text, change string, subresource ...string) act {
 	}
 }
 
-// change changes an object in a way that nobody would mind, or deletes it.
+// change changes an object in a harmless way, or deletes it.
 func change(text string) []act {
 	return []act{patch(text, `{"metadata": {"annotations": {"example.com/note": "mine"}}}`), remove(text)}
 }
@@ -268,13 +268,13 @@ func list(text string) act {
 	}
 }
 
-// each is what closes a way out to the Admin, the Editor and the ServiceAccount.
+// each has what closes a way out for the Admin, the Editor and the ServiceAccount.
 type each [3]string
 
-// by closes a way out to all of them.
+// by returns an each with the same for all of them.
 func by(what string) each { return each{what, what, what} }
 
-// What the API server says that closes a way out.
+// Parts of the API server's message that say what closes a way out.
 const (
 	rbac        = " cannot "
 	escalation  = "attempting to grant RBAC permissions not currently held"
@@ -282,16 +282,16 @@ const (
 	quota       = "exceeded quota: tenant"
 )
 
-// policy closes a way out by the policy in config/admission of that name.
+// policy is the part of the message about the policy in config/admission with that name.
 func policy(name string) string { return "ValidatingAdmissionPolicy '" + name + ".tenantry.dev'" }
 
-// refused matches the error by which the API server forbids something.
+// refused matches an error with which the API server forbids something.
 func refused(by string) gomegatypes.GomegaMatcher {
 	return And(MatchError(ContainSubstring(by)), MatchError(apierrors.IsForbidden, "IsForbidden"))
 }
 
-// closed is the body of a table: everyone tries the ways out and is refused; those who may do the
-// neighbor of it.
+// closed is the body of a table: everyone tries the ways out and is refused, and those who may do the neighbors
+// can do them.
 func closed(ctx SpecContext, ways []act, by each, may []actor, neighbors ...act) {
 	for _, who := range everyone {
 		for _, way := range ways {

@@ -16,11 +16,11 @@ var (
 	admins         = []actor{admin}
 	owners         = []actor{admin, editor}
 	adminAndWorker = []actor{admin, account}
-	// adminsPolicy is what closes a way out that RBAC opens to the Admin alone.
+	// adminsPolicy is for ways out that RBAC closes for all but the Admin.
 	adminsPolicy = func(name string) each { return each{policy(name), rbac, rbac} }
 )
 
-// ways are the ways out of a tenant, by what they are after.
+// ways are the ways out of a tenant, grouped by their target.
 var ways = []TableEntry{
 	Entry("what the operator manages: quota and limits", append(
 		change(thing("v1", "ResourceQuota", "acme", "tenant")), change(thing("v1", "LimitRange", "acme", "containers"))...),
@@ -71,7 +71,6 @@ var ways = []TableEntry{
 		namespace("kube-rogue", "tenantry.dev/tenant: acme"), namespace("tenantry-system", "tenantry.dev/tenant: acme"),
 		namespace("rogue", "tenantry.dev/tenant: acme, pod-security.kubernetes.io/enforce: privileged, tenantry.dev/other: x")),
 		by(policy("namespaces")), admins, create(namespace("acme-more", "tenantry.dev/tenant: acme"))),
-	// K3
 	Entry("namespaces: of names that may be somebody else's", creates(
 		namespace("ci", "tenantry.dev/tenant: acme"), namespace("globex-dev", "tenantry.dev/tenant: acme"), namespace("acmedev", "tenantry.dev/tenant: acme"),
 		namespace("shop", "tenantry.dev/tenant: acme"), namespace("shopping", "tenantry.dev/tenant: acme"), namespace("play-ground", "tenantry.dev/tenant: acme"),
@@ -213,24 +212,24 @@ func restarted(more string) string {
 	return fmt.Sprintf(`{"spec": {%s"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-01T09:00:00Z"}}}}}`, more)
 }
 
-// apply returns kubectl apply --server-side.
+// apply does what kubectl apply --server-side does.
 func apply(text string) act {
 	return func(ctx context.Context, who client.Client) error {
 		return who.Apply(ctx, client.ApplyConfigurationFromUnstructured(object(text)), client.DryRunAll, client.ForceOwnership, client.FieldOwner("sly"))
 	}
 }
 
-// bind puts a pod on a node.
+// bind binds a pod to a node.
 func bind(ctx context.Context, who client.Client) error {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "any"}}
 	binding := &corev1.Binding{ObjectMeta: pod.ObjectMeta, Target: corev1.ObjectReference{Kind: "Node", Name: "node-0"}}
 	return who.SubResource("binding").Create(ctx, pod, binding, client.DryRunAll)
 }
 
-// token returns kubectl create token for a ServiceAccount that every namespace has.
+// token does what kubectl create token does for the ServiceAccount default.
 func token(namespace string) act { return tokenFor(namespace, 3600) }
 
-// tokenFor is the same with a lifetime.
+// tokenFor does what token does, with a lifetime.
 func tokenFor(namespace string, seconds int64) act {
 	return func(ctx context.Context, who client.Client) error {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// verdict says whether a connection comes about.
+// verdict says whether a connection is possible.
 type verdict string
 
 const (
@@ -21,24 +21,24 @@ const (
 	refused verdict = "refused"
 )
 
-// judge knows every pod of a cluster, and addresses outside of it, and says by all the cluster's
-// NetworkPolicies who can reach whom.
+// judge knows all pods of a cluster, and addresses outside of it, and decides from the cluster's NetworkPolicies
+// who can reach whom.
 type judge struct {
 	policies []*networkingv1.NetworkPolicy
-	// places are pods by the name namespace/container, and addresses by a name of their own.
+	// places has pods by namespace/container, and addresses by their own names.
 	places map[string]place
-	// ports are numbers that are known only once the servers run, by the names they have in matrix.
+	// ports has port numbers that are known only once the servers run, by their names in matrix.
 	ports map[string]int32
 }
 
 // place is where a connection starts or ends.
 type place struct {
 	peer matcher.TrafficPeer
-	// portNames are what a pod calls its ports.
+	// portNames has the names of a pod's ports.
 	portNames map[int32]string
 }
 
-// newJudge reads the cluster. A pod is known by its namespace and its first container.
+// newJudge reads the cluster. It identifies pods by their namespace and their first container.
 func newJudge(ctx context.Context, cluster client.Reader) (*judge, error) {
 	namespaces, pods, policies := &corev1.NamespaceList{}, &corev1.PodList{}, &networkingv1.NetworkPolicyList{}
 	for _, list := range []client.ObjectList{namespaces, pods, policies} {
@@ -79,7 +79,7 @@ func portNames(pod *corev1.Pod) map[int32]string {
 	return names
 }
 
-// addAddress makes an address outside of the cluster's pod network known by a name.
+// addAddress adds an address outside of the cluster's pod network, with a name.
 func (j *judge) addAddress(name, ip string) {
 	j.places[name] = place{peer: matcher.TrafficPeer{IP: ip}}
 }
@@ -90,8 +90,8 @@ func (j *judge) without(policy *networkingv1.NetworkPolicy) *judge {
 	return &judge{policies: others, places: j.places, ports: j.ports}
 }
 
-// verdict judges a connection from a place to one of the form place:port/protocol, and explains
-// itself by the policies it found.
+// verdict judges a connection from a place to place:port/protocol, and explains its verdict with the policies that
+// it found.
 func (j *judge) verdict(from, to string) (found verdict, explanation string, err error) {
 	source, known := j.places[from]
 	if !known {

@@ -10,12 +10,11 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// matrix says who can reach whom: a column for each source, and a row for each destination with
-// its port. acme has spec.network and its database in the cluster, globex has neither, and initech has
-// own-server to itself. The cluster's DNS is in kube-system and in
-// openshift-dns, and on each node. The pods posing
-// carry every label by which others are let in. PGPORT is the port of both DatabaseServers, and
-// APIPORT that of the API server.
+// matrix says who can reach whom: a column for each source, and a row for each destination with its port. acme has
+// spec.network and its database in the cluster, globex has neither, and initech has the dedicated server
+// own-server. The cluster's DNS is in kube-system and in openshift-dns, and on each node. The pods named posing
+// have every label that others are allowed by. PGPORT is the port of both DatabaseServers, and APIPORT that of the
+// API server.
 //
 //nolint:dupword // It is a table.
 const matrix = `
@@ -75,8 +74,8 @@ own-server:5432/UDP       refused   refused   refused     refused     refused   
 own-server:8000/TCP       refused   refused   refused     refused     refused        refused  refused  refused   refused  refused   refused   refused      refused   refused
 `
 
-// shorthand are the pods of matrix that belong to no tenant. Those of tenants are namespace/name,
-// and all other places are addresses.
+// shorthand has the pods of matrix that belong to no tenant. Pods of tenants are namespace/name, and all other
+// places are addresses.
 var shorthand = map[string]string{
 	"dns": "kube-system/coredns", "openshift-dns": "openshift-dns/dns",
 	"system":   "kube-system/metrics-server",
@@ -87,7 +86,7 @@ var shorthand = map[string]string{
 	"operator": "tenantry-system/manager", "own-server": "tenantry-databases/postgresql",
 }
 
-// cell is one judgement that matrix expects.
+// cell is a verdict that matrix expects.
 type cell struct {
 	from, to string
 	want     verdict
@@ -111,7 +110,7 @@ func cells() [][]cell {
 	return rows
 }
 
-// differences names the cells in which a judge finds other than what matrix expects.
+// differences returns the names of the cells for which a judge's verdict differs from matrix.
 func differences(j *judge, row []cell) (names []string) {
 	GinkgoHelper()
 	for _, expected := range row {

@@ -29,7 +29,7 @@ var _ = Describe("A tenant whose database server is registered by the address of
 		Expect(env.Client.Create(ctx, service)).To(Succeed())
 		server := &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: "behind-service"}}
 		server.Spec.Host, server.Spec.Port = service.Spec.ClusterIP, servicePort
-		// Nobody can log in, nor needs to: the way has to be open before.
+		// Nobody can log in, and nobody needs to: the network must be open before.
 		server.Spec.AdminSecretRef = v1alpha1.SecretReference{Namespace: databaseNamespace, Name: "missing"}
 		Expect(env.Client.Create(ctx, server)).To(Succeed())
 		tenant := builders.Tenant("hooli").Database(server.Name).Build()

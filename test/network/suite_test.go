@@ -32,16 +32,16 @@ const (
 	ownServer         = "dedicated-initech"
 	partnerBlock      = "198.51.100.0/24"
 	openShiftDNS      = "openshift-dns"
-	// nodeCache is where NodeLocal DNSCache is, on each node.
+	// nodeCache is the address of NodeLocal DNSCache, on each node.
 	nodeCache = "169.254.20.10"
 )
 
 var (
 	databaseLabels = map[string]string{"app": "postgresql"}
 	dnsLabels      = map[string]string{"k8s-app": "kube-dns"}
-	// openShiftLabels are those of the DNS of OpenShift.
+	// openShiftLabels are the labels of OpenShift's DNS pods.
 	openShiftLabels = map[string]string{"dns.operator.openshift.io/daemonset-dns": "default"}
-	// posingLabels are all those by which somebody is let in, or reached.
+	// posingLabels are all labels that network policies select pods by.
 	posingLabels = map[string]string{
 		"app": "postgresql", "k8s-app": "kube-dns", corev1.LabelMetadataName: ingressNamespace,
 		naming.LabelTenant: "acme", naming.LabelManagedBy: naming.ManagedBy, naming.LabelAppName: naming.App,
@@ -50,7 +50,7 @@ var (
 
 var (
 	env *environment.Environment
-	// cluster is judged as it is before any spec.
+	// cluster judges the cluster as it is before any spec.
 	cluster *judge
 )
 
@@ -77,8 +77,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	locateAddresses(ctx)
 }, NodeTimeout(20*time.Minute))
 
-// registerServers registers two servers that are one PostgreSQL: the tenants of in-cluster find it
-// as pods of the namespace databases, and those of by-address at what localhost resolves to.
+// registerServers registers one PostgreSQL as two servers: in-cluster, with pods of the namespace databases as its
+// peers, and by-address, with the addresses of localhost.
 func registerServers(ctx context.Context) {
 	GinkgoHelper()
 	inCluster, err := env.ApplyDatabaseServer(ctx, "in-cluster", env.Postgres)
@@ -94,8 +94,8 @@ func registerServers(ctx context.Context) {
 	Eventually(ctx, komega.Update(byAddress, func() { byAddress.Spec.Host = "localhost" })).Should(Succeed())
 }
 
-// applyTenants applies acme, which opens itself to the ingress controller and to a partner, and
-// globex, which leaves spec.network out.
+// applyTenants applies acme, which allows the ingress controller and a partner, and globex, which leaves
+// spec.network out.
 func applyTenants(ctx context.Context) {
 	GinkgoHelper()
 	for _, tenant := range []*builders.TenantBuilder{
@@ -124,8 +124,7 @@ func applyTenants(ctx context.Context) {
 	applyInitech(ctx)
 }
 
-// applyInitech applies a tenant with a server of its own, for whose pod there is no volume, so that it is
-// never reached.
+// applyInitech applies a tenant with a dedicated server, which never runs because there is no volume for its pod.
 func applyInitech(ctx context.Context) {
 	GinkgoHelper()
 	Expect(env.Client.Create(ctx, builders.Tenant("initech").Dedicated(func(server *v1alpha1.DedicatedServer) {
@@ -138,7 +137,7 @@ func applyInitech(ctx context.Context) {
 	}
 }
 
-// createPods creates the pods beside those of the tenants' apps, and waits until all have addresses.
+// createPods creates the pods that don't belong to the tenants' apps, and waits until all pods have addresses.
 func createPods(ctx context.Context) {
 	GinkgoHelper()
 	for _, name := range []string{ingressNamespace, databaseNamespace, openShiftDNS} {
@@ -176,7 +175,7 @@ func createPods(ctx context.Context) {
 	}).Should(And(HaveLen(15), HaveEach(Not(BeEmpty()))))
 }
 
-// answering returns a pod that has a port of the name dns.
+// answering returns the pod with a port named dns.
 func answering(pod *corev1.Pod, port int32) *corev1.Pod {
 	for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
 		container := &pod.Spec.Containers[0]
@@ -187,8 +186,8 @@ func answering(pod *corev1.Pod, port int32) *corev1.Pod {
 	return pod
 }
 
-// offerDNS makes the Services of the cluster's DNS: one whose port is that of its pods, and one whose pods
-// have another one, which only they know. It waits until the tenants have heard of both.
+// offerDNS creates the Services of the cluster's DNS: one with the same port as its pods, and one with another
+// port than its pods, which has a name. It waits until the tenants' policies have both.
 func offerDNS(ctx context.Context) {
 	GinkgoHelper()
 	port := func(protocol corev1.Protocol, target intstr.IntOrString) corev1.ServicePort {
@@ -235,7 +234,7 @@ func newPod(namespace, name string, labels map[string]string) *corev1.Pod {
 	}
 }
 
-// locateAddresses tells the judge of the places that are no pods.
+// locateAddresses adds the places that are not pods to the judge.
 func locateAddresses(ctx context.Context) {
 	GinkgoHelper()
 	apiServer, err := url.Parse(env.Kubernetes.Config().Host)

@@ -63,7 +63,7 @@ type Reconciler struct {
 // SetupWithManager registers the controller. It leaves out the policies whose kind the API server
 // doesn't serve.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
-	served, err := r.leaveOutUnserved(manager)
+	served, err := r.dropUnserved(manager)
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return build.Complete(r)
 }
 
-// leaveOutUnserved keeps the policies that the API server can serve, and returns their kinds.
-func (r *Reconciler) leaveOutUnserved(manager ctrl.Manager) (served []client.Object, err error) {
+// dropUnserved keeps the policies that the API server can serve, and returns their kinds.
+func (r *Reconciler) dropUnserved(manager ctrl.Manager) (served []client.Object, err error) {
 	for _, kind := range []client.Object{
 		&admissionregistrationv1.ValidatingAdmissionPolicy{}, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{},
 		&admissionregistrationv1.MutatingAdmissionPolicy{}, &admissionregistrationv1.MutatingAdmissionPolicyBinding{},
@@ -129,7 +129,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("find the owner of the admission policies: %w", err)
 	}
-	r.tellMissing(ctx, owner)
+	r.reportMissing(ctx, owner)
 	var failures []error
 	for _, policy := range r.Policies {
 		outcome, err := r.Engine.Apply(ctx, owner, policy)
@@ -143,8 +143,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{}, errors.Join(failures...)
 }
 
-// tellMissing says once what the API server lacks.
-func (r *Reconciler) tellMissing(ctx context.Context, about client.Object) {
+// reportMissing says once what the API server lacks.
+func (r *Reconciler) reportMissing(ctx context.Context, about client.Object) {
 	if len(r.missing) == 0 {
 		return
 	}

@@ -16,15 +16,15 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// clusterUID tells this cluster from others, whose tenants may be on the same servers.
+// clusterUID returns an identifier of this cluster. Tenants of other clusters may be on the same servers.
 func (r *Reconciler) clusterUID(ctx context.Context) (string, error) {
 	namespace := &corev1.Namespace{}
 	err := r.Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, namespace)
 	return string(namespace.UID), err
 }
 
-// retainAbandoned retains what is registered on a server for tenants that are gone, as after somebody has
-// taken the finalizers off a Tenant. Until then its logins go on working.
+// retainAbandoned retains what is registered on a server for tenants that no longer exist, for example after
+// somebody has removed the finalizers of a Tenant. Until then their logins keep working.
 func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server) error {
 	count, pending := r.Fleet.Departures.Pending(access.Name)
 	if !pending {
@@ -38,7 +38,7 @@ func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server
 	}
 	var failures []error
 	for _, registration := range registrations {
-		there, err := r.isThere(ctx, registration)
+		there, err := r.exists(ctx, registration)
 		if err == nil && !there {
 			err = r.retain(ctx, access, registration)
 		}
@@ -53,9 +53,9 @@ func (r *Reconciler) retainAbandoned(ctx context.Context, access database.Server
 	return nil
 }
 
-// isThere reports whether there is the Tenant that something is registered for. That there is none, only the API
-// server knows.
-func (r *Reconciler) isThere(ctx context.Context, registration service.Registration) (bool, error) {
+// exists reports whether the Tenant exists that something is registered for. It asks the API server if the cache
+// doesn't have it.
+func (r *Reconciler) exists(ctx context.Context, registration service.Registration) (bool, error) {
 	for _, reader := range []client.Reader{r.Client, r.Live} {
 		tenant := &v1alpha1.Tenant{}
 		err := client.IgnoreNotFound(reader.Get(ctx, types.NamespacedName{Name: registration.Tenant}, tenant))

@@ -20,12 +20,12 @@ import (
 const (
 	adminUsername = corev1.BasicAuthUsernameKey
 	adminPassword = corev1.BasicAuthPasswordKey
-	// authority is the key, beside those, of the authorities in the Secret with the login that is kept.
+	// authority is the key of the certificate authorities in the Secret that keepLogin writes.
 	authority = corev1.ServiceAccountRootCAKey
 )
 
-// accessTo returns how the administrator logs in to a server. It reads the Secrets once, and again after the spec
-// has changed or a probe has failed, so that a server at rest costs no API request.
+// accessTo returns how the operator logs in to a server. It reads the Secrets again only after the spec has
+// changed or a probe has failed, so that a server at rest costs no API requests.
 func (r *Reconciler) accessTo(ctx context.Context, server *v1alpha1.DatabaseServer) (database.Server, error) {
 	if known, found := r.Fleet.Logins.To(server); found {
 		return known, nil
@@ -69,8 +69,8 @@ func (r *Reconciler) secretValue(ctx context.Context, reference v1alpha1.SecretR
 	return string(value), nil
 }
 
-// keepLogin notes the login that a server has just accepted. GitOps tools delete the Secret, the server and
-// its tenants together, in any order, and the tenants can't go without it.
+// keepLogin stores the login that a server has just accepted. GitOps tools delete the Secret, the server and its
+// tenants together, in any order, and the tenants can't be removed without the login.
 func (r *Reconciler) keepLogin(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server) error {
 	if server.Spec.Dedicated != nil || !server.DeletionTimestamp.IsZero() {
 		return nil
@@ -86,8 +86,7 @@ func (r *Reconciler) keepLogin(ctx context.Context, server *v1alpha1.DatabaseSer
 	return err
 }
 
-// keptLogin returns the login that a server has accepted last, if the Secret that its spec names is gone, which
-// the error says.
+// keptLogin returns the login that a server has accepted last, if err says that the Secret in its spec is gone.
 func (r *Reconciler) keptLogin(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (access database.Server, found bool) {
 	if missing, ok := errors.AsType[problem.Problem](err); !ok || missing.Reason != v1alpha1.ReasonSecretNotFound {
 		return access, false

@@ -37,17 +37,17 @@ import (
 )
 
 const (
-	// probeInterval is the time between two looks at a server. It is also how far the number of retained
-	// databases may lag behind; that of tenants may by fleet.CountInterval while it keeps changing.
+	// probeInterval is the time between two probes of a server. The number of retained databases may be that old; the
+	// number of tenants may be as old as fleet.CountInterval while it keeps changing.
 	probeInterval = 5 * time.Second
 	// probeTimeout is how long a server may take to answer.
 	probeTimeout = 10 * time.Second
-	// parallelServers is how many servers are probed in parallel, so that those that don't answer don't delay
+	// parallelServers is how many servers are probed concurrently, so that those that don't answer don't delay
 	// others.
 	parallelServers = 16
 )
 
-// Databases looks after database servers. Package database/postgres has the real one.
+// Databases probes and prepares database servers. Package database/postgres implements it.
 type Databases interface {
 	// Probe returns the state of a server, and prepares it for tenants if it isn't prepared yet.
 	Probe(ctx context.Context, server database.Server) (database.ServerStatus, error)
@@ -55,12 +55,12 @@ type Databases interface {
 	Share(ctx context.Context, server database.Server, sharing database.Sharing) (database.SharingStatus, error)
 	// Registered returns the tenants that use a server.
 	Registered(ctx context.Context, server database.Server) ([]service.Registration, error)
-	// Observe says what a server has for the tenant with this UID. name is the name to look for where the
-	// server's registry has none for the UID.
+	// Observe returns what a server has for the tenant with this UID. name is the name to look for if the server's
+	// registry has none for the UID.
 	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)
-	// Execute carries actions out, in their order.
+	// Execute executes actions in order.
 	Execute(ctx context.Context, server database.Server, actions []database.Action) error
-	// Accept notes that tenants are as they should be, as Probe has reported them.
+	// Accept accepts the states of tenants that Probe has reported as changed.
 	Accept(ctx context.Context, server database.Server, drifts []service.Drift) error
 	// Reload makes a server reload its configuration and certificate.
 	Reload(ctx context.Context, server database.Server) error
@@ -71,17 +71,17 @@ type Databases interface {
 // Reconciler keeps the status of DatabaseServers up to date and prepares servers for tenants.
 type Reconciler struct {
 	client.Client
-	// Live reads Secrets that aren't in the cache, which has managed ones only.
+	// Live reads from the API server what the cache doesn't have, such as Secrets that the operator doesn't manage.
 	Live client.Reader
 	// Databases talks to database servers.
 	Databases Databases
-	// Fleet is what the operator remembers of all servers and tenants.
+	// Fleet is what the operator remembers about all servers and tenants.
 	Fleet *fleet.Fleet
 	// Recorder records Events.
 	Recorder events.EventRecorder
-	// Engine applies what makes up the servers that the operator runs itself.
+	// Engine applies the objects of the servers that the operator runs.
 	Engine *apply.Engine
-	// Watching follows the Services that the hosts of servers stand for.
+	// Watching watches the Services that the hosts of servers name.
 	Watching client.WithWatch
 
 	services hostServices
@@ -134,8 +134,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{RequeueAfter: probeInterval}, nil
 }
 
-// maintain does what a server that answers needs and its status doesn't depend on. It is tried again with
-// each look.
+// maintain does work on a server that answers, on which its status doesn't depend. What fails is tried again after
+// each probe.
 func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, answer database.ServerStatus) {
 	for what, err := range map[string]error{
 		"keep the login for the time when its Secret is gone": r.keepLogin(ctx, server, access),
@@ -149,7 +149,7 @@ func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServ
 	}
 }
 
-// next says when a server is reconciled again after an error, and whether the status shows the error: a decision
+// next returns when to reconcile a server again after an error, and whether the status shows the error. A decision
 // on old data shows only after too many in a row.
 func (r *Reconciler) next(server *v1alpha1.DatabaseServer, err error) (again time.Duration, shown bool) {
 	if err == nil || problem.OfServer(err).Retry != problem.Again {
@@ -185,7 +185,7 @@ func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) 
 	if len(tenants.Items) > 0 {
 		return len(tenants.Items), nil
 	}
-	// The cache may not have yet what the tenant has last said about its data.
+	// The cache may not have the latest reclaim policy yet.
 	live := &v1alpha1.DatabaseServer{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(server), live); err != nil {
 		return 0, err
@@ -199,7 +199,7 @@ func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) 
 	return 0, err
 }
 
-// reportFailure writes to the status what keeps a server from being reconciled, or from being deleted.
+// reportFailure writes to the status what keeps a server from being reconciled or deleted.
 func (r *Reconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
 	again, shown := r.next(server, err)
 	if !shown {
@@ -220,7 +220,7 @@ func (r *Reconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1
 	return r.retries.KeepsChanging(ctx, after.Name, after, r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)))
 }
 
-// observe probes a server, unless err says already what keeps it from running.
+// observe probes a server, unless err already says what keeps it from running.
 func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (status.ServerObservation, database.Server) {
 	observation := status.ServerObservation{Server: server, Now: time.Now(), Addresses: server.Status.Addresses}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -234,7 +234,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	if kept, found := r.keptLogin(ctx, server, err); found {
 		access = kept
 		if server.DeletionTimestamp.IsZero() {
-			// It serves for removing tenants only.
+			// It may only be used to remove tenants.
 			r.connected(server, access)
 		} else {
 			err = nil
@@ -254,7 +254,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 		}
 	}
 	if err != nil {
-		// The Secret may have been corrected by the next time.
+		// The Secret may have been corrected by the next probe.
 		r.Fleet.Logins.Drop(server.Name)
 		observation.Problem = new(problem.OfServer(err))
 	}
@@ -272,7 +272,7 @@ func sharing(server *v1alpha1.DatabaseServer) database.Sharing {
 	return offers
 }
 
-// resolve returns the addresses of the server's host, or those of its status if it can't be resolved now.
+// resolve returns the addresses of the server's host, or those in its status if the host can't be resolved now.
 func resolve(ctx context.Context, server *v1alpha1.DatabaseServer) []string {
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", server.Spec.Host)
 	if err != nil {
@@ -303,7 +303,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, server *v1alpha1.DatabaseS
 	return nil
 }
 
-// mayWait reports whether a new status only has another number of tenants, which is about to change again.
+// mayWait reports whether a new status differs only in the number of tenants, and that is likely to change again.
 func (r *Reconciler) mayWait(server *v1alpha1.DatabaseServer, next v1alpha1.DatabaseServerStatus) bool {
 	if server.Status.Tenants == nil || next.Tenants == nil || !r.Fleet.Occupancy.Changing(server.Name) {
 		return false
@@ -322,15 +322,15 @@ func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Se
 	r.connected(server, access)
 }
 
-// connected tells the tenants that wait for it how to reach a server.
+// connected stores how to connect to a server, and has the tenants that wait for it reconciled.
 func (r *Reconciler) connected(server *v1alpha1.DatabaseServer, access database.Server) {
 	if r.Fleet.Connections.Put(server, access) {
 		r.Fleet.AvailableServers.Add(server.Name)
 	}
 }
 
-// inspectDrifted has the Tenant controller inspect databases that have changed without the operator's doing, and
-// has the server accept those that were inspected and are sound.
+// inspectDrifted has the Tenant controller inspect databases that others have changed, and has the server accept
+// those that were inspected and are sound.
 func (r *Reconciler) inspectDrifted(ctx context.Context, access database.Server, drifts []service.Drift) error {
 	accepted, suspicious := r.Fleet.SortDrifts(access.Name, drifts)
 	for _, drift := range suspicious {

@@ -21,7 +21,7 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// loadData reads what holds the server's data, and decides what runs the server.
+// loadData reads the volume or Cluster with the server's data, and decides what runs the server.
 func (r *Reconciler) loadData(ctx context.Context, in *dedicated.Inputs) error {
 	if in.Server.Status.Provisioner != v1alpha1.ProvisionerCloudNativePG {
 		volume := &corev1.PersistentVolumeClaim{}
@@ -48,7 +48,7 @@ func (r *Reconciler) loadData(ctx context.Context, in *dedicated.Inputs) error {
 	return err
 }
 
-// provisioner returns what runs the server, which is decided once.
+// provisioner returns what runs the server. Once decided, that doesn't change.
 func (r *Reconciler) provisioner(ctx context.Context, in dedicated.Inputs) (v1alpha1.DatabaseServerProvisioner, error) {
 	chosen := in.Server.Status.Provisioner
 	if chosen == "" && in.Volume == nil {
@@ -69,8 +69,8 @@ func (r *Reconciler) provisioner(ctx context.Context, in dedicated.Inputs) (v1al
 	return v1alpha1.ProvisionerStatefulSet, nil
 }
 
-// hasCloudNativePG asks the API server, since the client's knowledge of kinds may be outdated. It costs a request
-// for each new server.
+// hasCloudNativePG asks the API server, since the client's REST mapping may be outdated. It costs one request for
+// each new server.
 func (r *Reconciler) hasCloudNativePG(ctx context.Context) (bool, error) {
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
@@ -78,7 +78,7 @@ func (r *Reconciler) hasCloudNativePG(ctx context.Context) (bool, error) {
 	return err == nil && definition.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
 }
 
-// unmet returns what the spec asks for and a server that has data can't have; nil if nothing.
+// unmet returns a problem if the spec asks for something that a server with data can't change.
 func unmet(in dedicated.Inputs) *problem.Problem {
 	if in.Volume == nil {
 		return nil
@@ -96,8 +96,8 @@ func tooMany(in dedicated.Inputs) *problem.Problem {
 	return nil
 }
 
-// keepData puts in place what holds the data. It fails if that holds another database, or doesn't exist although
-// its database is to be adopted.
+// keepData creates or updates the volume or Cluster. It fails if that has the data of another database, or doesn't
+// exist although its database is to be adopted.
 func (r *Reconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
 	if dedicated.Adopts(in.Server) && in.Volume == nil && in.Cluster == nil {
 		return problem.DataNotFound(in.Server.Name, in.Server.Spec.Dedicated.Database)
@@ -119,7 +119,7 @@ func (r *Reconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
 	return r.retries.KeepsChanging(ctx, in.Server.Name, data, err)
 }
 
-// releaseData deletes or keeps the data of a server that nobody uses any more, by its reclaim policy.
+// releaseData deletes or keeps the data of a server that nobody uses any more, depending on its reclaim policy.
 func (r *Reconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseServer) error {
 	if server.Spec.Dedicated == nil {
 		return nil

@@ -31,8 +31,8 @@ import (
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=clusters.postgresql.cnpg.io,verbs=get
 // +kubebuilder:rbac:groups=postgresql.cnpg.io,resources=clusters,verbs=get;list;watch;create;update;delete
 
-// serverKinds returns the kinds of what makes up a server that the operator runs, except for Clusters, which not
-// every Kubernetes cluster knows.
+// serverKinds returns the kinds of the objects of a dedicated server, except for CloudNativePG's Cluster, which
+// not every Kubernetes cluster has.
 func serverKinds() []client.Object {
 	return []client.Object{
 		&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Service{}, &networkingv1.NetworkPolicy{},
@@ -40,8 +40,8 @@ func serverKinds() []client.Object {
 	}
 }
 
-// runDedicated keeps a server running that the operator runs itself, and says what runs it. It returns a problem
-// if the server doesn't run yet.
+// runDedicated puts the objects of a dedicated server in place, and returns what runs it. It returns a problem if
+// the server isn't running yet.
 func (r *Reconciler) runDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (status.Dedicated, error) {
 	result := recordedDedicated(server)
 	if server.Spec.Dedicated == nil {
@@ -69,12 +69,12 @@ func (r *Reconciler) runDedicated(ctx context.Context, server *v1alpha1.Database
 	return result, r.running(ctx, in)
 }
 
-// recordedDedicated returns the state of a server as its status has it.
+// recordedDedicated returns the state of a dedicated server that its status records.
 func recordedDedicated(server *v1alpha1.DatabaseServer) status.Dedicated {
 	return status.Dedicated{Provisioner: server.Status.Provisioner, Storage: server.Status.Storage}
 }
 
-// loadDedicated reads all that the server's objects depend on, and generates the secrets that are missing.
+// loadDedicated reads everything that the server's objects depend on, and generates missing secrets.
 func (r *Reconciler) loadDedicated(ctx context.Context, server *v1alpha1.DatabaseServer) (dedicated.Inputs, error) {
 	in := dedicated.Inputs{Server: server}
 	if err := r.loadData(ctx, &in); err != nil {
@@ -100,8 +100,8 @@ func (r *Reconciler) loadDedicated(ctx context.Context, server *v1alpha1.Databas
 	return in, err
 }
 
-// authorityOf reads the authority of a server that CloudNativePG runs. The cache doesn't have it. It is read again
-// when the Cluster has changed, whose status says until when the certificates are valid.
+// authorityOf returns the certificate authority of a server that CloudNativePG runs, which the cache doesn't have.
+// It reads the Secret again if the Cluster has changed, whose status has the expiry of the certificates.
 func (r *Reconciler) authorityOf(ctx context.Context, in dedicated.Inputs) (*corev1.Secret, error) {
 	name, version := in.Server.Name, ""
 	if in.Cluster != nil {
@@ -122,8 +122,8 @@ func inDatabases(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: naming.DatabasesNamespace, Name: name}
 }
 
-// own reads an object of a server, and reports whether there is one. The cache has managed objects only, and
-// somebody may have removed the label, or restored a backup without it.
+// own reads an object of a server, and reports whether it exists. The cache has only managed objects, and somebody
+// may have removed the label, or restored a backup without it.
 func (r *Reconciler) own(ctx context.Context, name string, into client.Object) (found bool, err error) {
 	err = r.Get(ctx, inDatabases(name), into)
 	if apierrors.IsNotFound(err) {
@@ -132,16 +132,17 @@ func (r *Reconciler) own(ctx context.Context, name string, into client.Object) (
 	return err == nil, client.IgnoreNotFound(err)
 }
 
-// dropOutdatedLogin has the login read again if it has a former authority of the server.
+// dropOutdatedLogin forgets the login if it has a former certificate authority of the server, so that it is read
+// again.
 func (r *Reconciler) dropOutdatedLogin(server *v1alpha1.DatabaseServer, authority []byte) {
 	if known, found := r.Fleet.Logins.To(server); found && known.CACert != string(authority) {
 		r.Fleet.Logins.Drop(server.Name)
 	}
 }
 
-// reload makes a server that a StatefulSet runs reload its certificate, if it still shows another one than its
-// Secret has. The kubelet may take minutes to update the Secret in the pod, so that this is repeated at each
-// probe until the server shows the new one.
+// reload makes a server that a StatefulSet runs reload its certificate, if it doesn't present the one in its
+// Secret yet. The kubelet may take minutes to update the Secret in the pod, so each probe repeats this until the
+// server presents the new one.
 func (r *Reconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, shown []byte) error {
 	if server.Spec.Dedicated == nil || server.Status.Provisioner != v1alpha1.ProvisionerStatefulSet {
 		return nil
@@ -155,7 +156,7 @@ func (r *Reconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer
 	return r.Databases.Reload(ctx, access)
 }
 
-// running returns what a server waits for that doesn't run yet.
+// running returns a problem if a server isn't running yet.
 func (r *Reconciler) running(ctx context.Context, in dedicated.Inputs) error {
 	pods := &corev1.PodList{}
 	if err := r.List(ctx, pods, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelServer: in.Server.Name}); err != nil {
@@ -199,7 +200,7 @@ func (r *Reconciler) watchClusters() error {
 	return err
 }
 
-// byServer finds the server that an object is a part of by its label.
+// byServer returns the server in an object's label.
 func byServer(_ context.Context, object client.Object) []ctrl.Request {
 	if name := object.GetLabels()[naming.LabelServer]; name != "" {
 		return []ctrl.Request{{NamespacedName: types.NamespacedName{Name: name}}}

@@ -17,27 +17,27 @@ import (
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// hostServices follows the Services that the hosts of servers stand for.
+// hostServices follows the Services that the hosts of servers name.
 type hostServices struct {
 	follower *services.Follower
-	news     chan event.GenericEvent
+	changes  chan event.GenericEvent
 }
 
 func newHostServices(cluster client.WithWatch) hostServices {
-	h := hostServices{news: make(chan event.GenericEvent)}
+	h := hostServices{changes: make(chan event.GenericEvent)}
 	h.follower = services.New(cluster, func(server string) {
-		h.news <- event.GenericEvent{Object: &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: server}}}
+		h.changes <- event.GenericEvent{Object: &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: server}}}
 	})
 	return h
 }
 
-// source makes the controller look at a server when what is behind its Service changes.
+// source has a server reconciled when the endpoints of its Service change.
 func (h hostServices) source() source.Source {
-	return source.Channel(h.news, &handler.EnqueueRequestForObject{})
+	return source.Channel(h.changes, &handler.EnqueueRequestForObject{})
 }
 
-// of returns the Service that the host of a server stands for. A server that the operator runs itself has one that
-// it needs not to ask about.
+// of returns the Service that the host of a server names. For a dedicated server that isn't needed, since its pods
+// are known.
 func (h hostServices) of(ctx context.Context, server *v1alpha1.DatabaseServer) status.HostService {
 	query, isService := backend.QueryFor(server.Spec.Host)
 	if !isService || server.Spec.Dedicated != nil {

@@ -20,7 +20,8 @@ import (
 
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
 
-// loadApp reads what others decide about the app: whether an autoscaler scales it, and what its pods get.
+// loadApp reads what others decide about the app: whether an autoscaler scales it, and the LimitRange that its
+// pods get.
 func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
 	tenant := run.tenant()
 	autoscalers := &autoscalingv2.HorizontalPodAutoscalerList{}
@@ -38,26 +39,26 @@ func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
 	return err
 }
 
-// scalesApp reports whether the target of an autoscaler is the app of the tenant in its namespace.
+// scalesApp reports whether an autoscaler targets the app of the tenant in its namespace.
 func scalesApp(object client.Object) bool {
 	target := object.(*autoscalingv2.HorizontalPodAutoscaler).Spec.ScaleTargetRef
 	version, err := schema.ParseGroupVersion(target.APIVersion)
 	return err == nil && version.Group == appsv1.GroupName && target.Kind == "Deployment" && target.Name == naming.App
 }
 
-// autoscalerNews lets only changes of an autoscaler's target through. Its status changes all the time.
-var autoscalerNews = predicate.Funcs{
+// autoscalerTargetChanged lets only changes of an autoscaler's target through, since its status changes all the time.
+var autoscalerTargetChanged = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return scalesApp(e.Object) },
 	UpdateFunc: func(e event.UpdateEvent) bool { return scalesApp(e.ObjectOld) != scalesApp(e.ObjectNew) },
 	DeleteFunc: func(e event.DeleteEvent) bool { return scalesApp(e.Object) },
 }
 
-// byNamespace finds the tenant that an object's namespace is named after.
+// byNamespace returns the tenant with the name of an object's namespace.
 func byNamespace(_ context.Context, object client.Object) []reconcile.Request {
 	return requestsFor([]string{object.GetNamespace()})
 }
 
-// TrimAutoscaler drops all of an autoscaler but its target, which is all that the controller reads.
+// TrimAutoscaler drops everything from an autoscaler but its target, which is all that the controller reads.
 func TrimAutoscaler(object any) (any, error) {
 	whole, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
 	if !ok {

@@ -33,7 +33,7 @@ func (r *Reconciler) quotas(ctx context.Context, tenant *effective.Tenant) (map[
 	return quotas, nil
 }
 
-// divide gives each place its part of the tenant's quota.
+// divide gives each place its slice of the tenant's quota.
 func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 	var err error
 	if run.quotas, err = r.quotas(ctx, run.tenant()); err != nil || len(run.tenant().Spec.Quota) == 0 {
@@ -61,8 +61,7 @@ func (r *Reconciler) divide(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// slicesOf returns the slices of the places, in their order, then those of namespaces that have one and
-// are none of these.
+// slicesOf returns the slices of the places, in their order, then those of other namespaces that still have one.
 func (r *Reconciler) slicesOf(ctx context.Context, run *pass) ([]budget.Slice, error) {
 	var slices []budget.Slice
 	needs := parts.Needs(run.inputs)
@@ -91,8 +90,8 @@ func (r *Reconciler) slicesOf(ctx context.Context, run *pass) ([]budget.Slice, e
 	return slices, nil
 }
 
-// sliceIn returns the slice of a place, with what was refused there of late. The only place of a tenant has all, so
-// that there is nothing to move.
+// sliceIn returns the slice of a place, with what was refused there lately. It ignores refusals in a tenant's only
+// place, which has the whole quota.
 func (r *Reconciler) sliceIn(ctx context.Context, run *pass, place parts.Place) (budget.Slice, error) {
 	quota := run.quotas[place.Name]
 	if quota == nil {
@@ -120,7 +119,7 @@ func sliceOf(quota *corev1.ResourceQuota) (budget.Slice, error) {
 	return slice, nil
 }
 
-// hugeExponent matches a quantity that no quota has, and that would take hours to work out.
+// hugeExponent matches quantities that no quota has, and that would take hours to parse.
 var hugeExponent = regexp.MustCompile(`[eE][+-]?0*[1-9]\d{2}`)
 
 func readNote(text string) (budget.Note, error) {
@@ -167,8 +166,9 @@ func total(needs map[string]corev1.ResourceList) corev1.ResourceList {
 	return sum
 }
 
-// inAll returns a quota that has what all of these have together; nil for none.
-func inAll(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
+// totalUsage returns the sum of the quotas' usage as one quota with the given limits; nil if none of them is counted
+// yet.
+func totalUsage(quotas map[string]*corev1.ResourceQuota, hard corev1.ResourceList) *corev1.ResourceQuota {
 	var sum *corev1.ResourceQuota
 	for _, quota := range quotas {
 		if len(quota.Status.Hard) == 0 {

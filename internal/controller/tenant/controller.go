@@ -1,8 +1,8 @@
-// Package tenant holds the controller of Tenants. It sequences input and output; what to do is decided by
-// the pure packages effective, parts, database and status, and by functions here that ask nobody.
+// Package tenant has the controller of Tenants. It does the input and output; what to do is decided by the pure
+// packages effective, parts, database and status, and by functions here that do no I/O.
 //
-// A reconcile reads from top to bottom: load the inputs, put the parts in place one after the other,
-// observe what came of it, write one status.
+// A reconcile loads all inputs, puts the parts in place one after the other, observes the result, and writes one
+// status.
 package tenant
 
 import (
@@ -25,37 +25,37 @@ import (
 	"github.com/tenantry/tenantry/internal/retry"
 )
 
-// Reconciler turns a Tenant into what its spec asks for.
+// Reconciler reconciles Tenants.
 type Reconciler struct {
 	client.Client
-	// Live reads from the API server, for the few questions that the cache can't answer.
+	// Live reads from the API server what the cache doesn't have.
 	Live client.Reader
 	// Engine applies the tenant's objects.
 	Engine *apply.Engine
 	// Databases talks to database servers.
 	Databases Databases
-	// Fleet is what the operator remembers of all tenants and servers.
+	// Fleet is what the operator remembers about all tenants and servers.
 	Fleet *fleet.Fleet
-	// DNS is where the cluster's DNS is.
+	// DNS knows where the cluster's DNS is.
 	DNS *ClusterDNS
 	// Recorder records Events.
 	Recorder events.EventRecorder
-	// Audit says that policies warn in the whole cluster, and refuse nothing.
+	// Audit says that the policies only warn, in the whole cluster.
 	Audit bool
-	// Identity tells this operator from all others, also from those that ran before it.
+	// Identity identifies this process of the operator. No other process, present or past, has the same.
 	Identity string
 
 	retries *retry.Retries
 }
 
-// Reconcile brings a tenant from what it is to what its spec says.
+// Reconcile brings a tenant's actual state to the one in its spec.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	object := &v1alpha1.Tenant{}
 	err := r.Get(ctx, request.NamespacedName, object)
 	if apierrors.IsNotFound(err) {
 		r.retries.Forget(request.Name)
 		r.Fleet.TenantVanished(request.Name)
-		return ctrl.Result{}, r.letGoOfAllRights(ctx, request.Name)
+		return ctrl.Result{}, r.releaseAllRights(ctx, request.Name)
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -82,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(errors.Join(r.objects().tidy(ctx, run), r.letGoOfRights(ctx, run)))
+	run.fail(errors.Join(r.objects().tidy(ctx, run), r.releaseRights(ctx, run)))
 	return r.report(ctx, run)
 }
 
@@ -91,8 +91,8 @@ func isNew(tenant *effective.Tenant) bool {
 	return !slices.Contains(tenant.Finalizers, naming.FinalizerTenant)
 }
 
-// put puts one part of a tenant in place. A part that fails doesn't hold up the next one, except for the
-// namespace, which all others need. Those that consist of more than objects have phases of their own.
+// put puts one part of a tenant in place. If a part fails, the next ones are still put in place, unless it is the
+// namespace, which all others need. Parts that consist of more than objects have phases of their own.
 func (r *Reconciler) put(ctx context.Context, run *pass, part *parts.Part) error {
 	if part.Opens {
 		if err := r.awaitQuota(ctx, run); err != nil {

@@ -23,10 +23,10 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// maxRequest is how much the status holds of a request to rotate; a longer one is hashed.
+// maxRequest is the maximum length of a rotation request in the status. A longer one is hashed.
 const maxRequest = 253
 
-// loadCredentials reads the tenant's Secret, and decides whether it is believed.
+// loadCredentials reads the tenant's Secret, and decides whether it can be trusted.
 func (d *databasePhase) loadCredentials(ctx context.Context) error {
 	stored, err := d.storedCredentials(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (d *databasePhase) loadCredentials(ctx context.Context) error {
 	return nil
 }
 
-// rotationOf returns when the tenant's password changes.
+// rotationOf returns the rotation that the tenant's spec and annotation ask for.
 func rotationOf(tenant *effective.Tenant) service.Rotation {
 	spec := tenant.Spec.Database.Credentials.Rotation
 	rotation := service.Rotation{
@@ -55,8 +55,8 @@ func rotationOf(tenant *effective.Tenant) service.Rotation {
 	return rotation
 }
 
-// storedCredentials returns the credentials in the tenant's Secret, as far as it has any that the operator may
-// have made.
+// storedCredentials returns the credentials in the tenant's Secret. It ignores passwords that the operator can't
+// have generated.
 func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credentials, error) {
 	tenant := d.tenant()
 	names := []string{tenant.Spec.Database.Credentials.SecretName}
@@ -75,14 +75,14 @@ func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credenti
 	return service.Credentials{}, nil
 }
 
-// holds reports whether a Secret is the tenant's, or is to be taken over from a backup.
+// holds reports whether a Secret is the tenant's, or was restored from a backup and can be taken over.
 func holds(tenant *effective.Tenant, secret *corev1.Secret) bool {
 	return metav1.IsControlledBy(secret, tenant) ||
 		tenant.Spec.AdoptObjects && apply.Restored(secret, naming.ManagedLabels(tenant.Name))
 }
 
-// adoptRestored makes the tenant adopt the database whose login a backup has restored, unless it says which one
-// it adopts.
+// adoptRestored makes the tenant adopt the database whose login a backup has restored, unless its spec says which
+// one to adopt.
 func (d *databasePhase) adoptRestored(ctx context.Context) error {
 	spec := d.tenant().Spec
 	if !spec.AdoptObjects || spec.Database == nil || spec.Database.Adopt != "" || d.recorded != nil {
@@ -105,7 +105,7 @@ func (s servers) secretOf(ctx context.Context, tenant *effective.Tenant, name st
 	secret := &corev1.Secret{}
 	err := s.Get(ctx, key, secret)
 	if apierrors.IsNotFound(err) && len(naming.DatabaseServers(tenant.Finalizers)) > 0 {
-		// The cache sees managed objects only, and somebody may have taken the label off.
+		// The cache has only managed objects, and somebody may have removed the label.
 		err = s.live.Get(ctx, key, secret)
 	}
 	return secret, client.IgnoreNotFound(err)
@@ -134,13 +134,13 @@ func (d *databasePhase) credentialsIn(secret *corev1.Secret) service.Credentials
 	return found
 }
 
-// loginIndex says which of the two logins of a database it is; negative if it is neither.
+// loginIndex returns the index of a login among the two of a database; negative if it is neither.
 func loginIndex(name, login string) int {
 	logins := database.Logins(name)
 	return slices.Index(logins[:], login)
 }
 
-// recordOf returns what the status of a tenant has of its credentials.
+// recordOf returns the record of the credentials in the status of a tenant.
 func recordOf(recorded *v1alpha1.TenantDatabaseStatus) *service.Record {
 	if recorded == nil {
 		return nil
@@ -155,7 +155,7 @@ func recordOf(recorded *v1alpha1.TenantDatabaseStatus) *service.Record {
 	return record
 }
 
-// setLogin has the tenant's Secret made from its credentials.
+// setLogin sets the inputs of the tenant's Secret from its credentials.
 func (d *databasePhase) setLogin() {
 	name, c := databaseName(d.tenant(), d.recorded), d.account.Credentials
 	isolation := isolationOf(d.tenant(), d.recorded)
@@ -166,7 +166,8 @@ func (d *databasePhase) setLogin() {
 	}
 }
 
-// applyLogin writes the Secret. A password that stands nowhere must not restart the app.
+// applyLogin writes the Secret. If that fails, it removes the login from the inputs: a password that isn't stored
+// must not restart the app.
 func (d *databasePhase) applyLogin(ctx context.Context) error {
 	err := d.applyAll(ctx, d.tenant(), parts.Database.Objects(*d.in))
 	if ended := ctx.Err(); ended != nil {
@@ -178,7 +179,7 @@ func (d *databasePhase) applyLogin(ctx context.Context) error {
 	return err
 }
 
-// completeRotation lets the tenant have the login that the server takes by now.
+// completeRotation gives the tenant its next login, which the server accepts by now.
 func (d *databasePhase) completeRotation(ctx context.Context) error {
 	account := &d.account
 	if account.Credentials.Next == "" {

@@ -19,27 +19,27 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// databasePhase gives a tenant its database. It has much to load before the first phase, since objects of
-// other parts depend on the server and the login.
+// databasePhase provisions a tenant's database. It loads the server and the login before the first phase, since
+// objects of other parts depend on them.
 type databasePhase struct {
 	servers
-	// in are the inputs of the pass, which have the server and the login as soon as those are known.
+	// in are the inputs of the pass. The phase sets the server and the login in them once they are known.
 	in *parts.Inputs
-	// now is when the pass began, in the seconds that objects hold.
+	// now is when the pass began, in whole seconds as in objects.
 	now time.Time
 
-	// recorded is where the tenant's database is known to be; nil while it has none.
+	// recorded is the tenant's database as the status records it; nil while it has none.
 	recorded *v1alpha1.TenantDatabaseStatus
-	// connection is how to reach the server; unusable is why that is not possible now.
+	// connection is how to connect to the server; unusable is why it can't be used now.
 	connection database.Server
 	unusable   error
-	// left are servers that the tenant needs no finalizer for any more.
+	// left are the servers for which the tenant no longer needs a finalizer.
 	left []string
 
-	// account is how the tenant logs in, and when that changes.
+	// account is the tenant's login, and when it changes.
 	account service.Account
 
-	// memberships are what the server has of those that the operator has not made; nil if it was not
+	// memberships are the role memberships on the server that the operator didn't grant; nil if the server wasn't
 	// asked.
 	memberships *[]database.Membership
 	// acted says that the server was changed, and provisioned that it has what the tenant wants.
@@ -49,7 +49,7 @@ type databasePhase struct {
 
 func (d *databasePhase) tenant() *effective.Tenant { return d.in.Tenant }
 
-// load reads what the tenant's objects, and its finalizers, need to know of its database.
+// load reads what the tenant's objects and finalizers depend on.
 func (d *databasePhase) load(ctx context.Context) error {
 	if err := d.adoptRestored(ctx); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (d *databasePhase) load(ctx context.Context) error {
 	return nil
 }
 
-// loadServer reads what there is to know of the server.
+// loadServer sets the server and the connection, and reads the credentials.
 func (d *databasePhase) loadServer(ctx context.Context, found *prospect) error {
 	if d.recorded == nil {
 		d.fleet.Occupancy.Expect(found.server.Name, d.tenant().UID)
@@ -86,8 +86,8 @@ func (d *databasePhase) loadServer(ctx context.Context, found *prospect) error {
 	return d.loadCredentials(ctx)
 }
 
-// finalizers returns the finalizers that the tenant must have before anything is made for it on a server, and
-// those that it needs no more.
+// finalizers returns the finalizers that the tenant must have before anything is created for it on a server, and
+// those that it no longer needs.
 func (d *databasePhase) finalizers() (needed, left []string) {
 	if d.in.Server != nil && d.unusable == nil {
 		needed = append(needed, naming.DatabaseFinalizer(d.in.Server.Name))
@@ -98,7 +98,7 @@ func (d *databasePhase) finalizers() (needed, left []string) {
 	return needed, left
 }
 
-// run sees to it that there is a server, and then to what the tenant has on it.
+// run creates the tenant's own server, if it is to have one, and then provisions the database.
 func (d *databasePhase) run(ctx context.Context) error {
 	if d.tenant().Spec.Database == nil {
 		return cmp.Or(d.unusable, d.leaveServer(ctx, d.tenant()))
@@ -114,15 +114,14 @@ func (d *databasePhase) run(ctx context.Context) error {
 	}
 	behind := d.ownServerProblem(ctx, d.tenant())
 	if behind != nil && d.recorded == nil {
-		return behind // What is wrong with the server can be corrected as long as there is no database.
+		return behind // Without a database, what is wrong with the server can still be corrected.
 	}
 	return cmp.Or(d.provision(ctx), behind)
 }
 
-// provision writes the Secret, then brings the server in line with it. The Secret comes
-// first, so that a crash in between leaves a password that is still to be set, never one that
-// nobody knows. A rotation takes both once more: the next password stands in the Secret before the
-// server hears of it, and the app hears of it when the server takes it.
+// provision writes the Secret, then sets the password on the server. In this order, a crash in between leaves a
+// password that is still to be set, and never one that nobody knows. A rotation does both again: the next password
+// is in the Secret before the server gets it, and the app gets it once the server accepts it.
 func (d *databasePhase) provision(ctx context.Context) error {
 	if d.account.Unverified == nil {
 		if err := d.applyLogin(ctx); err != nil {
@@ -155,7 +154,7 @@ func (d *databasePhase) provision(ctx context.Context) error {
 	return nil
 }
 
-// place notes where the database is, now that the server has what the tenant wants.
+// place records where the database is, now that the server has what the tenant wants.
 func (d *databasePhase) place() {
 	d.recorded, d.provisioned = d.placement(), true
 	d.fleet.Placements.Put(d.tenant().UID, d.recorded)
@@ -173,7 +172,7 @@ func (d *databasePhase) settled() bool {
 	return equality.Semantic.DeepEqual(recorded, want)
 }
 
-// placement returns where the database is, once it is provisioned.
+// placement returns the status of the database once it is provisioned.
 func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
 	spec, server, credentials := d.tenant().Spec.Database, d.in.Server, d.account.Credentials
 	placed := &v1alpha1.TenantDatabaseStatus{
@@ -202,8 +201,7 @@ func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
 	return placed
 }
 
-// converge looks at the server, decides, writes the login and acts, until the server has what the tenant
-// wants.
+// converge observes the server, decides, writes the login and acts, until the server has what the tenant wants.
 func (d *databasePhase) converge(ctx context.Context) error {
 	uid, name := string(d.tenant().UID), databaseName(d.tenant(), d.recorded)
 	return d.change(d.connection, func() (changed bool, err error) {
@@ -215,7 +213,7 @@ func (d *databasePhase) converge(ctx context.Context) error {
 			return false, problem.DatabaseLost(d.recorded.Server, d.recorded.Name)
 		}
 		if observed.Registration == nil {
-			if err := d.stillThere(ctx); err != nil {
+			if err := d.checkExists(ctx); err != nil {
 				return false, err
 			}
 		}
@@ -234,10 +232,10 @@ func (d *databasePhase) converge(ctx context.Context) error {
 	})
 }
 
-// stillThere fails for a tenant that has gone since the pass began, in spite of its finalizers: the API server
-// may be deleting an object at the very moment in which it gets them. Nobody would ever take away what was
-// made for it on a server.
-func (d *databasePhase) stillThere(ctx context.Context) error {
+// checkExists returns an error if the tenant was removed after the pass began. That can happen in spite of its
+// finalizers, if the API server is deleting the object in the moment in which it gets them. Nobody would ever
+// remove what is created for such a tenant on a server.
+func (d *databasePhase) checkExists(ctx context.Context) error {
 	found := &v1alpha1.Tenant{}
 	err := client.IgnoreNotFound(d.Get(ctx, client.ObjectKey{Name: d.tenant().Name}, found))
 	if err == nil && found.UID != d.tenant().UID {
@@ -275,7 +273,7 @@ func (d *databasePhase) wanted(credentials service.Credentials) database.Desired
 	return want
 }
 
-// ignoreMissingConnection drops problem.NotConnected, which is nothing to one who needs no connection.
+// ignoreMissingConnection drops problem.NotConnected, for callers that need no connection.
 func ignoreMissingConnection(err error) error {
 	if errors.Is(err, problem.NotConnected()) {
 		return nil
@@ -291,7 +289,7 @@ func databaseName(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseSta
 	return database.Desired{UID: string(tenant.UID), Adopt: adopted(tenant)}.Name()
 }
 
-// adopted returns the database that the tenant is to take over; empty if it is to have a new one.
+// adopted returns the database that the tenant takes over; empty if it gets a new one.
 func adopted(tenant *effective.Tenant) string {
 	if name := tenant.Spec.Database.Adopt; name != v1alpha1.AdoptNew {
 		return name
@@ -299,8 +297,8 @@ func adopted(tenant *effective.Tenant) string {
 	return ""
 }
 
-// isolationOf returns the isolation that the tenant has, so that its Secret stays right when its spec asks for
-// what can't be had.
+// isolationOf returns the isolation that the tenant has, or else the one in its spec. So its Secret stays correct
+// if the spec asks for an isolation that it can't have.
 func isolationOf(tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) database.Isolation {
 	isolation := tenant.Spec.Database.Isolation
 	if recorded != nil {

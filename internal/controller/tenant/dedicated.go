@@ -18,13 +18,13 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// isDedicated reports whether a tenant has, or is to have, a server of its own.
+// isDedicated reports whether a tenant's spec asks for a dedicated server.
 func isDedicated(tenant *effective.Tenant) bool {
 	spec := tenant.Spec.Database
 	return spec != nil && spec.Isolation == v1alpha1.DatabaseIsolationDedicated
 }
 
-// ownServer reads the server that was made for the tenant; nil if there is none.
+// ownServer reads the server that was created for the tenant; nil if there is none.
 func (s servers) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
 	server, err := s.serverNamed(ctx, naming.DedicatedServer(tenant.Name))
 	if server == nil || server.Annotations[naming.AnnotationTenantUID] != string(tenant.UID) {
@@ -33,7 +33,7 @@ func (s servers) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1al
 	return server, err
 }
 
-// applyServer creates the tenant's own server, if it is to have one, or brings it in line with the spec.
+// applyServer creates or updates the tenant's own server, if its spec asks for one.
 func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
 	if !isDedicated(tenant) {
 		return s.leaveServer(ctx, tenant)
@@ -50,8 +50,8 @@ func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, reco
 	return s.retries.KeepsChanging(ctx, tenant.Name, server, err)
 }
 
-// ownServerProblem says what keeps the tenant's own server, which can be used all the same, from being as the spec
-// asks.
+// ownServerProblem returns what keeps the tenant's own server from being as the spec asks. The server may be
+// usable nevertheless.
 func (s servers) ownServerProblem(ctx context.Context, tenant *effective.Tenant) error {
 	if !isDedicated(tenant) {
 		return nil
@@ -69,8 +69,8 @@ func (s servers) ownServerProblem(ctx context.Context, tenant *effective.Tenant)
 	return nil
 }
 
-// leaveServer deletes the tenant's own server after the spec has asked for another isolation, unless the tenant
-// may have something on it.
+// leaveServer deletes the tenant's own server if the spec now asks for another isolation, unless the tenant may
+// have something on it.
 func (s servers) leaveServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || s.used(tenant, server) {
@@ -82,7 +82,7 @@ func (s servers) leaveServer(ctx context.Context, tenant *effective.Tenant) erro
 	return s.removeServer(ctx, tenant)
 }
 
-// databaseOf returns where the tenant's database is; nil if it has none.
+// databaseOf returns the status of the tenant's database; nil if it has none.
 func (s servers) databaseOf(tenant *effective.Tenant) *v1alpha1.TenantDatabaseStatus {
 	return s.fleet.Placements.Of(tenant.UID, tenant.Status.Database)
 }
@@ -92,8 +92,8 @@ func (s servers) used(tenant *effective.Tenant, server *v1alpha1.DatabaseServer)
 	return slices.Contains(tenant.Finalizers, naming.DatabaseFinalizer(server.Name)) || s.databaseOf(tenant) != nil
 }
 
-// isDeletedWithServer reports whether the tenant's database goes with its own server, which is deleted with all
-// that is on it, or is gone.
+// isDeletedWithServer reports whether the tenant's database needs no removal, since its own server is deleted with
+// everything on it, or is gone.
 func (s servers) isDeletedWithServer(ctx context.Context, tenant *effective.Tenant, name string) (bool, error) {
 	if !isDedicated(tenant) || name != naming.DedicatedServer(tenant.Name) {
 		return false, nil
@@ -105,7 +105,7 @@ func (s servers) isDeletedWithServer(ctx context.Context, tenant *effective.Tena
 	return server == nil && err == nil, err
 }
 
-// removeServer deletes the tenant's own server, if it has one. The server's spec says what becomes of the data.
+// removeServer deletes the tenant's own server, if it has one. The server's spec says what happens to the data.
 func (s servers) removeServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || !server.DeletionTimestamp.IsZero() {
@@ -114,9 +114,8 @@ func (s servers) removeServer(ctx context.Context, tenant *effective.Tenant) err
 	return s.engine.Delete(ctx, server.DeepCopy())
 }
 
-// updateServer brings the tenant's own server in line with the tenant's spec, even if the server is being deleted.
-// Data that the tenant was to adopt and has not is kept; the data of any other server that was never used is
-// not.
+// updateServer updates the tenant's own server from the tenant's spec, even if the server is being deleted. It
+// keeps data that the tenant should have adopted and has not, and has the data of any other unused server deleted.
 func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) error {
 	server, err := s.ownServer(ctx, tenant)
 	if err != nil || server == nil || server.Spec.Dedicated == nil {
@@ -143,7 +142,7 @@ func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) err
 	return s.retries.KeepsChanging(ctx, tenant.Name, wanted, err)
 }
 
-// reclaimPolicy returns what becomes of the tenant's database when the tenant is deleted.
+// reclaimPolicy says what happens to the tenant's database when the tenant is deleted.
 func reclaimPolicy(tenant *effective.Tenant) database.ReclaimPolicy {
 	if spec := tenant.Spec.Database; spec != nil && spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete {
 		return database.ReclaimDelete

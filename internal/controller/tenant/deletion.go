@@ -25,8 +25,8 @@ import (
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// reconcileDeletion takes a tenant down: its access, then its namespaces, then its data. What can't be taken
-// down now is said in the status, and the finalizers stay.
+// reconcileDeletion removes a tenant's access, then its namespaces, then its data. The status says what can't be
+// removed now, and the finalizers stay until it can.
 func (r *Reconciler) reconcileDeletion(ctx context.Context, tenant *effective.Tenant) (ctrl.Result, error) {
 	servers := naming.DatabaseServers(tenant.Finalizers)
 	if !slices.Contains(tenant.Finalizers, naming.FinalizerTenant) && len(servers) == 0 {
@@ -41,7 +41,7 @@ func (r *Reconciler) reconcileDeletion(ctx context.Context, tenant *effective.Te
 	if err = errors.Join(rights, err); err != nil || len(left) > 0 {
 		return r.reportDeletion(ctx, tenant, ending{notGone: members.NotGone(), namespaces: left}, errors.Join(err, logins))
 	}
-	// From here on, the removal says what is wrong with a server.
+	// From here on, removeDatabases reports what is wrong with a server.
 	err = r.servers().removeDatabases(ctx, tenant, servers)
 	if err == nil {
 		err = r.removeFinalizers(ctx, tenant, servers)
@@ -53,8 +53,7 @@ func (r *Reconciler) reconcileDeletion(ctx context.Context, tenant *effective.Te
 	return ctrl.Result{}, nil
 }
 
-// removeNamespaces deletes the tenant's namespaces, or releases them, and returns those that are not gone
-// yet.
+// removeNamespaces deletes or releases the tenant's namespaces, and returns those that still exist.
 func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Tenant, members membership.Members) (left []membership.Member, err error) {
 	var failures []error
 	for _, namespace := range members.Leaving {
@@ -80,7 +79,7 @@ func (r *Reconciler) removeNamespaces(ctx context.Context, tenant *effective.Ten
 	return left, errors.Join(failures...)
 }
 
-// releaseNamespace leaves a namespace to itself, and tells so.
+// releaseNamespace releases a namespace and records an Event about it.
 func (r *Reconciler) releaseNamespace(ctx context.Context, tenant *effective.Tenant, member membership.Member) error {
 	if err := r.objects().release(ctx, parts.Inputs{Tenant: tenant, Audit: r.Audit}, member); err != nil {
 		return err
@@ -90,7 +89,7 @@ func (r *Reconciler) releaseNamespace(ctx context.Context, tenant *effective.Ten
 	return nil
 }
 
-// removeDatabases takes away what the tenant has on the servers, and then the server of its own.
+// removeDatabases removes what the tenant has on the servers, and then its own server.
 func (s servers) removeDatabases(ctx context.Context, tenant *effective.Tenant, servers []string) error {
 	if err := s.updateServer(ctx, tenant); err != nil {
 		return err
@@ -107,8 +106,7 @@ func (s servers) removeDatabases(ctx context.Context, tenant *effective.Tenant, 
 	return s.removeServer(ctx, tenant)
 }
 
-// removeDatabase drops or retains what the server's registry says was made for this tenant, and no
-// more.
+// removeDatabase drops or retains exactly what was created for this tenant according to the server's registry.
 func (s servers) removeDatabase(ctx context.Context, tenant *effective.Tenant, name string) error {
 	server := &v1alpha1.DatabaseServer{}
 	err := s.Get(ctx, types.NamespacedName{Name: name}, server)
@@ -151,16 +149,15 @@ func retained(observed database.Observed, policy database.ReclaimPolicy) string 
 	return observed.Registration.Name
 }
 
-// ending is how far the end of a tenant is.
+// ending is the progress of a tenant's deletion.
 type ending struct {
-	// namespaces are those that are being deleted.
+	// namespaces are the namespaces that are being deleted.
 	namespaces []membership.Member
-	// notGone is what the status says of those that are there; nil to leave that as it is.
+	// notGone is what the status says of the namespaces that still exist; nil to leave it unchanged.
 	notGone []v1alpha1.TenantNamespace
 }
 
-// reportDeletion says in the status what the deletion waits for, and why it can't go on if there is an
-// error.
+// reportDeletion writes to the status what the deletion waits for, and the error, if there is one.
 func (r *Reconciler) reportDeletion(ctx context.Context, tenant *effective.Tenant, at ending, err error) (ctrl.Result, error) {
 	waiting := status.NamespaceDeletions(at.namespaces)
 	if err != nil {

@@ -20,12 +20,12 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=events,verbs=list;watch
 
-// ReasonRefused is the reason of the Events by which the controllers of ReplicaSets, StatefulSets, Jobs and
-// DaemonSets tell that the API server doesn't let them create something.
+// ReasonRefused is the reason of the Events in which the controllers of ReplicaSets, StatefulSets, Jobs and
+// DaemonSets report that the API server refused to create an object.
 const ReasonRefused = "FailedCreate"
 
-// refusalNews are the Events that tell of a slice that has no room for something.
-var refusalNews = predicate.Funcs{
+// refusalReported lets Events through that report that a slice has no room for an object.
+var refusalReported = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return isRefusal(e.Object) },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() && isRefusal(e.ObjectNew)
@@ -38,7 +38,7 @@ func isRefusal(object client.Object) bool {
 	return ok
 }
 
-// byRefusal looks at the tenant of the namespace, if it has a part of a quota only.
+// byRefusal returns the tenant of the namespace, if the namespace has only a slice of its quota.
 func (r *Reconciler) byRefusal(ctx context.Context, object client.Object) []reconcile.Request {
 	quota := &corev1.ResourceQuota{}
 	found, err := r.read(ctx, types.NamespacedName{Namespace: object.GetNamespace(), Name: naming.Quota}, quota)
@@ -51,8 +51,8 @@ func (r *Reconciler) byRefusal(ctx context.Context, object client.Object) []reco
 	return byOwners(ctx, quota)
 }
 
-// refusals returns what was refused in a namespace of the tenant for want of room in its slice, and has not got
-// in since.
+// refusals returns the requests that were refused in a namespace of the tenant because its slice was too small,
+// and that have not been admitted since.
 func (r *Reconciler) refusals(ctx context.Context, tenant types.UID, namespace string, inUse corev1.ResourceList) ([]budget.Refusal, error) {
 	events := &corev1.EventList{}
 	if err := r.List(ctx, events, client.InNamespace(namespace)); err != nil {
@@ -82,7 +82,8 @@ func lastSeen(told *corev1.Event) time.Time {
 	return last
 }
 
-// TrimEvent drops what the controller doesn't read of an Event, and its text if that is about no quota.
+// TrimEvent drops the fields of an Event that the controller doesn't read, and its message if that isn't about a
+// quota.
 func TrimEvent(object any) (any, error) {
 	whole, ok := object.(*corev1.Event)
 	if !ok {

@@ -32,11 +32,11 @@ func TestOnlyRefusalsByATenantsQuotaAreLookedAt(t *testing.T) {
 		name      string
 		got, want bool
 	}{
-		{"a slice has no room", refusalNews.Create(event.CreateEvent{Object: eventSaying(beyondSlice)}), true},
-		{"a quota of somebody else has none", refusalNews.Create(event.CreateEvent{Object: eventSaying(beyondOther)}), false},
-		{"it is refused again", refusalNews.Update(again("2")), true},
-		{"a resync", refusalNews.Update(again("1")), false},
-		{"the Event expires", refusalNews.Delete(event.DeleteEvent{Object: eventSaying(beyondSlice)}), false},
+		{"a slice has no room", refusalReported.Create(event.CreateEvent{Object: eventSaying(beyondSlice)}), true},
+		{"a quota of somebody else has none", refusalReported.Create(event.CreateEvent{Object: eventSaying(beyondOther)}), false},
+		{"it is refused again", refusalReported.Update(again("2")), true},
+		{"a resync", refusalReported.Update(again("1")), false},
+		{"the Event expires", refusalReported.Delete(event.DeleteEvent{Object: eventSaying(beyondSlice)}), false},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: it is looked at: %t, want %t", test.name, test.got, test.want)

@@ -16,29 +16,29 @@ import (
 	"github.com/tenantry/tenantry/internal/services"
 )
 
-// dnsKey is what the Services of the cluster's DNS are followed by.
+// dnsKey is the key by which the follower has the Services of the cluster's DNS.
 const dnsKey = "the cluster's DNS"
 
-// ClusterDNS is where the cluster's DNS is, kept current. It is a source of the controller, which waits until
-// it is known, so that no tenant loses its names when the operator starts.
+// ClusterDNS knows where the cluster's DNS is, and follows changes. It is a source of the controller, which waits
+// for its first sync, so that no tenant loses access to DNS when the operator starts.
 type ClusterDNS struct {
 	setting  clusterdns.Setting
 	follower *services.Follower
-	news     fleet.Notices
+	changes  fleet.Notices
 	tenants  func(ctx context.Context, _ string) []reconcile.Request
 
 	mutex sync.Mutex
 	known []networkingv1.NetworkPolicyEgressRule
 }
 
-// NewClusterDNS makes one that finds the cluster's DNS by a setting.
+// NewClusterDNS returns a ClusterDNS that finds the cluster's DNS by a setting.
 func NewClusterDNS(cluster client.WithWatch, setting clusterdns.Setting) *ClusterDNS {
 	d := &ClusterDNS{setting: setting}
 	d.follower = services.New(cluster, d.changed)
 	return d
 }
 
-// rules open the way to the cluster's DNS; none of a nil one.
+// rules returns the egress rules that allow the cluster's DNS; none if d is nil.
 func (d *ClusterDNS) rules() []networkingv1.NetworkPolicyEgressRule {
 	if d == nil {
 		return nil
@@ -54,16 +54,16 @@ func (d *ClusterDNS) changed(key string) {
 	rules := d.setting.Rules(d.follower.Found(key))
 	if !equality.Semantic.DeepEqual(d.known, rules) {
 		d.known = rules
-		d.news.Add(key)
+		d.changes.Add(key)
 	}
 }
 
-// Start begins to look at all tenants whenever the rules change.
+// Start has all tenants reconciled whenever the rules change.
 func (d *ClusterDNS) Start(ctx context.Context, q queue) error {
-	return noticed(&d.news, d.tenants).Start(ctx, q)
+	return noticed(&d.changes, d.tenants).Start(ctx, q)
 }
 
-// WaitForSync returns when it is known where the cluster's DNS is.
+// WaitForSync returns once it is known where the cluster's DNS is.
 func (d *ClusterDNS) WaitForSync(ctx context.Context) error {
 	if err := d.follower.Follow(ctx, dnsKey, d.setting.Queries()...); err != nil {
 		return err
@@ -72,7 +72,6 @@ func (d *ClusterDNS) WaitForSync(ctx context.Context) error {
 	return nil
 }
 
-// allTenants returns all tenants, for what concerns all of them.
 func (r *Reconciler) allTenants(ctx context.Context, _ string) []reconcile.Request {
 	tenants := &v1alpha1.TenantList{}
 	if err := r.List(ctx, tenants, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {

@@ -20,8 +20,9 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// endAccess takes everybody's rights in the tenant's namespaces, and its logins and sessions, which comes
-// before all that may have to wait for something. What fails for one namespace or server holds up no other.
+// endAccess removes everybody's rights in the tenant's namespaces, and disables its logins and ends its sessions.
+// It comes before everything that may have to wait. A failure in one namespace or server doesn't affect the
+// others.
 func (r *Reconciler) endAccess(ctx context.Context, tenant *effective.Tenant, members membership.Members, servers []string) (rights, logins error) {
 	var namespaces []*corev1.Namespace
 	stays := map[types.UID]bool{}
@@ -42,14 +43,14 @@ func (r *Reconciler) endAccess(ctx context.Context, tenant *effective.Tenant, me
 	return errors.Join(errors.Join(outcomes...), ctx.Err()), errors.Join(failures...)
 }
 
-// endRights deletes the RoleBindings in a namespace, whatever finalizers they have. In one that stays, those
-// that others have made are part of what is in it.
+// endRights deletes the RoleBindings in a namespace, whatever finalizers they have. In a namespace that is kept,
+// it deletes only those of the operator.
 func (r *Reconciler) endRights(ctx context.Context, tenant *effective.Tenant, namespace *corev1.Namespace, stays bool) error {
 	if r.Fleet.Endings.IsNamespaceClosed(tenant.UID, namespace.UID) {
 		return nil
 	}
 	bindings := &rbacv1.RoleBindingList{}
-	// The cache has only those that the operator manages.
+	// The cache has only the operator's own RoleBindings.
 	if err := r.Live.List(ctx, bindings, client.InNamespace(namespace.Name)); err != nil {
 		return fmt.Errorf("list the RoleBindings in namespace %s: %w", namespace.Name, err)
 	}
@@ -63,15 +64,16 @@ func (r *Reconciler) endRights(ctx context.Context, tenant *effective.Tenant, na
 			failures = append(failures, fmt.Errorf("delete RoleBinding %s in namespace %s: %w", binding.Name, namespace.Name, err))
 		}
 	}
-	// As long as it isn't ending, somebody whose request is under way may create another one.
+	// Until the namespace is being deleted, a request that is under way may still create another RoleBinding.
 	if len(failures) == 0 && !namespace.DeletionTimestamp.IsZero() {
 		r.Fleet.Endings.NamespaceClosed(tenant.UID, namespace.UID)
 	}
 	return errors.Join(failures...)
 }
 
-// endRight deletes a RoleBinding. It gives its rights as long as a finalizer keeps it; nobody can add one
-// to an object that is being deleted. The cache may not have it, as it has only those that the operator manages.
+// endRight deletes a RoleBinding and removes its finalizers, since a RoleBinding grants its rights as long as it
+// exists. Nobody can add a finalizer to an object that is being deleted. The cache may not have the RoleBinding,
+// since it has only the operator's own.
 func (r *Reconciler) endRight(ctx context.Context, binding *rbacv1.RoleBinding) error {
 	if err := r.Engine.Delete(ctx, binding, client.DisableReadYourWritesConsistency); err != nil || len(binding.Finalizers) == 0 {
 		return err

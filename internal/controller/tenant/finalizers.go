@@ -11,7 +11,8 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// ensureFinalizers adds the finalizers for all that may be made for a tenant. It is one write for a new tenant.
+// ensureFinalizers adds the finalizers for everything that may be created for a tenant. For a new tenant that is
+// one write.
 func (r *Reconciler) ensureFinalizers(ctx context.Context, run *pass) error {
 	needed, left := run.database.finalizers()
 	before, after := objectOf(run.tenant()), objectOf(run.tenant())
@@ -28,7 +29,7 @@ func (r *Reconciler) ensureFinalizers(ctx context.Context, run *pass) error {
 	return r.patchFinalizers(ctx, run.tenant(), before, after)
 }
 
-// removeFinalizers lets a tenant be deleted of which nothing is left.
+// removeFinalizers lets a tenant go once nothing of it is left.
 func (r *Reconciler) removeFinalizers(ctx context.Context, tenant *effective.Tenant, servers []string) error {
 	before, after := objectOf(tenant), objectOf(tenant)
 	controllerutil.RemoveFinalizer(after, naming.FinalizerTenant)
@@ -39,7 +40,7 @@ func (r *Reconciler) removeFinalizers(ctx context.Context, tenant *effective.Ten
 	return client.IgnoreNotFound(r.patchFinalizers(ctx, tenant, before, after))
 }
 
-// patchFinalizers writes changed finalizers, and gives them to the tenant.
+// patchFinalizers writes changed finalizers, and updates the tenant in memory.
 func (r *Reconciler) patchFinalizers(ctx context.Context, tenant *effective.Tenant, before, after client.Object) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Patch(ctx, after, patch, client.FieldOwner(naming.FieldOwner)); err != nil {

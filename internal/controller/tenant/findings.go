@@ -12,24 +12,24 @@ import (
 
 // findings are the problems of one pass over a tenant.
 type findings struct {
-	// problems say, by condition type, what keeps a part from being in place.
+	// problems has, by condition type, what keeps a part from being in place.
 	problems map[string]problem.Problem
-	// failure is what kept the pass as a whole from its end.
+	// failure is what kept the pass as a whole from finishing.
 	failure *problem.Problem
-	// retry is the earliest retry that the problems ask for; err explains problem.WithBackoff.
+	// retry is the earliest retry that the problems ask for; err has the errors behind problem.WithBackoff.
 	retry problem.Retry
 	err   error
-	// withheld are the namespaces that stay closed because they have no walls yet.
+	// withheld are the namespaces that stay closed because a wall is missing there.
 	withheld sets.Set[string]
-	// noNamespace says that there is no primary namespace to put anything into.
+	// noNamespace says that the primary namespace doesn't exist or can't be used.
 	noNamespace bool
-	// outdated says that something was decided on old data, so that the pass proves nothing. rounds is how many
-	// passes in a row before this one have ended so; after too many, it is a problem like any other.
+	// outdated says that a decision was made on old data, so the results of the pass don't count. rounds is how many
+	// passes in a row before this one ended so. After too many, that is a problem like any other.
 	outdated bool
 	rounds   int
 }
 
-// record notes how the phase of a part has ended.
+// record notes the result of a part's phase.
 func (f *findings) record(part *parts.Part, err error) {
 	if err == nil {
 		return
@@ -48,7 +48,7 @@ func (f *findings) record(part *parts.Part, err error) {
 	}
 }
 
-// isOutdated reports whether an error only says that something was decided on old data, and notes that.
+// isOutdated reports whether an error only means that a decision was made on old data, and notes that.
 func (f *findings) isOutdated(err error) bool {
 	if !problem.Outdated(err) || f.rounds >= retry.TooOften {
 		return false
@@ -58,24 +58,24 @@ func (f *findings) isOutdated(err error) bool {
 	return true
 }
 
-// note adds a problem to those that keep a part from being in place.
+// note adds to the problems of a part.
 func (f *findings) note(part *parts.Part, err error) {
-	found := f.weigh(err)
+	found := f.classify(err)
 	if other, noted := f.problems[part.Condition]; noted {
 		found = problem.Together(other, found)
 	}
 	f.problems[part.Condition] = found
 }
 
-// fail notes what keeps the pass as a whole from its end.
+// fail notes what keeps the pass as a whole from finishing.
 func (f *findings) fail(err error) {
 	if err != nil && !f.isOutdated(err) {
-		f.failure = new(f.weigh(err))
+		f.failure = new(f.classify(err))
 	}
 }
 
-// weigh returns what an error means, and notes when the tenant is to be reconciled again.
-func (f *findings) weigh(err error) problem.Problem {
+// classify returns what an error means, and notes when to retry.
+func (f *findings) classify(err error) problem.Problem {
 	found := problem.Of(err)
 	f.retry = max(f.retry, found.Retry)
 	if found.Retry == problem.WithBackoff {
@@ -84,7 +84,7 @@ func (f *findings) weigh(err error) problem.Problem {
 	return found
 }
 
-// withhold notes that a namespace must stay closed, and why.
+// withhold notes that a namespace must stay closed, and the reason.
 func (f *findings) withhold(part *parts.Part, namespace string, err error) {
 	f.withheld.Insert(namespace)
 	if !f.isOutdated(err) {
@@ -92,7 +92,7 @@ func (f *findings) withhold(part *parts.Part, namespace string, err error) {
 	}
 }
 
-// blocked reports whether it is no use to go on.
+// blocked reports whether continuing the pass would be useless.
 func (f *findings) blocked() bool {
 	return f.noNamespace || f.outdated
 }

@@ -57,7 +57,8 @@ func above(hostname string) []string {
 	return wildcards
 }
 
-// overlapping returns the other tenants that claim a hostname, or part of what a wildcard covers.
+// overlapping returns the other tenants that claim a hostname, a wildcard that covers it, or a name that it
+// covers.
 func (r *Reconciler) overlapping(ctx context.Context, tenant *effective.Tenant, hostname string) ([]v1alpha1.Tenant, error) {
 	found := map[string]v1alpha1.Tenant{}
 	lookups := []client.MatchingFields{{indexHostname: hostname}, {indexHostnameBelow: hostname}}
@@ -82,10 +83,10 @@ func (r *Reconciler) overlapping(ctx context.Context, tenant *effective.Tenant, 
 	return result, nil
 }
 
-// networkPhase puts the network policies in place, and says which of the tenant's hostnames belong to another
+// networkPhase puts the network policies in place, and reports which of the tenant's hostnames belong to another
 // tenant.
 type networkPhase struct {
-	// foreignHostnames are those hostnames, each with the tenant that has it.
+	// foreignHostnames are the hostnames of others, each with the tenant that has it.
 	foreignHostnames []string
 }
 
@@ -114,7 +115,7 @@ func (r *Reconciler) loadHostnames(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// older says which of two tenants keeps a hostname that both claim.
+// older reports whether a is the one of two tenants that keeps a hostname that both claim.
 func older(a, b metav1.Object) bool {
 	ofA, ofB := a.GetCreationTimestamp(), b.GetCreationTimestamp()
 	if !ofA.Equal(&ofB) {
@@ -123,7 +124,7 @@ func older(a, b metav1.Object) bool {
 	return a.GetUID() < b.GetUID()
 }
 
-// hostnameConflict returns the problem of a tenant some of whose hostnames belong to another one.
+// hostnameConflict returns a problem if some of a tenant's hostnames belong to others.
 func hostnameConflict(foreign []string) error {
 	if len(foreign) == 0 {
 		return nil
@@ -131,8 +132,8 @@ func hostnameConflict(foreign []string) error {
 	return problem.HostnamesTaken(foreign)
 }
 
-// neighborCreated, neighborUpdated and neighborDeleted reconcile the tenants that claim hostnames that another
-// tenant has taken or given up.
+// neighborCreated, neighborUpdated and neighborDeleted enqueue the tenants that claim a hostname that another
+// tenant has claimed or given up.
 func (r *Reconciler) neighborCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	tenant := effective.Of(e.Object.(*v1alpha1.Tenant))
 	r.enqueueNeighbors(ctx, q, tenant, hostnamesOf(tenant))

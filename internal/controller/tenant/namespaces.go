@@ -42,7 +42,7 @@ func controllerOf(object client.Object) []string {
 	return nil
 }
 
-// tenantControlling refers to the tenant that controls an object; nil if none does.
+// tenantControlling returns the owner reference to the tenant that controls an object; nil if none does.
 func tenantControlling(object client.Object) *metav1.OwnerReference {
 	controller := metav1.GetControllerOf(object)
 	if controller == nil || controller.Kind != "Tenant" || controller.APIVersion != v1alpha1.GroupVersion.String() {
@@ -51,7 +51,6 @@ func tenantControlling(object client.Object) *metav1.OwnerReference {
 	return controller
 }
 
-// members returns the namespaces of a tenant, as the cache has them.
 func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (membership.Members, error) {
 	byUID := map[types.UID]*corev1.Namespace{}
 	for _, name := range append([]string{tenant.Name}, tenant.Spec.Namespaces.Names...) {
@@ -82,14 +81,15 @@ func (r *Reconciler) members(ctx context.Context, tenant *effective.Tenant) (mem
 }
 
 const (
-	// podsInterval is after what time it is looked again which pods keep a namespace that is being deleted.
-	// Those that aren't managed are not watched.
+	// podsInterval is the time between two looks at the pods that keep a namespace from being deleted. Pods that
+	// aren't managed are not watched.
 	podsInterval = 10 * time.Second
-	// podsRead is how many of them are read.
+	// podsRead is the maximum number of pods to read.
 	podsRead = 10
 )
 
-// findPods finds out which pods keep those namespaces that are being deleted and don't say what does.
+// findPods reads the pods that are left in namespaces that are being deleted and whose conditions don't say what
+// keeps them.
 func (r *Reconciler) findPods(ctx context.Context, members membership.Members) error {
 	for i, member := range members.All {
 		if !member.IsTerminating() || member.Obstacles != "" {
@@ -108,7 +108,7 @@ func (r *Reconciler) findPods(ctx context.Context, members membership.Members) e
 func placesOf(members membership.Members) []parts.Place {
 	var places []parts.Place
 	for _, member := range members.All {
-		// One that is over the limit from the start is not made.
+		// A namespace that was over the limit from the start isn't created.
 		if member.Primary || member.State == v1alpha1.NamespaceUsable || member.State == v1alpha1.NamespaceOverLimit && member.Namespace != nil {
 			places = append(places, parts.Place{
 				Name: member.Name, Usable: member.State == v1alpha1.NamespaceUsable,
@@ -119,8 +119,8 @@ func placesOf(members membership.Members) []parts.Place {
 	return places
 }
 
-// namespacePhase makes the primary namespace, takes over those that owners have made, and puts the
-// tenant's policy into each.
+// namespacePhase creates the primary namespace, takes over those that owners have created, and puts the tenant's
+// policy into each.
 type namespacePhase struct {
 	objects
 	// live are the tenant's namespaces by name, as the cache has them.
@@ -157,7 +157,7 @@ func (n namespacePhase) run(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// taken says that the primary namespace is another tenant's; nil if it isn't.
+// taken returns a problem if the primary namespace is another tenant's.
 func (n namespacePhase) taken(tenant *effective.Tenant) error {
 	found := n.live[tenant.Name]
 	if found == nil {
@@ -175,7 +175,7 @@ func (n namespacePhase) taken(tenant *effective.Tenant) error {
 
 func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, object desired.Object) (apply.Outcome, error) {
 	if _, isNamespace := object.(*corev1.Namespace); isNamespace {
-		// One that is in the cache and shows whose it is. Any other is made, or is in the way.
+		// A namespace in the cache that is the tenant's is adopted. Any other is created, or is a conflict.
 		found := n.live[object.GetName()]
 		if found != nil && found.DeletionTimestamp.IsZero() && membership.Mine(tenant, found) {
 			return n.engine.Adopt(ctx, objectOf(tenant), object, found)

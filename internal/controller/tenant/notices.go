@@ -9,7 +9,7 @@ import (
 	"github.com/tenantry/tenantry/internal/fleet"
 )
 
-// noticed returns a source that enqueues what each of the noticed names stands for.
+// noticed returns a source that enqueues the requests for each name in the notices.
 func noticed(notices *fleet.Notices, requests func(ctx context.Context, name string) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, q queue) error {
 		go func() {

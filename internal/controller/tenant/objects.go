@@ -21,7 +21,7 @@ import (
 	"github.com/tenantry/tenantry/internal/retry"
 )
 
-// ownedKinds returns the namespaced kinds that a tenant's objects have.
+// ownedKinds returns the namespaced kinds of a tenant's objects.
 func ownedKinds() []client.Object {
 	kinds := parts.Kinds()
 	result := make([]client.Object, len(kinds))
@@ -57,7 +57,7 @@ type objects struct {
 
 func (r *Reconciler) objects() objects { return objects{r.Client, r.Engine, r.retries} }
 
-// run is the phase of a part that consists of objects and nothing else.
+// run is the phase of a part that consists only of objects.
 func (o objects) run(ctx context.Context, run *pass, part *parts.Part) error {
 	if err := part.Missing(&run.tenant().Spec); err != nil {
 		return err
@@ -65,11 +65,12 @@ func (o objects) run(ctx context.Context, run *pass, part *parts.Part) error {
 	return o.apply(ctx, run, part)
 }
 
-// parallel is how many namespaces of a tenant are worked on at a time.
+// parallel is how many namespaces of a tenant are worked on concurrently.
 const parallel = 8
 
-// apply puts all objects of a part in place, also those behind one that fails, but none in a
-// namespace that is withheld; of the primary one, the walls don't wait for each other. Nor do namespaces.
+// apply puts all objects of a part in place, and continues after one that fails. It skips namespaces that are
+// withheld, except that the primary namespace still gets its other walls. It works on several namespaces
+// concurrently.
 func (o objects) apply(ctx context.Context, run *pass, part *parts.Part) error {
 	var names []string
 	byNamespace := map[string][]desired.Object{}
@@ -103,14 +104,13 @@ func (o objects) apply(ctx context.Context, run *pass, part *parts.Part) error {
 	return errors.Join(failures...)
 }
 
-// objectOf returns the Tenant as Kubernetes knows it, with its metadata and nothing else: it owns objects,
-// has finalizers, and is what Events are about.
+// objectOf returns a Tenant with only the metadata, for owner references, finalizers and Events.
 func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 	object := &v1alpha1.Tenant{ObjectMeta: tenant.ObjectMeta}
 	return object.DeepCopy()
 }
 
-// applyAll puts objects in place, also those behind one that fails.
+// applyAll puts objects in place, and continues after one that fails.
 func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted []desired.Object) error {
 	var failures []error
 	for _, object := range wanted {
@@ -124,13 +124,13 @@ func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted 
 	return errors.Join(failures...)
 }
 
-// owningOf says how an object of a tenant is owned.
+// owningOf returns how an object of a tenant is owned.
 func owningOf(tenant *effective.Tenant, object desired.Object) apply.Owning {
 	owning := desired.OwningOf(object)
 	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep, Restored: tenant.Spec.AdoptObjects}
 }
 
-// unapplied returns why an object could not be put in place, in terms of what it is for.
+// unapplied returns the problem of an object that could not be put in place.
 func (o objects) unapplied(ctx context.Context, tenant *effective.Tenant, object client.Object, err error) error {
 	if binding, ok := object.(*rbacv1.RoleBinding); ok && binding.RoleRef.Kind == "ClusterRole" {
 		err = problem.Binding(binding.RoleRef.Name, err)

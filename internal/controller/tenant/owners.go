@@ -17,8 +17,8 @@ import (
 // indexOwnersNamespace finds the tenants that have ServiceAccounts of a namespace as owners.
 const indexOwnersNamespace = "ownersNamespace"
 
-// loadOwners finds out which owners are ServiceAccounts of a namespace that anybody could create, or that
-// another tenant has.
+// loadOwners finds owners that are ServiceAccounts of a namespace that doesn't exist, which anybody could create,
+// or that is another tenant's.
 func (r *Reconciler) loadOwners(ctx context.Context, run *pass) error {
 	for _, name := range parts.OwnersNamespaces(run.tenant()) {
 		namespace := &corev1.Namespace{}
@@ -47,7 +47,7 @@ func (r *Reconciler) byOwnersNamespace(ctx context.Context, namespace client.Obj
 	return r.tenantsBy(ctx, indexOwnersNamespace, namespace.GetName())
 }
 
-// namespaceChangesHands says whether a namespace has come, gone or become another tenant's.
+// namespaceChangesHands lets namespaces through that were created, deleted or have become another tenant's.
 var namespaceChangesHands = predicate.Funcs{
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		return e.ObjectOld.GetLabels()[naming.LabelTenant] != e.ObjectNew.GetLabels()[naming.LabelTenant]

@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// pass is what the phases of one pass over a tenant share.
+// pass is what the phases of one reconcile of a tenant share.
 type pass struct {
 	findings
 	inputs  parts.Inputs
@@ -23,17 +23,17 @@ type pass struct {
 	quotas map[string]*corev1.ResourceQuota
 	// needs is what the operator's own objects use of the quota, in all namespaces.
 	needs corev1.ResourceList
-	// quotaBusy says that a quota could not be changed now, because it had just admitted something.
+	// quotaBusy says that a quota could not be changed because it had just admitted something.
 	quotaBusy bool
 
-	// network and database are the phases that have something to load before the first phase.
+	// network and database are the phases that load something before the first phase runs.
 	network  networkPhase
 	database databasePhase
 }
 
 func (p *pass) tenant() *effective.Tenant { return p.inputs.Tenant }
 
-// strays returns the namespaces in which the tenant has objects, and no longer should.
+// strays returns the namespaces in which the tenant has objects but should have none any more.
 func (p *pass) strays() []string {
 	strays := sets.New[string]()
 	for namespace := range p.quotas {
@@ -48,7 +48,7 @@ func (p *pass) strays() []string {
 	return sets.List(strays)
 }
 
-// load reads all that the tenant's objects depend on, and makes up a password where there is none.
+// load reads everything that the tenant's objects depend on, and generates a password if there is none.
 func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass, error) {
 	run := &pass{
 		inputs: parts.Inputs{Tenant: tenant, DNS: r.DNS.rules(), Audit: r.Audit},

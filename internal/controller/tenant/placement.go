@@ -17,7 +17,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// find reads the DatabaseServer that has, or is to have, the tenant's database.
+// find finds the DatabaseServer that has, or will have, the tenant's database.
 func (s servers) find(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) (prospect, error) {
 	p := prospect{tenant: tenant, recorded: recorded, name: tenant.Spec.Database.ServerRef.Name}
 	var err error
@@ -52,8 +52,8 @@ func (s servers) dedicatedServer(ctx context.Context, tenant *effective.Tenant, 
 	return server, nil
 }
 
-// placedServer returns the server that was chosen for the tenant before; nil if one has to be chosen, or chosen
-// again, because the server has no room or is being deleted and has nothing of the tenant.
+// placedServer returns the server that was chosen for the tenant before. It returns nil if none was, or if the
+// server is full or being deleted, so that another one has to be chosen.
 func (s servers) placedServer(ctx context.Context, tenant *effective.Tenant) (*v1alpha1.DatabaseServer, error) {
 	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
 		server, err := s.serverNamed(ctx, name)
@@ -87,7 +87,7 @@ func (s servers) choose(ctx context.Context, tenant *effective.Tenant) (string, 
 	return s.fleet.Occupancy.Choose(tenant.UID, candidates, service.Placement{Engine: database.Engine, Selector: selector.String()})
 }
 
-// candidate returns what the placement of such a database has to know of a server.
+// candidate returns what choosing a server for such a database depends on.
 func candidate(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase) service.Candidate {
 	offer := database.Offer{Extensions: server.Spec.Extensions}
 	for _, isolation := range server.Spec.Isolations {
@@ -107,8 +107,8 @@ func candidate(server *v1alpha1.DatabaseServer, wanted *v1alpha1.TenantDatabase)
 	return result
 }
 
-// others asks all servers that the tenant has finalizers for, except the one that it is to use, what they have for
-// it. It ends with the first that can't be left.
+// others asks the servers that the tenant has finalizers for, except the one that it uses, what they have for it.
+// It stops at the first that can't be left.
 func (s servers) others(ctx context.Context, tenant *effective.Tenant, used string) []otherServer {
 	var result []otherServer
 	for _, name := range naming.DatabaseServers(tenant.Finalizers) {
@@ -144,8 +144,8 @@ func (s servers) other(ctx context.Context, tenant *effective.Tenant, name strin
 	return result
 }
 
-// placeElsewhere has the next pass choose another server for a tenant if the chosen one has no room for it. Any
-// other error stays as it is.
+// placeElsewhere makes the next pass choose another server if the chosen one is full. It returns any other error
+// unchanged.
 func (d *databasePhase) placeElsewhere(err error) error {
 	full, ok := errors.AsType[*service.FullError](err)
 	if !ok || d.recorded != nil || d.tenant().Spec.Database.ServerSelector == nil {

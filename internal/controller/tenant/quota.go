@@ -9,10 +9,10 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// awaitQuota withholds the namespaces whose quota the cluster doesn't count yet; for the primary one that is
-// an error. What lets something into a namespace waits for that: until the quota controller has written the
-// status of a new ResourceQuota, quota admission lets everything pass and charges nothing; what it has let
-// pass stays, and may go uncounted until the quota controller counts anew, which it does every five minutes
+// awaitQuota withholds the namespaces whose quota the cluster doesn't enforce yet; for the primary one it returns
+// an error. Parts that let objects into a namespace wait for that. Until the quota controller has written the
+// status of a new ResourceQuota, quota admission allows everything and charges nothing; what it has allowed stays,
+// and may go uncounted until the quota controller counts anew, which it does every five minutes
 // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/resourcequota/resource_quota_controller.go).
 // The quota controller's write leads to another pass.
 func (r *Reconciler) awaitQuota(ctx context.Context, run *pass) error {

@@ -17,8 +17,8 @@ import (
 	"github.com/tenantry/tenantry/internal/parts"
 )
 
-// indexHeld finds the RoleBindings that are being deleted and that the finalizer of the owners' rights keeps,
-// by the tenant of their label.
+// indexHeld finds the RoleBindings that are being deleted and still have FinalizerRights, by the tenant in their
+// label.
 const indexHeld = "heldForTenant"
 
 func heldFor(object client.Object) []string {
@@ -34,9 +34,9 @@ func (r *Reconciler) held(ctx context.Context, tenant string) ([]rbacv1.RoleBind
 	return bindings.Items, err
 }
 
-// letGoOfRights lets those RoleBindings go that are being deleted and no longer needed: all but those in a
-// namespace that is being deleted, as long as something else is left there.
-func (r *Reconciler) letGoOfRights(ctx context.Context, run *pass) error {
+// releaseRights removes the finalizer from RoleBindings that are being deleted, except from those in a namespace
+// that is being deleted while something else is left there.
+func (r *Reconciler) releaseRights(ctx context.Context, run *pass) error {
 	bindings, err := r.held(ctx, run.tenant().Name)
 	if err != nil || len(bindings) == 0 {
 		return err
@@ -52,7 +52,7 @@ func (r *Reconciler) letGoOfRights(ctx context.Context, run *pass) error {
 		binding := &bindings[i]
 		wanted := wantedRight(run.inputs, binding)
 		if ending[binding.Namespace] == nil || !metav1.IsControlledBy(binding, run.tenant()) || wanted == nil {
-			failures = append(failures, r.letGo(ctx, binding))
+			failures = append(failures, r.removeRightsFinalizer(ctx, binding))
 			continue
 		}
 		if !equality.Semantic.DeepEqual(binding.Subjects, wanted.Subjects) {
@@ -64,17 +64,17 @@ func (r *Reconciler) letGoOfRights(ctx context.Context, run *pass) error {
 	return errors.Join(failures...)
 }
 
-// letGoOfAllRights lets the RoleBindings go of a tenant that was removed without the operator.
-func (r *Reconciler) letGoOfAllRights(ctx context.Context, tenant string) error {
+// releaseAllRights removes the finalizer from the RoleBindings of a tenant that was removed without the operator.
+func (r *Reconciler) releaseAllRights(ctx context.Context, tenant string) error {
 	bindings, err := r.held(ctx, tenant)
 	failures := []error{err}
 	for i := range bindings {
-		failures = append(failures, r.letGo(ctx, &bindings[i]))
+		failures = append(failures, r.removeRightsFinalizer(ctx, &bindings[i]))
 	}
 	return errors.Join(failures...)
 }
 
-// wantedRight returns the RoleBinding of this name as owners are to have it in its namespace; nil if they aren't.
+// wantedRight returns the desired state of a RoleBinding of owners; nil if they should not have it.
 func wantedRight(in parts.Inputs, binding *rbacv1.RoleBinding) *rbacv1.RoleBinding {
 	in.Places = []parts.Place{{Name: binding.Namespace, Usable: true}}
 	for _, object := range parts.Access.Objects(in) {
@@ -86,7 +86,7 @@ func wantedRight(in parts.Inputs, binding *rbacv1.RoleBinding) *rbacv1.RoleBindi
 	return nil
 }
 
-func (r *Reconciler) letGo(ctx context.Context, binding *rbacv1.RoleBinding) error {
+func (r *Reconciler) removeRightsFinalizer(ctx context.Context, binding *rbacv1.RoleBinding) error {
 	after := binding.DeepCopy()
 	controllerutil.RemoveFinalizer(after, naming.FinalizerRights)
 	patch := client.MergeFromWithOptions(binding, client.MergeFromWithOptimisticLock{})

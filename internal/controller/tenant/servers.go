@@ -18,19 +18,19 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// maxAttempts is how often it is decided anew what to do when a server changed between looking and acting.
+// maxAttempts is how often to observe and decide again if a server has changed between observing and acting.
 const maxAttempts = 3
 
-// Databases changes what database servers have for tenants. Package database/postgres has the real one.
+// Databases changes what database servers have for tenants. Package database/postgres implements it.
 type Databases interface {
-	// Observe says what a server has for the tenant with this UID. name is the name to look for
-	// where the server's registry has none for the UID.
+	// Observe returns what a server has for the tenant with this UID. name is the name to look for if the server's
+	// registry has none for the UID.
 	Observe(ctx context.Context, server database.Server, uid, name string) (database.Observed, error)
-	// Execute carries the actions out, in their order.
+	// Execute executes the actions in order.
 	Execute(ctx context.Context, server database.Server, actions []database.Action) error
 }
 
-// servers are the database servers, as a tenant has to do with them.
+// servers does what tenants need on database servers.
 type servers struct {
 	objects
 	live      client.Reader
@@ -53,8 +53,8 @@ func (s servers) serverNamed(ctx context.Context, name string) (*v1alpha1.Databa
 	return server, err
 }
 
-// reachable returns how to reach a server to remove a tenant from it, or why it can't be reached now. That the
-// Secret with the admin's login is gone is no reason, as long as the login is known.
+// reachable returns how to connect to a server to remove a tenant from it, or why that is impossible now. If only
+// the Secret with the admin's login is gone, the known login still works.
 func (s servers) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
 	access, connected := s.fleet.Connections.To(server)
 	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
@@ -64,9 +64,9 @@ func (s servers) reachable(server *v1alpha1.DatabaseServer) (database.Server, er
 	return access, unreachable(server, connected)
 }
 
-// change runs what looks at a server, decides and acts, and again when the server has changed in between.
-// A server that broke off is one to connect to anew: when that has succeeded, the tenants that wait for it
-// are told.
+// change runs an attempt to observe a server, decide and act, and repeats it if the server has changed in between.
+// If the connection broke, it forgets the connection: once the server is connected again, the tenants that wait
+// for it are reconciled.
 func (s servers) change(server database.Server, attempt func() (changed bool, err error)) error {
 	changed, err := attempt()
 	for range maxAttempts - 1 {
@@ -81,7 +81,7 @@ func (s servers) change(server database.Server, attempt func() (changed bool, er
 	return err
 }
 
-// execute carries actions out, and says whether an error means that the server has changed meanwhile.
+// execute executes actions, and reports whether an error means that the server has changed meanwhile.
 func (s servers) execute(ctx context.Context, server database.Server, actions []database.Action) (changed bool, err error) {
 	if len(actions) == 0 {
 		return false, nil

@@ -33,7 +33,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// observe reads, from the cache, what came of the tenant's objects.
+// observe reads the state of the tenant's objects from the cache.
 func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation, error) {
 	tenant := run.tenant()
 	observation := status.Observation{
@@ -72,7 +72,7 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 			observation.Slice = observation.Quota.Status.Used
 		}
 		if len(quotas) > 1 {
-			observation.Quota = inAll(quotas, tenant.Spec.Quota)
+			observation.Quota = totalUsage(quotas, tenant.Spec.Quota)
 		}
 	}
 	return observation, nil
@@ -83,8 +83,8 @@ func (r *Reconciler) read(ctx context.Context, key types.NamespacedName, into cl
 	return err == nil, client.IgnoreNotFound(err)
 }
 
-// report writes the status, if there is news, and says when to look again. A pass that has decided on
-// old data has nothing to tell.
+// report writes the status if it has changed, and returns when to reconcile again. After a pass with decisions on
+// old data, it writes nothing.
 func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error) {
 	if run.outdated {
 		return ctrl.Result{RequeueAfter: r.retries.After(run.tenant().Name, problem.Again)}, nil
@@ -113,13 +113,13 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 	return ctrl.Result{RequeueAfter: sooner(wait, run.database.nextLook())}, nil
 }
 
-// reportFailure says in the status what keeps a pass from getting to the parts of the tenant.
+// reportFailure writes to the status what kept a pass from reaching the tenant's parts.
 func (r *Reconciler) reportFailure(ctx context.Context, tenant *effective.Tenant, err error) (ctrl.Result, error) {
 	return r.reportProblem(ctx, tenant, err, status.Failing)
 }
 
-// reportProblem writes the status that comes of what an error means, unless that is only that something
-// was decided on old data, and says when to look again.
+// reportProblem writes the status that follows from an error, unless it only means that a decision was made on old
+// data, and returns when to reconcile again.
 func (r *Reconciler) reportProblem(ctx context.Context, tenant *effective.Tenant, err error,
 	of func(status.Observation, problem.Problem) v1alpha1.TenantStatus,
 ) (ctrl.Result, error) {
@@ -142,12 +142,12 @@ func (r *Reconciler) reportProblem(ctx context.Context, tenant *effective.Tenant
 	return ctrl.Result{RequeueAfter: sooner(wait, again)}, nil
 }
 
-// observationAt is of a tenant at whose parts nobody has looked.
+// observationAt returns the observation of a tenant whose parts were not observed.
 func observationAt(tenant *effective.Tenant, now time.Time) status.Observation {
 	return status.Observation{Observation: parts.Observation{Tenant: tenant, Now: now}}
 }
 
-// sooner returns the shorter one of two times to wait, where zero means that nobody waits.
+// sooner returns the shorter of two times to wait, where zero means not to wait for anything.
 func sooner(a, b time.Duration) time.Duration {
 	if a == 0 || b == 0 {
 		return max(a, b)
@@ -155,9 +155,9 @@ func sooner(a, b time.Duration) time.Duration {
 	return min(a, b)
 }
 
-// writeStatus writes a status that differs from what the tenant has, and tells of transitions by
-// Events. What is only a step on the way may wait for a better one; then it returns how long. The failure
-// is what the pass is to end with, if anything.
+// writeStatus writes a status that differs from the one that the tenant has, and records transitions as Events. A
+// status that only reports progress may wait; then writeStatus returns how long. failure is the error that the
+// pass ends with, if any.
 func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
 		r.Fleet.StatusWritten(tenant.UID, now)
@@ -176,7 +176,8 @@ func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, 
 	return 0, nil
 }
 
-// mayWait returns how long a new status may wait. After a failure nobody knows when the next pass comes.
+// mayWait returns how long a new status may wait. After a failure it must not wait, since nobody knows when the
+// next pass comes.
 func (r *Reconciler) mayWait(tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) time.Duration {
 	if failure != nil {
 		return 0
@@ -184,7 +185,7 @@ func (r *Reconciler) mayWait(tenant *effective.Tenant, next v1alpha1.TenantStatu
 	return r.Fleet.Pace.Wait(tenant.UID, tenant.Status, next, now)
 }
 
-// announce records an Event when Ready has become another one.
+// announce records an Event if Ready has changed.
 func (r *Reconciler) announce(before, after *v1alpha1.Tenant, now time.Time) {
 	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)

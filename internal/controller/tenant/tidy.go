@@ -19,7 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/parts"
 )
 
-// tidy takes away what the tenant has and should not.
+// tidy removes objects that the tenant has but should not have.
 func (o objects) tidy(ctx context.Context, run *pass) error {
 	if run.outdated {
 		return nil
@@ -27,8 +27,8 @@ func (o objects) tidy(ctx context.Context, run *pass) error {
 	return errors.Join(o.withdraw(ctx, run), o.prune(ctx, run))
 }
 
-// prune deletes the tenant's objects that the spec no longer asks for. As long as there is no login
-// to the database, it isn't known what those are.
+// prune deletes the tenant's objects that the spec no longer asks for. While the login to the database is missing,
+// it isn't known which objects these are.
 func (o objects) prune(ctx context.Context, run *pass) error {
 	if run.blocked() || (run.tenant().Spec.Database != nil && run.inputs.Login == nil) {
 		return nil
@@ -50,7 +50,7 @@ func (o objects) prune(ctx context.Context, run *pass) error {
 	return errors.Join(failures...)
 }
 
-// pruneIn deletes the tenant's objects in a namespace that are not to be kept.
+// pruneIn deletes the tenant's objects in a namespace, except those in keep.
 func (o objects) pruneIn(ctx context.Context, tenant *effective.Tenant, namespace string, keep sets.Set[apply.Key]) error {
 	lists, err := listsOf(o.Scheme(), ownedKinds())
 	if err != nil {
@@ -63,8 +63,7 @@ func (o objects) pruneIn(ctx context.Context, tenant *effective.Tenant, namespac
 	return err
 }
 
-// withdraw takes the tenant's objects out of namespaces that are no longer its own, and leaves all
-// else in them.
+// withdraw deletes the tenant's objects in namespaces that are no longer its own, and nothing else.
 func (o objects) withdraw(ctx context.Context, run *pass) error {
 	var failures []error
 	leaving := sets.New[string]()
@@ -80,8 +79,8 @@ func (o objects) withdraw(ctx context.Context, run *pass) error {
 	return errors.Join(failures...)
 }
 
-// release takes the tenant's objects out of a namespace, and what shows that it is the tenant's off it, in
-// this order.
+// release deletes the tenant's objects in a namespace, and then removes the labels and annotations that make it
+// the tenant's.
 func (o objects) release(ctx context.Context, in parts.Inputs, member membership.Member) error {
 	namespace := member.Namespace
 	if err := o.pruneIn(ctx, in.Tenant, namespace.Name, nil); err != nil || !namespace.DeletionTimestamp.IsZero() {
@@ -92,7 +91,7 @@ func (o objects) release(ctx context.Context, in parts.Inputs, member membership
 	labels := mark.GetLabels()
 	for label, value := range namespace.Labels {
 		if strings.HasPrefix(label, v1alpha1.GroupVersion.Group+"/") && label != naming.LabelTenant {
-			labels[label] = value // What was in force when it was written last may differ from the spec.
+			labels[label] = value // The labels may be from an earlier spec.
 		}
 	}
 	err := client.IgnoreNotFound(o.engine.Release(ctx, objectOf(in.Tenant), mark, namespace))

@@ -12,35 +12,35 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// prospect is what is known of the server that a tenant's database is on, or is to be on.
+// prospect is what is known about the server that has, or will have, a tenant's database.
 type prospect struct {
 	tenant *effective.Tenant
 	// recorded is where the database is; nil while there is none.
 	recorded *v1alpha1.TenantDatabaseStatus
-	// name is the server's; empty if none was chosen, and unchosen says why.
+	// name is the server's name; empty if none was chosen, for the reason in unchosen.
 	name     string
 	unchosen error
-	// server is nil if there is none of the name.
+	// server is nil if there is none with the name.
 	server *v1alpha1.DatabaseServer
 	// connected says that the operator has logged in to it.
 	connected bool
-	// others are the servers that the tenant has to leave first.
+	// others are the servers that the tenant must leave first.
 	others []otherServer
 }
 
-// otherServer is a server on which the tenant may have something, and that its spec doesn't ask for.
+// otherServer is a server on which the tenant may have something although its spec asks for another one.
 type otherServer struct {
 	name string
 	// connected says that the operator has logged in to it.
 	connected bool
-	// registered says that something was made for the tenant there.
+	// registered says that the server's registry has the tenant.
 	registered bool
-	// err is what kept the operator from asking.
+	// err is why the server could not be asked.
 	err error
 }
 
-// unusable is the one place that says why a tenant can't use its server now; nil if it can, and if it has no
-// database.
+// unusable returns why a tenant can't use its server now; nil if it can, or if it has no database. No other
+// function decides that.
 func (p prospect) unusable() error {
 	if p.tenant.Spec.Database != nil {
 		if err := p.unsuitable(); err != nil {
@@ -54,7 +54,8 @@ func (p prospect) unusable() error {
 	return err
 }
 
-// unsuitable says why the server, reachable or not, is none for the tenant.
+// unsuitable returns why the tenant can't have its database on the server, whether or not the server can be
+// reached.
 func (p prospect) unsuitable() error {
 	missing := p.tenant.Spec.MissingForDatabase()
 	switch {
@@ -75,12 +76,12 @@ func (p prospect) unsuitable() error {
 	return p.closed()
 }
 
-// isKnown reports whether the server was looked at since it was made. Before, its addresses and authorities
-// are missing, and a tenant that had them must not lose them.
+// isKnown reports whether the server has been observed since it was created. Before that, its addresses and
+// authorities are missing, and a tenant that has them must not lose them.
 func (p prospect) isKnown() bool { return p.server != nil && p.server.Status.ObservedGeneration >= 0 }
 
-// notOffered says what the tenant asks for and the server doesn't offer. Extensions that the tenant has
-// already are no longer asked about.
+// notOffered returns a problem if the tenant asks for something that the server doesn't offer. Extensions that the
+// tenant has already need not be offered.
 func (p prospect) notOffered() error {
 	wanted, server := p.tenant.Spec.Database, p.server
 	if !slices.Contains(server.Spec.Isolations, wanted.Isolation) {
@@ -95,7 +96,7 @@ func (p prospect) notOffered() error {
 	return nil
 }
 
-// closed says why the server takes no new tenant, if this is one.
+// closed returns why the server takes no new tenants, if this is a new one.
 func (p prospect) closed() error {
 	if p.recorded != nil || slices.Contains(naming.DatabaseServers(p.tenant.Finalizers), p.server.Name) {
 		return nil
@@ -109,7 +110,7 @@ func (p prospect) closed() error {
 	return nil
 }
 
-// unreachable says why a server can't be reached now; nil if it can.
+// unreachable returns why a server can't be reached now; nil if it can.
 func unreachable(server *v1alpha1.DatabaseServer, connected bool) error {
 	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
 	switch {
@@ -127,8 +128,8 @@ func unreachable(server *v1alpha1.DatabaseServer, connected bool) error {
 	return nil
 }
 
-// leave returns the servers that the tenant leaves, since nothing was made for it there, as when a server was
-// full. The first that can't be left is a problem.
+// leave returns the servers that the tenant can leave because they have nothing of it, for example since they were
+// full. For the first that can't be left it returns a problem.
 func leave(tenant string, others []otherServer) (left []string, err error) {
 	for _, other := range others {
 		if obstacle := other.obstacle(tenant); obstacle != nil {

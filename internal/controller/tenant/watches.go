@@ -36,18 +36,18 @@ import (
 )
 
 const (
-	// indexServer finds the tenants that use, or are to use, a DatabaseServer.
+	// indexServer finds the tenants that use, or will use, a DatabaseServer.
 	indexServer = "databaseServer"
-	// indexWaiting finds those of them that can't get on until the server can.
+	// indexWaiting finds those of them that wait for the server.
 	indexWaiting = "waitingForDatabaseServer"
 
-	// anyServer stands in indexWaiting for all servers: a tenant waits for one to be chosen.
+	// anyServer is the value in indexWaiting of tenants for which no server was chosen yet.
 	anyServer = "*"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// SetupWithManager registers the controller, and what makes it look at which tenant.
+// SetupWithManager registers the controller with its indexes and watches.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	for name, values := range map[string]func(*effective.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor, naming.IndexPlaced: serversPlacedOn,
@@ -75,15 +75,15 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	r.retries = retry.New(r.Client, r.Live)
 	r.DNS.tenants = r.allTenants
 	build := ctrl.NewControllerManagedBy(manager).
-		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantNews})).
+		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantChanged})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
 			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
 		}).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byOwnersNamespace), builder.WithPredicates(namespaceChangesHands)).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podNews)).
-		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerNews)).
-		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalNews)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podSignsChanged)).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerTargetChanged)).
+		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalReported)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
@@ -100,7 +100,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return build.Complete(r)
 }
 
-// serversOf returns the DatabaseServers that a tenant has, or is to have, something on.
+// serversOf returns the DatabaseServers on which a tenant has, or will have, something.
 func serversOf(tenant *effective.Tenant) []string {
 	servers := naming.DatabaseServers(tenant.Finalizers)
 	name := ""
@@ -116,13 +116,13 @@ func serversOf(tenant *effective.Tenant) []string {
 	return servers
 }
 
-// serversPlacedOn returns the DatabaseServers that a tenant has, or may have, something on.
+// serversPlacedOn returns the DatabaseServers on which a tenant has, or may have, something.
 func serversPlacedOn(tenant *effective.Tenant) []string {
 	return naming.DatabaseServers(tenant.Finalizers)
 }
 
-// serversWaitedFor returns the same for a tenant whose database isn't known to be as its present spec
-// wants it.
+// serversWaitedFor returns the servers that a tenant waits for: none if DatabaseReady is True for its current
+// spec, and otherwise serversOf, with anyServer if none was chosen yet.
 func serversWaitedFor(tenant *effective.Tenant) []string {
 	ready := apimeta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionDatabaseReady)
 	if tenant.DeletionTimestamp.IsZero() && ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation {
@@ -135,15 +135,14 @@ func serversWaitedFor(tenant *effective.Tenant) []string {
 	return servers
 }
 
-// tenantNews leaves out the operator's own writes. A periodic resync, by which the same object
-// comes again, does count.
-func tenantNews(e event.UpdateEvent) bool {
+// tenantChanged leaves out status writes, but lets periodic resyncs through.
+func tenantChanged(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() || metadataChanged(e.ObjectOld, e.ObjectNew)
 }
 
-// metadataChanged reports whether metadata that the operator has a say in differs. Where the API
-// server counts generations, that includes the spec. After a watch was broken off, another object of the
-// same name may have taken the place of one.
+// metadataChanged reports whether metadata that concerns the operator differs. The generation covers the spec of
+// kinds that have one. The UID can differ because the watch was interrupted while the object was replaced by
+// another one with its name.
 func metadataChanged(was, is client.Object) bool {
 	return was.GetUID() != is.GetUID() ||
 		was.GetGeneration() != is.GetGeneration() ||
@@ -168,8 +167,8 @@ func (r *Reconciler) objectDeleted(ctx context.Context, e event.DeleteEvent, q q
 	enqueue(ctx, q, byOwners(ctx, e.Object))
 }
 
-// objectUpdated looks at a tenant one of whose objects was changed by others, or got on. That the
-// quota is used differently may wait, unless it is part of a budget and may be too small.
+// objectUpdated enqueues the tenant of an object that others have changed or whose status has changed. A change of
+// a quota's use alone may wait, unless it is a slice that may be too small.
 func (r *Reconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	if e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() {
 		return
@@ -183,7 +182,7 @@ func (r *Reconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q q
 	case rolledOut(e.ObjectOld, e.ObjectNew):
 		enqueueAhead(ctx, q, requests)
 		return
-	case objectNews(e.ObjectOld, e.ObjectNew):
+	case objectChanged(e.ObjectOld, e.ObjectNew):
 		enqueue(ctx, q, requests)
 		return
 	}
@@ -207,7 +206,7 @@ func usagePatience(quota *corev1.ResourceQuota) time.Duration {
 	return fleet.UsageInterval
 }
 
-func objectNews(was, is client.Object) bool {
+func objectChanged(was, is client.Object) bool {
 	if metadataChanged(was, is) {
 		return true
 	}
@@ -225,14 +224,14 @@ func objectNews(was, is client.Object) bool {
 	}
 }
 
-// rolledOut says that an app has just come to be as the tenant asks for.
+// rolledOut reports whether an update completes the rollout of an app.
 func rolledOut(was, is client.Object) bool {
 	before, isDeployment := was.(*appsv1.Deployment)
 	return isDeployment && !workload.RolledOut(before) && workload.RolledOut(is.(*appsv1.Deployment))
 }
 
-// podNews are the changes of a pod that its Deployment doesn't tell of.
-var podNews = predicate.Funcs{
+// podSignsChanged lets changes of a pod through that don't show in the status of its Deployment.
+var podSignsChanged = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return workload.Signs(e.Object.(*corev1.Pod)) != "" },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		return workload.Signs(e.ObjectOld.(*corev1.Pod)) != workload.Signs(e.ObjectNew.(*corev1.Pod))
@@ -240,19 +239,19 @@ var podNews = predicate.Funcs{
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
 }
 
-// byNamespaceOwners: a namespace belongs to the tenant that its label or its owner reference says. A
-// tenant's primary namespace has the tenant's name, and so does one that is in its way.
+// byNamespaceOwners returns the tenants in a namespace's label and owner reference, and the one with its name,
+// whose primary namespace it is, or which it conflicts with.
 func byNamespaceOwners(_ context.Context, object client.Object) []reconcile.Request {
 	return requestsFor(append(ownersOf(object), object.GetName()))
 }
 
-// byOwners: an object belongs to the tenant that its label or its owner reference says.
+// byOwners returns the tenants in an object's label and owner reference.
 func byOwners(_ context.Context, object client.Object) []reconcile.Request {
 	return owners(object)
 }
 
-// owners returns the tenants that one of these objects belongs to. If none says, it may be in the way of
-// the one that is named like its namespace.
+// owners returns the tenants in the labels and owner references of the objects. If there are none, it returns the
+// tenant with the name of the namespace, which the object may conflict with.
 func owners(objects ...client.Object) []reconcile.Request {
 	var names []string
 	for _, object := range objects {
@@ -287,11 +286,11 @@ func enqueue(_ context.Context, q queue, requests []reconcile.Request) {
 	}
 }
 
-// priorityFinishing is above that of tenants that are new, which is 0.
+// priorityFinishing is higher than the priority of new tenants, which is 0.
 const priorityFinishing = 1
 
-// enqueueAhead lets tenants that are about to be Ready pass those that have yet to be begun. Of many that
-// are applied at once, all would be begun before the first is told Ready otherwise.
+// enqueueAhead enqueues tenants that are about to be Ready ahead of those that are new. Otherwise, if many are
+// created at once, all would be begun before the first one is Ready.
 func enqueueAhead(ctx context.Context, q queue, requests []reconcile.Request) {
 	ahead, canPass := q.(priorityqueue.PriorityQueue[reconcile.Request])
 	if !canPass {
@@ -305,8 +304,8 @@ func (r *Reconciler) serverCreated(ctx context.Context, e event.CreateEvent, q q
 	enqueue(ctx, q, r.waitingFor(ctx, e.Object.GetName()))
 }
 
-// serverUpdated looks at all tenants of a server when what they need of it changed, and otherwise
-// at those that wait for it.
+// serverUpdated enqueues all tenants of a server if something that they depend on has changed, and otherwise those
+// that wait for it.
 func (r *Reconciler) serverUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	was, is := e.ObjectOld.(*v1alpha1.DatabaseServer), e.ObjectNew.(*v1alpha1.DatabaseServer)
 	switch {
@@ -319,8 +318,8 @@ func (r *Reconciler) serverUpdated(ctx context.Context, e event.UpdateEvent, q q
 	}
 }
 
-// concernsTenants reports whether a server has changed in a way that shows in its tenants: in their
-// objects, or in their status, which has the version and storage of a dedicated server.
+// concernsTenants reports whether a change of a server affects the objects or the status of its tenants. Their
+// status has the version and storage of a dedicated server.
 func concernsTenants(was, is *v1alpha1.DatabaseServer) bool {
 	if was.UID != is.UID || was.Generation != is.Generation || readyStatus(was) != readyStatus(is) || isStalled(was) != isStalled(is) {
 		return true
@@ -350,7 +349,7 @@ func (r *Reconciler) serverDeleted(ctx context.Context, e event.DeleteEvent, q q
 	enqueue(ctx, q, r.tenantsBy(ctx, indexWaiting, anyServer))
 }
 
-// waitingFor returns the tenants that wait for a server, or for any.
+// waitingFor returns the tenants that wait for a server, or for any server.
 func (r *Reconciler) waitingFor(ctx context.Context, server string) []reconcile.Request {
 	return append(r.tenantsBy(ctx, indexWaiting, server), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }

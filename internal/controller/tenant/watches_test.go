@@ -89,7 +89,7 @@ func TestWhichChangesOfATenantAreLookedAt(t *testing.T) {
 		}), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := tenantNews(test.event); got != test.want {
+			if got := tenantChanged(test.event); got != test.want {
 				t.Errorf("it is looked at: %t, want %t", got, test.want)
 			}
 		})
@@ -104,20 +104,20 @@ func TestWhichChangesOfAPodAreLookedAt(t *testing.T) {
 		got  bool
 		want bool
 	}{
-		{"a new pod", podNews.Create(event.CreateEvent{Object: fine}), false},
-		{"a pod that was in trouble before the operator started", podNews.Create(event.CreateEvent{Object: trouble}), true},
-		{"a pod gets into trouble", podNews.Update(event.UpdateEvent{ObjectOld: fine, ObjectNew: trouble}), true},
-		{"a pod is out of trouble", podNews.Update(event.UpdateEvent{ObjectOld: trouble, ObjectNew: fine}), true},
+		{"a new pod", podSignsChanged.Create(event.CreateEvent{Object: fine}), false},
+		{"a pod that was in trouble before the operator started", podSignsChanged.Create(event.CreateEvent{Object: trouble}), true},
+		{"a pod gets into trouble", podSignsChanged.Update(event.UpdateEvent{ObjectOld: fine, ObjectNew: trouble}), true},
+		{"a pod is out of trouble", podSignsChanged.Update(event.UpdateEvent{ObjectOld: trouble, ObjectNew: fine}), true},
 		{
 			"a pod is in another trouble",
-			podNews.Update(updated(trouble, func(is *corev1.Pod) { is.Status.ContainerStatuses[0].State.Waiting.Reason = "ErrImagePull" })), true,
+			podSignsChanged.Update(updated(trouble, func(is *corev1.Pod) { is.Status.ContainerStatuses[0].State.Waiting.Reason = "ErrImagePull" })), true,
 		},
 		{
 			"a pod says the same trouble in other words",
-			podNews.Update(updated(trouble, func(is *corev1.Pod) { is.Status.ContainerStatuses[0].State.Waiting.Message = "back-off 20s" })), false,
+			podSignsChanged.Update(updated(trouble, func(is *corev1.Pod) { is.Status.ContainerStatuses[0].State.Waiting.Message = "back-off 20s" })), false,
 		},
-		{"a pod gets on", podNews.Update(updated(fine, func(is *corev1.Pod) { is.Status.Phase = corev1.PodRunning })), false},
-		{"a pod is gone, as its Deployment tells", podNews.Delete(event.DeleteEvent{Object: trouble}), false},
+		{"a pod gets on", podSignsChanged.Update(updated(fine, func(is *corev1.Pod) { is.Status.Phase = corev1.PodRunning })), false},
+		{"a pod is gone, as its Deployment tells", podSignsChanged.Delete(event.DeleteEvent{Object: trouble}), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.got != test.want {
@@ -301,15 +301,15 @@ func TestAnAutoscalerIsNewsWhenItBeginsOrEndsToScaleTheApp(t *testing.T) {
 		retarget := func(to autoscalingv2.CrossVersionObjectReference) func(*autoscalingv2.HorizontalPodAutoscaler) {
 			return func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Spec.ScaleTargetRef = to }
 		}
-		if !autoscalerNews.Update(updated(autoscaler(other), retarget(app))) || !autoscalerNews.Update(updated(autoscaler(app), retarget(other))) {
+		if !autoscalerTargetChanged.Update(updated(autoscaler(other), retarget(app))) || !autoscalerTargetChanged.Update(updated(autoscaler(app), retarget(other))) {
 			t.Errorf("that it scales the app rather than %s, or the other way round, is no news", name)
 		}
 	}
-	if !autoscalerNews.Create(event.CreateEvent{Object: autoscaler(app)}) || !autoscalerNews.Delete(event.DeleteEvent{Object: autoscaler(app)}) {
+	if !autoscalerTargetChanged.Create(event.CreateEvent{Object: autoscaler(app)}) || !autoscalerTargetChanged.Delete(event.DeleteEvent{Object: autoscaler(app)}) {
 		t.Error("that one comes or goes is no news")
 	}
 	status := updated(autoscaler(app), func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Status.CurrentReplicas = 3 })
-	if autoscalerNews.Update(status) {
+	if autoscalerTargetChanged.Update(status) {
 		t.Error("its status is news")
 	}
 }

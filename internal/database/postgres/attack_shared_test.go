@@ -420,7 +420,7 @@ func attacksOnRows(release release) {
 	}, SpecTimeout(time.Minute))
 }
 
-// D11: what docs/databases.md says that can't be kept apart, so that a version of PostgreSQL that does is
+// What docs/databases.md says that can't be kept apart, so that a version of PostgreSQL that does is
 // noticed.
 var _ = Describe("What leaks on a shared server", func() {
 	It("is how others' values are spread, to EXPLAIN, in strict tables too", func(ctx SpecContext) {

@@ -331,7 +331,7 @@ func attacksOnDatabases(release release) {
 	}, SpecTimeout(time.Minute))
 }
 
-// D5: what a tenant sets for its logins is the first thing that its sessions, and the operator's as the
+// What a tenant sets for its logins is the first thing that its sessions, and the operator's as the
 // tenant, come across.
 var _ = Describe("Settings by which a provisioned tenant would harm the operator or itself", func() {
 	// setting runs a statement as the tenant's login, which may change what its sessions start with.

@@ -71,7 +71,7 @@ func (i *instance) answers(ctx context.Context, tenant database.Desired, query s
 	return answers
 }
 
-// D8: what docs/databases.md says about dumping and restoring is tried as it is written there.
+// What docs/databases.md says about dumping and restoring is tried as it is written there.
 var _ = Describe("A dump by the documented commands", func() {
 	// contents are of an app that has a bit of everything, and each table has rows.
 	const contents = `

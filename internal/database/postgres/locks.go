@@ -9,9 +9,9 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// lockLook is the time between two looks at what a session without an answer waits for. It is shorter than any
+// lockCheckInterval is the time between two looks at what a session without an answer waits for. It is shorter than any
 // lock timeout.
-const lockLook = 300 * time.Millisecond
+const lockCheckInterval = 300 * time.Millisecond
 
 // blocking selects the session that has blocked the one with the process ID $1 for the longest time.
 const blocking = `SELECT json_build_object('PID', pid, 'Role', coalesce(usename, ''), 'Since', coalesce(xact_start, backend_start))
@@ -35,7 +35,7 @@ func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, fn func() 
 
 // lastBlocking returns, when the context ends, who was last seen to block a session; nil if nobody was.
 func (s *server) lastBlocking(ctx context.Context, pid uint32) (holder *database.LockHolder) {
-	looks := time.NewTicker(lockLook)
+	looks := time.NewTicker(lockCheckInterval)
 	defer looks.Stop()
 	for {
 		select {

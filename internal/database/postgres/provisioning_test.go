@@ -295,7 +295,7 @@ func (i *instance) runStatements(ctx context.Context, tenant database.Desired, c
 	}
 }
 
-// D10: one rule in all isolations: in a change-over each of the two logins can have the limit.
+// One rule in all isolations: in a change-over each of the two logins can have the limit.
 var _ = Describe("The connection limit of a provisioned tenant whose password is rotated", func() {
 	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
 		It("is that of either login, in isolation "+string(isolation), func(ctx SpecContext) {

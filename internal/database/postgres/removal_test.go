@@ -277,7 +277,7 @@ var _ = Describe("What is not the tenant's", func() {
 	}, SpecTimeout(time.Minute))
 })
 
-// D6: objects of a tenant that name the roles of another keep them from being dropped.
+// Objects of a tenant that name the roles of another keep them from being dropped.
 var _ = Describe("Another tenant's objects that name a deleted tenant's roles", func() {
 	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
 		It("don't keep the roles of isolation "+string(isolation), func(ctx SpecContext) {
@@ -317,7 +317,7 @@ var _ = Describe("Another tenant's objects that name a deleted tenant's roles", 
 	}
 })
 
-// D3: what a removal takes at a time must not depend on how much there is.
+// What a removal takes at a time must not depend on how much there is.
 var _ = Describe("A deleted tenant that has much", func() {
 	It("of isolation Row is removed in portions, and what is left is told", func(ctx SpecContext) {
 		const rows = 1800
@@ -407,7 +407,7 @@ var _ = Describe("A deleted tenant that has much", func() {
 	}, SpecTimeout(3*time.Minute))
 })
 
-// D3: also what a tenant asks for takes locks by the table.
+// Also what a tenant asks for takes locks by the table.
 var _ = Describe("Isolating more tables than there are locks for", func() {
 	It("says how to do it table by table, which works", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -438,7 +438,7 @@ var _ = Describe("Isolating more tables than there are locks for", func() {
 	}, SpecTimeout(3*time.Minute))
 })
 
-// D2: triggers and rules see the operator's deletion, too.
+// Triggers and rules see the operator's deletion, too.
 var _ = Describe("The rows of a deleted tenant", func() {
 	It("are gone from each table, also those that triggers made of the deletion", func(ctx SpecContext) {
 		tenant := shared.tables(ctx, `

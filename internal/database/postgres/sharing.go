@@ -53,9 +53,9 @@ SELECT pg_get_userbyid(datdba) = $2, datallowconn
 	AND EXISTS (SELECT FROM ` + databaseACL + ` JOIN pg_roles ON pg_roles.oid = grantee WHERE rolname = $1 AND privilege_type = 'CONNECT')
 FROM pg_database WHERE datname = $1`
 
-// insideState selects whether the script with the digest was the last one to prepare a shared database, and
+// isCurrentScript selects whether the script with the digest was the last one to prepare a shared database, and
 // whether no schema has been opened to all tenants since.
-const insideState = `
+const isCurrentScript = `
 SELECT EXISTS (SELECT FROM tenantry.preparation WHERE digest = $1)
 	AND NOT EXISTS (SELECT FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
 		WHERE nspname IN ('public', 'extensions', 'tenantry') AND grantee = 0)`
@@ -81,7 +81,7 @@ func (s *server) isPrepared(ctx context.Context, isolation database.Isolation, s
 	}
 	var current bool
 	err = s.readShared(ctx, name, func(ctx context.Context, conn *conn) error {
-		return conn.QueryRow(ctx, insideState, digest(script)).Scan(&current)
+		return conn.QueryRow(ctx, isCurrentScript, digest(script)).Scan(&current)
 	})
 	if notHardened(err) {
 		return false, nil
