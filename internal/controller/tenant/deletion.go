@@ -172,5 +172,8 @@ func (r *Reconciler) reportDeletion(ctx context.Context, tenant *effective.Tenan
 	observation := observationAt(tenant, time.Now())
 	observation.NotGone = at.notGone
 	wait, err := r.writeStatus(ctx, tenant, status.Terminating(observation, waiting, false), observation.Now, nil)
-	return ctrl.Result{RequeueAfter: sooner(wait, podsInterval)}, err
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: sooner(wait, podsInterval)}, nil
 }
