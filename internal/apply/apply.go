@@ -101,15 +101,15 @@ func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning O
 
 // Keep is Apply for an object that is to outlive its owner, and so has none by which the garbage
 // collector would take it along. It is the one that is meant when the annotation of that name has the
-// same value as in the desired state. One that is being deleted is written all the same, since what is
-// done at its end may depend on that.
-func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object) (Outcome, error) {
+// same value as in the desired state; with restored, also when it is one that [Restored] says is meant. One that is
+// being deleted is written all the same, since what is done at its end may depend on that.
+func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object, restored bool) (Outcome, error) {
 	desired = desired.DeepCopyObject().(client.Object)
 	hash, err := stamp(desired)
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.put(ctx, desired, hash, "", claim{toTheEnd: true, way: exact{e}, ours: func(live client.Object) bool {
+	return e.put(ctx, desired, hash, "", claim{toTheEnd: true, restored: restored, way: exact{e}, ours: func(live client.Object) bool {
 		value, found := live.GetAnnotations()[annotation]
 		return found && value == desired.GetAnnotations()[annotation]
 	}})
