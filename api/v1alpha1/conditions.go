@@ -38,6 +38,10 @@ const (
 	// find the Service's endpoints. The tenants' network policies may then keep their pods from the server. The
 	// message says what to set. It is absent otherwise.
 	ConditionNetworkPeersUnknown = "NetworkPeersUnknown"
+	// ConditionUpkeepFailed is True on a DatabaseServer that answers while the operator can't do something on
+	// it that no single tenant waits for, as locking out tenants that no longer exist. The message says what,
+	// and why. It is absent otherwise.
+	ConditionUpkeepFailed = "UpkeepFailed"
 )
 
 // Reasons of conditions. If a pod reports why it doesn't run, AppReady has the pod's own reason

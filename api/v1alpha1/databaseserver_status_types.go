@@ -84,7 +84,8 @@ type DatabaseServerStatus struct {
 	// conditions describe the state of the server. Ready is True while the server answers and is prepared for
 	// tenants. DeletionBlocked is present while the server is being deleted and still has tenants, UnexpectedAccess
 	// while it has superusers that it didn't have when it was prepared, NetworkPeersUnknown while the operator can't
-	// find the endpoints of the Service that spec.host names.
+	// find the endpoints of the Service that spec.host names, and UpkeepFailed while it can't do all that the server
+	// needs.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

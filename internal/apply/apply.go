@@ -99,15 +99,16 @@ func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning O
 }
 
 // Keep does what Apply does for an object that must outlive its owner, and so has no owner reference. The
-// annotation identifies it: it must have the same value as in the desired state. Keep also writes an object that
-// is being deleted, since its finalizers may depend on its content.
-func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object) (Outcome, error) {
+// annotation identifies it: it must have the same value as in the desired state; with restored, an object that [Restored]
+// reports is the one, too. Keep also writes an object that is being deleted, since its finalizers may depend on its
+// content.
+func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object, restored bool) (Outcome, error) {
 	desired = desired.DeepCopyObject().(client.Object)
 	hash, err := stamp(desired)
 	if err != nil {
 		return Unchanged, err
 	}
-	return e.put(ctx, desired, hash, "", claim{whileDeleted: true, way: exact{e}, ours: func(live client.Object) bool {
+	return e.put(ctx, desired, hash, "", claim{whileDeleted: true, restored: restored, way: exact{e}, ours: func(live client.Object) bool {
 		value, found := live.GetAnnotations()[annotation]
 		return found && value == desired.GetAnnotations()[annotation]
 	}})

@@ -63,6 +63,8 @@ type ServerStatus struct {
 	// Superusers are the superusers, other than the administrator, that the server didn't have when it was
 	// prepared.
 	Superusers []string
+	// Intruders are the tenants with sessions that held up others by a lock on a database, and were ended.
+	Intruders []string
 }
 
 // RetainedDatabase is a database that was kept when its tenant was deleted.

@@ -24,6 +24,8 @@ type ServerObservation struct {
 	Answer database.ServerStatus
 	// Sharing is the state of the databases that tenants share.
 	Sharing database.SharingStatus
+	// Unshared says why that state is the former one; nil if it isn't.
+	Unshared error
 	// Dedicated is the state of a server that the operator runs itself.
 	Dedicated Dedicated
 	// Problem says why the server can't be used; nil if it can.

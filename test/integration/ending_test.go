@@ -411,4 +411,20 @@ var _ = Describe("A database whose Tenant was removed without the operator", Ser
 		Eventually(ctx, func() []string { return registered(ctx, machine, "ghost-now") }).Should(Equal([]string{database + " Retained"}))
 		Expect(registered(ctx, machine, "ghost-foreign")).To(Equal([]string{"t_foreign Active"}))
 	}, SpecTimeout(specTimeout))
+
+	It("is named in the status of its server as long as it can't be retained", func(ctx SpecContext) {
+		cluster := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceSystem}}
+		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(cluster), cluster)).To(Succeed())
+		tenant := applyReady(ctx, withDatabase("ghost-looked-for", "haunted"))
+		Expect(environment.Exec(ctx, machine, "postgres", fmt.Sprintf(
+			"INSERT INTO tenantry.tenants (uid, tenant, name, isolation, state, cluster) VALUES ('gone', 'ghost-strange', 't_strange', 'Planet', 'Active', '%s')", cluster.UID))).To(Succeed())
+		uproot(ctx, tenant)
+		Eventually(ctx, komega.Object(server)).Should(HaveField("Status.Conditions", ContainElement(And(
+			HaveField("Type", v1alpha1.ConditionUpkeepFailed), HaveField("Status", metav1.ConditionTrue), HaveField("Reason", v1alpha1.ReasonConflict),
+			HaveField("Message", And(ContainSubstring("can't lock out the tenants that no longer exist"), ContainSubstring("tenant ghost-strange with UID gone"), ContainSubstring("use the version that made it")))))))
+		waitReady(ctx, server)
+
+		Expect(environment.Exec(ctx, machine, "postgres", "DELETE FROM tenantry.tenants WHERE uid = 'gone'")).To(Succeed())
+		Eventually(ctx, komega.Object(server)).Should(HaveField("Status.Conditions", Not(ContainElement(HaveField("Type", v1alpha1.ConditionUpkeepFailed)))))
+	}, SpecTimeout(specTimeout))
 })

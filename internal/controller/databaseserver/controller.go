@@ -7,9 +7,11 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -129,24 +131,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	r.publish(server, access, observation.Problem == nil)
 	if observation.Problem == nil {
-		r.maintain(ctx, server, access, observation.Answer)
-	}
-	return ctrl.Result{RequeueAfter: probeInterval}, nil
-}
-
-// maintain does work on a server that answers, on which its status doesn't depend. What fails is tried again after
-// each probe.
-func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, answer database.ServerStatus) {
-	for what, err := range map[string]error{
-		"keep the login for the time when its Secret is gone": r.keepLogin(ctx, server, access),
-		"make the server reload its certificate":              r.reload(ctx, server, access, answer.Certificate),
-		"note which tenants are as they should be":            r.inspectDrifted(ctx, access, answer.Drifted),
-		"lock out the tenants that no longer exist":           r.retainAbandoned(ctx, access),
-	} {
-		if err != nil {
-			ctrl.LoggerFrom(ctx).Info("Can't "+what+"; it is tried again", "server", server.Name, "error", err.Error())
+		if err := r.maintain(ctx, server, access, observation); err != nil {
+			return ctrl.Result{}, err
 		}
 	}
+	return ctrl.Result{RequeueAfter: probeInterval}, nil
 }
 
 // next returns when to reconcile a server again after an error, and whether the status shows the error. A decision
@@ -243,6 +232,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	if err == nil {
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
+		r.tellOfIntruders(server, observation.Answer.Intruders)
 	}
 	if err == nil && r.Fleet.Occupancy.Counted(server.Name, observation.Answer.Tenants, observation.Now) {
 		r.Fleet.AvailableServers.Add(server.Name)
@@ -250,7 +240,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	if offers := sharing(server); err == nil && len(offers.Isolations) > 0 {
 		observation.Sharing, err = r.Databases.Share(ctx, access, offers)
 		if problem.Locked(err) {
-			observation.Sharing, err = status.SharingOf(server), nil
+			observation.Sharing, observation.Unshared, err = status.SharingOf(server), err, nil
 		}
 	}
 	if err != nil {
@@ -259,6 +249,14 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 		observation.Problem = new(problem.OfServer(err))
 	}
 	return observation, access
+}
+
+// tellOfIntruders says which tenants held up a server, which ends with their sessions and shows in no status.
+func (r *Reconciler) tellOfIntruders(server *v1alpha1.DatabaseServer, tenants []string) {
+	if len(tenants) > 0 {
+		r.Recorder.Eventf(server, nil, corev1.EventTypeWarning, "SessionsEnded", "Probe",
+			"Sessions of these tenants kept others from connecting, by a lock on a database, and were ended: %s. If that goes on, give the tenant a server of its own, or delete the Tenant.", strings.Join(tenants, ", "))
+	}
 }
 
 // sharing returns what the server offers in databases that tenants share.

@@ -109,7 +109,7 @@ func (r *Reconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
 		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q, which has no volume yet and is another one than the spec asks for,", in.Volume.Name)}
 	}
 	data := dedicated.Data(in)
-	_, err := r.Engine.Keep(ctx, naming.AnnotationDatabase, data)
+	_, err := r.Engine.Keep(ctx, naming.AnnotationDatabase, data, false)
 	if volume := in.Volume; err != nil && volume != nil && !volume.DeletionTimestamp.IsZero() {
 		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q", volume.Name)}
 	}
@@ -148,7 +148,7 @@ func (r *Reconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseS
 		return r.Engine.Delete(ctx, live, client.DisableReadYourWritesConsistency) // The cache may not have it.
 	case in.Provisioner == v1alpha1.ProvisionerCloudNativePG:
 		in.Cluster = live.(*unstructured.Unstructured)
-		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in))
+		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in), false)
 	}
 	return err
 }

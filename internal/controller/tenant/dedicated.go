@@ -39,7 +39,7 @@ func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, reco
 		return s.leaveServer(ctx, tenant)
 	}
 	server := dedicated.DatabaseServer(tenant, databaseName(tenant, recorded))
-	outcome, err := s.engine.Keep(ctx, naming.AnnotationTenantUID, server)
+	outcome, err := s.engine.Keep(ctx, naming.AnnotationTenantUID, server, tenant.Spec.AdoptObjects)
 	if err == nil {
 		s.noteChange(ctx, server, outcome)
 		return nil
@@ -135,7 +135,7 @@ func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) err
 	case !s.used(tenant, server):
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
 	}
-	_, err = s.engine.Keep(ctx, naming.AnnotationTenantUID, wanted)
+	_, err = s.engine.Keep(ctx, naming.AnnotationTenantUID, wanted, false)
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
 		return nil
 	}

@@ -92,8 +92,9 @@ func (r *renderer) EnableLogin(a database.EnableLogin) {
 	r.inRegistry(fmt.Sprintf("ALTER ROLE %s LOGIN CONNECTION LIMIT %d PASSWORD %s", identifier(a.Login), a.ConnectionLimit, verifier(a.Password)))
 }
 
+// DisableLogin ends what is in its way: a session of the login can hold its row for as long as it likes.
 func (r *renderer) DisableLogin(a database.DisableLogin) {
-	r.inRegistry("ALTER ROLE " + identifier(a.Login) + " NOLOGIN PASSWORD NULL")
+	r.removing("ALTER ROLE " + identifier(a.Login) + " NOLOGIN PASSWORD NULL")
 }
 
 func (r *renderer) RestrictRole(a database.RestrictRole) {
@@ -101,7 +102,7 @@ func (r *renderer) RestrictRole(a database.RestrictRole) {
 }
 
 func (r *renderer) DropRoles(a database.DropRoles) {
-	r.inRegistry("DROP ROLE IF EXISTS " + list(identifier, a.Roles...))
+	r.removing("DROP ROLE IF EXISTS " + list(identifier, a.Roles...))
 }
 
 // JoinShared is for connecting: nobody needs to become the role that may.
@@ -131,7 +132,7 @@ func (r *renderer) CreateDatabase(a database.CreateDatabase) {
 }
 
 func (r *renderer) DropDatabase(a database.DropDatabase) {
-	r.databaseChange("DROP DATABASE IF EXISTS " + identifier(a.Database) + " WITH (FORCE)")
+	r.add(Batch{kind: databaseChange, removes: true, Statements: []string{"DROP DATABASE IF EXISTS " + identifier(a.Database) + " WITH (FORCE)"}})
 }
 
 func (r *renderer) RevokePublic(a database.RevokePublic) {
@@ -177,7 +178,7 @@ func (r *renderer) DropSchema(a database.DropSchema) {
 }
 
 func (r *renderer) DropOwned(a database.DropOwned) {
-	r.add(Batch{kind: everywhere, Owner: a.Owner, Statements: []string{dropOwned(a.Owner)}})
+	r.add(Batch{kind: everywhere, removes: true, Owner: a.Owner, Statements: []string{dropOwned(a.Owner)}})
 }
 
 func (r *renderer) DeleteRows(a database.DeleteRows) {

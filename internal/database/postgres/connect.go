@@ -94,11 +94,13 @@ func newServer(ctx context.Context, address database.Server) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	made := &server{address: address, databaseChanges: make(chan struct{}, maxDatabaseChanges)}
+	config.ConnConfig.AfterNetConnect = made.watchConnect
+	made.pool, err = pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, &service.UnsuitableServerError{Engine: database.Engine, Server: address.Name, Problem: err.Error(), Err: err}
 	}
-	return &server{address: address, pool: pool, databaseChanges: make(chan struct{}, maxDatabaseChanges)}, nil
+	return made, nil
 }
 
 func poolConfig(address database.Server) (*pgxpool.Config, error) {

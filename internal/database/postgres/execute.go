@@ -72,7 +72,11 @@ func (s *server) running(batch Batch) func(context.Context, *conn) error {
 // send uses the simple protocol, in which any number of statements are one round trip and one
 // transaction.
 func (s *server) send(ctx context.Context, conn *pgconn.PgConn, batch Batch) error {
-	return s.watchLocks(ctx, conn, func() error {
+	end := noBlockers
+	if batch.removes {
+		end = anyBlockers
+	}
+	return s.watchLocks(ctx, conn, end, func() error {
 		_, err := conn.Exec(ctx, batch.SQL()).ReadAll()
 		return err
 	})

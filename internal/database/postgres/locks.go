@@ -17,13 +17,34 @@ const lockCheckInterval = 300 * time.Millisecond
 const blocking = `SELECT json_build_object('PID', pid, 'Role', coalesce(usename, ''), 'Since', coalesce(xact_start, backend_start))
 FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY coalesce(xact_start, backend_start) LIMIT 1`
 
-// watchLocks calls the function, which uses the connection. If it fails because it didn't get a lock in time, the
-// error is a [database.LockedError] that says who has the lock, which PostgreSQL tells only while one waits.
-func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, fn func() error) error {
+// blockers says which tenants' sessions are ended when they block a statement: a condition on pg_stat_activity.
+type blockers string
+
+const (
+	// noBlockers are for what can be tried again for as long as somebody holds a lock.
+	noBlockers blockers = "false"
+	// anyBlockers are for the removal of what only the tenant that is gone should have had to do with.
+	anyBlockers blockers = "true"
+	// guestBlockers are for the removal of rows from tables that tenants share, which those that manage the
+	// tables lock rightly.
+	guestBlockers blockers = `NOT EXISTS (SELECT FROM pg_auth_members WHERE pg_get_userbyid(roleid) = '` + database.TablesOwner + `'
+		AND pg_get_userbyid(member) = left(usename, -2))`
+)
+
+// end returns a statement that ends those of the sessions that block the one with the process ID $1.
+func (b blockers) end() string {
+	return `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE pid = ANY (pg_blocking_pids($1)) AND ` + isTenant + ` AND ` + string(b)
+}
+
+// watchLocks calls the function, which uses the connection, and ends the sessions that are named if they block it.
+// If it fails because it didn't get a lock in time, the error is a [database.LockedError] that says who has the
+// lock, which PostgreSQL tells only while one waits.
+func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, end blockers, fn func() error) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	seen := make(chan *database.LockHolder)
-	go func() { seen <- s.lastBlocking(watching, conn.PID()) }()
+	go func() { seen <- s.lastBlocking(watching, conn.PID(), end) }()
 	err := fn()
 	stop()
 	holder := <-seen
@@ -34,7 +55,7 @@ func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, fn func() 
 }
 
 // lastBlocking returns, when the context ends, who was last seen to block a session; nil if nobody was.
-func (s *server) lastBlocking(ctx context.Context, pid uint32) (holder *database.LockHolder) {
+func (s *server) lastBlocking(ctx context.Context, pid uint32, end blockers) (holder *database.LockHolder) {
 	looks := time.NewTicker(lockCheckInterval)
 	defer looks.Stop()
 	for {
@@ -47,9 +68,14 @@ func (s *server) lastBlocking(ctx context.Context, pid uint32) (holder *database
 		_ = s.acquireShared(ctx, s.address.Maintenance(), readTimeout, func(ctx context.Context, conn *conn) error {
 			var found database.LockHolder
 			err := conn.QueryRow(ctx, blocking, int32(pid)).Scan(&found)
-			if err == nil {
-				holder = &found
+			if err != nil {
+				return err
 			}
+			holder = &found
+			if _, err := conn.Exec(ctx, endIntruders); err != nil {
+				return err
+			}
+			_, err = conn.Exec(ctx, end.end(), int32(pid))
 			return err
 		})
 	}

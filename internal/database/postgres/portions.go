@@ -29,7 +29,7 @@ func (s *server) runInPortions(ctx context.Context, batch Batch) error {
 			if next, err = nextPortion(ctx, conn, batch); err != nil || len(next.commands) == 0 {
 				return err
 			}
-			return s.send(ctx, conn.Conn().PgConn(), Batch{Statements: next.commands})
+			return s.send(ctx, conn.Conn().PgConn(), Batch{Statements: next.commands, removes: true})
 		})
 		if err != nil || len(next.commands) == 0 {
 			return err
@@ -63,7 +63,7 @@ func (s *server) deleteInPortions(ctx context.Context, config *pgx.ConnConfig, b
 	defer conn.Close(ctx)
 	for end := time.Now().Add(portionsTimeout); ; {
 		var left int64
-		err := s.watchLocks(ctx, conn.PgConn(), func() error { return conn.QueryRow(ctx, batch.SQL()).Scan(&left) })
+		err := s.watchLocks(ctx, conn.PgConn(), guestBlockers, func() error { return conn.QueryRow(ctx, batch.SQL()).Scan(&left) })
 		if err != nil || left == 0 {
 			return err
 		}

@@ -111,7 +111,8 @@ SELECT count(*) FILTER (WHERE state = 'Active'),
 	EXISTS (SELECT FROM pg_roles WHERE rolname = '` + database.PlatformOwner + `') AND NOT EXISTS (` + openDatabases + `),
 	(` + drifted + `),
 	(SELECT json_agg(rolname ORDER BY rolname) FROM pg_roles
-		WHERE rolsuper AND rolname <> current_user AND rolname::text NOT IN (SELECT name FROM tenantry.superusers))
+		WHERE rolsuper AND rolname <> current_user AND rolname::text NOT IN (SELECT name FROM tenantry.superusers)),
+	(` + namedIntruders + `)
 FROM tenantry.tenants`
 
 func probe(ctx context.Context, conn *conn) (database.ServerStatus, error) {
@@ -134,7 +135,7 @@ func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, 
 	batch := &pgx.Batch{}
 	batch.Queue(scanAll)
 	batch.Queue(serverStatus).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened, &status.Drifted, &status.Superusers)
+		return row.Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened, &status.Drifted, &status.Superusers, &status.Intruders)
 	})
 	err = conn.SendBatch(ctx, batch).Close()
 	return status, hardened, err

@@ -208,7 +208,7 @@ FROM tenantry.unprotected`, unprotectedListed)
 
 func (s *server) unprotected(ctx context.Context) (status database.SharingStatus, err error) {
 	err = s.readShared(ctx, database.SharedDatabase(database.IsolationRow), func(ctx context.Context, conn *conn) error {
-		return s.watchLocks(ctx, conn.Conn().PgConn(), func() error {
+		return s.watchLocks(ctx, conn.Conn().PgConn(), noBlockers, func() error {
 			return conn.QueryRow(ctx, listUnprotected).Scan(&status.UnprotectedTotal, &status.Unprotected)
 		})
 	})

@@ -20,6 +20,8 @@ type Batch struct {
 	Statements []string
 
 	kind batchKind
+	// removes says that they take away what a tenant had: tenants' sessions that are in the way are ended.
+	removes bool
 }
 
 // SQL returns the statements as one string.
@@ -72,7 +74,7 @@ func Statements(actions []database.Action, majorVersion int) []Batch {
 func (r *renderer) add(batch Batch) {
 	if last := len(r.batches) - 1; last >= 0 {
 		former := &r.batches[last]
-		if former.kind == batch.kind && former.Database == batch.Database && batch.kind.takesMore() {
+		if former.kind == batch.kind && former.Database == batch.Database && former.removes == batch.removes && batch.kind.takesMore() {
 			former.Statements = append(former.Statements, batch.Statements...)
 			return
 		}
@@ -85,6 +87,11 @@ func (r *renderer) add(batch Batch) {
 
 func (r *renderer) inRegistry(statements ...string) {
 	r.add(Batch{kind: inRegistry, Statements: statements})
+}
+
+// removing is inRegistry for what takes away what a tenant had.
+func (r *renderer) removing(statement string) {
+	r.add(Batch{kind: inRegistry, removes: true, Statements: []string{statement}})
 }
 
 func (r *renderer) onDatabase(statements ...string) {

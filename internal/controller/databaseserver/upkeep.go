@@ -1,0 +1,34 @@
+package databaseserver
+
+import (
+	"context"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/problem"
+	"github.com/tenantry/tenantry/internal/status"
+)
+
+// maintain does what a server that answers needs, whether or not its tenants notice, and says in its status what
+// of that fails. It is tried again with each look.
+func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, found status.ServerObservation) error {
+	var failures []problem.Problem
+	for _, duty := range []struct {
+		what string
+		err  error
+	}{
+		{"look at the databases that tenants share, and prepare them", found.Unshared},
+		{"keep the login for the time when its Secret is gone", r.keepLogin(ctx, server, access)},
+		{"make the server reload its certificate", r.reload(ctx, server, access, found.Answer.Certificate)},
+		{"note which tenants are as they should be", r.inspectDrifted(ctx, access, found.Answer.Drifted)},
+		{"lock out the tenants that no longer exist", r.retainAbandoned(ctx, access)},
+	} {
+		if duty.err != nil {
+			ctrl.LoggerFrom(ctx).Info("Can't "+duty.what+"; it is tried again", "server", server.Name, "error", duty.err.Error())
+			failures = append(failures, problem.Upkeep(duty.what, duty.err))
+		}
+	}
+	return r.writeStatus(ctx, server, status.Kept(server, failures, found.Now))
+}
