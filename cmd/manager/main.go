@@ -30,21 +30,21 @@ import (
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
 const (
-	// concurrency is how many tenants are worked on at a time. More than the database servers' own
-	// limit, so that tenants that wait for one don't hold up the others.
+	// concurrency is the number of concurrent reconciles of tenants. It is higher than the limit of concurrent
+	// changes on a database server, so that tenants that wait for a server don't hold up the others.
 	concurrency = 8
 	// reconcileTimeout ends a reconcile that hangs.
 	reconcileTimeout = 2 * time.Minute
-	// shutdownTimeout is how long work under way may take to end.
+	// shutdownTimeout is how long running reconciles may take to finish at shutdown.
 	shutdownTimeout = 20 * time.Second
-	// resolvConf is where the kubelet tells a pod of the cluster's DNS.
+	// resolvConf is the file in which the kubelet gives a pod the cluster's nameservers.
 	resolvConf = "/etc/resolv.conf"
 )
 
 // version is set when the program is linked.
 var version = "unknown"
 
-// options are what the flags say.
+// options has the values of the flags.
 type options struct {
 	metricsAddress          string
 	probeAddress            string
@@ -92,7 +92,7 @@ func (o *options) setClusterDNS(value string) error {
 	return err
 }
 
-// dns returns the setting, or what the cluster says.
+// dns returns the setting from the flag, or else from the cluster.
 func (o *options) dns() (clusterdns.Setting, error) {
 	if o.clusterDNS != nil {
 		return *o.clusterDNS, nil
@@ -110,9 +110,9 @@ func run(o options) error {
 	if err != nil {
 		return fmt.Errorf("can't find the API server; run in a cluster, or set --kubeconfig: %w", err)
 	}
-	// The API server's own priority and fairness limits requests, and does it better.
+	// The API server's priority and fairness limits requests better than a client can.
 	restConfig.QPS = -1
-	// Kubernetes 1.37 compresses each event of an informer's watch on its own, which costs both ends CPU time.
+	// Kubernetes 1.37 compresses each event of a watch separately, which costs both sides CPU time.
 	restConfig.DisableCompression = true
 	manager, err := ctrl.NewManager(restConfig, o.manager())
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package admission holds the policies by which the API server itself keeps tenants apart, one file
-// for each kind of object. The operator installs them from here.
+// Package admission has the admission policies with which the API server isolates tenants, one file for each kind
+// of object. The operator installs them from here.
 package admission
 
 import (
@@ -24,13 +24,13 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// Object is a policy or a binding of one.
+// Object is an admission policy or a binding.
 type Object interface {
 	metav1.Object
 	runtime.Object
 }
 
-// kinds are the kinds of the objects in the files.
+// kinds has a constructor for each kind of object in the files.
 var kinds = map[string]func() Object{
 	"ValidatingAdmissionPolicy":        func() Object { return &admissionregistrationv1.ValidatingAdmissionPolicy{} },
 	"ValidatingAdmissionPolicyBinding": func() Object { return &admissionregistrationv1.ValidatingAdmissionPolicyBinding{} },
@@ -38,10 +38,10 @@ var kinds = map[string]func() Object{
 	"MutatingAdmissionPolicyBinding":   func() Object { return &admissionregistrationv1.MutatingAdmissionPolicyBinding{} },
 }
 
-// Objects returns all policies and their bindings, each policy before its bindings. With Audit, what
-// would be refused gets a warning instead; that doesn't go for the policies that protect what
-// Tenantry itself has put in place, or is about to (they refuse with a note in the audit log), since nothing of a
-// cluster that is moved in step by step can depend on changing it.
+// Objects returns all policies and their bindings, each policy before its bindings. With Audit, the policies warn
+// instead of refusing. The exceptions are those that protect Tenantry's own objects, which still refuse, with an
+// annotation in the audit log: nothing in a cluster that is migrated step by step can depend on changing these
+// objects.
 func Objects(enforcement v1alpha1.PolicyEnforcement) ([]Object, error) {
 	entries, err := files.ReadDir(".")
 	if err != nil {
@@ -103,7 +103,7 @@ func warnOnly(object Object) {
 	binding.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{
 		admissionregistrationv1.Warn, admissionregistrationv1.Audit,
 	}
-	// A parameter that isn't there is refused whatever the actions are.
+	// parameterNotFoundAction Deny refuses a request whatever the validation actions are.
 	if binding.Spec.ParamRef != nil {
 		binding.Spec.ParamRef.ParameterNotFoundAction = new(admissionregistrationv1.AllowAction)
 	}

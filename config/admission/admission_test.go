@@ -85,7 +85,7 @@ func TestNothingButCreationIsRefusedForWantOfATenantPolicy(t *testing.T) {
 	}
 }
 
-// What the TenantPolicy is about is refused by unusable.yaml where there is none.
+// Without a TenantPolicy, unusable.yaml refuses everything that the TenantPolicy has rules for.
 func TestWhatNeedsATenantPolicyIsRefusedWhereANamespaceCanNotBeUsed(t *testing.T) {
 	var needs, refused []string
 	all := objects(t, v1alpha1.PolicyEnforce)

@@ -188,7 +188,7 @@ func TestWhatOthersMayDoIsNoDriftAndStays(t *testing.T) {
 			if !isUnchanged(t, desired, changed) {
 				t.Fatal("it is taken for drift")
 			}
-			// What leads to a write for another reason leaves it alone, too.
+			// A write for another reason must not undo it, either.
 			written := put(t, changed, merge(desired, changed), fieldOwner, "")
 			if lost := differences(changed, written); lost != "" && test.subresource == "" {
 				t.Errorf("it is undone:\n%s", lost)

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// byFields owns fields, of which replicas are kept.
+// byFields owns fields, and keeps replicas.
 var byFields = fields{engine: &Engine{fieldOwner: fieldOwner}, keep: [][]string{{"spec", "replicas"}}}
 
 // workloads returns desired objects that are owned by their fields.
@@ -33,7 +33,7 @@ func workloads() []client.Object {
 	}}
 }
 
-// serverSideApply returns what the API server makes of the live object when somebody applies an intent to it.
+// serverSideApply returns the live object after a server-side apply of an intent, by the API server's own code.
 func serverSideApply(t *testing.T, live client.Object, intent map[string]any, manager string) client.Object {
 	t.Helper()
 	gvk, err := apiutil.GVKForObject(live, clientgoscheme.Scheme)
@@ -73,8 +73,8 @@ func bring(t *testing.T, desired, live client.Object) client.Object {
 	return serverSideApply(t, live, patch, fieldOwner)
 }
 
-// isHeld reports whether the engine would leave the live object alone. The operator's cache has its own
-// entries only, so the others must not matter.
+// isHeld reports whether the engine would not write the live object. The cache has only the operator's own managed
+// fields entries of it, so the others must not matter.
 func isHeld(t *testing.T, desired, live client.Object) bool {
 	t.Helper()
 	cached := live.DeepCopyObject().(client.Object)
@@ -88,8 +88,8 @@ func isHeld(t *testing.T, desired, live client.Object) bool {
 	return held
 }
 
-// statesOf returns the two states in which a workload is as desired: as it was created, or put by a former
-// version, and as it was applied.
+// statesOf returns the two states in which a workload is as desired: as it was created, or written by PUT by an
+// older version, and as it was applied.
 func statesOf(t *testing.T, object client.Object) (desired client.Object, states map[string]client.Object) {
 	t.Helper()
 	desired, created := applied(t, object)
@@ -206,7 +206,7 @@ func TestFieldsOfOthersStay(t *testing.T) {
 				if !isHeld(t, desired, changed) {
 					t.Error("it is taken for drift")
 				}
-				// What leads to a write for another reason leaves it alone, too.
+				// A write for another reason must not undo it, either.
 				if lost := differences(changed, bring(t, desired, changed)); lost != "" {
 					t.Errorf("it is undone:\n%s", lost)
 				}

@@ -24,8 +24,8 @@ const fieldOwner = "tenantry"
 
 var typed = applyconfigurations.NewTypeConverter(clientgoscheme.Scheme)
 
-// put returns what the API server makes of an object that somebody writes over the live one, by a
-// subresource where one is given. Who owns which field is worked out by the API server's own code.
+// put returns the live object after somebody has replaced it, or a subresource if one is given. The API server's
+// own code computes the managed fields.
 func put(t *testing.T, live, object client.Object, manager, subresource string) client.Object {
 	t.Helper()
 	gvk, err := apiutil.GVKForObject(object, clientgoscheme.Scheme)
@@ -62,14 +62,14 @@ func emptyLike(t *testing.T, object client.Object) client.Object {
 	return empty.(client.Object)
 }
 
-// setIdentity sets what the API server lets nobody change.
+// setIdentity sets what nobody can change in the API server.
 func setIdentity(object client.Object) {
 	object.SetUID("uid")
 	object.SetResourceVersion("1")
 	object.SetCreationTimestamp(metav1.NewTime(time.Date(2026, time.March, 1, 9, 0, 0, 0, time.UTC)))
 }
 
-// setDefaults sets some of the many fields that the API server fills in by itself.
+// setDefaults sets some of the many fields that the API server sets by default.
 func setDefaults(object client.Object) {
 	switch object := object.(type) {
 	case *corev1.Namespace:
@@ -113,7 +113,7 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// The objects below are desired ones, with a field of each sort.
+// The objects below are desired states, with fields of each kind.
 
 func objectMeta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
@@ -216,7 +216,7 @@ func desiredObjects() []client.Object {
 	}
 }
 
-// applied returns a desired object, stamped, and what is live once the operator has created it.
+// applied returns a desired object with its stamp, and the live object after the operator has created it.
 func applied(t *testing.T, object client.Object) (desired, live client.Object) {
 	t.Helper()
 	desired = object.DeepCopyObject().(client.Object)
@@ -226,8 +226,8 @@ func applied(t *testing.T, object client.Object) (desired, live client.Object) {
 	return desired, put(t, nil, desired, fieldOwner, "")
 }
 
-// isUnchanged reports whether the engine would leave the live object alone. The operator's cache has
-// no entries of the operator itself, so they must not matter.
+// isUnchanged reports whether the engine would not write the live object. The cache has no managed fields entries
+// of the operator itself, so they must not matter.
 func isUnchanged(t *testing.T, desired, live client.Object) bool {
 	t.Helper()
 	same, err := unchanged(desired, live, fieldOwner)

@@ -1,5 +1,5 @@
-// Package backend says where the traffic to a Service ends up, which is what NetworkPolicies go by: most
-// network plugins apply them after the address of the Service was replaced by that of a pod.
+// Package backend finds the endpoints of Services, which NetworkPolicies must allow: most network plugins apply
+// policies after the address of the Service has been translated to that of a pod.
 package backend
 
 import (
@@ -18,27 +18,27 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Query says which Services are meant: those that meet all that it has.
+// Query selects Services. All fields that are set must match.
 type Query struct {
-	// Namespace is where they are.
+	// Namespace is the Services' namespace.
 	Namespace string
-	// Name is the name of one.
+	// Name is the name of a Service.
 	Name string
-	// ClusterIP is the address of one, the first that it has.
+	// ClusterIP is the first cluster IP of a Service.
 	ClusterIP string
-	// Label is what they are labeled with, as key=value.
+	// Label is a label of the Services, as key=value.
 	Label string
 }
 
 // Found is a Service of the cluster.
 type Found struct {
 	Service *corev1.Service
-	// Endpoints are its EndpointSlices, unless the Service says all by itself.
+	// Endpoints are its EndpointSlices, unless [Resolves] is true for the Service.
 	Endpoints []discoveryv1.EndpointSlice
 }
 
-// QueryFor says which Service a host stands for: one of the form name.namespace.svc, with the cluster's domain
-// or without, or the address of one. Other hosts stand for none.
+// QueryFor returns the query for the Service that a host names: name.namespace.svc, with or without the cluster's
+// domain, or the cluster IP of a Service. It returns false for other hosts.
 func QueryFor(host string) (query Query, ok bool) {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return Query{ClusterIP: address.String()}, !address.IsLoopback() && !address.IsLinkLocalUnicast()
@@ -57,23 +57,23 @@ type Port struct {
 	Number   int32
 }
 
-// Backend is what is behind one port of a Service.
+// Backend has the endpoints of one port of a Service.
 type Backend struct {
 	// Namespace and Name are the Service's.
 	Namespace, Name string
-	// Selector are the labels of the pods behind the Service; empty where it selects none.
+	// Selector is the Service's selector; empty if it has none.
 	Selector map[string]string
-	// Addresses are those behind a Service that selects no pods.
+	// Addresses are the endpoints of a Service without a selector.
 	Addresses []string
-	// ClusterIPs are the Service's own addresses; a headless one has none.
+	// ClusterIPs are the Service's cluster IPs. A headless Service has none.
 	ClusterIPs []string
-	// Ports are the ports of the pods or addresses. There are none as long as nobody knows which.
+	// Ports are the ports of the endpoints. It is empty while they are unknown.
 	Ports []Port
-	// Absent says that there is no such Service, and Offered that it has the port.
+	// Absent says that the Service doesn't exist, and Offered that it has the port.
 	Absent, Offered bool
 }
 
-// Of returns what is behind the port of a Service, for each of the protocols.
+// Of returns the endpoints of a Service's port, for each of the protocols.
 func Of(found Found, number int32, protocols ...corev1.Protocol) Backend {
 	service, endpoints := found.Service, found.Endpoints
 	result := Backend{Namespace: service.Namespace, Name: service.Name, Selector: service.Spec.Selector}
@@ -97,15 +97,15 @@ func Of(found Found, number int32, protocols ...corev1.Protocol) Backend {
 	return result
 }
 
-// Resolves reports whether a Service says all by itself. Where a port goes by its name, or no pods are selected,
-// its EndpointSlices say the rest.
+// Resolves reports whether the Service alone has all the information. If a target port is a name, or if there is
+// no selector, its EndpointSlices are needed, too.
 func Resolves(service *corev1.Service) bool {
 	return len(service.Spec.Selector) > 0 && !slices.ContainsFunc(service.Spec.Ports, func(port corev1.ServicePort) bool {
 		return port.TargetPort.Type == intstr.String
 	})
 }
 
-// targets returns the ports that a port of a Service stands for.
+// targets returns the target ports of a Service's port.
 func targets(service *corev1.Service, port *corev1.ServicePort, endpoints []discoveryv1.EndpointSlice) []Port {
 	protocol := protocolOf(port)
 	switch {
@@ -156,7 +156,7 @@ func (b Backend) Numbers() []int32 {
 	return numbers
 }
 
-// Peers returns the pods behind the Service, or the addresses; none while nobody knows either.
+// Peers returns the pods or addresses behind the Service; none while they are unknown.
 func (b Backend) Peers() []networkingv1.NetworkPolicyPeer {
 	if len(b.Selector) > 0 {
 		return []networkingv1.NetworkPolicyPeer{{
@@ -167,7 +167,7 @@ func (b Backend) Peers() []networkingv1.NetworkPolicyPeer {
 	return Blocks(b.Addresses)
 }
 
-// Blocks returns peers that are an address each. What is no address is left out.
+// Blocks returns an ipBlock peer for each address. It leaves out what isn't an IP address.
 func Blocks(addresses []string) []networkingv1.NetworkPolicyPeer {
 	var peers []networkingv1.NetworkPolicyPeer
 	for _, text := range addresses {
@@ -179,8 +179,8 @@ func Blocks(addresses []string) []networkingv1.NetworkPolicyPeer {
 	return peers
 }
 
-// Rules returns the rule that opens these ports of the peers. There is none without peers or without ports, since
-// either would open more than is meant.
+// Rules returns the rule that allows these ports of the peers. It returns none without peers or without ports,
+// since an empty list in a rule would allow everything.
 func Rules(peers []networkingv1.NetworkPolicyPeer, ports ...Port) []networkingv1.NetworkPolicyEgressRule {
 	if len(peers) == 0 || len(ports) == 0 {
 		return nil

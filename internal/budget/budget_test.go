@@ -22,24 +22,24 @@ func count(list corev1.ResourceList) int64 {
 	return quantity.Value()
 }
 
-// world is a tenant's ResourceQuotas, and all that happened to them.
+// world has the history of a tenant's ResourceQuotas.
 type world struct {
 	random *rand.Rand
 	total  int64
-	// refusing says that requests are refused, each time others.
+	// refusing says that requests are refused, different ones each time.
 	refusing bool
-	// now is the present; before is each moment of the past.
+	// now is the present; before has all moments of the past.
 	now    moment
 	before []moment
 }
 
-// moment is all ResourceQuotas as they are at one time, and their versions.
+// moment has all ResourceQuotas at one time, with their versions.
 type moment struct {
 	slices   map[string]budget.Slice
 	versions map[string]int
 }
 
-// operator is one that decides by a moment that may be long past, but not before its last write.
+// operator decides on a moment that may be long past, but not before its own last write.
 type operator struct {
 	name    string
 	sees    int
@@ -52,7 +52,7 @@ type write struct {
 	grant     budget.Grant
 }
 
-// change puts another version of a slice into the present.
+// change changes a slice in the present, and its version.
 func (w *world) change(namespace string, slice budget.Slice) {
 	w.before = append(w.before, w.now)
 	w.now = moment{slices: maps.Clone(w.now.slices), versions: maps.Clone(w.now.versions)}
@@ -68,7 +68,7 @@ func (w *world) at(index int) moment {
 	return w.now
 }
 
-// plan lets an operator look and decide.
+// plan lets an operator read and decide.
 func (w *world) plan(o *operator, known []string) {
 	o.sees += w.random.IntN(len(w.before) - o.sees + 1)
 	seen := w.at(o.sees)
@@ -88,7 +88,7 @@ func (w *world) plan(o *operator, known []string) {
 	}
 }
 
-// send lets an operator's next write arrive, if what it is about is still the same.
+// send lets an operator's next write arrive, if the object still has the same version.
 func (w *world) send(o *operator) {
 	next := o.pending[0]
 	o.pending = o.pending[1:]
@@ -102,7 +102,7 @@ func (w *world) send(o *operator) {
 	o.sees = len(w.before)
 }
 
-// act lets the cluster do something in a namespace: enforce the quota, let a pod in, or end one.
+// act lets the cluster do something in a namespace: enforce the quota, admit a pod, or delete one.
 func (w *world) act(namespace string) {
 	slice := w.now.slices[namespace]
 	if !slice.Exists {
@@ -146,7 +146,7 @@ func newWorld(seed uint64, total int64) *world {
 	return w
 }
 
-// Operators come, crash with a request under way, and go on although another one leads.
+// Operators start, crash with a request under way, and continue although another one is the leader.
 func TestTheSumNeverExceedsTheBudgetWhoeverCrashes(t *testing.T) {
 	for seed := range uint64(400) {
 		w := newWorld(seed, 1+int64(seed%23))
@@ -159,8 +159,7 @@ func TestTheSumNeverExceedsTheBudgetWhoeverCrashes(t *testing.T) {
 			switch w.random.IntN(8) {
 			case 0, 1:
 				if len(o.pending) == 0 {
-					// The cache of namespaces may be behind or ahead of that of quotas, which shows
-					// each quota there is.
+					// The cache of namespaces may be older or newer than that of quotas, which has every quota.
 					known := names[:1+w.random.IntN(len(names))]
 					seen := w.at(o.sees)
 					for namespace := range seen.slices {
@@ -296,8 +295,7 @@ func TestWhatIsBusyStays(t *testing.T) {
 	}
 }
 
-// A Service isn't requested by a pod: that five Services stand beside one pod says nothing about how many
-// the next request will ask for.
+// Pods don't request Services: five Services and one pod don't mean that the next request is for five.
 func TestObjectsAreGivenAwayOneByOne(t *testing.T) {
 	list := func(services, pods int64) corev1.ResourceList {
 		return corev1.ResourceList{
@@ -351,7 +349,7 @@ func TestWhatIsOverused(t *testing.T) {
 	}
 }
 
-// What the operator itself needs in a namespace is there before others get anything.
+// The operator's own needs in a namespace come before everything else.
 func TestWhatIsNeededHasRoom(t *testing.T) {
 	usable := func(granted, used, needed int64) budget.Slice {
 		return budget.Slice{

@@ -141,7 +141,7 @@ func TestARequestThatFitsTheTenantGetsItsRoom(t *testing.T) {
 	}
 }
 
-// refuse makes some namespaces want something, whether that fits or not.
+// refuse lets requests in some namespaces be refused, whether they fit or not.
 func (w *world) refuse(list []budget.Slice) {
 	for i := range list {
 		if w.random.IntN(3) == 0 {

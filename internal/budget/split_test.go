@@ -8,7 +8,7 @@ import (
 	"testing/quick"
 )
 
-// shares are random ones, of which the first values are small often enough to be in each other's way.
+// randomShares returns random shares, often with small values, so that edge cases are frequent.
 func randomShares(random *rand.Rand) (total int64, shares []share, m measure) {
 	m = measure{unit: 1, grain: 1}
 	if random.IntN(2) == 0 {
@@ -24,7 +24,7 @@ func randomShares(random *rand.Rand) (total int64, shares []share, m measure) {
 	return random.Int64N(200) * m.grain, shares, m
 }
 
-// property checks something for many random shares.
+// property checks a property for many random shares.
 func property(t *testing.T, holds func(total int64, shares []share, m measure) error) {
 	t.Helper()
 	check := func(seed uint64) bool {
@@ -47,7 +47,7 @@ func used(shares []share) (sum int64) {
 	return sum
 }
 
-// applied returns the shares after they were given what is in granted.
+// applied returns the shares with these grants.
 func applied(shares []share, granted []int64) []share {
 	result := slices.Clone(shares)
 	for i := range result {

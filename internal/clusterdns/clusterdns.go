@@ -1,5 +1,5 @@
-// Package clusterdns says how the pods of tenants reach the cluster's DNS, be that the Service kube-dns, one of
-// another name, or a cache on each node. It is pure.
+// Package clusterdns finds the peers by which tenants' pods reach the cluster's DNS: the Service kube-dns, one
+// with another name, or a cache on each node. It is pure.
 package clusterdns
 
 import (
@@ -18,19 +18,19 @@ import (
 	"github.com/tenantry/tenantry/internal/backend"
 )
 
-// port is where DNS answers, unless a Service leads elsewhere.
+// port is the port of DNS, unless a Service has another target port.
 const port = 53
 
 const (
 	labelApp = "k8s-app"
-	// kubeDNS is its value on the Service and the pods of the cluster's DNS in nearly every distribution, be
-	// they CoreDNS or kube-dns (https://kubernetes.io/docs/tasks/administer-cluster/coredns/).
+	// kubeDNS is its value on the Service and the pods of the cluster's DNS in nearly every distribution, for CoreDNS
+	// as well as for kube-dns (https://kubernetes.io/docs/tasks/administer-cluster/coredns/).
 	kubeDNS = "kube-dns"
-	// nodeCache is its value on the pods of NodeLocal DNSCache, to which some network plugins lead all queries.
+	// nodeCache is its value on the pods of NodeLocal DNSCache, to which some network plugins redirect all queries.
 	nodeCache = "node-local-dns"
 )
 
-// Setting says where the cluster's DNS is. The zero value says to read that from the cluster.
+// Setting says where the cluster's DNS is. The zero value means to read that from the cluster.
 type Setting struct {
 	// Addresses are addresses that pods send their queries to, for example of a cache on each node.
 	Addresses []netip.AddrPort
@@ -43,8 +43,8 @@ type Setting struct {
 // ServiceName names a Service.
 type ServiceName struct{ Namespace, Name string }
 
-// Parse reads a setting that somebody has written: a list of Services, as namespace/name, and IP addresses,
-// each with a port if it isn't 53.
+// Parse parses the value of the flag: a list of Services, as namespace/name, and IP addresses, each with a port if
+// it isn't 53.
 func Parse(text string) (Setting, error) {
 	var setting Setting
 	for entry := range strings.SplitSeq(text, ",") {
@@ -71,8 +71,8 @@ func parseAddress(text string) (netip.AddrPort, error) {
 	return netip.ParseAddrPort(text)
 }
 
-// Read returns the setting for a cluster in which a pod has this /etc/resolv.conf. It is what the kubelet gives to
-// every pod; one that is not from a kubelet says nothing about the cluster.
+// Read returns the setting for a cluster in which a pod has this /etc/resolv.conf. The kubelet gives the same
+// nameservers to every pod. A file that isn't from a kubelet says nothing about the cluster.
 func Read(resolvConf string) Setting {
 	setting := Setting{read: true}
 	fromKubelet := false
@@ -95,7 +95,7 @@ func Read(resolvConf string) Setting {
 	return setting
 }
 
-// Queries say which Services Rules has to know of. An address may be that of a Service.
+// Queries returns the queries for the Services that Rules needs. An address may be that of a Service.
 func (s Setting) Queries() []backend.Query {
 	var queries []backend.Query
 	if s.read {
@@ -112,8 +112,8 @@ func (s Setting) Queries() []backend.Query {
 	return queries
 }
 
-// Rules open the way to the cluster's DNS, of which these Services were found. They are the same for the same
-// Services.
+// Rules returns the egress rules that allow the cluster's DNS, given the Services that were found. The same
+// Services always give the same rules.
 func (s Setting) Rules(found []backend.Found) []networkingv1.NetworkPolicyEgressRule {
 	var rules []networkingv1.NetworkPolicyEgressRule
 	addresses := sets.New(s.Addresses...)
@@ -138,7 +138,7 @@ func (s Setting) Rules(found []backend.Found) []networkingv1.NetworkPolicyEgress
 	return rules
 }
 
-// Default opens the way to the DNS of a cluster of which nothing is known.
+// Default returns the egress rules for a cluster about which nothing is known.
 func Default() []networkingv1.NetworkPolicyEgressRule {
 	return backend.Rules(podsOf(kubeDNS), ports(port)...)
 }

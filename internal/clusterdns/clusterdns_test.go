@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// ofKubelet is what a pod has in /etc/resolv.conf; the address stands in for another one.
+	// ofKubelet is the /etc/resolv.conf of a pod, with a placeholder for the address.
 	ofKubelet = "search tenantry-system.svc.cluster.local svc.cluster.local cluster.local\nnameserver ADDRESS\noptions ndots:5\n"
 	ofMachine = "search example.com\nnameserver 192.0.2.53\n"
 )

@@ -1,5 +1,4 @@
-// Package condition decides and writes what the condition of a tenant's part, or of a database server, says. It
-// is pure.
+// Package condition decides and sets the conditions of a tenant's parts and of database servers. It is pure.
 package condition
 
 import (
@@ -15,24 +14,24 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// State is what a condition says.
+// State is the content of a condition.
 type State struct {
-	// Status is True when all is well, for conditions that mean so.
+	// Status is the condition's status.
 	Status metav1.ConditionStatus
 	// Reason is the condition's reason.
 	Reason string
-	// Message is a sentence.
+	// Message is the condition's message, a sentence.
 	Message string
 	// Stalled says that somebody has to change something.
 	Stalled bool
 }
 
-// Ready returns the state in which everything is as it should be.
+// Ready returns the state of a part that is in place.
 func Ready(format string, args ...any) State {
 	return State{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady, Message: fmt.Sprintf(format, args...)}
 }
 
-// Progressing returns the state in which work is under way.
+// Progressing returns the state of a part that is being worked on.
 func Progressing(format string, args ...any) State {
 	return State{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonProgressing, Message: fmt.Sprintf(format, args...)}
 }
@@ -42,8 +41,8 @@ func Of(p problem.Problem) State {
 	return State{Status: metav1.ConditionFalse, Reason: p.Reason, Message: p.Message, Stalled: p.Stalled}
 }
 
-// What the API server takes as the reason and the message of a condition. It refuses the whole status else,
-// and those of pods are written by others.
+// What the API server accepts as the reason and the message of a condition. It would refuse the whole status
+// otherwise, and reasons and messages of pods come from other components.
 const (
 	maxReason  = 1024
 	maxMessage = 32768
@@ -51,7 +50,7 @@ const (
 
 var reason = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`)
 
-// Set sets the condition of that type.
+// Set sets the condition with that type.
 func Set(conditions *[]metav1.Condition, generation int64, now time.Time, condition string, s State) {
 	if len(s.Reason) > maxReason || !reason.MatchString(s.Reason) {
 		s.Reason = v1alpha1.ReasonFailed

@@ -1,4 +1,4 @@
-// Package controller puts the controllers together, and says what they see of the cluster.
+// Package controller sets up the controllers and their cache.
 package controller
 
 import (
@@ -17,27 +17,27 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// ClientOptions make a client that reads from the cache and finds there what it has written itself.
+// ClientOptions returns options for a client that reads from the cache and sees its own writes there.
 func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: new(true), Unstructured: true}}
 }
 
-// Databases talks to database servers. Package database/postgres has the real one.
+// Databases talks to database servers. Package database/postgres implements it.
 type Databases interface {
 	tenant.Databases
 	databaseserver.Databases
 }
 
-// Settings are what an admin says of the whole cluster.
+// Settings are the settings for the whole cluster.
 type Settings struct {
-	// Enforcement is what becomes of requests that break a rule. With Audit, policies warn in the whole
-	// cluster and refuse nothing.
+	// Enforcement says what happens to requests that break a rule. With Audit, the policies only warn, in the whole
+	// cluster.
 	Enforcement v1alpha1.PolicyEnforcement
 	// DNS is where the cluster's DNS is.
 	DNS clusterdns.Setting
 }
 
-// Setup registers all controllers with a manager that was made with CacheOptions and ClientOptions.
+// Setup registers all controllers with a manager that was created with CacheOptions and ClientOptions.
 func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	watching, err := client.NewWithWatch(manager.GetConfig(), client.Options{
 		HTTPClient: manager.GetHTTPClient(), Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper(),

@@ -9,12 +9,12 @@ import (
 // Action is one step towards what a tenant wants. It prints as a short phrase without secrets.
 type Action interface {
 	fmt.Stringer
-	// accept calls the method of the visitor that is named after the action.
+	// accept calls the visitor's method with the name of the action.
 	accept(v Visitor)
 }
 
-// Visitor has a method for each action. What carries out actions implements it, so that the compiler finds
-// actions that are not handled.
+// Visitor has a method for each action. What executes actions implements it, so that the compiler finds actions
+// that are not handled.
 type Visitor interface {
 	Register(Register)
 	Adopt(Adopt)
@@ -52,16 +52,16 @@ type Visitor interface {
 	Deregister(Deregister)
 }
 
-// Visit calls the method of the visitor that is named after the action.
+// Visit calls the visitor's method with the name of the action.
 func Visit(action Action, visitor Visitor) { action.accept(visitor) }
 
-// Register enters a name for the tenant in the registry, unless the server is full.
+// Register registers a name for the tenant, unless the server is full.
 type Register struct {
 	UID, Tenant, Name string
 	Isolation         Isolation
-	// Capacity is how many active tenants the server takes; nil means any number.
+	// Capacity is the maximum number of active tenants on the server; nil means no limit.
 	Capacity *int32
-	// Anew says that it doesn't matter what a former tenant of the name has left on the server.
+	// Anew registers a new name even if a former tenant with the same name has left something on the server.
 	Anew bool
 }
 
@@ -70,11 +70,11 @@ type Adopt struct {
 	UID, Tenant, Name string
 	// From is the UID of the Tenant that it was registered for.
 	From string
-	// Capacity is how many active tenants the server takes; nil means any number.
+	// Capacity is the maximum number of active tenants on the server; nil means no limit.
 	Capacity *int32
 }
 
-// CreateOwner creates the role, without login, that owns what is in the tenant's database.
+// CreateOwner creates the role, without LOGIN, that owns the objects in the tenant's database.
 type CreateOwner struct{ Role string }
 
 // CreateLogin creates a login as a member of the owner role. Without a password it can't log in.
@@ -91,14 +91,14 @@ type GrantOwner struct{ Login, Owner string }
 // to it.
 type SetLoginRole struct{ Login, Role string }
 
-// SetLoginSetting makes the sessions of a login start with a setting.
+// SetLoginSetting sets a default setting of a login.
 type SetLoginSetting struct{ Login, Setting, Value string }
 
-// ResetLoginSetting makes the sessions of a login start with the server's own setting.
+// ResetLoginSetting resets a setting of a login to the server's own.
 type ResetLoginSetting struct{ Login, Setting string }
 
-// ResetSettings makes the sessions of a role start with the server's own settings in every database. The
-// settings that the role is to have must be set again after it.
+// ResetSettings resets all settings of a role, in every database. The settings that the role needs must be set
+// again after it.
 type ResetSettings struct{ Role string }
 
 // JoinShared lets the members of the owner role connect to the database that tenants of the
@@ -114,31 +114,31 @@ type GrantTables struct{ Owner string }
 // RevokeTables undoes GrantTables. Sessions that are open keep their role.
 type RevokeTables struct{ Owner string }
 
-// CreateSchema creates a schema of [PlatformOwner] in the database that tenants share, in which the
-// role of the same name may create things.
+// CreateSchema creates a schema of [PlatformOwner] in the shared database, in which the role with the same name
+// may create objects.
 type CreateSchema struct{ Schema string }
 
-// DropSchema drops a schema of [PlatformOwner] with all that is in it.
+// DropSchema drops a schema of [PlatformOwner] with everything in it.
 type DropSchema struct{ Schema string }
 
 // DeleteRows deletes the rows of a tenant in a session of its login, which must have no other sessions.
 type DeleteRows struct{ Login string }
 
-// DropOwned drops what the owner role and its logins own in any database, and what names them there: rights,
+// DropOwned drops what the owner role and its logins own in any database, and what refers to them there: rights,
 // default privileges and policies. Each of these keeps a role from being dropped.
 type DropOwned struct{ Owner string }
 
-// EnableLogin lets a login in with this password and limit.
+// EnableLogin gives a login LOGIN, a password and a connection limit.
 type EnableLogin struct {
 	Login           string
 	ConnectionLimit int32
 	Password        service.Sensitive
 }
 
-// DisableLogin takes LOGIN and the password away. Sessions that are open stay.
+// DisableLogin removes LOGIN and the password. Open sessions stay.
 type DisableLogin struct{ Login string }
 
-// RestrictRole takes SUPERUSER, CREATEDB, CREATEROLE, REPLICATION and BYPASSRLS away.
+// RestrictRole removes SUPERUSER, CREATEDB, CREATEROLE, REPLICATION and BYPASSRLS.
 type RestrictRole struct{ Role string }
 
 // CreateDatabase creates an empty database of [PlatformOwner] that nobody can connect to yet.
@@ -150,17 +150,18 @@ type RevokePublic struct{ Database string }
 // GrantDatabase gives the owner role CONNECT, CREATE and TEMPORARY on the database.
 type GrantDatabase struct{ Database, Owner string }
 
-// OpenDatabase lets those who have CONNECT in, up to the limit.
+// OpenDatabase allows connections of roles with CONNECT, up to the limit.
 type OpenDatabase struct {
 	Database        string
 	ConnectionLimit int32
 }
 
-// SecureSchema hands the schema public of the database from PUBLIC to the owner role.
+// SecureSchema revokes the rights of PUBLIC on the schema public of the database, and gives the schema to the
+// owner role.
 type SecureSchema struct{ Database, Owner string }
 
-// MarkSecured notes in the registry that the database, as it is now, has what the tenant needs in it, so that
-// nobody has to connect to it to know.
+// MarkSecured notes in the registry that this database has what the tenant needs in it, so that nobody has to
+// connect to it to find out.
 type MarkSecured struct{ Name, Database string }
 
 // UnmarkSecured undoes MarkSecured.
@@ -179,23 +180,23 @@ type MarkExtensions struct {
 	Extensions []string
 }
 
-// TerminateSessions ends the sessions of the logins and waits until they are gone.
+// TerminateSessions ends the sessions of the logins and waits until they have ended.
 type TerminateSessions struct{ Logins [2]string }
 
-// MarkRetained notes in the registry that the tenant is gone and its data kept.
+// MarkRetained notes in the registry that the tenant was deleted and its data kept.
 type MarkRetained struct {
 	Name string
-	// Abandoned says that the tenant was gone before.
+	// Abandoned says that the tenant was removed without the operator.
 	Abandoned bool
 }
 
-// UnsetTemplate takes IS_TEMPLATE from a database.
+// UnsetTemplate removes IS_TEMPLATE from a database.
 type UnsetTemplate struct{ Database string }
 
 // DropDatabase drops a database and ends all sessions in it.
 type DropDatabase struct{ Database string }
 
-// DropRoles drops roles, those that exist.
+// DropRoles drops roles. It skips those that don't exist.
 type DropRoles struct{ Roles []string }
 
 // Deregister removes the tenant's entry from the registry.

@@ -9,8 +9,8 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// after returns what a server has after the action. The real thing is tested on PostgreSQL, in
-// package postgres; this one makes every crash cheap to try.
+// after returns what a server has after the action. Package postgres tests the real actions; this model makes it
+// cheap to try every crash.
 func after(t *testing.T, o database.Observed, action database.Action) database.Observed {
 	t.Helper()
 	o = clone(o)
@@ -111,7 +111,7 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	return o
 }
 
-// share changes the one shared database that the tests have at a time.
+// share changes the shared database, of which the tests have one at a time.
 func share(o database.Observed, change func(*database.Shared)) {
 	for isolation, shared := range o.Shared {
 		change(&shared)
@@ -144,8 +144,8 @@ func cloned[T any](p *T) *T {
 	return &value
 }
 
-// converge plans and applies until nothing is planned, with a crash after every prefix of every
-// plan, and checks that all ways end in a state that settled accepts.
+// converge plans and applies until nothing is planned, with a crash after every prefix of every plan, and checks
+// that all paths end in a state that settled accepts.
 func converge(t *testing.T, from database.Observed, plan func(database.Observed) ([]database.Action, error), settled func(database.Observed) bool) {
 	t.Helper()
 	actions, err := plan(from)
@@ -175,7 +175,7 @@ func converge(t *testing.T, from database.Observed, plan func(database.Observed)
 	}
 }
 
-// partialStates returns all that crashes and people can leave behind for a registered tenant.
+// partialStates returns all states that crashes and people can leave behind for a registered tenant.
 func partialStates() map[string]database.Observed {
 	states := map[string]database.Observed{
 		"nothing but the registration": {Name: name, Registration: provisioned().Registration},
@@ -257,7 +257,7 @@ func TestRemovalConvergesFromEveryPartialState(t *testing.T) {
 	}
 }
 
-// sharing returns what the server has for a tenant that shares a database, once all is there.
+// sharing returns what the server has for a provisioned tenant that shares a database.
 func sharing(isolation database.Isolation, changes ...func(*database.Observed)) database.Observed {
 	o := provisioned(func(o *database.Observed) {
 		o.Registration.Isolation, o.Database = isolation, nil
@@ -271,7 +271,7 @@ func sharing(isolation database.Isolation, changes ...func(*database.Observed)) 
 	return o
 }
 
-// partialSharing returns what crashes and people can leave behind for a tenant that shares a database.
+// partialSharing returns the states that crashes and people can leave behind for a tenant that shares a database.
 func partialSharing(isolation database.Isolation) map[string]database.Observed {
 	states := map[string]database.Observed{}
 	for label, change := range map[string]func(*database.Observed){
@@ -294,7 +294,7 @@ func partialSharing(isolation database.Isolation) map[string]database.Observed {
 	return states
 }
 
-// alone is the shared database when somebody dropped the roles.
+// alone makes it the shared database after somebody has dropped the roles.
 func alone(s *database.Shared) { *s = database.Shared{Ready: true} }
 
 func TestSharingConvergesFromEveryPartialState(t *testing.T) {

@@ -20,26 +20,25 @@ const (
 	scramMaxIterations = 100_000
 	scramSaltLength    = 16
 
-	// maxPairs is more than tenants are made between two probes of a server.
+	// maxPairs is more than the number of tenants that are created between two probes of a server.
 	maxPairs = 1024
 )
 
-// pairs has digests of the latest verifiers, each with its password, of which this process has computed that
-// they belong together. A tenant's verifier is compared soon after it was made, when its server tells of it
-// for the first time. This changes how long [Matches] takes, and not what it says: any other verifier, or
-// another password, is a pair that isn't known.
+// pairs has digests of pairs of a verifier and a password that are known to match, since this process has computed
+// the verifier. A tenant's verifier is compared soon after it was computed, when the server first reports it. The
+// cache makes [Matches] faster and doesn't change its result: any other verifier or password is an unknown pair.
 var pairs = lru.New(maxPairs)
 
-// pair stands for a verifier and a password.
+// pair returns the digest of a verifier and a password.
 func pair(verifier, password string) [sha256.Size]byte {
 	first, second := sha256.Sum256([]byte(verifier)), sha256.Sum256([]byte(password))
 	return sha256.Sum256(slices.Concat(first[:], second[:]))
 }
 
-// Verifier returns what PostgreSQL stores for the password, in its own notation
-// SCRAM-SHA-256$4096:<salt>$<StoredKey>:<ServerKey>. A role that is given a verifier as its
-// password takes it as it is, so the password itself never reaches the server. The salt is
-// random; use [Matches] to compare. The password must be ASCII.
+// Verifier returns what PostgreSQL stores for the password, in the form
+// SCRAM-SHA-256$4096:<salt>$<StoredKey>:<ServerKey>. PostgreSQL accepts a verifier in place of a password, so the
+// password itself never reaches the server. The salt is random; use [Matches] to compare. The password must be
+// ASCII.
 func Verifier(password string) string {
 	salt := make([]byte, scramSaltLength)
 	rand.Read(salt) // never fails
@@ -51,9 +50,9 @@ func Verifier(password string) string {
 	return stored
 }
 
-// Matches reports whether the verifier was made from the password, by [Verifier] or by PostgreSQL.
-// Anything that isn't a SCRAM-SHA-256 verifier doesn't match, nor does one of more than 100,000
-// iterations: a tenant may give its login a verifier that takes an hour to compare.
+// Matches reports whether the verifier was computed from the password, by [Verifier] or by PostgreSQL. It returns
+// false for anything that isn't a SCRAM-SHA-256 verifier, and for one with more than 100,000 iterations, since a
+// tenant could give its login a verifier that takes an hour to compare.
 func Matches(stored, password string) bool {
 	this := pair(stored, password)
 	if _, known := pairs.Get(this); known {
@@ -66,7 +65,7 @@ func Matches(stored, password string) bool {
 	return matches
 }
 
-// compare makes a verifier from the password as the stored one was made.
+// compare computes a verifier from the password with the salt and iterations of the stored one.
 func compare(stored, password string) bool {
 	parameters, _, _ := strings.Cut(strings.TrimPrefix(stored, scramMechanism+"$"), "$")
 	count, encodedSalt, _ := strings.Cut(parameters, ":")
@@ -82,7 +81,7 @@ func compare(stored, password string) bool {
 	return err == nil && subtle.ConstantTimeCompare([]byte(stored), []byte(wanted)) == 1
 }
 
-// verifier writes what the library computes in PostgreSQL's notation, which it doesn't have.
+// verifier formats the keys from the library in PostgreSQL's notation.
 func verifier(password string, factors scram.KeyFactors) (string, error) {
 	client, err := scram.SHA256.NewClientUnprepped("", password, "")
 	if err != nil {

@@ -26,7 +26,7 @@ func TestNameIsOpaqueAndValid(t *testing.T) {
 		}
 		seen[name] = uid
 	}
-	// The name of a UID is recorded on servers: it can't change from one release to the next.
+	// Names derived from UIDs are recorded on servers, so they must not change between releases.
 	if name := database.Name("8a2f2f0e-7a6b-4a5e-9d39-0c6a5a0e4a11"); name != "t_brewsrmdqcfqkxdoaomm" {
 		t.Errorf("the name of a UID changed to %q", name)
 	}

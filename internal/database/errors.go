@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// The errors below are pointers to structs, as those of package service are; find them with errors.As. Their
+// The errors below are pointers to structs, like those of package service; find them with errors.As. Their
 // messages are sentences that say what to do.
 
-// UnpreparedError says that the database that tenants of an isolation share isn't ready yet. It
-// is once the server has been probed.
+// UnpreparedError means that the shared database of an isolation isn't ready yet. It is once the server has been
+// probed.
 type UnpreparedError struct {
 	// Isolation is the isolation that was asked for.
 	Isolation Isolation
@@ -20,13 +20,13 @@ func (e *UnpreparedError) Error() string {
 		e.Isolation, e.Isolation)
 }
 
-// LockedError says that another session holds a lock on what the operator wanted to read or change. Nothing
-// was changed. The server is all right, and the error passes when that session's transaction ends.
+// LockedError means that another session holds a lock on what the operator wanted to read or change. Nothing was
+// changed. Nothing is wrong with the server, and the error passes when that session's transaction ends.
 type LockedError struct {
 	// Server is the name of the DatabaseServer.
 	Server string
-	// Holder is the session that has the lock, or is first to wait for it; nil if it was gone before it
-	// could be found.
+	// Holder is the session that has the lock, or is the first to wait for it; nil if it ended before it could be
+	// found.
 	Holder *LockHolder
 	// Err is the server's answer.
 	Err error
@@ -36,7 +36,7 @@ type LockedError struct {
 type LockHolder struct {
 	// PID is its process ID on the server.
 	PID int32
-	// Role is the login that it was opened with.
+	// Role is the login that opened it.
 	Role string
 	// Since is when its transaction began.
 	Since time.Time

@@ -7,7 +7,8 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// FuzzMatches: a tenant can give its login any password, also one in the notation of a verifier.
+// FuzzMatches fuzzes stored verifiers, since a tenant can give its login any password, including one in the form
+// of a verifier.
 func FuzzMatches(f *testing.F) {
 	const password = "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a"
 	for _, stored := range []string{

@@ -13,7 +13,7 @@ func (l LoginRoles) Exists(login int) bool { return l[login] != nil }
 // Enabled reports whether the role has LOGIN.
 func (l LoginRoles) Enabled(login int) bool { return l.Exists(login) && l[login].CanLogin }
 
-// Accepts reports whether the verifier of the role was made from the password.
+// Accepts reports whether the verifier of the role was computed from the password.
 func (l LoginRoles) Accepts(login int, password service.Sensitive) bool {
 	return l.Exists(login) && Matches(string(l[login].Verifier), string(password))
 }

@@ -1,21 +1,21 @@
 package database
 
-// mode is what differs between the kinds of isolation. All else, such as the roles, is the same for all of
+// mode has what differs between the kinds of isolation. Everything else, such as the roles, is the same for all of
 // them.
 type mode struct {
-	// usable says why nothing can be made on the server for the tenant; nil if it can.
+	// usable returns why nothing can be created on the server for the tenant; nil if it can.
 	usable func(Observed) error
-	// removable says why what was made must not be removed; nil if it may.
+	// removable returns why what was created must not be removed; nil if it may be.
 	removable func(Observed) error
-	// hasData reports whether there is anything that may have the tenant's data.
+	// hasData reports whether anything exists that may have the tenant's data.
 	hasData func(Observed) bool
 	// join plans the memberships of the owner role.
 	join func(Desired, Observed) []Action
 	// sessionRole returns the role that sessions of the logins start as.
 	sessionRole func(Desired, Observed) string
-	// place plans what the tenant gets besides its roles.
+	// place plans what the tenant gets in addition to its roles.
 	place func(Desired, Observed) []Action
-	// drop plans the removal of what place made. The tenant has no session by then.
+	// drop plans the removal of what place has created. The tenant has no sessions by then.
 	drop func(Observed) []Action
 }
 
@@ -28,10 +28,10 @@ var modes = map[Isolation]mode{
 
 func ownerRole(_ Desired, o Observed) string { return o.Name }
 
-// always never returns an error.
+// always is for modes that need no check.
 func always(Observed) error { return nil }
 
-// prepared returns a function that fails unless the shared database of the isolation is ready.
+// prepared returns a function that returns an error unless the shared database of the isolation is ready.
 func prepared(isolation Isolation) func(Observed) error {
 	return func(o Observed) error {
 		if !o.Shared[isolation].Ready {
@@ -49,8 +49,8 @@ func planJoin(isolation Isolation, o Observed) []Action {
 	return []Action{JoinShared{Owner: o.Name, Isolation: isolation}}
 }
 
-// planLockout ends the tenant's sessions and keeps it from opening others while its data is dropped. Others may
-// go on using the database, and any step of the removal may fail.
+// planLockout ends the tenant's sessions and prevents new ones while its data is dropped, since others may still
+// use the database, and any action of the removal may fail.
 func planLockout(o Observed) []Action {
 	logins := Logins(o.Name)
 	var actions []Action

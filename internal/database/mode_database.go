@@ -18,8 +18,8 @@ var databaseMode = mode{
 	drop:        planDropDatabase,
 }
 
-// foreignOwner returns a ConflictError if the database of a registered name was made, or taken
-// over, by somebody else.
+// foreignOwner returns a ConflictError if somebody else has created the database with a registered name, or taken
+// it over.
 func foreignOwner(o Observed) error {
 	if o.Database == nil || o.Database.Owner == PlatformOwner {
 		return nil

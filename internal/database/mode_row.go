@@ -1,7 +1,7 @@
 package database
 
-// rowMode lets a tenant use its rows of tables that all tenants share. The policies of the tables tell by the
-// login which rows those are, so that a tenant needs nothing but its roles.
+// rowMode lets a tenant use its rows in shared tables. The tables' policies derive from the login which rows these
+// are, so a tenant needs only its roles.
 var rowMode = mode{
 	usable:      prepared(IsolationRow),
 	removable:   always,
@@ -13,7 +13,7 @@ var rowMode = mode{
 }
 
 // planRowJoin notes that a tenant manages the tables before it lets the tenant do so. If the operator crashes
-// after the right was revoked, the note still says that sessions have to be ended.
+// after revoking the right, the note still says that sessions must be ended.
 func planRowJoin(d Desired, o Observed) []Action {
 	current := o.Shared[IsolationRow]
 	var actions []Action
@@ -30,8 +30,8 @@ func planRowJoin(d Desired, o Observed) []Action {
 	return actions
 }
 
-// rowSessionRole returns a role that is no tenant's for a tenant that manages the tables, so that what it
-// creates belongs to no tenant.
+// rowSessionRole returns TablesOwner for a tenant that manages the tables, so that what it creates belongs to no
+// tenant.
 func rowSessionRole(d Desired, o Observed) string {
 	if d.ManagesTables {
 		return TablesOwner
@@ -47,9 +47,9 @@ func planDemotion(d Desired, o Observed) []Action {
 	return []Action{TerminateSessions{Logins: Logins(o.Name)}, UnmarkSecured{Name: o.Name}}
 }
 
-// planDropRows has the rows deleted in a session of the tenant itself, since the triggers of the tables must
-// not run with more rights than the tenant has. That takes its login, which somebody may have dropped, without
-// the settings that the tenant has given it.
+// planDropRows has the rows deleted in a session of the tenant itself, since the tables' triggers must not run
+// with more rights than the tenant has. That needs its login, which somebody may have dropped, without the
+// settings that the tenant has given it.
 func planDropRows(o Observed) []Action {
 	if _, exists := o.Shared[IsolationRow]; !exists {
 		return nil

@@ -1,8 +1,7 @@
 package database
 
-// schemaMode gives a tenant a schema of its own in the shared database of the server. The schema
-// belongs to [PlatformOwner], for the same reason as databases do: an owner could drop it, or let other
-// tenants in.
+// schemaMode gives a tenant a schema of its own in the shared database of the server. The schema belongs to
+// [PlatformOwner], for the same reason as databases do: its owner could drop it, or let other tenants in.
 var schemaMode = mode{
 	usable:      prepared(IsolationSchema),
 	removable:   always,

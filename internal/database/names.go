@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// PlatformOwner is the role, without login, that owns the databases of all tenants of a server.
+// PlatformOwner is the role, without LOGIN, that owns the databases of all tenants of a server.
 const PlatformOwner = "tenantry_owner"
 
-// TablesOwner is the role, without login, that owns the tables of [IsolationRow].
+// TablesOwner is the role, without LOGIN, that owns the tables of [IsolationRow].
 const TablesOwner = "tenantry_row_owner"
 
 // SharedDatabase returns the name of the database that tenants of the isolation share; empty if they share
@@ -41,22 +41,23 @@ func Schema(isolation Isolation, name string) string {
 
 const nameDigestLength = 20
 
-// Name returns the name of the database and of the owner role of the Tenant with this UID: t_ and
-// 20 letters or digits. It says nothing about the tenant, because every role of a server can list the names of
-// all databases and roles.
+// Name returns the name of the database and of the owner role of the Tenant with this UID: t_ and 20 letters or
+// digits. It reveals nothing about the tenant, because every role of a server can list the names of all databases
+// and roles.
 func Name(uid string) string {
 	digest := sha256.Sum256([]byte(uid))
 	return "t_" + strings.ToLower(base32.StdEncoding.EncodeToString(digest[:]))[:nameDigestLength]
 }
 
-// NameOfLogin returns the name of the database that a login is for, and whether it is one that [Logins] returns.
+// NameOfLogin returns the name of a login's database. It returns false if the login isn't one that [Logins]
+// returns.
 func NameOfLogin(login string) (name string, ok bool) {
 	name, number, found := strings.Cut(strings.TrimPrefix(login, "t_"), "_")
 	return "t_" + name, found && strings.HasPrefix(login, "t_") && len(name) == nameDigestLength && (number == "0" || number == "1")
 }
 
-// Logins returns the two roles by which the tenant of the database with this name logs in. They take turns:
-// one is active, the other stands by or, until the end of the grace period, is the former one.
+// Logins returns the two roles with which the tenant of the database with this name logs in. They take turns: one
+// is active, the other stands by or, until the end of the grace period, is the former one.
 func Logins(name string) [2]string {
 	return [2]string{name + "_0", name + "_1"}
 }

@@ -7,19 +7,19 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Engine is PostgreSQL, as a Tenant asks for it.
+// Engine has the words for PostgreSQL in errors.
 var Engine = service.Engine{Noun: "database", ServerKind: "DatabaseServer", Field: "spec.database"}
 
 // Offer is what a server offers to new tenants.
 type Offer struct {
-	// Isolations are the ways in which it keeps tenants apart.
+	// Isolations are the kinds of isolation that it offers.
 	Isolations []Isolation
 	// Extensions are the extensions of PostgreSQL that their databases may have.
 	Extensions []string
 }
 
-// Lacks says what a new tenant asks for and the server doesn't offer, as in "offers no isolation Row";
-// empty if it offers all of it.
+// Lacks returns what a new tenant asks for and the server doesn't offer, as in "offers no isolation Row"; empty if
+// it offers everything.
 func (o Offer) Lacks(isolation Isolation, extensions []string) string {
 	if !slices.Contains(o.Isolations, isolation) {
 		return fmt.Sprintf("offers no isolation %s", isolation)

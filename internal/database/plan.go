@@ -6,9 +6,9 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Plan returns the actions that lead from what the server has for a tenant to what the tenant
-// wants; none when that is so already. The observation must be one of d.Name(). It fails with
-// a [service.ConflictError], [service.AdoptNotFoundError], [service.AdoptInUseError] or [UnpreparedError].
+// Plan returns the actions that lead from what the server has for a tenant to what the tenant wants; none if there
+// is nothing to do. The observation must be for d.Name(). It returns a [service.ConflictError],
+// [service.AdoptNotFoundError], [service.AdoptInUseError] or [UnpreparedError] if that is impossible.
 func Plan(d Desired, o Observed) ([]Action, error) {
 	mode, known := modes[d.Isolation]
 	if !known {
@@ -46,7 +46,7 @@ func planRegistration(d Desired, o Observed, mode mode) ([]Action, error) {
 	if former.State == service.RegistrationActive {
 		capacity = nil // It counts already.
 	}
-	// A session of the former tenant that outlived the disabling of its login must not stay.
+	// A session of the former tenant may have outlived the disabling of its login.
 	return []Action{
 		TerminateSessions{Logins: Logins(o.Name)},
 		Adopt{UID: d.UID, Tenant: d.Tenant, Name: o.Name, From: former.UID, Capacity: capacity},
@@ -70,8 +70,8 @@ func named(o Observed) []string {
 	return found
 }
 
-// planRoles plans the owner role, its memberships and its logins, in that order: the sessions of a login start
-// as a role that the login must be a member of.
+// planRoles plans the owner role, its memberships and its logins, in this order, since the sessions of a login
+// start as a role of which the login must be a member.
 func planRoles(d Desired, o Observed, mode mode) []Action {
 	var actions []Action
 	switch {
@@ -98,8 +98,8 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 	return append(actions, planSettings(d, o)...)
 }
 
-// withoutTampering plans to reset the settings by which a tenant could harm the operator or itself, and returns
-// what the server has after that.
+// withoutTampering plans to reset settings with which a tenant could harm the operator or itself, and returns what
+// the server has after that.
 func withoutTampering(o Observed) (Observed, []Action) {
 	var actions []Action
 	reset := func(name string, role *Role) *Role {
@@ -126,7 +126,7 @@ type loginRoles struct {
 	session string
 }
 
-// planLogin enables a login with the password. Without a password it leaves an existing login as it is.
+// planLogin enables a login with the password. Without a password it doesn't change an existing login.
 func planLogin(d Desired, roles loginRoles, login string, password service.Sensitive, role *Role) []Action {
 	if role == nil {
 		return []Action{

@@ -33,7 +33,7 @@ func desired(changes ...func(*database.Desired)) database.Desired {
 	return d
 }
 
-// provisioned returns what the server has once everything desired() asks for is there.
+// provisioned returns what the server has for a tenant with everything that desired() asks for.
 func provisioned(changes ...func(*database.Observed)) database.Observed {
 	o := database.Observed{
 		Name: name,

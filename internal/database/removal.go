@@ -6,10 +6,10 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// PlanRemoval returns the actions that remove a deleted tenant from the server by its reclaim
-// policy; none when nothing is left to do, or when the registry has no entry for the tenant's UID.
-// [ReclaimRetain] keeps data: where there can't be any yet, it drops the roles, too. It
-// fails with a [service.ConflictError] if the database belongs to somebody else.
+// PlanRemoval returns the actions that remove a deleted tenant from the server by its reclaim policy; none if
+// nothing is left to do, or if the registry has no entry for the tenant's UID. [ReclaimRetain] keeps data; if
+// there can't be any yet, it drops the roles, too. PlanRemoval returns a [service.ConflictError] if the database
+// belongs to somebody else.
 func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 	if o.Registration == nil {
 		return nil, nil
@@ -27,9 +27,9 @@ func PlanRemoval(o Observed, policy ReclaimPolicy) ([]Action, error) {
 	return planDelete(o, mode), nil
 }
 
-// PlanLockout returns the actions that end a tenant's access to a server, whatever becomes of its data; none
-// when it has none. Its sessions end first, since they may hold locks on its logins, and again when none can
-// be opened any more.
+// PlanLockout returns the actions that end a tenant's access to a server, whatever happens to its data; none if it
+// has no access. They end its sessions first, since these may hold locks on its logins, and again once no new ones
+// can be opened.
 func PlanLockout(o Observed) []Action {
 	if o.Registration == nil || o.Registration.State == service.RegistrationRetained {
 		return nil
@@ -37,8 +37,8 @@ func PlanLockout(o Observed) []Action {
 	return append([]Action{TerminateSessions{Logins: Logins(o.Name)}}, planLockout(o)...)
 }
 
-// PlanAbandoned returns the actions that retain what is registered for a tenant that is gone, whatever its
-// reclaim policy was, and locks it out; none when there is nothing to do.
+// PlanAbandoned returns the actions that lock out a tenant that no longer exists and retain what is registered for
+// it, whatever its reclaim policy was; none if there is nothing to do.
 func PlanAbandoned(o Observed) ([]Action, error) {
 	if o.Registration != nil && modes[o.Registration.Isolation].hasData != nil && modes[o.Registration.Isolation].hasData(o) {
 		return planRetain(o, true), nil
@@ -46,7 +46,7 @@ func PlanAbandoned(o Observed) ([]Action, error) {
 	return PlanRemoval(o, ReclaimRetain)
 }
 
-// planRetain marks the name as retained last, so that the mark means all of it is done.
+// planRetain marks the name as retained last, so that the mark means that everything is done.
 func planRetain(o Observed, abandoned bool) []Action {
 	if o.Registration.State == service.RegistrationRetained {
 		return nil

@@ -10,7 +10,7 @@ import (
 
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// loggedIn returns the credentials of desired(), made at noon.
+// loggedIn returns the credentials of desired(), generated at noon.
 func loggedIn(changes ...func(*service.Credentials)) service.Credentials {
 	c := service.Credentials{Password: password, RotatedAt: noon}
 	for _, change := range changes {
@@ -32,7 +32,7 @@ func TestARotationHandsOverToTheOtherLogin(t *testing.T) {
 	}
 }
 
-// rotates goes through a rotation of a tenant for which the server has all.
+// rotates performs a rotation of a provisioned tenant.
 func rotates(t *testing.T, isolation database.Isolation, state database.Observed) {
 	t.Helper()
 	const next = "N3xtvX9mQ2LrT8yB5nW7cH4jD6fG1sP0"

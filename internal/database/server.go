@@ -9,7 +9,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Server says how to reach a PostgreSQL server as its administrator, who must be a superuser.
+// Server has what is needed to connect to a PostgreSQL server as its administrator, who must be a superuser.
 type Server struct {
 	// Name is the name of the DatabaseServer.
 	Name string
@@ -19,16 +19,15 @@ type Server struct {
 	Port int32
 	// SSLMode is disable, require, verify-ca or verify-full, as in libpq.
 	SSLMode string
-	// CACert is the PEM of the authorities that may have signed the server's certificate, for
+	// CACert has the certificate authorities, as PEM, that are trusted to sign the server's certificate, for
 	// verify-ca and verify-full. Empty means those that the operator's machine trusts.
 	CACert string
 	// Username is the administrator's role.
 	Username string
 	// Password is the administrator's password.
 	Password service.Sensitive
-	// Cluster tells the operator's Kubernetes cluster from others whose tenants are on the same server. What
-	// it registers is its own; of what others have registered it knows nothing. Empty means that nothing
-	// tells.
+	// Cluster identifies the operator's Kubernetes cluster, since tenants of others may be on the same server. The
+	// operator doesn't touch what another cluster has registered. Empty means that the cluster is unknown.
 	Cluster string
 	// MaintenanceDatabase is the database that the registry is in; empty means postgres.
 	MaintenanceDatabase string
@@ -44,21 +43,21 @@ func (s Server) Maintenance() string {
 	return cmp.Or(s.MaintenanceDatabase, "postgres")
 }
 
-// ServerStatus is what a server says about itself.
+// ServerStatus is what a server reports.
 type ServerStatus struct {
 	// Version is the version of PostgreSQL, for example 15.18.
 	Version string
-	// Certificate is the certificate that the server shows, as DER; nil without TLS.
+	// Certificate is the certificate that the server presents, as DER; nil without TLS.
 	Certificate []byte
 	// Tenants is the number of tenants that have their database on the server. Retained databases
 	// don't count.
 	Tenants int
-	// RetainedTotal is the number of databases whose tenant is gone.
+	// RetainedTotal is the number of retained databases.
 	RetainedTotal int
 	// Retained are the newest 100 of them, newest first.
 	Retained []RetainedDatabase
-	// Drifted are up to [service.MaxDrifted] tenants whose roles, memberships, settings, database or rights on
-	// it have changed since they were last accepted, or were never accepted.
+	// Drifted are up to [service.MaxDrifted] tenants whose roles, memberships, settings, database or rights on it
+	// have changed since they were last accepted, or that were never accepted.
 	Drifted []service.Drift
 	// Superusers are the superusers, other than the administrator, that the server didn't have when it was
 	// prepared.

@@ -9,7 +9,7 @@ import (
 // bytesPerKilobyte is the unit of temp_file_limit.
 const bytesPerKilobyte = 1024
 
-// settings returns what the sessions of a login are to start with. An empty value means the server's own.
+// settings returns the desired default settings of a login. An empty value means the server's own.
 func (d Desired) settings() map[string]string {
 	wanted := map[string]string{"temp_file_limit": "", "statement_timeout": ""}
 	if d.TempFileLimit != nil {
@@ -21,7 +21,7 @@ func (d Desired) settings() map[string]string {
 	return wanted
 }
 
-// planSettings leaves other settings alone, which a login may have set for itself.
+// planSettings doesn't change other settings, which a tenant may have set itself.
 func planSettings(d Desired, o Observed) []Action {
 	var actions []Action
 	wanted := d.settings()

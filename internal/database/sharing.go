@@ -1,6 +1,6 @@
 package database
 
-// Sharing is what a server offers in databases that its tenants share.
+// Sharing is what a server offers in shared databases.
 type Sharing struct {
 	// Isolations are the offered ones of [IsolationSchema] and [IsolationRow].
 	Isolations []Isolation
@@ -10,13 +10,13 @@ type Sharing struct {
 
 // SharingStatus is the state of the databases that tenants share.
 type SharingStatus struct {
-	// UnprotectedTotal is the number of tables of [IsolationRow] that aren't kept apart by tenant.
+	// UnprotectedTotal is the number of tables of [IsolationRow] that aren't isolated by tenant.
 	UnprotectedTotal int
 	// Unprotected are the first 20 of them by name.
 	Unprotected []UnprotectedTable
 }
 
-// UnprotectedTable is a table, or view, of [IsolationRow] that isn't kept apart by tenant.
+// UnprotectedTable is a table or view of [IsolationRow] that isn't isolated by tenant.
 type UnprotectedTable struct {
 	// Name is its name with its schema.
 	Name string

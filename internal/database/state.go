@@ -7,7 +7,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Isolation is how tenants are kept apart on a server.
+// Isolation is how tenants are isolated on a server.
 type Isolation = service.Isolation
 
 // The kinds of isolation. A tenant has roles of its own in each of them.
@@ -22,7 +22,7 @@ const (
 	IsolationRow Isolation = "Row"
 )
 
-// ReclaimPolicy is what becomes of a database whose tenant is deleted.
+// ReclaimPolicy says what happens to a database when its tenant is deleted.
 type ReclaimPolicy string
 
 // The reclaim policies.
@@ -35,57 +35,54 @@ const (
 
 // Desired is what a tenant wants.
 type Desired struct {
-	// UID is the UID of the Tenant; the registry goes by it.
+	// UID is the UID of the Tenant, the key of the registry.
 	UID string
 	// Tenant is the name of the Tenant, for people who read the registry.
 	Tenant string
-	// Isolation is how the tenant is kept apart from others.
+	// Isolation is the isolation that the tenant asks for.
 	Isolation Isolation
-	// ManagesTables lets the tenant create and change the tables that all tenants share. It is for
-	// IsolationRow only.
+	// ManagesTables lets the tenant create and change shared tables. It is for IsolationRow only.
 	ManagesTables bool
-	// ConnectionLimit is how many connections the tenant may have at a time. During a rotation each of its two
-	// logins may have that many, since otherwise the app couldn't restart before its former sessions end.
+	// ConnectionLimit is the maximum number of concurrent connections. During a rotation it applies to each of the
+	// tenant's two logins, since otherwise the app couldn't restart before its old sessions end.
 	ConnectionLimit int32
-	// Extensions are the extensions that the tenant's database is to have. They are for IsolationDatabase and
+	// Extensions are the desired extensions of the tenant's database. They are for IsolationDatabase and
 	// IsolationDedicated only; those of shared databases are in [Sharing].
 	Extensions []string
-	// TempFileLimit is how many bytes of temporary files a session may have at a time; nil means
-	// any number.
+	// TempFileLimit is the limit for temporary files of a session, in bytes; nil means the server's own.
 	TempFileLimit *int64
-	// StatementTimeout is how long a statement may take, unless the session sets another time;
-	// zero means any time.
+	// StatementTimeout is the default statement timeout of sessions; zero means the server's own.
 	StatementTimeout time.Duration
-	// Active says which of [Logins] is the active one.
+	// Active is the index of the active one of [Logins].
 	Active int
-	// Password is the password of the active login; empty when nobody knows it any more, and then the
-	// login stays as it is.
+	// Password is the password of the active login. It is empty if nobody knows it any more; then the login isn't
+	// changed.
 	Password service.Sensitive
 	// NextPassword is the password of the other login while a rotation is under way. Empty means
 	// that the other login is the former one until FormerUntil, and disabled from then on.
 	NextPassword service.Sensitive
-	// FormerUntil is until when the former login stays as it is.
+	// FormerUntil is until when the former login stays enabled.
 	FormerUntil time.Time
-	// Now is the present time.
+	// Now is the current time.
 	Now time.Time
 	// Adopt is the name of a retained database to take over; empty means a new database.
 	Adopt string
 	// Restored says that the tenant was restored from a backup, so that the database to take over may still be
-	// registered as that of a Tenant of the same name, which is no more.
+	// registered for a former Tenant with the same name.
 	Restored bool
-	// Anew says that a new database is wanted also where a former tenant of the name, which was gone before
-	// it could be retained, has left one.
+	// Anew asks for a new database even if a former tenant with the same name, which was removed without the
+	// operator, has left one.
 	Anew bool
-	// Capacity is how many tenants the server takes; nil means any number.
+	// Capacity is the maximum number of tenants on the server; nil means no limit.
 	Capacity *int32
 }
 
-// changingOver reports whether both logins are to be enabled: from the start of a rotation until the end of
-// its grace period.
+// changingOver reports whether both logins must be enabled: from the start of a rotation until the end of its
+// grace period.
 func (d Desired) changingOver() bool { return d.NextPassword != "" || d.Now.Before(d.FormerUntil) }
 
-// databaseConnectionLimit returns the limit of a database of the tenant's own, with room for all that its logins
-// may have.
+// databaseConnectionLimit returns the limit of a database of the tenant's own, with room for all connections of
+// its logins.
 func (d Desired) databaseConnectionLimit() int32 {
 	if d.changingOver() {
 		return 2 * d.ConnectionLimit
@@ -93,13 +90,13 @@ func (d Desired) databaseConnectionLimit() int32 {
 	return d.ConnectionLimit
 }
 
-// Name returns the name by which to observe the tenant's database: that of the adopted database, or the one
-// made from the UID.
+// Name returns the name to observe the tenant's database with: that of the adopted database, or the one derived
+// from the UID.
 func (d Desired) Name() string {
 	return cmp.Or(d.Adopt, Name(d.UID))
 }
 
-// Observed is what the server has for a tenant. With nothing but a Name, the server has nothing.
+// Observed is what the server has for a tenant. If only Name is set, the server has nothing.
 type Observed struct {
 	// Name is the name of the roles and the database: that of the tenant's own registration, or else the one
 	// that was asked for.
@@ -116,12 +113,12 @@ type Observed struct {
 	Database *Database
 	// Shared are the existing databases that tenants of an isolation share.
 	Shared map[Isolation]Shared
-	// Memberships are the memberships of these roles in others, and of others in them, that the operator has
-	// not granted.
+	// Memberships are the memberships of these roles in others, and of others in them, that the operator didn't
+	// grant.
 	Memberships []Membership
 }
 
-// Shared is what a database that tenants share has for a tenant.
+// Shared is what a shared database has for a tenant.
 type Shared struct {
 	// Ready reports whether it has been prepared for tenants.
 	Ready bool
@@ -129,8 +126,8 @@ type Shared struct {
 	Member bool
 	// Manager reports whether the role Name is a member of [TablesOwner].
 	Manager bool
-	// Placed is a note in the registry about the database as it is now. For IsolationSchema it says that the
-	// schema Name is in it, and for IsolationRow that the tenant is, or was until just now, a manager.
+	// Placed is a note in the registry about this database. For IsolationSchema it says that the schema Name exists
+	// in it, and for IsolationRow that the tenant is, or was until just now, a manager.
 	Placed bool
 }
 
@@ -142,36 +139,35 @@ type Membership struct {
 	Member string
 }
 
-// Role is a role as the server has it.
+// Role is a role on the server.
 type Role struct {
 	// CanLogin is the attribute LOGIN.
 	CanLogin bool
 	// Privileged reports whether it has any of SUPERUSER, CREATEDB, CREATEROLE, REPLICATION and
 	// BYPASSRLS.
 	Privileged bool
-	// ConnectionLimit is its limit of connections, -1 for none.
+	// ConnectionLimit is its connection limit, -1 for none.
 	ConnectionLimit int32
 	// Verifier is the stored password, empty for none.
 	Verifier service.Sensitive
 	// MemberOfOwner reports whether it is a member of the role Name; of logins only.
 	MemberOfOwner bool
-	// SetRole is the role that its sessions start with; of logins only.
+	// SetRole is the role that its sessions start as; of logins only.
 	SetRole string
-	// Settings are what its sessions start with, as far as a tenant can't set that itself; of logins only.
+	// Settings are its default settings that a tenant can't set itself; of logins only.
 	Settings map[string]string
-	// Tampered reports whether it has settings with which the tenant could not be removed, or more settings
-	// than anybody could have meant.
+	// Tampered reports whether it has settings that keep the tenant from being removed, or more settings than are
+	// plausible.
 	Tampered bool
 }
 
-// Database is a database as the server has it.
+// Database is a database on the server.
 type Database struct {
 	// Owner is the role that owns it.
 	Owner string
-	// AllowConnections is whether anybody can connect.
+	// AllowConnections is the attribute ALLOW_CONNECTIONS.
 	AllowConnections bool
-	// ConnectionLimit is its limit of connections: -1 for none, [InterruptedDrop] after an
-	// interrupted DROP DATABASE.
+	// ConnectionLimit is its connection limit: -1 for none, [InterruptedDrop] after an interrupted DROP DATABASE.
 	ConnectionLimit int32
 	// IsTemplate is the attribute IS_TEMPLATE, which keeps a database from being dropped.
 	IsTemplate bool
@@ -179,12 +175,12 @@ type Database struct {
 	PublicAccess bool
 	// OwnerAccess reports whether the role Name has CONNECT, CREATE and TEMPORARY.
 	OwnerAccess bool
-	// Secured reports whether the schema public in it has been handed to the role Name.
+	// Secured reports whether its schema public was given to the role Name.
 	Secured bool
-	// Extensions are those that have been created in it by a [CreateExtensions].
+	// Extensions are the extensions that a [CreateExtensions] has created in it.
 	Extensions []string
 }
 
-// InterruptedDrop is the connection limit by which PostgreSQL marks a database whose DROP DATABASE
-// was interrupted. Its files may be gone in part; it can only be dropped.
+// InterruptedDrop is the connection limit with which PostgreSQL marks a database whose DROP DATABASE was
+// interrupted. Some of its files may be missing; it can only be dropped.
 const InterruptedDrop = -2

@@ -24,21 +24,21 @@ const (
 	// certificateLifetime is shorter: clients don't notice a new certificate of an authority that they
 	// trust.
 	certificateLifetime = 365 * 24 * time.Hour
-	// authorityNotice is the time that clients have to start trusting a new authority before the server shows a
-	// certificate from it.
+	// authorityNotice is the time that clients have to start trusting a new authority before the server presents a
+	// certificate that it has signed.
 	authorityNotice = 7 * 24 * time.Hour
-	// clockSkew is how far the clock of a client may be behind.
+	// clockSkew is how far the clock of a client may lag behind.
 	clockSkew = time.Hour
 )
 
-// renewal is a step in renewing a server's certificates. Each step but renewAll changes one Secret, so
-// that a crash can't leave one half done.
+// renewal is a step in renewing a server's certificates. Each step except renewAll changes one Secret, so that a
+// crash can't leave it half done.
 type renewal int
 
 const (
 	// renewNothing means that nothing is due.
 	renewNothing renewal = iota
-	// renewAll replaces everything. No client can trust the present certificate, so none needs notice.
+	// renewAll replaces everything. No client can trust the current certificate, so none needs notice.
 	renewAll
 	// renewAuthority adds a new authority to those that clients trust.
 	renewAuthority
@@ -46,12 +46,12 @@ const (
 	renewCertificate
 )
 
-// chain is the parsed certificates of a server.
+// chain has the parsed certificates of a server.
 type chain struct {
-	// certificate is the server's, and key its private key.
+	// certificate is the server's certificate, and key its private key.
 	certificate *x509.Certificate
 	key         crypto.Signer
-	// authorities are those that clients trust and that have not expired.
+	// authorities are the authorities that clients trust and that have not expired.
 	authorities []*x509.Certificate
 	// issuer is the authority that has signed the certificate.
 	issuer *x509.Certificate
@@ -61,7 +61,7 @@ type chain struct {
 	signerKey crypto.Signer
 }
 
-// parseChain fails when a client that trusts the authorities can't trust the server.
+// parseChain returns an error if a client that trusts the authorities can't trust the server.
 func parseChain(s Secrets, host string, now time.Time) (chain, error) {
 	var c chain
 	certificates, err := cert.ParseCertsPEM(s.Certificate)
@@ -140,18 +140,18 @@ func isDue(certificate *x509.Certificate, now time.Time) bool {
 	return !now.Before(certificate.NotBefore.Add(lifetime / 3 * 2))
 }
 
-// trustedAt returns when clients have had the time to start trusting the signer. It is no later than halfway
-// to the expiry of the present certificate.
+// trustedAt returns when clients have had time to start trusting the signer. It is no later than halfway to the
+// expiry of the current certificate.
 func (c chain) trustedAt() time.Time {
 	known := c.signer.NotBefore.Add(clockSkew)
 	return known.Add(min(authorityNotice, c.certificate.NotAfter.Sub(known)/2))
 }
 
-// CompleteCertificate returns the secrets after the step that is due to keep clients trusting the server
-// at this host name. Certificates and keys that are missing or don't fit together are all replaced.
-// Otherwise an authority or a certificate is renewed once two thirds of its lifetime have passed. A
-// renewed certificate has the same private key, so that the server doesn't restart for it. Former
-// authorities stay until they expire, because the server may still show a certificate from one.
+// CompleteCertificate does the next due step of renewing the certificates for this host name, and returns the
+// resulting secrets. If certificates or keys are missing or don't fit together, it replaces all of them. Otherwise
+// it renews an authority or a certificate once two thirds of its lifetime have passed. A renewed certificate has
+// the same private key, so that the server needs no restart. Former authorities stay until they expire, because
+// the server may still present a certificate of one.
 func (s Secrets) CompleteCertificate(host string, now time.Time) (Secrets, error) {
 	current, err := parseChain(s, host, now)
 	step := renewAll
@@ -188,7 +188,7 @@ func (s Secrets) withAll(host string, now time.Time) (Secrets, error) {
 	return s.withCertificate(host, now, chain{key: key, signer: authority, signerKey: authorityKey})
 }
 
-// withAuthority returns the secrets with a new authority, which clients trust beside these.
+// withAuthority returns the secrets with a new authority, which clients trust in addition to the given ones.
 func (s Secrets) withAuthority(now time.Time, trusted ...*x509.Certificate) (Secrets, *x509.Certificate, crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -210,7 +210,7 @@ func (s Secrets) withAuthority(now time.Time, trusted ...*x509.Certificate) (Sec
 	return s, authority, key, err
 }
 
-// withCertificate returns the secrets with a certificate from the signer of the chain for its key.
+// withCertificate returns the secrets with a new certificate for the chain's key, signed by the chain's signer.
 func (s Secrets) withCertificate(host string, now time.Time, c chain) (Secrets, error) {
 	notAfter := now.Add(certificateLifetime)
 	if c.signer.NotAfter.Before(notAfter) {
@@ -237,7 +237,7 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, key crypt
 	return x509.ParseCertificate(signed)
 }
 
-// HasCertificate reports whether a server that shows this certificate, as DER, has read the Secret.
+// HasCertificate reports whether the Secret has this certificate, as DER, which a server presents.
 func HasCertificate(secret *corev1.Secret, shown []byte) bool {
 	wanted, err := cert.ParseCertsPEM(secret.Data[corev1.TLSCertKey])
 	return err == nil && bytes.Equal(wanted[0].Raw, shown)

@@ -24,13 +24,13 @@ import (
 
 const day = 24 * time.Hour
 
-// withoutAuthorityKey returns the secrets of a version that kept no key of the authority.
+// withoutAuthorityKey returns the secrets of an older version, which didn't keep the authority's key.
 func withoutAuthorityKey(secrets dedicated.Secrets) dedicated.Secrets {
 	secrets.AuthorityKey = nil
 	return secrets
 }
 
-// verify checks what the server shows as a client does that trusts these authorities.
+// verify checks the certificate that the server presents, like a client that trusts these authorities.
 func verify(t *testing.T, authorities []byte, shown dedicated.Secrets, at time.Time) {
 	t.Helper()
 	roots, err := cert.NewPoolFromBytes(authorities)
@@ -58,7 +58,7 @@ func authorities(t *testing.T, secrets dedicated.Secrets) int {
 func TestCertificatesAreRenewedStepByStep(t *testing.T) {
 	const lifetime, authorityLifetime = 365 * day, 10 * 365 * day
 	fresh := completed(t, dedicated.Secrets{}, now)
-	// An authority of which two thirds have passed, and a certificate of it that is new.
+	// An authority with two thirds of its lifetime passed, and a new certificate of it.
 	aged := fresh
 	for at := now.Add(lifetime * 3 / 4); at.Before(now.Add(authorityLifetime * 2 / 3)); at = at.Add(lifetime / 2) {
 		aged = completed(t, aged, at)
@@ -136,7 +136,7 @@ func TestACertificateThatSignsItselfStaysUntilItIsDue(t *testing.T) {
 func TestClientsTrustTheServerForDecades(t *testing.T) {
 	for name, test := range map[string]struct {
 		start func(dedicated.Secrets) dedicated.Secrets
-		// pause is the time between two looks of the operator.
+		// pause is the time between two reconciles.
 		pause time.Duration
 	}{
 		"the operator runs":                  {func(secrets dedicated.Secrets) dedicated.Secrets { return secrets }, 6 * day},
@@ -146,7 +146,7 @@ func TestClientsTrustTheServerForDecades(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			const years = 25
 			current := test.start(completed(t, dedicated.Secrets{}, now))
-			// A client is as late to learn of an authority as it may be.
+			// A client learns of an authority as late as possible.
 			known, learned, restarts := current.Authority, now, 0
 			for at := now; at.Before(now.AddDate(years, 0, 0)); at = at.Add(test.pause) {
 				next, err := current.CompleteCertificate(host, at)

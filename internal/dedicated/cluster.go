@@ -12,13 +12,14 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// ClusterKind is CloudNativePG's (https://cloudnative-pg.io/documentation/current/cloudnative-pg.v1/).
+// ClusterKind is the kind Cluster of CloudNativePG
+// (https://cloudnative-pg.io/documentation/current/cloudnative-pg.v1/).
 var ClusterKind = schema.GroupVersionKind{Group: "postgresql.cnpg.io", Version: "v1", Kind: "Cluster"}
 
 // ClusterDefinition names the CustomResourceDefinition of ClusterKind.
 const ClusterDefinition = "clusters.postgresql.cnpg.io"
 
-// annotationHibernation takes a Cluster down and keeps its volumes
+// annotationHibernation shuts a Cluster down and keeps its volumes
 // (https://cloudnative-pg.io/documentation/current/declarative_hibernation/).
 const annotationHibernation = "cnpg.io/hibernation"
 
@@ -29,7 +30,7 @@ func NewCluster() *unstructured.Unstructured {
 	return cluster
 }
 
-// cluster has only the database that CloudNativePG makes in any case, and nobody can connect to that.
+// cluster returns a Cluster with only the database that CloudNativePG always creates, to which nobody can connect.
 func cluster(in Inputs) *unstructured.Unstructured {
 	spec, result := in.Server.Spec.Dedicated, NewCluster()
 	storage := map[string]any{"size": spec.Storage.String()}
@@ -56,7 +57,7 @@ func cluster(in Inputs) *unstructured.Unstructured {
 		},
 		"storage": storage,
 	}
-	// The conversion fails for values that JSON doesn't know, and this type has none.
+	// The conversion fails only for values that JSON can't express, and this type has none.
 	if resources, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&spec.Resources); err == nil && len(resources) > 0 {
 		content["resources"] = resources
 	}

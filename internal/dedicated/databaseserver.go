@@ -19,7 +19,7 @@ const (
 	spareConnections   = 20
 )
 
-// DatabaseServer returns the tenant's own server, for the database of that name; nil unless the tenant's
+// DatabaseServer returns the tenant's own server, for the database with that name; nil unless the tenant's
 // isolation is Dedicated.
 func DatabaseServer(tenant *effective.Tenant, database string) *v1alpha1.DatabaseServer {
 	spec := tenant.Spec.Database

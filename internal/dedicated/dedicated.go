@@ -1,9 +1,8 @@
-// Package dedicated says what makes up a PostgreSQL server that the operator runs for one tenant. It
-// is pure: the same Inputs always give the same objects. Only [Secrets] generates something.
+// Package dedicated has the objects of a PostgreSQL server that the operator runs for one tenant. It is pure: the
+// same Inputs always give the same objects. Only [Secrets] generates something.
 //
-// CloudNativePG runs the server where the cluster has it, and otherwise a StatefulSet does. Either
-// way there are a Service, an authority and a superuser of the same names, so that clients needn't know
-// which of them it is.
+// CloudNativePG runs the server if the cluster has it, and otherwise a StatefulSet does. Both have a Service, a
+// certificate authority and a superuser with the same names, so that clients needn't know which it is.
 package dedicated
 
 import (
@@ -25,23 +24,21 @@ type Inputs struct {
 	Provisioner v1alpha1.DatabaseServerProvisioner
 	// Secrets are the secrets of the server.
 	Secrets Secrets
-	// Volume is the volume of a server that a StatefulSet runs, as the cluster has it; nil if there is
-	// none yet.
+	// Volume is the live claim of a server that a StatefulSet runs; nil if there is none yet.
 	Volume *corev1.PersistentVolumeClaim
-	// Cluster is that of a server that CloudNativePG runs, as the cluster has it; nil if there is none
-	// yet.
+	// Cluster is the live Cluster of a server that CloudNativePG runs; nil if there is none yet.
 	Cluster *unstructured.Unstructured
-	// Retired says that the server is taken down and its data stays.
+	// Retired says that the server is shut down and its data stays.
 	Retired bool
 }
 
-// Adopts reports whether a server is for a database that a former tenant of the same name has left behind.
+// Adopts reports whether a server is for a database of a former tenant with the same name.
 func Adopts(server *v1alpha1.DatabaseServer) bool {
 	return server.Spec.Dedicated.Database != database.Name(server.Annotations[naming.AnnotationTenantUID])
 }
 
-// Data returns what holds the server's data: its volume, or the Cluster that has the volumes. It outlives the
-// server unless the server is to be deleted with its data.
+// Data returns the object with the server's data: its volume, or the Cluster that has the volumes. It outlives the
+// server unless the reclaim policy is Delete.
 func Data(in Inputs) desired.Object {
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
 		return cluster(in)
@@ -49,7 +46,7 @@ func Data(in Inputs) desired.Object {
 	return volume(in)
 }
 
-// Objects returns what else makes up the server, in the order in which it is put in place.
+// Objects returns all other objects of the server, in the order in which they are put in place.
 func Objects(in Inputs) []desired.Object {
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {
 		return []desired.Object{superuser(in), networkPolicy(in)}
@@ -65,7 +62,7 @@ func meta(server *v1alpha1.DatabaseServer, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: naming.DatabasesNamespace, Name: name, Labels: labels}
 }
 
-// dataMeta returns the metadata of what holds the data.
+// dataMeta returns the metadata of the object with the data.
 func dataMeta(server *v1alpha1.DatabaseServer, name string) metav1.ObjectMeta {
 	metadata := meta(server, name)
 	metadata.Annotations = map[string]string{naming.AnnotationDatabase: server.Spec.Dedicated.Database}

@@ -27,10 +27,10 @@ const host = "dedicated-acme-rw.tenantry-databases.svc"
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// ownDatabase is the database that a tenant has that adopts none.
+// ownDatabase is the database of a tenant that adopts none.
 var ownDatabase = database.Name(string(builders.Tenant("acme").Build().UID))
 
-// server returns the one of a tenant that asks for 2Gi.
+// server returns the dedicated server of a tenant that asks for 2Gi.
 func server(change func(*v1alpha1.DedicatedServer)) *v1alpha1.DatabaseServer {
 	tenant := builders.Tenant("acme").Dedicated(func(spec *v1alpha1.DedicatedServer) {
 		spec.Instances, spec.Storage, spec.Version = 1, new(resource.MustParse("2Gi")), "18"
@@ -150,7 +150,7 @@ func TestTheServerRestartsWhenWhatItReadsAtItsStartHasChanged(t *testing.T) {
 	}
 }
 
-// claimed returns a claim that has got its volume.
+// claimed returns a bound claim.
 func claimed(size string) *corev1.PersistentVolumeClaim {
 	claim := &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{
 		VolumeName: "bound", StorageClassName: new("fast"),

@@ -10,12 +10,12 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// portCloudNativePG is the port at which CloudNativePG asks its instances for their status.
+// portCloudNativePG is the port on which instances report their status to CloudNativePG.
 const portCloudNativePG = 8000
 
-// networkPolicy lets only the tenant and the operator in. A server that a StatefulSet runs opens no connections
-// itself. CloudNativePG's instances talk to each other, to the API server and to wherever backups go, and its
-// operator talks to them.
+// networkPolicy allows connections only from the tenant and the operator. A server that a StatefulSet runs opens
+// no connections itself. CloudNativePG's instances connect to each other, to the API server and to wherever
+// backups go, and its operator connects to them.
 func networkPolicy(in Inputs) *networkingv1.NetworkPolicy {
 	policy := &networkingv1.NetworkPolicy{
 		ObjectMeta: meta(in.Server, in.Server.Name),
@@ -37,7 +37,7 @@ func networkPolicy(in Inputs) *networkingv1.NetworkPolicy {
 	return policy
 }
 
-// operatorOfCloudNativePG selects the operator in a namespace of any name, but not in a tenant's.
+// operatorOfCloudNativePG selects CloudNativePG's operator in any namespace that isn't a tenant's.
 var operatorOfCloudNativePG = networkingv1.NetworkPolicyPeer{
 	NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 		{Key: naming.LabelTenant, Operator: metav1.LabelSelectorOpDoesNotExist},

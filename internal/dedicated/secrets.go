@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	// superuserRole is the role that the operator logs in by.
+	// superuserRole is the role that the operator logs in as.
 	superuserRole = "postgres"
 	// keyVerifier is the key of the verifier that the server stores for the password.
 	keyVerifier = "verifier"
 	// keyLogin is the key of the statement that gives superuserRole its password, as a verifier.
 	keyLogin = "login.sql"
-	// keyAuthority is the key of the authorities' certificates, and keyAuthorityKey that of the private key of
-	// the newest one. CloudNativePG has the same keys.
+	// keyAuthority is the key of the authorities' certificates, and keyAuthorityKey that of the private key of the
+	// newest one. CloudNativePG uses the same keys.
 	keyAuthority    = "ca.crt"
 	keyAuthorityKey = "ca.key"
 )
 
-// Secrets are the secrets of a server. All but the password and its verifier are for a server without
-// CloudNativePG, which makes certificates of its own.
+// Secrets are the secrets of a server. All except the password and its verifier are for a server that a
+// StatefulSet runs; CloudNativePG creates its own certificates.
 type Secrets struct {
 	// Password is the superuser's password.
 	Password string
@@ -42,7 +42,7 @@ type Secrets struct {
 	Certificate, Key []byte
 }
 
-// SecretsIn returns what is in the Secrets of a server; its fields are empty where there is nothing.
+// SecretsIn returns the content of the Secrets of a server. Fields without content are empty.
 func SecretsIn(superuser, authority, certificate *corev1.Secret) Secrets {
 	secrets := Secrets{
 		Password:     string(superuser.Data[corev1.BasicAuthPasswordKey]),
@@ -55,8 +55,7 @@ func SecretsIn(superuser, authority, certificate *corev1.Secret) Secrets {
 	return secrets
 }
 
-// CompletePassword returns the secrets with a new password or verifier in place of one that is missing or
-// doesn't fit.
+// CompletePassword returns the secrets with a new password or verifier if one is missing or they don't match.
 func (s Secrets) CompletePassword() Secrets {
 	if !service.IsGenerated(s.Password) {
 		s.Password = service.GeneratePassword()
@@ -80,8 +79,8 @@ func (s Secrets) revision() string {
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
 
-// superuser has the keys of a login, and what a server without CloudNativePG reads at its start. The label makes
-// CloudNativePG use a new password at once.
+// superuser returns the Secret with the superuser's login, and with what a server that a StatefulSet runs reads
+// when it starts. The label makes CloudNativePG use a new password at once.
 func superuser(in Inputs) desired.Object {
 	secret := &corev1.Secret{
 		ObjectMeta: meta(in.Server, naming.ServerSuperuser(in.Server.Name)),

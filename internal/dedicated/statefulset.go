@@ -27,11 +27,11 @@ const (
 	socketMount      = "/var/run/postgresql"
 
 	hbaFile = "pg_hba.conf"
-	// hba lets in clients with a password, by TLS, and the system user postgres from inside the pod.
+	// hba allows clients with a password over TLS, and the system user postgres inside the pod.
 	hba         = "local all all peer\nhostssl all all all scram-sha-256\n" //nolint:dupword // These are columns.
 	prepareFile = "prepare.sh"
-	// prepare makes the data directory as a whole or not at all, and gives the superuser the password that the
-	// Secret has now. The script itself has no password in it.
+	// prepare creates the data directory completely or not at all, and gives the superuser the current password in
+	// the Secret. The script itself contains no password.
 	prepare = `set -eu
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   rm -rf "$PGDATA.new"
@@ -46,7 +46,7 @@ postgres --single -D "$PGDATA" postgres <"` + superuserMount + "/" + keyLogin + 
 	terminationSeconds = 120
 )
 
-// configuration has what the server reads at its start and everybody may see.
+// configuration returns the ConfigMap with the server's configuration files, which aren't secret.
 func configuration(in Inputs) desired.Object {
 	return &corev1.ConfigMap{
 		ObjectMeta: meta(in.Server, in.Server.Name),
@@ -66,8 +66,8 @@ func clusterService(in Inputs) desired.Object {
 	}
 }
 
-// statefulSet runs one instance. Its claim isn't made from a template, as it could not grow then. One pod has no
-// order to keep; with the pod management policy OrderedReady, a pod that can't start would never be replaced
+// statefulSet runs one instance. Its claim isn't from a template, because it could not grow then. The pod
+// management policy is Parallel: with OrderedReady, a pod that can't start would never be replaced
 // (https://github.com/kubernetes/kubernetes/issues/67250).
 func statefulSet(in Inputs) desired.Object {
 	server := in.Server
@@ -152,8 +152,8 @@ func settings(in Inputs) []string {
 	return args
 }
 
-// serving adds what the server's container has and the init container doesn't. It ends the server by a fast
-// shutdown: a smart one, which SIGTERM asks for, would wait for the tenant to disconnect.
+// serving adds what the server's container has and the init container doesn't. It stops the server with a fast
+// shutdown: a smart one, which SIGTERM requests, would wait for the tenant to disconnect.
 func serving(container corev1.Container, port int32) corev1.Container {
 	ready := func(period, failures int32) *corev1.Probe {
 		return &corev1.Probe{

@@ -7,7 +7,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// Storage returns the size that each volume of the server is requested with.
+// Storage returns the requested size of each volume of the server.
 func Storage(in Inputs) *resource.Quantity {
 	if in.Volume != nil {
 		return in.Volume.Spec.Resources.Requests.Storage()
@@ -15,8 +15,8 @@ func Storage(in Inputs) *resource.Quantity {
 	return in.Server.Spec.Dedicated.Storage
 }
 
-// Replaceable reports whether the claim asks for another volume than the spec does and has none yet, so that
-// nothing is lost when it is replaced.
+// Replaceable reports whether the claim differs from the spec and isn't bound yet, so that nothing is lost when it
+// is replaced.
 func (in Inputs) Replaceable() bool {
 	claim, spec := in.Volume, in.Server.Spec.Dedicated
 	if claim == nil || claim.Spec.VolumeName != "" || claim.Spec.DataSourceRef != nil || claim.Status.Phase != corev1.ClaimPending ||
@@ -26,8 +26,8 @@ func (in Inputs) Replaceable() bool {
 	return spec.StorageClassName != claim.Annotations[naming.AnnotationStorageClass] || claim.Spec.Resources.Requests.Storage().Cmp(*spec.Storage) != 0
 }
 
-// volume may ask for more than the claim has, and never for less, and keeps what the cluster has set in it. The
-// API server refuses another size for a claim that has no volume yet.
+// volume returns the desired claim. It never requests less than the live claim does, and keeps what the cluster
+// has set in it. The API server refuses to change the size of a claim that isn't bound yet.
 func volume(in Inputs) *corev1.PersistentVolumeClaim {
 	spec := in.Server.Spec.Dedicated
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: dataMeta(in.Server, naming.ServerVolume(in.Server.Name))}

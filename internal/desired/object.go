@@ -1,5 +1,5 @@
-// Package desired has what all objects have in common that the operator makes, be they for a tenant or for a
-// database server. Packages parts and dedicated say which those are.
+// Package desired has what all objects that the operator creates have in common. The objects themselves are in
+// package parts, for tenants, and dedicated, for database servers.
 package desired
 
 import (

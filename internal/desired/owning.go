@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Owning says how the objects of a kind are owned.
+// Owning says how the operator owns the objects of a kind.
 type Owning struct {
 	// Fields says that the operator owns the fields that it sets, and others may set all other fields. If it is
 	// false, the operator owns the whole object.
@@ -17,7 +17,7 @@ type Owning struct {
 	Keep [][]string
 }
 
-// OwningOf says how objects of this kind are owned: workloads by their fields, since injectors, autoscalers and
+// OwningOf returns how objects of this kind are owned: workloads by their fields, since injectors, autoscalers and
 // platforms add to them, and walls as a whole.
 func OwningOf(kind runtime.Object) Owning {
 	switch kind.(type) {

@@ -29,7 +29,7 @@ const (
 	defaultReplicas          = 1
 )
 
-// defaultContainers returns the limits and requests of containers that state none.
+// defaultContainers returns the limits and requests of containers that have none.
 func defaultContainers() *v1alpha1.ContainerLimits {
 	return &v1alpha1.ContainerLimits{
 		Default: corev1.ResourceList{
@@ -41,8 +41,8 @@ func defaultContainers() *v1alpha1.ContainerLimits {
 	}
 }
 
-// complete fills in the built-in defaults. Quantities are written as the API server stores them, so that it
-// makes no difference whether somebody writes a default out.
+// complete fills in the built-in defaults. Quantities have the form in which the API server stores them, so that
+// writing out a default makes no difference.
 func (s *Spec) complete() {
 	s.Namespaces.Limit = cmp.Or(s.Namespaces.Limit, defaultNamespaceLimit+int32(len(s.Namespaces.Names)))
 	if s.Containers == nil {

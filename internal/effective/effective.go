@@ -1,8 +1,8 @@
-// Package effective says what a tenant is to be: what its own spec says, and built-in defaults for the rest. It
-// is pure.
+// Package effective computes a tenant's effective spec: its own spec, with built-in defaults for what it leaves
+// out. It is pure.
 //
-// The API server fills in none of these defaults, so that a stored Tenant has what somebody wrote and nothing
-// else. Everything behind this package goes by the effective spec.
+// The API server sets none of these defaults, so a stored Tenant has only what somebody wrote. Everything that
+// uses this package works with the effective spec.
 package effective
 
 import (
@@ -15,18 +15,18 @@ import (
 type Tenant struct {
 	// ObjectMeta is that of the Tenant.
 	metav1.ObjectMeta
-	// Spec is what the tenant is to be.
+	// Spec is the tenant's effective spec.
 	Spec Spec
 	// Status is the Tenant's present status.
 	Status v1alpha1.TenantStatus
 }
 
-// Spec is a Tenant's spec with a value in each field that has a default. It is a type of its own, so that nobody
-// takes one for the other.
+// Spec is a Tenant's spec with a value in each field that has a default. It is a separate type, so that nobody
+// mistakes one for the other.
 type Spec v1alpha1.TenantSpec
 
-// Of makes the effective spec of a tenant from its layers: each one fills in what those above it leave out, and
-// the last one is built in. The Tenant isn't changed; the result shares its metadata and status.
+// Of returns the tenant with its effective spec. It doesn't change the Tenant; the result shares its metadata and
+// status.
 func Of(tenant *v1alpha1.Tenant) *Tenant {
 	spec := Spec(*tenant.Spec.DeepCopy())
 	spec.complete()

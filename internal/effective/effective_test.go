@@ -18,7 +18,7 @@ import (
 
 const image = "registry.example/shop:1"
 
-// writtenOut begins a tenant that writes out what any tenant gets that is silent about it.
+// writtenOut begins a tenant that states all defaults explicitly.
 func writtenOut() *builders.TenantBuilder {
 	return builders.Tenant("acme").NamespaceLimit(1).
 		ContainerDefault(corev1.ResourceCPU, "500m").ContainerDefault(corev1.ResourceMemory, "256Mi").
@@ -31,7 +31,7 @@ func writtenOut() *builders.TenantBuilder {
 		})
 }
 
-// withDatabase adds a database that writes out its defaults.
+// withDatabase adds a database that states all its defaults explicitly.
 func withDatabase(tenant *builders.TenantBuilder) *builders.TenantBuilder {
 	return tenant.Database("shared").Isolation(v1alpha1.DatabaseIsolationDatabase).
 		SharedTables(v1alpha1.SharedTablesUse).ReclaimPolicy(v1alpha1.ReclaimPolicyRetain).

@@ -2,7 +2,7 @@ package effective
 
 import "github.com/tenantry/tenantry/api/v1alpha1"
 
-// MissingError says what a tenant needs and no layer of its spec has.
+// MissingError means that the effective spec lacks something that is required.
 type MissingError struct {
 	// Message is a sentence that says what is missing and what to write.
 	Message string
@@ -10,8 +10,8 @@ type MissingError struct {
 
 func (e *MissingError) Error() string { return e.Message }
 
-// MissingForDatabase returns a *MissingError if the spec asks for a database and doesn't say enough to make
-// one.
+// MissingForDatabase returns a *MissingError if the spec asks for a database and lacks something that is required
+// for it.
 func (s *Spec) MissingForDatabase() error {
 	database := s.Database
 	switch {
@@ -27,7 +27,7 @@ func (s *Spec) MissingForDatabase() error {
 	return nil
 }
 
-// MissingForApp returns a *MissingError if the spec asks for an app and doesn't say enough to run it.
+// MissingForApp returns a *MissingError if the spec asks for an app and lacks something that is required for it.
 func (s *Spec) MissingForApp() error {
 	if s.App != nil && s.App.Image == "" {
 		return &MissingError{"The app needs an image; write one such as registry.example/shop:1 in spec.app.image."}

@@ -13,8 +13,8 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// TestWhatIsFixedStaysSoWhereItIsLeftOut asks the API server's own code for changes of a Tenant whose
-// database is placed: what is left out counts as what is built in.
+// TestWhatIsFixedStaysSoWhereItIsLeftOut validates changes of a Tenant whose database is placed with the API
+// server's own code: a field that is left out counts as its built-in default.
 func TestWhatIsFixedStaysSoWhereItIsLeftOut(t *testing.T) {
 	const (
 		fixedIsolation = "which can not change; write that value"

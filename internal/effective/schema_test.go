@@ -23,7 +23,7 @@ func TestTheAPIServerFillsNothingIn(t *testing.T) {
 	}}).Visit(&spec)
 }
 
-// TestEachFieldSaysItsDefault goes by what kubectl explain has to go by.
+// TestEachFieldSaysItsDefault reads the descriptions that kubectl explain shows.
 func TestEachFieldSaysItsDefault(t *testing.T) {
 	said := map[string]string{
 		"containers":                                "Left out, a container that states no limits has cpu 500m and memory 256Mi, and requests cpu 100m and memory 128Mi.",

@@ -16,7 +16,7 @@ import (
 
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// fillers note something of a tenant and a server in each ledger, by the name of its field.
+// fillers note something about a tenant and a server in each ledger, by the name of its field.
 var fillers = map[string]func(f *Fleet, tenant, server string){
 	"Logins":      func(f *Fleet, _, server string) { f.Logins.Put(serverNamed(server), database.Server{}) },
 	"Connections": func(f *Fleet, _, server string) { f.Connections.Put(serverNamed(server), database.Server{}) },
@@ -56,7 +56,7 @@ func serverNamed(name string) *v1alpha1.DatabaseServer {
 	return builders.DatabaseServer(name, "pg.example").Build()
 }
 
-// fill notes all that there is to know of a tenant and a server.
+// fill notes something about a tenant and a server in all ledgers.
 func fill(f *Fleet, tenant, server string) {
 	f.SawTenant(tenant, types.UID(tenant))
 	f.SawServer(server, types.UID(server))
@@ -65,7 +65,7 @@ func fill(f *Fleet, tenant, server string) {
 	}
 }
 
-// size returns how many entries of maps there are in a value, on all levels.
+// size returns the number of map entries in a value, at all levels.
 func size(value reflect.Value) int {
 	total := 0
 	switch value.Kind() {
@@ -117,7 +117,7 @@ func TestNothingIsKeptOfATenantAndAServerThatAreGone(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		act  func(*Fleet)
-		// seen are how many tenants and servers there are beside the others.
+		// seen are the numbers of other tenants and servers.
 		seen int
 	}{
 		{"they are deleted", func(f *Fleet) {

@@ -15,7 +15,7 @@ func wanted(inspections *Inspections) bool {
 	return wanted
 }
 
-// inspect begins an inspection of the tenant's database and ends it.
+// inspect begins and ends an inspection of the tenant's database.
 func inspect(inspections *Inspections, sound bool) {
 	report, _ := inspections.Wanted("acme")
 	inspections.Inspected("acme", report, sound)

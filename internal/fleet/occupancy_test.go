@@ -32,12 +32,12 @@ func TestTenantsThatArePlacedAtTheSameTimeAreCounted(t *testing.T) {
 	for _, n := range []string{"0", "2", "4"} {
 		occupancy.Registered("a", types.UID(n), began)
 	}
-	// The server counted them all after they were registered, and one of them has left since.
+	// The server has counted them all after they were registered, and one of them has left since.
 	occupancy.Counted("a", 2, began.Add(time.Second))
 	if got := place("7"); got != "a" {
 		t.Errorf("the next goes to %s", got)
 	}
-	// One that has no room after all is not tried again for the same tenant.
+	// A server that turned out to be full is not tried again for the same tenant.
 	occupancy.Refuse("a", "7", 4)
 	if !occupancy.Refuses("a", "7") || occupancy.Refuses("b", "7") {
 		t.Error("it isn't known which server had no room")

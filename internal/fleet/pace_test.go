@@ -12,14 +12,14 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// saying returns a status whose Ready condition says this.
+// saying returns a status with this Ready condition.
 func saying(status metav1.ConditionStatus, reason, message string) v1alpha1.TenantStatus {
 	return v1alpha1.TenantStatus{Conditions: []metav1.Condition{{
 		Type: v1alpha1.ConditionReady, Status: status, Reason: reason, Message: message,
 	}}}
 }
 
-// using returns a status of a tenant that is Ready and has this many pods.
+// using returns the status of a Ready tenant with this many pods.
 func using(pods string) v1alpha1.TenantStatus {
 	status := saying(metav1.ConditionTrue, v1alpha1.ReasonReady, "Everything is in place.")
 	status.Usage = &v1alpha1.TenantUsage{Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}}

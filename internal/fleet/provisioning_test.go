@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// beginAll lets so many tenants ask for their turn and returns which of them have it.
+// beginAll lets that many tenants ask for their turn, and returns those that got it.
 func beginAll(f *Fleet, tenants int) []string {
 	var begun []string
 	for n := range tenants {

@@ -1,5 +1,5 @@
-// Package intern lets objects that are only read share the parts in which they are equal. What a tenant
-// has looks much like what all others have, and the cache holds all of it.
+// Package intern lets read-only objects share equal parts. The objects of all tenants are much alike, and the
+// cache has all of them.
 package intern
 
 import (
@@ -13,11 +13,10 @@ import (
 )
 
 const (
-	// parts and texts are how many sets there are of parts and strings that are remembered, and ways is how
-	// many each set has. One that was forgotten takes up memory of its own when it comes again, and nothing
-	// else happens.
+	// parts and texts are the numbers of sets for remembered parts and strings, and ways is the number of entries of
+	// each set. A value that was forgotten just takes memory again when it recurs.
 	parts, texts, ways = 1 << 11, 1 << 10, 4
-	// shortText is how long a string is that isn't worth looking up.
+	// shortText is the length up to which strings aren't worth looking up.
 	shortText = 8
 )
 
@@ -28,10 +27,10 @@ type Pool struct {
 	texts [texts]set[string]
 }
 
-// set are those that were seen last, the last one first.
+// set has the values that were seen last, the most recent one first.
 type set[T any] [ways]T
 
-// get returns one that is the same, or else adds the one that is made.
+// get returns an entry that is the same, or else adds the result of makeOne.
 func (s *set[T]) get(same func(T) bool, makeOne func() T) T {
 	at := slices.IndexFunc(s[:], same)
 	found := s[max(at, 0)]
@@ -45,9 +44,9 @@ func (s *set[T]) get(same func(T) bool, makeOne func() T) T {
 
 var seed = maphash.MakeSeed()
 
-// Share makes the object that a pointer leads to share with those before it what is equal: strings,
-// slices, maps, and what pointers lead to. None of them may be changed from then on, and Share doesn't
-// either, as it may be given an object twice, and others read what that shares: it makes new ones.
+// Share makes an object, given by a pointer, share its strings, slices, maps and pointers with equal ones of
+// earlier objects. None of them may be changed afterwards. Share doesn't change them either, but creates new ones,
+// since it may get an object twice while others read what it shares.
 func (p *Pool) Share(object any) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -55,7 +54,7 @@ func (p *Pool) Share(object any) {
 	value.Set(p.shared(value))
 }
 
-// shared returns an equal value, which shares what it can.
+// shared returns an equal value that shares what it can.
 func (p *Pool) shared(value reflect.Value) reflect.Value {
 	switch value.Kind() {
 	case reflect.String:
@@ -88,7 +87,7 @@ func (p *Pool) sharedText(value reflect.Value) reflect.Value {
 	return reflect.ValueOf(known).Convert(value.Type())
 }
 
-// sharedStruct leaves the fields as they are that a struct hides.
+// sharedStruct doesn't change unexported fields.
 func (p *Pool) sharedStruct(value reflect.Value) reflect.Value {
 	result := reflect.New(value.Type()).Elem()
 	result.Set(value)
@@ -100,7 +99,7 @@ func (p *Pool) sharedStruct(value reflect.Value) reflect.Value {
 	return result
 }
 
-// rebuilt returns a pointer, slice or map of its own, what is below which is shared.
+// rebuilt returns a new pointer, slice or map whose content is shared.
 func (p *Pool) rebuilt(value reflect.Value) reflect.Value {
 	switch value.Kind() {
 	case reflect.Pointer:

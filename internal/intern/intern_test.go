@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// deployment returns one of a tenant, with values of most kinds.
+// deployment returns a tenant's Deployment, with values of most kinds.
 func deployment(tenant, memory string, replicas int32) *appsv1.Deployment {
 	one := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{
 		Namespace: tenant, Name: "app",
@@ -39,7 +39,7 @@ func TestWhatIsSharedStaysTheSame(t *testing.T) {
 	pool := &Pool{}
 	var shared, apart []*appsv1.Deployment
 	for n := range parts { // Each has several parts, so that most are forgotten again.
-		// One in four is as one before, and some differ in no more than what a struct hides.
+		// One in four equals an earlier one, and some differ only in unexported fields.
 		one := deployment(fmt.Sprintf("tenant-%04d", n/4), fmt.Sprintf("%dMi", 64+n%3), int32(n%5))
 		apart = append(apart, one.DeepCopy())
 		pool.Share(one)
@@ -90,7 +90,7 @@ func TestAnEmptyMapIsNotNil(t *testing.T) {
 	}
 }
 
-// forgetAll lets the pool forget all that it knows.
+// forgetAll makes the pool forget everything.
 func forgetAll(pool *Pool) {
 	var others struct{ Texts []*string }
 	for n := range 32 * parts {

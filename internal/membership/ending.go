@@ -24,8 +24,8 @@ func reclaimPolicy(tenant *effective.Tenant, movedIn bool) v1alpha1.NamespaceRec
 	return ""
 }
 
-// isMovedIn reports whether a namespace was there before it was its tenant's. That is found out when the
-// tenant takes it, and noted in an annotation.
+// isMovedIn reports whether a namespace existed before it became the tenant's. That is decided when the tenant
+// gets the namespace, and noted in an annotation.
 func isMovedIn(namespace *corev1.Namespace) bool {
 	if _, noted := namespace.Annotations[naming.AnnotationMovedIn]; noted {
 		return true
@@ -33,8 +33,8 @@ func isMovedIn(namespace *corev1.Namespace) bool {
 	return metav1.GetControllerOf(namespace) == nil && !createdWithLabel(namespace)
 }
 
-// createdWithLabel reports whether a namespace was created with the label of a tenant, by what its metadata
-// says of who has set which field when. What the operator has set isn't looked at.
+// createdWithLabel reports whether a namespace was created with the label of a tenant, according to its
+// metadata.managedFields. It ignores what the operator has set.
 func createdWithLabel(namespace *corev1.Namespace) bool {
 	labeled := false
 	for _, entry := range namespace.ManagedFields {
@@ -46,7 +46,7 @@ func createdWithLabel(namespace *corev1.Namespace) bool {
 			continue
 		}
 		labeled = true
-		// Whoever creates a namespace also has this label, which the API server fills in.
+		// The creator of a namespace is also the manager of this label, which the API server sets.
 		creates := entry.Operation == metav1.ManagedFieldsOperationApply ||
 			set.Has(fieldpath.MakePathOrDie("metadata", "labels", corev1.LabelMetadataName))
 		if creates && entry.Time != nil && entry.Time.Sub(namespace.CreationTimestamp.Time) <= time.Second {
@@ -56,8 +56,7 @@ func createdWithLabel(namespace *corev1.Namespace) bool {
 	return !labeled
 }
 
-// NotGone returns the namespaces of a tenant that is being deleted, as its status has them. What says that it
-// is being deleted has yet to end.
+// NotGone returns, for the status, the namespaces of a tenant that is being deleted.
 func (m Members) NotGone() []v1alpha1.TenantNamespace {
 	var list []v1alpha1.TenantNamespace
 	for _, member := range m.All {
@@ -73,14 +72,14 @@ func (m Members) NotGone() []v1alpha1.TenantNamespace {
 	return list
 }
 
-// maxMessage is how many characters a status takes as the message of a namespace.
+// maxMessage is the maximum length of a namespace's message in the status, in characters.
 const maxMessage = 512
 
-// maxPods is of how many pods it is said what keeps them.
+// maxPods is the maximum number of pods in a message.
 const maxPods = 5
 
-// HeldBy returns the member once it is known which pods are left in it. As long as there are any, the namespace
-// controller deletes nothing else, and says nothing.
+// HeldBy returns the member with these pods as its obstacles. As long as pods are left, the namespace controller
+// deletes nothing else and reports nothing.
 func (m Member) HeldBy(pods []corev1.Pod) Member {
 	var texts []string
 	for i := range pods {
@@ -100,7 +99,7 @@ func (m Member) HeldBy(pods []corev1.Pod) Member {
 	return m
 }
 
-// ofPod returns a pod that is left, and what keeps it.
+// ofPod returns the name of a pod that is left, and what keeps it.
 func ofPod(pod *corev1.Pod) string {
 	switch {
 	case len(pod.Finalizers) > 0:
@@ -112,7 +111,7 @@ func ofPod(pod *corev1.Pod) string {
 	}
 }
 
-// terminating returns what is said of a namespace that is being deleted.
+// terminating returns the message of a namespace that is being deleted.
 func terminating(obstacles string) string {
 	text := "It is being deleted"
 	if obstacles != "" {
@@ -124,8 +123,8 @@ func terminating(obstacles string) string {
 	return strings.TrimSuffix(text, ".") + "."
 }
 
-// Obstacles returns what keeps a namespace from being gone, in the words of its own conditions, but for what
-// the operator itself leaves there to the end; empty if nothing is known.
+// Obstacles returns what keeps a namespace from being deleted, according to its own conditions, without what the
+// operator itself keeps there to the end; empty if nothing is known.
 func Obstacles(namespace *corev1.Namespace) string {
 	left := contentOf(namespace)
 	var texts []string
@@ -148,8 +147,7 @@ func Obstacles(namespace *corev1.Namespace) string {
 	return strings.Join(texts, "; ")
 }
 
-// OnlyRightsRemain reports whether nothing is left in a namespace but RoleBindings that the operator keeps
-// there to the end.
+// OnlyRightsRemain reports whether only RoleBindings that the operator keeps to the end are left in a namespace.
 func OnlyRightsRemain(namespace *corev1.Namespace) bool {
 	left, kept := contentOf(namespace), false
 	for _, condition := range namespace.Status.Conditions {
@@ -165,15 +163,14 @@ func OnlyRightsRemain(namespace *corev1.Namespace) bool {
 	return kept
 }
 
-// content is what is left in a namespace of the owners' rights, as the namespace controller words it.
+// content is what is left of the owners' rights in a namespace, in the namespace controller's words.
 type content struct{ bindings, finalizers string }
 
 func (c content) isRight(item string) bool {
 	return c.finalizers != "" && (item == c.bindings || item == c.finalizers)
 }
 
-// contentOf reads how many objects still have the finalizer of the owners' rights, all of which are
-// RoleBindings.
+// contentOf reads how many objects still have FinalizerRights. All of these are RoleBindings.
 func contentOf(namespace *corev1.Namespace) content {
 	for _, condition := range namespace.Status.Conditions {
 		if condition.Type != corev1.NamespaceFinalizersRemaining || condition.Status != corev1.ConditionTrue {

@@ -21,7 +21,7 @@ const (
 	labels           = `{"f:metadata":{"f:labels":{"f:tenantry.dev/tenant":{}}}}`
 )
 
-// written notes that somebody has set fields in that second.
+// written adds a managed fields entry: somebody has set fields in that second.
 func written(manager string, operation metav1.ManagedFieldsOperationType, second int64, fields string) change {
 	return func(namespace *corev1.Namespace) {
 		namespace.ManagedFields = append(namespace.ManagedFields, metav1.ManagedFieldsEntry{
@@ -68,7 +68,7 @@ func TestWhatBecomesOfANamespace(t *testing.T) {
 	}
 }
 
-// says adds conditions as the namespace controller words them.
+// says adds conditions in the namespace controller's words.
 func says(conditions ...corev1.NamespaceCondition) change {
 	return func(namespace *corev1.Namespace) {
 		terminating(namespace)

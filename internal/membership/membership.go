@@ -1,7 +1,7 @@
-// Package membership says which namespaces a tenant has and which of them it can use. It is pure.
+// Package membership decides which namespaces a tenant has and which of them it can use. It is pure.
 //
-// The label tenantry.dev/tenant says which tenant a namespace belongs to. The API server lets only those set, change
-// or remove it who may use or manage that tenant (config/admission/namespaces.yaml).
+// The label tenantry.dev/tenant says which tenant a namespace belongs to. Only users with the verb use or manage
+// on that tenant can set, change or remove it (config/admission/namespaces.yaml).
 package membership
 
 import (
@@ -21,11 +21,11 @@ import (
 // Member is a namespace of a tenant.
 type Member struct {
 	v1alpha1.TenantNamespace
-	// Namespace is the namespace as the cluster has it; nil for one that the operator has yet to create.
+	// Namespace is the live namespace; nil if the operator has not created it yet.
 	Namespace *corev1.Namespace
-	// MovedIn says that it was there before it was the tenant's.
+	// MovedIn says that it existed before it became the tenant's.
 	MovedIn bool
-	// Obstacles are what keeps one that is being deleted from being gone; empty if that isn't known.
+	// Obstacles is what keeps a namespace from being deleted; empty if that isn't known.
 	Obstacles string
 }
 
@@ -38,12 +38,12 @@ func (m Member) IsTerminating() bool {
 type Members struct {
 	// All has the primary namespace, then those in use, then the others, older ones first.
 	All []Member
-	// Leaving are namespaces that the tenant still controls and that no longer have its label.
+	// Leaving are namespaces that the tenant still controls but that no longer have its label.
 	Leaving []*corev1.Namespace
 }
 
-// Of returns the members among the namespaces that have the tenant's name or its label, are controlled by it,
-// or are named in its spec; and those so named that aren't there.
+// Of returns the members among the namespaces that have the tenant's name or its label, are controlled by it, or
+// are named in its spec; and the named ones that don't exist.
 func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	members := Members{All: []Member{{TenantNamespace: v1alpha1.TenantNamespace{
 		Name: tenant.Name, Primary: true, State: v1alpha1.NamespaceUsable,
@@ -73,7 +73,7 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 			member.Namespace, member.MovedIn, member.Obstacles = namespace, isMovedIn(namespace), Obstacles(namespace)
 		}
 		member.ReclaimPolicy = reclaimPolicy(tenant, member.MovedIn)
-		// One that is being deleted still has what runs in it.
+		// Pods still run in a namespace that is being deleted, so it counts.
 		if member.State == v1alpha1.NamespaceUsable || (member.State == v1alpha1.NamespaceTerminating && isInUse(namespace)) {
 			used++
 		}
@@ -85,8 +85,8 @@ func Of(tenant *effective.Tenant, namespaces []*corev1.Namespace) Members {
 	return members
 }
 
-// missing stand for the namespaces that the spec names and that aren't there. They have no UID, and no time of
-// creation, by which they come before all that aren't in use.
+// missing returns placeholders for the namespaces that the spec names and that don't exist. They have no UID, and
+// no creation time, so they come before all that aren't in use.
 func missing(tenant *effective.Tenant, namespaces []*corev1.Namespace) []*corev1.Namespace {
 	var result []*corev1.Namespace
 	for _, name := range tenant.Spec.Namespaces.Names {
@@ -151,7 +151,7 @@ func stateOf(tenant *effective.Tenant, namespace *corev1.Namespace, used int32) 
 }
 
 // Mine reports whether the operator may write to a namespace for the tenant: the tenant controls it, or it has the
-// tenant's label and nobody else controls it.
+// tenant's label and no other controller.
 func Mine(tenant *effective.Tenant, namespace *corev1.Namespace) bool {
 	controller := metav1.GetControllerOf(namespace)
 	if controller == nil {
@@ -160,7 +160,7 @@ func Mine(tenant *effective.Tenant, namespace *corev1.Namespace) bool {
 	return controller.UID == tenant.UID
 }
 
-// List returns the namespaces as a status has them.
+// List returns the namespaces for the status.
 func (m Members) List() []v1alpha1.TenantNamespace {
 	list := make([]v1alpha1.TenantNamespace, 0, len(m.All))
 	for _, member := range m.All {
@@ -169,7 +169,7 @@ func (m Members) List() []v1alpha1.TenantNamespace {
 	return list
 }
 
-// Names returns the names of the namespaces in a state, for people to read.
+// Names returns the names of the namespaces in a state, for a message.
 func Names(list []v1alpha1.TenantNamespace, state v1alpha1.NamespaceState) string {
 	const most = 10
 	var names []string

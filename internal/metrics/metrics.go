@@ -43,7 +43,7 @@ func init() {
 	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, Rotations, ProvisioningSeconds, ServerUp)
 }
 
-// Result returns the value of a label that says how something ended.
+// Result returns the value of the label for the result of an operation.
 func Result(err error) string {
 	if err != nil {
 		return "error"

@@ -63,7 +63,7 @@ func roleBindings(in Inputs, place Place) []desired.Object {
 	return bindings
 }
 
-// furtherClusterRoles returns the sorted ClusterRoles that owners have beside Kubernetes' own.
+// furtherClusterRoles returns the sorted names of the further ClusterRoles of all owners.
 func furtherClusterRoles(tenant *effective.Tenant) []string {
 	names := map[string]struct{}{}
 	for _, owner := range tenant.Spec.Owners {
@@ -74,7 +74,8 @@ func furtherClusterRoles(tenant *effective.Tenant) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// tenantAuditor tells RBAC that the tenant's policies only warn. It gives nobody any rights.
+// tenantAuditor returns the RoleBinding by which admission policies see that the tenant's policies only warn. It
+// gives nobody any rights.
 func tenantAuditor(in Inputs) desired.Object {
 	if in.Tenant.Spec.Policy.Enforcement != v1alpha1.PolicyAudit {
 		return nil
@@ -96,8 +97,8 @@ func createsNamespaces(in Inputs) bool {
 	return limit > 1 && !in.Tenant.Spec.Cordoned && len(in.Listing) < int(limit)+surplus
 }
 
-// tenantUser lets owners create namespaces of the tenant. It is in the primary namespace only: in another
-// one that is named like another tenant it would open that one.
+// tenantUser lets owners create namespaces of the tenant. It is only in the primary namespace: in a namespace with
+// the name of another tenant it would give rights to that one.
 func tenantUser(in Inputs) desired.Object {
 	if !createsNamespaces(in) {
 		return nil
@@ -105,8 +106,8 @@ func tenantUser(in Inputs) desired.Object {
 	return roleBinding(in, in.Tenant.Name, naming.TenantUser, naming.RoleTenantUser, hasRole(v1alpha1.OwnerRoleAdmin))
 }
 
-// tenantNames let owners give names to namespaces that don't begin with the tenant's. The policy namespaces
-// asks RBAC for them.
+// tenantNames lets owners create namespaces with names that don't begin with the tenant's. The policy namespaces
+// checks for these rights.
 func tenantNames(in Inputs) []desired.Object {
 	names := in.Tenant.Spec.Namespaces.AllowedNames
 	binding, bound := roleBinding(in, in.Tenant.Name, naming.TenantNames, "", hasRole(v1alpha1.OwnerRoleAdmin)).(*rbacv1.RoleBinding)
@@ -121,7 +122,7 @@ func tenantNames(in Inputs) []desired.Object {
 	return []desired.Object{&rbacv1.Role{ObjectMeta: meta(in.Tenant, naming.TenantNames), Rules: []rbacv1.PolicyRule{rule}}, binding}
 }
 
-// namespaceOwner lets owners change and delete a namespace that they have made, or could have made.
+// namespaceOwner lets owners change and delete a further namespace.
 func namespaceOwner(in Inputs, place Place) desired.Object {
 	if in.isPrimary(place) {
 		return nil
@@ -129,7 +130,7 @@ func namespaceOwner(in Inputs, place Place) desired.Object {
 	return roleBinding(in, place.Name, naming.NamespaceOwner, naming.RoleNamespaceOwner, hasRole(v1alpha1.OwnerRoleAdmin))
 }
 
-// namespaceList lists the tenant's namespaces for its owners, which Kubernetes can't do.
+// namespaceList returns the ConfigMap with the tenant's namespaces, since RBAC can't filter lists of namespaces.
 func namespaceList(in Inputs) desired.Object {
 	if len(in.Listing) == 0 {
 		return nil
@@ -148,7 +149,7 @@ func hasRole(role v1alpha1.OwnerRole) func(v1alpha1.Owner) bool {
 	return func(owner v1alpha1.Owner) bool { return owner.Role == role }
 }
 
-// roleBinding returns nil where it would bind nobody.
+// roleBinding returns nil if it would bind nobody.
 func roleBinding(in Inputs, namespace, name, clusterRole string, bound func(v1alpha1.Owner) bool) desired.Object {
 	subjects := subjectsOf(in, bound)
 	if len(subjects) == 0 {
@@ -156,7 +157,7 @@ func roleBinding(in Inputs, namespace, name, clusterRole string, bound func(v1al
 	}
 	metadata := metaIn(namespace, in.Tenant, name)
 	if namespace != in.Tenant.Name {
-		// The primary namespace goes with the tenant, whose owners have no rights any more then.
+		// The primary namespace is deleted only with the tenant, and owners have no rights any more then.
 		metadata.Finalizers = []string{naming.FinalizerRights}
 	}
 	return &rbacv1.RoleBinding{

@@ -24,7 +24,7 @@ import (
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;patch;delete
 
-// App is what the tenant runs.
+// App is the part with the tenant's app.
 var App = &Part{
 	Condition: v1alpha1.ConditionAppReady,
 	Opens:     true,
@@ -94,8 +94,8 @@ func podDisruptionBudget(in Inputs) desired.Object {
 	}
 }
 
-// deployment returns nil while the tenant's database server doesn't exist. A running app then stays as it is: it
-// would restart without its connection settings, and a new one would lack its Secret.
+// deployment returns nil while the tenant's database server doesn't exist. A running app then stays as it is,
+// since it would restart without its connection settings; a new one would lack its Secret.
 func deployment(in Inputs) desired.Object {
 	tenant := in.Tenant
 	if tenant.Spec.Database != nil && in.Login == nil {
@@ -222,8 +222,8 @@ func caVolumes(in Inputs) []corev1.Volume {
 	}}
 }
 
-// settingsRevision changes with all that the app finds in its environment, and with what its container gets for
-// resources that it doesn't state.
+// settingsRevision changes with everything in the app's environment, and with the defaults for resources that its
+// container doesn't state.
 func settingsRevision(in Inputs) string {
 	hash := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(in.Tenant.Spec.Config)) {

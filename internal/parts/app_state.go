@@ -34,7 +34,8 @@ func appInPlace(o Observation) condition.State {
 	return rollout(want, have)
 }
 
-// AppTrouble returns what keeps the app from being rolled out, other than that this takes its time.
+// AppTrouble returns what is wrong with the app's rollout. It returns false if nothing is, or if the rollout only
+// takes time.
 func AppTrouble(o Observation) (problem.Problem, bool) {
 	if o.Deployment == nil || o.Deployment.Status.ObservedGeneration < o.Deployment.Generation || workload.RolledOut(o.Deployment) {
 		return problem.Problem{}, false
@@ -51,7 +52,7 @@ func AppTrouble(o Observation) (problem.Problem, bool) {
 	return problem.Together(troubles...), true
 }
 
-// rollout tells how far along the app is.
+// rollout returns the progress of the app's rollout.
 func rollout(want int32, have appsv1.DeploymentStatus) condition.State {
 	available := min(have.UpdatedReplicas, have.AvailableReplicas)
 	if former := have.Replicas - want; available >= want && former > 0 {
@@ -60,7 +61,7 @@ func rollout(want int32, have appsv1.DeploymentStatus) condition.State {
 	return condition.Progressing("%d of %d replicas are available.", available, want)
 }
 
-// refused tells of pods that the API server doesn't let the app create.
+// refused returns a problem if the API server refuses to create the app's pods.
 func refused(o Observation) (problem.Problem, bool) {
 	failure := deploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure)
 	if failure == nil || failure.Status != corev1.ConditionTrue {
@@ -68,7 +69,7 @@ func refused(o Observation) (problem.Problem, bool) {
 	}
 	requested, used, overQuota := budget.ParseRefusal(failure.Message, naming.Quota)
 	if overQuota && len(o.Namespaces) > 1 && o.Quota != nil {
-		// The Deployment goes on telling of a refusal for a moment after the pods have got in.
+		// The Deployment still reports a refusal for a moment after the pods were created.
 		in := budget.Refusal{Requested: requested, Used: used}.In(o.Slice)
 		if in || budget.Fits(requested, o.Tenant.Spec.Quota, o.Quota.Status.Used) {
 			return problem.WaitsForShare(), true

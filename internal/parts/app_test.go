@@ -187,7 +187,7 @@ func TestTheAppsConfigIsInAConfigMap(t *testing.T) {
 	for _, source := range containerOf(t, in).EnvFrom {
 		sources = append(sources, source.ConfigMapRef.Name)
 	}
-	// Of two sources with the same key, Kubernetes takes the later one.
+	// Of two sources with the same key, Kubernetes uses the later one.
 	if want := []string{config.Name, "more"}; !slices.Equal(sources, want) {
 		t.Errorf("the app gets its variables from %v, want %v", sources, want)
 	}
@@ -334,9 +334,8 @@ func TestWithoutAnAuthorityNothingIsMounted(t *testing.T) {
 	}
 }
 
-// What the app gets of its database is in its pods' settings. Without the server they would be
-// other ones, and the app would restart, without its authorities, because of an object that the
-// app itself doesn't need.
+// The database's values are in the settings of the app's pods. Without the server these would change, and the app
+// would restart, without its certificate authorities, because of an object that the app itself doesn't need.
 func TestTheAppIsLeftAsItIsWhileItsDatabaseServerIsMissing(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").Database("nowhere").App(image).Port(8080).Replicas(2))
 	want := []string{"ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app"}

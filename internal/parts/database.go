@@ -11,7 +11,7 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
 
-// Database is the tenant's database, and the Secret with its login.
+// Database is the part with the tenant's database and the Secret with its login.
 var Database = &Part{
 	Condition: v1alpha1.ConditionDatabaseReady,
 	Kinds:     []desired.Object{&corev1.Secret{}},

@@ -39,8 +39,8 @@ func markChange(in Inputs, limits *corev1.LimitRange) {
 	}
 }
 
-// given returns, as text, what a container gets from a LimitRange for the resources that it doesn't state. The
-// API server fills in what the LimitRange leaves out.
+// given returns, as text, what a container gets from a LimitRange for the resources that it doesn't state,
+// including what the API server derives from it.
 func given(own corev1.ResourceRequirements, bounds *corev1.LimitRange) string {
 	var text strings.Builder
 	for _, item := range bounds.Spec.Limits {
@@ -52,7 +52,7 @@ func given(own corev1.ResourceRequirements, bounds *corev1.LimitRange) string {
 			if limit, found := limits[name]; found && !limited {
 				fmt.Fprintf(&text, "limits.%s=%s\n", name, limit.String())
 			}
-			// A container that states a limit and no request requests its limit.
+			// The request of a container with only a limit is the limit.
 			if request := requests[name]; !limited && !requested {
 				fmt.Fprintf(&text, "requests.%s=%s\n", name, request.String())
 			}
@@ -61,7 +61,7 @@ func given(own corev1.ResourceRequirements, bounds *corev1.LimitRange) string {
 	return text.String()
 }
 
-// over returns one list with another one laid over it.
+// over returns the entries of both lists. Those of above take precedence.
 func over(below, above corev1.ResourceList) corev1.ResourceList {
 	result := corev1.ResourceList{}
 	maps.Copy(result, below)

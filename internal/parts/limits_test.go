@@ -26,7 +26,7 @@ func withContainers(in parts.Inputs, change func(*v1alpha1.ContainerLimits)) par
 	return in
 }
 
-// older returns the LimitRange of a tenant as a former version has put it in place.
+// older returns the LimitRange of a tenant as an older version has created it.
 func older(t *testing.T, in parts.Inputs) *corev1.LimitRange {
 	t.Helper()
 	limits := limitsOf(t, in).DeepCopy()

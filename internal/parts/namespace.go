@@ -18,7 +18,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenantpolicies,verbs=get;list;watch;create;update;delete
 
-// Namespace is the tenant's namespaces, each with the policy that the API server enforces in it.
+// Namespace is the part with the tenant's namespaces, each with its TenantPolicy.
 var Namespace = &Part{
 	Condition: v1alpha1.ConditionNamespaceReady,
 	Kinds:     []desired.Object{&v1alpha1.TenantPolicy{}},

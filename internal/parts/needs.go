@@ -14,9 +14,9 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// Needs returns what the operator's own objects use of the tenant's quota, by namespace: those that are there,
-// and those that are to come once the database is placed. The objects that Kubernetes itself puts into each
-// namespace are counted with them.
+// Needs returns what the operator's own objects use of the tenant's quota, by namespace: existing objects, and
+// those that are created once the database is placed. It includes the objects that Kubernetes itself creates in
+// each namespace.
 func Needs(in Inputs) map[string]corev1.ResourceList {
 	quota := in.Tenant.Spec.Quota
 	if !countsObjects(quota) {
@@ -51,7 +51,7 @@ func Needs(in Inputs) map[string]corev1.ResourceList {
 	return needs
 }
 
-// countsObjects reports whether a quota counts objects of any of the kinds that the operator makes.
+// countsObjects reports whether a quota counts objects of any of the kinds that the operator creates.
 func countsObjects(quota corev1.ResourceList) bool {
 	for _, of := range resources {
 		for _, name := range countedAs(of) {
@@ -63,7 +63,7 @@ func countsObjects(quota corev1.ResourceList) bool {
 	return false
 }
 
-// anticipated returns Inputs with all that is still to be found out, as far as it makes objects.
+// anticipated returns the Inputs with placeholders for everything that isn't known yet and leads to objects.
 func anticipated(in Inputs) Inputs {
 	in.Autoscaled = true
 	if in.Tenant.Spec.Database == nil {
@@ -87,7 +87,7 @@ func countedAs(of schema.GroupResource) []corev1.ResourceName {
 	return names
 }
 
-// resources are what the API server calls the kinds of all parts.
+// resources has the API resources of the kinds of all parts.
 var resources = map[reflect.Type]schema.GroupResource{
 	reflect.TypeFor[*corev1.ResourceQuota]():         {Resource: "resourcequotas"},
 	reflect.TypeFor[*corev1.LimitRange]():            {Resource: "limitranges"},

@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// Whatever kind of object a part gets, the quota has room for it.
+// The quota must have room for any kind of object that a part gets.
 func TestTheOperatorsNeedsAreAllItsObjects(t *testing.T) {
 	for _, unplaced := range []bool{false, true} {
 		in := everything(t, "acme")

@@ -151,7 +151,7 @@ func TestTheWayToTheDatabase(t *testing.T) {
 	}
 }
 
-// A rule without peers would open the port to everywhere.
+// A rule without peers would allow the port on all destinations.
 func TestThereIsNoWayToADatabaseOfWhichNobodyKnowsWhereItIs(t *testing.T) {
 	for _, test := range []struct {
 		name string

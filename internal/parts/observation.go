@@ -13,12 +13,11 @@ import (
 
 // Observation is all that the conditions of a tenant's parts depend on.
 type Observation struct {
-	// Tenant is the tenant, with its effective spec and its present status.
+	// Tenant is the tenant, with its effective spec and its current status.
 	Tenant *effective.Tenant
-	// Problems say, by condition type, what keeps a part from being in place. A part without a
-	// problem is in place.
+	// Problems has, by condition type, what keeps a part from being in place. A part without a problem is in place.
 	Problems map[string]problem.Problem
-	// Database is where the tenant's database is; nil while it has none.
+	// Database is the status of the tenant's database; nil while it has none.
 	Database *v1alpha1.TenantDatabaseStatus
 	// Namespaces are the tenant's namespaces; empty means only the primary one.
 	Namespaces []v1alpha1.TenantNamespace
@@ -26,22 +25,21 @@ type Observation struct {
 	Needs corev1.ResourceList
 	// UntrustedNamespaces are as in Inputs.
 	UntrustedNamespaces map[string]string
-	// Quota is the tenant's ResourceQuota as the cluster has it, or what its ResourceQuotas are
-	// together; nil if it has none.
+	// Quota is the tenant's live ResourceQuota, or the sum of its ResourceQuotas; nil if it has none.
 	Quota *corev1.ResourceQuota
 	// Slice is what is used of the quota in the primary namespace.
 	Slice corev1.ResourceList
-	// Deployment is the tenant's app as the cluster has it; nil if it has none.
+	// Deployment is the live Deployment of the tenant's app; nil if there is none.
 	Deployment *appsv1.Deployment
-	// Pods are the app's pods as the cluster has them.
+	// Pods are the app's live pods.
 	Pods []corev1.Pod
-	// TroubledSince is since when AppTrouble has found something, whatever it was.
+	// TroubledSince is since when AppTrouble has found any problem.
 	TroubledSince time.Time
 	// Now is the time of the observation.
 	Now time.Time
 }
 
-// MaxNamespaces is how many namespaces a status takes.
+// MaxNamespaces is the maximum number of namespaces in a status.
 const MaxNamespaces = 256
 
 // TenantNamespaces returns the tenant's namespaces, or as many of them as a status may list.

@@ -11,8 +11,8 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// OwnersNamespaces returns the namespaces of the ServiceAccounts among a tenant's owners that have to be
-// trusted: whoever has such a namespace has the owner's rights. Its own primary one is none of them.
+// OwnersNamespaces returns the namespaces of the ServiceAccounts among a tenant's owners, without its own primary
+// one. They must be trusted: whoever controls such a namespace has the owner's rights.
 func OwnersNamespaces(tenant *effective.Tenant) []string {
 	var namespaces []string
 	for _, owner := range tenant.Spec.Owners {
@@ -23,8 +23,8 @@ func OwnersNamespaces(tenant *effective.Tenant) []string {
 	return namespaces
 }
 
-// accountNamespace returns the namespace of the ServiceAccount, or of all of them, that an owner is by whichever
-// name; empty for people.
+// accountNamespace returns the namespace of an owner that is a ServiceAccount, or the group of all ServiceAccounts
+// of a namespace, under whichever kind and name; empty for other owners.
 func accountNamespace(owner v1alpha1.Owner) string {
 	switch owner.Kind {
 	case v1alpha1.OwnerKindServiceAccount:

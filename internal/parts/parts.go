@@ -1,6 +1,6 @@
-// Package parts has the parts of a tenant. One file for each says which tenants have it, which objects it
+// Package parts has the parts of a tenant. The file of each part says which tenants have it, which objects it
 // consists of, and what its condition says. The package is pure: it sees only its Inputs, or an Observation, and
-// neither the cluster nor the time, so that the same Inputs always give the same objects.
+// neither the cluster nor the time. The same Inputs always give the same objects.
 package parts
 
 import (
@@ -24,25 +24,25 @@ type Inputs struct {
 	Tenant *effective.Tenant
 	// Places are the tenant's namespaces, the primary one first. Empty means only that one.
 	Places []Place
-	// Listing is the list of namespaces that the tenant's owners see; empty for none.
+	// Listing is the list of namespaces that the tenant's owners see; empty if they get none.
 	Listing []v1alpha1.TenantNamespace
-	// UntrustedNamespaces are those of ServiceAccounts among the owners that don't exist or are another
-	// tenant's, each with a few words that say so.
+	// UntrustedNamespaces are the namespaces of ServiceAccounts among the owners that don't exist or are another
+	// tenant's, each with the reason in a few words.
 	UntrustedNamespaces map[string]string
-	// Server is the DatabaseServer that the tenant's database is placed on; nil where the tenant has
-	// no database, or the server doesn't exist.
+	// Server is the DatabaseServer that the tenant's database is placed on; nil if the tenant has no database, or if
+	// the server doesn't exist.
 	Server *v1alpha1.DatabaseServer
-	// Login is the tenant's login; nil if Server is.
+	// Login is the tenant's login; nil if Server is nil.
 	Login *Login
 	// ForeignHostnames are hostnames of the tenant that an older tenant has already.
 	ForeignHostnames []v1alpha1.HostnamePattern
-	// DNS opens the way to the cluster's DNS. Left out, it leads to where that nearly always is.
+	// DNS are the egress rules that allow the cluster's DNS. If empty, they are those of nearly all distributions.
 	DNS []networkingv1.NetworkPolicyEgressRule
-	// Audit says that policies warn in the whole cluster, and refuse nothing.
+	// Audit says that the policies only warn, in the whole cluster.
 	Audit bool
 	// Autoscaled says that a HorizontalPodAutoscaler sets how many replicas the app has.
 	Autoscaled bool
-	// Limits is the LimitRange that is in place in the primary namespace; nil for none.
+	// Limits is the live LimitRange in the primary namespace; nil if there is none.
 	Limits *corev1.LimitRange
 }
 
@@ -52,11 +52,11 @@ type Place struct {
 	Name string
 	// Usable says that the tenant may use it. Nothing can run in a namespace that isn't usable.
 	Usable bool
-	// MovedIn says that it was there before it was the tenant's.
+	// MovedIn says that it existed before it became the tenant's.
 	MovedIn bool
 	// ReclaimPolicy is Release if it stays when the Tenant is deleted.
 	ReclaimPolicy v1alpha1.NamespaceReclaimPolicy
-	// Quota is the part of the tenant's quota that it has; nil where it has all.
+	// Quota is the namespace's slice of the tenant's quota; nil if it has the whole quota.
 	Quota *Slice
 }
 
@@ -64,7 +64,7 @@ type Place struct {
 type Slice struct {
 	// Hard is how much of each resource it has.
 	Hard corev1.ResourceList
-	// Note is what the next split depends on, as text; empty for nothing.
+	// Note is the Note of package budget, as text; empty for none.
 	Note string
 	// Version is the resourceVersion of the ResourceQuota from which this was decided; empty if that doesn't
 	// matter.
@@ -83,20 +83,20 @@ type Login struct {
 	Password string
 	// NextPassword is the password of the login role that is to be used next; empty for none.
 	NextPassword string
-	// RotatedAt is when the password was made.
+	// RotatedAt is when the password was generated.
 	RotatedAt time.Time
-	// RotationRequest is the request for a new password that this one came after; empty for none.
+	// RotationRequest is the last request for a new password that this one has fulfilled; empty for none.
 	RotationRequest string
 }
 
-// Part is a part of a tenant that has a condition of its own.
+// Part is a part of a tenant with its own condition.
 type Part struct {
 	// Condition is the type of the condition.
 	Condition string
-	// Wall says that a namespace must stay closed as long as it lacks this part.
+	// Wall says that a namespace must stay closed while it lacks this part.
 	Wall bool
-	// Opens says that the part lets something into a namespace, so that it has to wait until the cluster
-	// enforces the quota there.
+	// Opens says that the part lets others create objects in a namespace, or creates pods there, so that it must wait
+	// until the cluster enforces the quota.
 	Opens bool
 	// Kinds are the namespaced kinds of its objects. The operator watches them, and deletes objects of the
 	// tenant that are no longer desired.
@@ -109,7 +109,7 @@ type Part struct {
 }
 
 // All has all parts in the order in which they depend on each other. That is also the order in which they explain
-// why a tenant isn't Ready. Everything that the operator does with parts goes by this list.
+// why a tenant isn't Ready. Everything that the operator does with parts uses this list.
 var All = []*Part{Namespace, Quota, Network, Access, Database, App}
 
 // String returns the type of the condition.
@@ -161,7 +161,7 @@ func (in Inputs) places() []Place {
 	return []Place{{Name: in.Tenant.Name, Usable: true}}
 }
 
-// each returns the objects that the functions make for each of the tenant's namespaces.
+// each returns the objects that the functions return for each of the tenant's namespaces.
 func (in Inputs) each(makers ...func(Inputs, Place) desired.Object) []desired.Object {
 	var objects []desired.Object
 	for _, place := range in.places() {
@@ -172,7 +172,7 @@ func (in Inputs) each(makers ...func(Inputs, Place) desired.Object) []desired.Ob
 	return objects
 }
 
-// isPrimary reports whether a namespace is the one that is named after the tenant.
+// isPrimary reports whether a namespace is the one with the tenant's name.
 func (in Inputs) isPrimary(place Place) bool { return place.Name == in.Tenant.Name }
 
 // present returns the objects that are not nil.

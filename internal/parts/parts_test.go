@@ -43,7 +43,7 @@ func inputsOf(t *testing.T, tenant *builders.TenantBuilder) parts.Inputs {
 	return parts.Inputs{Tenant: builders.Effective(t, tenant.Build())}
 }
 
-// withDatabase returns the inputs of a tenant that has its database on the server.
+// withDatabase returns the inputs of a tenant with its database on the server.
 func withDatabase(t *testing.T, tenant *builders.TenantBuilder, server *builders.DatabaseServerBuilder) parts.Inputs {
 	t.Helper()
 	in := inputsOf(t, tenant)
@@ -59,7 +59,7 @@ func server() *builders.DatabaseServerBuilder {
 	return builders.DatabaseServer("shared", "pg.example").Addresses("192.0.2.10")
 }
 
-// everything returns the inputs of a tenant of this name that uses all there is.
+// everything returns the inputs of a tenant with this name that uses all features.
 func everything(t *testing.T, name string) parts.Inputs {
 	t.Helper()
 	return withDatabase(t, builders.Tenant(name).DisplayName("Acme Corp").

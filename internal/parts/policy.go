@@ -11,8 +11,8 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// tenantPolicy returns the tenant's policy as it is in force in one of its namespaces. A namespace that isn't
-// usable has none, so that the API server refuses all that needs one.
+// tenantPolicy returns the TenantPolicy for one of the tenant's namespaces. An unusable namespace has none, so
+// that the API server refuses everything that needs one.
 func tenantPolicy(in Inputs, place Place) desired.Object {
 	if !place.Usable {
 		return nil
@@ -29,7 +29,7 @@ func tenantPolicy(in Inputs, place Place) desired.Object {
 	}
 }
 
-// policyLabels returns the labels of a namespace by which admission policies tell what is in force there.
+// policyLabels returns the labels of a namespace that the admission policies read.
 func policyLabels(in Inputs) map[string]string {
 	spec := in.Tenant.Spec
 	standard := strings.ToLower(string(spec.Policy.PodSecurity))

@@ -17,7 +17,7 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=resourcequotas;limitranges,verbs=get;list;watch;create;update;delete
 
-// Quota limits what the tenant may use in all, and what each of its containers may.
+// Quota is the part with the limits for the tenant as a whole, and for each of its containers.
 var Quota = &Part{
 	Condition: v1alpha1.ConditionQuotaReady,
 	Wall:      true,
@@ -92,7 +92,7 @@ func quotaInPlace(o Observation) condition.State {
 	return condition.Ready("Quota and container limits are in force.")
 }
 
-// overuse says what is used beyond the quota; empty if nothing is.
+// overuse returns what is used beyond the quota, as text; empty if nothing is.
 func overuse(quota, used corev1.ResourceList) string {
 	var words []string
 	for _, name := range budget.Overused(quota, used) {

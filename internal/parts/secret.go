@@ -15,22 +15,22 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// Keys of the tenant's Secret from whose values the others are made.
+// Keys of the tenant's Secret from whose values the others are derived.
 const (
 	// SecretKeyUsername has the name of the login role.
 	SecretKeyUsername = "username"
 	// SecretKeyPassword has its password.
 	SecretKeyPassword = "password"
-	// SecretKeyNextPassword has the password of the login role that is to be used next. It is there from before
-	// the server gets it until the app does. The app doesn't restart for it.
+	// SecretKeyNextPassword has the password of the login role that will be used next. It is there from before the
+	// server gets it until the app does. The app doesn't restart for it.
 	SecretKeyNextPassword = "next-password"
 )
 
 const (
 	secretKeyCA = "ca.crt"
-	// secretKeySchema has the schema's name, which never changes.
+	// secretKeySchema has the name of the schema, which never changes.
 	secretKeySchema = "schema"
-	// caMountPath is where the app finds secretKeyCA.
+	// caMountPath is the folder in which the app finds secretKeyCA.
 	caMountPath = "/var/run/secrets/tenantry.dev/database"
 )
 
@@ -41,10 +41,10 @@ var libpqVariables = []string{"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWOR
 // pgpassEscape escapes what separates the fields of a password file, such as the colons of an IPv6 address.
 var pgpassEscape = strings.NewReplacer(`\`, `\\`, `:`, `\:`)
 
-// secret has the keys of CloudNativePG's application Secret
-// (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of the
-// Service Binding specification (https://servicebinding.io/spec/core/1.1.0/), and the schema for tools that
-// ask for its name.
+// secret returns the tenant's Secret, with the keys of CloudNativePG's application Secret
+// (https://cloudnative-pg.io/documentation/current/applications/), of libpq's environment, and of the Service
+// Binding specification (https://servicebinding.io/spec/core/1.1.0/), and the schema for tools that ask for its
+// name.
 func secret(in Inputs) desired.Object {
 	if in.Login == nil {
 		return nil

@@ -24,11 +24,11 @@ import (
 	"github.com/tenantry/tenantry/internal/desired"
 )
 
-// typed knows the schemas of all kinds, among them which lists must not have two items of one key.
+// typed knows the schemas of all kinds, including which lists must not have two items with the same key.
 var typed = applyconfigurations.NewTypeConverter(clientgoscheme.Scheme)
 
-// validate returns the part of the API server's own validation that its libraries offer: the schema,
-// metadata, and the forms of names, keys and addresses.
+// validate does the part of the API server's own validation that its libraries offer: the schema, metadata, and
+// the formats of names, keys and addresses.
 func validate(t *testing.T, object desired.Object) field.ErrorList {
 	t.Helper()
 	errs := validateMetadata(object)

@@ -8,10 +8,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// bindingError says that the API server doesn't let the operator bind a ClusterRole.
+// bindingError means that the API server doesn't allow the operator to bind a ClusterRole.
 type bindingError struct {
 	clusterRole string
-	// missing says that there is no such ClusterRole.
+	// missing says that the ClusterRole doesn't exist.
 	missing bool
 	cause   error
 }
@@ -19,8 +19,8 @@ type bindingError struct {
 func (e *bindingError) Error() string { return e.cause.Error() }
 func (e *bindingError) Unwrap() error { return e.cause }
 
-// Binding marks an error of writing a RoleBinding to a ClusterRole. Of makes one problem of all those that are
-// about the ClusterRoles.
+// Binding wraps the error of writing a RoleBinding to a ClusterRole. Of combines those that are about ClusterRoles
+// into one problem.
 func Binding(clusterRole string, err error) error {
 	var failure apierrors.APIStatus
 	if !errors.As(err, &failure) {
@@ -36,7 +36,7 @@ func Binding(clusterRole string, err error) error {
 	return err
 }
 
-// ofBindings returns the problems with ClusterRoles, and the errors that are about something else.
+// ofBindings returns the problems with ClusterRoles, and all other errors.
 func ofBindings(errs []error) (problems []Problem, others []error) {
 	var missing, forbidden []string
 	for _, err := range errs {

@@ -5,7 +5,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// ServerNotFound means that there is no DatabaseServer of the name in the spec.
+// ServerNotFound means that the DatabaseServer in the spec doesn't exist.
 func ServerNotFound(server string) Problem {
 	return temporary(v1alpha1.ReasonServerNotFound, OnChange,
 		"There is no DatabaseServer %q; create it, or name another one in spec.database.serverRef.", server)
@@ -37,7 +37,7 @@ func ServerUnschedulable(server string) Problem {
 }
 
 // NotConnected means that the operator has not logged in to the server since it was started, or since the
-// connection broke. Once it has, it looks at the waiting tenants again.
+// connection broke. Once it has, it reconciles the waiting tenants.
 func NotConnected() Problem {
 	return progressing("The operator is connecting to the database server.")
 }
@@ -46,7 +46,7 @@ func NotConnected() Problem {
 // condition says.
 func ServerProgressing(why string) Problem { return progressing("%s", why) }
 
-// OwnServerMissing means that the tenant's own server is about to be made.
+// OwnServerMissing means that the tenant's own server is about to be created.
 func OwnServerMissing() Problem {
 	return progressing("The tenant's own database server is being made.")
 }
@@ -94,13 +94,13 @@ func PlacedElsewhere(tenant, server string, obstacle Obstacle) Problem {
 type Obstacle string
 
 const (
-	// HasDatabase means that something was made for the tenant there.
+	// HasDatabase means that something was created for the tenant there.
 	HasDatabase Obstacle = "and can't move"
-	// MayHaveDatabase means that the operator can't look whether something was made for the tenant there.
+	// MayHaveDatabase means that the operator can't find out whether something was created for the tenant there.
 	MayHaveDatabase Obstacle = "and the operator can't reach it now to see whether anything is on it"
 )
 
-// DatabaseLost means that the server no longer knows the tenant's database. To make a new, empty one would hide
+// DatabaseLost means that the server no longer has the tenant's database. Creating a new, empty one would hide
 // that the data is elsewhere.
 func DatabaseLost(server, database string) Problem {
 	return stalled(v1alpha1.ReasonConflict, Later,

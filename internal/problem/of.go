@@ -17,18 +17,17 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Of says what an error, which isn't nil, means for a tenant. Joined errors become one problem, by Together.
+// Of returns what an error, which must not be nil, means for a tenant. It combines joined errors with Together.
 func Of(err error) Problem { return of(err, ofTenantsDatabase) }
 
-// OfServer says what an error, which isn't nil, means for a DatabaseServer.
+// OfServer returns what an error, which must not be nil, means for a DatabaseServer.
 func OfServer(err error) Problem { return of(err, ofServersAnswer) }
 
-// Outdated reports whether an error, or one of those joined in it, only means that something was decided on
-// old data.
+// Outdated reports whether an error, or one joined in it, only means that a decision was made on old data.
 func Outdated(err error) bool { return slices.ContainsFunc(parts(err), isOutdated) }
 
-// Locked reports whether an error only means that somebody held a lock for too long. All else on the server
-// goes on.
+// Locked reports whether an error only means that somebody held a lock for too long. Everything else on the server
+// works.
 func Locked(err error) bool {
 	_, locked := errors.AsType[*database.LockedError](err)
 	return locked
@@ -39,7 +38,7 @@ func isOutdated(err error) bool {
 	return changed || apierrors.IsConflict(err)
 }
 
-// parts returns the errors that are joined in one, each of which may have a meaning of its own.
+// parts returns the errors that are joined in one. Each may have its own meaning.
 func parts(err error) []error {
 	if err == nil {
 		return nil
@@ -55,8 +54,7 @@ func parts(err error) []error {
 	return all
 }
 
-// of is the one place that says what an error means. answers says what the answer of a database server
-// means.
+// of returns what an error means. answers does so for the answers of a database server.
 func of(err error, answers func(error) (Problem, bool)) Problem {
 	problems, others := ofBindings(parts(err))
 	for _, part := range others {
@@ -65,8 +63,8 @@ func of(err error, answers func(error) (Problem, bool)) Problem {
 	return Together(problems...)
 }
 
-// Together makes one problem of at least one. It has the reason of the gravest, the sentences of all, and the
-// earliest retry.
+// Together combines one or more problems. The result has the reason of the most severe, the sentences of all, and
+// the earliest retry.
 func Together(problems ...Problem) Problem {
 	result := slices.MaxFunc(problems, func(a, b Problem) int { return severity(a) - severity(b) })
 	sentences := []string{result.Message}
@@ -80,7 +78,7 @@ func Together(problems ...Problem) Problem {
 	return result
 }
 
-// severity ranks problems by how well they explain why a part isn't in place: what somebody has to mend comes
+// severity ranks problems by how well they explain why a part isn't in place: what somebody has to fix comes
 // first, and a failed request last.
 func severity(p Problem) int {
 	switch {
@@ -110,7 +108,7 @@ func ofOne(err error, answers func(error) (Problem, bool)) Problem {
 	return failed(err)
 }
 
-// ofApply says what it means that an object can't be brought to its desired state.
+// ofApply returns what an error of package apply means.
 func ofApply(err error) (Problem, bool) {
 	if terminating, ok := errors.AsType[*apply.TerminatingError](err); ok {
 		return progressing("%s", terminating.Error()), true
@@ -124,7 +122,7 @@ func ofApply(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// ofRequest says what the API server's answer means.
+// ofRequest returns what the API server's answer means.
 func ofRequest(err error) (Problem, bool) {
 	if refused, by := refusalOf(err); by != nobody {
 		return refused, true
@@ -143,10 +141,10 @@ func ofRequest(err error) (Problem, bool) {
 	}
 }
 
-// deploymentOfApp is how the API server names the Deployment of a tenant's app.
+// deploymentOfApp is the name of the Deployment of a tenant's app in the API server's errors.
 const deploymentOfApp = `Deployment.apps "` + naming.App + `"`
 
-// invalid : the API server finds something in an object that it doesn't take.
+// invalid means that the API server refuses an object because its content is invalid.
 func invalid(err error) Problem {
 	found := stalled(v1alpha1.ReasonInvalid, OnChange, "%v", err)
 	if advice := inFields(found.Message); advice != "" && strings.HasPrefix(found.Message, deploymentOfApp) {
@@ -179,7 +177,7 @@ func ofTenantsDatabase(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// noServer says what it means for a tenant that no server takes it.
+// noServer returns what it means for a tenant that no server can take it.
 func noServer(err *service.NoServerError) Problem {
 	switch {
 	case err.Matched == 0:
@@ -191,7 +189,7 @@ func noServer(err *service.NoServerError) Problem {
 	}
 }
 
-// ofServersAnswer says what the same means for the server itself, which is probed again in any case.
+// ofServersAnswer returns what the same means for the server itself, which is probed again in any case.
 func ofServersAnswer(err error) (Problem, bool) {
 	if unreachable, ok := errors.AsType[*service.UnreachableError](err); ok {
 		return temporary(v1alpha1.ReasonUnreachable, Later, "%v", unreachable), true
@@ -205,7 +203,7 @@ func ofServersAnswer(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// ofData says what it means that something is in the way on a database server.
+// ofData returns what conflicts on a database server mean.
 func ofData(err error) (Problem, bool) {
 	_, conflict := errors.AsType[*service.ConflictError](err)
 	_, notFound := errors.AsType[*service.AdoptNotFoundError](err)
@@ -216,10 +214,10 @@ func ofData(err error) (Problem, bool) {
 	return Problem{}, false
 }
 
-// sentence ends a sentence with the error's own words.
+// sentence returns the error's text with exactly one period at the end.
 func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") + "." }
 
-// failed says what an error means that has no other meaning.
+// failed returns the problem for errors without a more specific meaning.
 func failed(err error) Problem {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {
@@ -228,7 +226,7 @@ func failed(err error) Problem {
 	return temporary(v1alpha1.ReasonFailed, WithBackoff, "This failed and is tried again, less and less often: %s", sentence(err))
 }
 
-// LastWriter returns the field manager, other than self, that has changed an object last by its metadata;
+// LastWriter returns the field manager, other than self, that last changed an object according to its metadata;
 // empty if there is none.
 func LastWriter(entries []metav1.ManagedFieldsEntry, self string) string {
 	writer, at := "", metav1.Time{}

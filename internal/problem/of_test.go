@@ -39,7 +39,7 @@ var (
 	errUnknown  = problem.Problem{Reason: "ServerNotFound", Message: "There is no such server.", Retry: problem.Later}
 )
 
-// forbidden returns the API server's answer to a write of a Secret that something in it refuses.
+// forbidden returns the API server's answer if it refuses to write a Secret for this reason.
 func forbidden(why string) *apierrors.StatusError {
 	return apierrors.NewForbidden(secrets, "database", errors.New(why))
 }
@@ -51,8 +51,8 @@ func namespaceTerminating(resource schema.GroupResource, name string) error {
 	return err
 }
 
-// deniedByPolicy returns the API server's answer where a ValidatingAdmissionPolicy without a reason refuses:
-// as of an invalid object.
+// deniedByPolicy returns the API server's answer if a ValidatingAdmissionPolicy without a reason refuses: the
+// object is invalid.
 func deniedByPolicy() error {
 	err := forbidden(`ValidatingAdmissionPolicy 'no-secrets.example.com' with binding 'all' denied request: Secrets come from the vault.`)
 	err.ErrStatus.Reason, err.ErrStatus.Code = metav1.StatusReasonInvalid, http.StatusUnprocessableEntity
@@ -302,7 +302,7 @@ func TestWhoHasChangedAnObjectLast(t *testing.T) {
 	}
 }
 
-// An error of the network that only takes its time is told by what it says of itself.
+// An error of the network can be a timeout without wrapping context.DeadlineExceeded.
 func TestATimeoutIsToldByWhateverHasTimedOut(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 0*time.Second)
 	defer cancel()

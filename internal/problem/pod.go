@@ -11,11 +11,11 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// Grace is how long pods may be in trouble before somebody is told to mend it: much of it passes by itself.
+// Grace is how long pods may be in trouble before the tenant is Stalled, since many problems of pods pass by
+// themselves.
 const Grace = 30 * time.Second
 
-// Lasting returns a problem of pods, which have been in trouble since that time: once the Grace is over, somebody
-// has to mend it.
+// Lasting returns the problem of pods that have been in trouble since that time. After Grace it is Stalled.
 func (p Problem) Lasting(since, now time.Time) Problem {
 	p.Stalled = p.Stalled || (p.Reason != v1alpha1.ReasonProgressing && now.Sub(since) >= Grace)
 	return p
@@ -25,11 +25,11 @@ func (p Problem) Lasting(since, now time.Time) Problem {
 type Pod struct {
 	// Namespace, Name and Node are the pod's; Node is empty for one that has none.
 	Namespace, Name, Node string
-	// Field is that of the Tenant which has the pod's image and resources, such as spec.app.
+	// Field is the field of the Tenant with the pod's image and resources, such as spec.app.
 	Field string
 }
 
-// NotRunning : the pod doesn't run. reason and message are the scheduler's or the kubelet's.
+// NotRunning means that the pod isn't running. reason and message are from the scheduler or the kubelet.
 func (p Pod) NotRunning(reason, message string) Problem {
 	found := temporary(reason, OnChange, "Pod %s does not run: %s.", p.Name, strings.TrimSuffix(message, "."))
 	if advice := p.remedy(reason); advice != "" {
@@ -38,7 +38,7 @@ func (p Pod) NotRunning(reason, message string) Problem {
 	return found
 }
 
-// remedy returns what to do about what keeps a pod from running; empty where the pod is replaced in any case.
+// remedy returns what to do about a pod that isn't running; empty if the pod is replaced in any case.
 func (p Pod) remedy(reason string) string {
 	switch {
 	case reason == corev1.PodReasonUnschedulable:
@@ -52,8 +52,8 @@ func (p Pod) remedy(reason string) string {
 	}
 }
 
-// Ends : a container of the pod doesn't go on running. message is the kubelet's, and may be the same as ended,
-// which says how the container has ended; outOfMemory, that this was for its memory.
+// Ends means that a container of the pod keeps terminating. message is from the kubelet, and may be the same as
+// ended, which says how the container has terminated. outOfMemory says that it exceeded its memory limit.
 func (p Pod) Ends(reason, message, container, ended string, outOfMemory bool) Problem {
 	if message != ended {
 		message = strings.TrimSuffix(message, ".") + "; " + ended
@@ -65,28 +65,28 @@ func (p Pod) Ends(reason, message, container, ended string, outOfMemory bool) Pr
 	return temporary(reason, OnChange, "Pod %s does not run: %s. %s", p.Name, message, remedy)
 }
 
-// NotReady : a container of the pod runs, and is no longer ready. which says which.
+// NotReady means that a container of the pod is running but no longer ready. which is its name.
 func (p Pod) NotReady(which, since string) Problem {
 	return temporary("Unhealthy", OnChange,
 		"Pod %s is not ready since %s: %s. See \"kubectl describe pod --namespace %s %s\" for what the probe was answered; mend what the container needs, or delete the pod to start it anew.",
 		p.Name, since, which, p.Namespace, p.Name)
 }
 
-// NodeSilent : the node of the pod doesn't answer.
+// NodeSilent means that the node of the pod doesn't answer.
 func (p Pod) NodeSilent(since string) Problem {
 	return temporary("NodeNotReady", OnChange,
 		"Pod %s is not ready since %s: its node %s does not answer. Kubernetes replaces the pod some minutes later; have the cluster's administrator mend the node, or delete it if it is gone.",
 		p.Name, since, p.Node)
 }
 
-// StartsSlowly : the containers of the pod are not made for long.
+// StartsSlowly means that the containers of the pod have not been created for a long time.
 func (p Pod) StartsSlowly(container, since string) Problem {
 	return temporary("ContainerCreating", OnChange,
 		"Pod %s has a node since %s, and its container %q is not made yet. See \"kubectl describe pod --namespace %s %s\" for what it waits for: its image, a volume or the network.",
 		p.Name, since, container, p.Namespace, p.Name)
 }
 
-// Hangs : the pod was to have ended, and is still there.
+// Hangs means that the pod should have terminated, but still exists.
 func (p Pod) Hangs(since string, finalizers []string) Problem {
 	if len(finalizers) > 0 {
 		return temporary("Terminating", OnChange,

@@ -1,6 +1,6 @@
-// Package problem says what keeps a tenant or a server from being as its spec asks. Each problem has a
-// constructor with the reason and the sentence that people read; Of and OfServer say what any error means.
-// The package is pure: it has no clients, contexts or clocks.
+// Package problem has what can keep a tenant or a server from being as its spec asks. Each problem has a
+// constructor with the reason and the message that users read. Of and OfServer return what any error means. The
+// package is pure: it has no clients, contexts or clocks.
 package problem
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// Problem is what keeps a part from being in place. It is comparable, and an error, so that what finds
-// it can return it.
+// Problem is what keeps a part from being in place. It is comparable, and an error, so that functions can return
+// it.
 //
 //nolint:errname // It is first of all what a condition says.
 type Problem struct {
@@ -18,31 +18,30 @@ type Problem struct {
 	Reason string
 	// Message is a sentence that says what is wrong and what to do about it.
 	Message string
-	// Stalled says that trying again won't help; somebody has to change something.
+	// Stalled says that retrying won't help, and somebody must change something.
 	Stalled bool
-	// Retry says when it is tried again.
+	// Retry says when to retry.
 	Retry Retry
 }
 
-// Error returns the sentence.
 func (p Problem) Error() string { return p.Message }
 
-// Retry says when a part that has a problem is tried again. Of several, the greatest counts.
+// Retry says when to retry a part that has a problem. Of several, the greatest applies.
 type Retry int
 
 const (
-	// OnChange waits until something that is watched changes.
+	// OnChange retries when something that is watched changes.
 	OnChange Retry = iota
-	// Later also tries again after a while, since what has to change isn't watched.
+	// Later also retries after a while, since what has to change isn't watched.
 	Later
-	// WithBackoff tries again soon, and then less and less often.
+	// WithBackoff retries soon, and then less and less often.
 	WithBackoff
-	// Again is WithBackoff for a decision that was made on old data, which is no failure until it has
-	// happened too often in a row.
+	// Again is like WithBackoff, for a decision that was made on old data. That is no failure until it has happened
+	// too often in a row.
 	Again
 )
 
-// stalled returns a problem that somebody has to mend.
+// stalled returns a problem that somebody has to fix.
 func stalled(reason string, retry Retry, format string, args ...any) Problem {
 	return Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Stalled: true, Retry: retry}
 }
@@ -52,7 +51,7 @@ func temporary(reason string, retry Retry, format string, args ...any) Problem {
 	return Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Retry: retry}
 }
 
-// progressing is no fault: work is under way.
+// progressing returns a problem that only says that work is under way.
 func progressing(format string, args ...any) Problem {
 	return temporary(v1alpha1.ReasonProgressing, OnChange, format, args...)
 }

@@ -23,7 +23,7 @@ const (
 	rbac
 	// quota means that a ResourceQuota is used up.
 	quota
-	// uncounted means that a ResourceQuota is so new that nobody has counted what is in use.
+	// uncounted means that the use of a new ResourceQuota was not counted yet.
 	uncounted
 	// podSecurity is the namespace's Pod Security Standard.
 	podSecurity
@@ -33,7 +33,7 @@ const (
 	webhook
 )
 
-// Nothing but these texts of Kubernetes tells refusers apart.
+// Only these texts of Kubernetes distinguish the refusers.
 var refusers = []struct {
 	refuser refuser
 	text    *regexp.Regexp
@@ -51,7 +51,7 @@ var refusers = []struct {
 	{rbac, regexp.MustCompile(`(?s)(User "([^"]+)" cannot .*)$`)},
 }
 
-// refusedBy says what refuses a request, by the text of the answer. details are the rest of that text.
+// refusedBy returns what refused a request, according to the text of the answer, and the details in that text.
 func refusedBy(message string) (by refuser, details []string) {
 	for _, known := range refusers {
 		if found := known.text.FindStringSubmatch(message); found != nil {
@@ -61,7 +61,7 @@ func refusedBy(message string) (by refuser, details []string) {
 	return nobody, nil
 }
 
-// refusalOf says what it means that the API server refuses a request, and which part of it does; nobody if
+// refusalOf returns what a refusal of the API server means, and which part of it refused the request; nobody if
 // that is unknown.
 func refusalOf(err error) (Problem, refuser) {
 	var status apierrors.APIStatus
@@ -118,8 +118,8 @@ func rightMissing(what string) Problem {
 		strings.TrimSuffix(what, "."), naming.Manager, naming.ManagerNamespace)
 }
 
-// PodsRefused means that the API server doesn't let the app create pods. message is its answer, as the Deployment
-// has it.
+// PodsRefused means that the API server refuses to create the app's pods. message is its answer, from the
+// Deployment's conditions.
 func PodsRefused(message string) Problem {
 	switch by, details := refusedBy(message); by {
 	case uncounted:
@@ -143,7 +143,7 @@ func PodsRefused(message string) Problem {
 	}
 }
 
-// orElse returns what else helps where the app is refused: to change what refuses it.
+// orElse returns the alternative remedy if the app is refused: changing what refuses it.
 func orElse(by refuser, name string) string {
 	switch {
 	case by == podSecurity:

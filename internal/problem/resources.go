@@ -9,8 +9,8 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// The texts by which the API server refuses what containers request and are limited to, and what that means
-// in fields of a Tenant.
+// The API server's messages about requests and limits of containers, and what they mean in terms of the Tenant's
+// fields.
 var resourceRefusals = []struct {
 	text  *regexp.Regexp
 	means func(details []string) string
@@ -25,8 +25,8 @@ var resourceRefusals = []struct {
 	{regexp.MustCompile(`failed quota: ([^:]+): must specify (.+)$`), unstated},
 }
 
-// inFields says what to do about a refusal of the app's pods that is about what its containers request and
-// are limited to; empty if it is about something else.
+// inFields returns what to change if the app's pods are refused because of requests or limits; empty if they are
+// refused for another reason.
 func inFields(message string) string {
 	var advice []string
 	for _, refusal := range resourceRefusals {
@@ -57,7 +57,7 @@ func ofAnotherLimitRange([]string) string {
 	return "That is said by a LimitRange which is not the operator's; correct or remove it, or write what it asks for in spec.app.resources."
 }
 
-// unstated : a quota counts what a container doesn't state, and nothing states it for all containers.
+// unstated means that a quota limits a resource that a container doesn't state, and that has no default.
 func unstated(details []string) string {
 	quota := "spec.quota"
 	if details[0] != naming.Quota {

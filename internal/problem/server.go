@@ -7,7 +7,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// SecretNotFound means that there is no Secret of the name in the spec.
+// SecretNotFound means that a Secret in the spec doesn't exist.
 func SecretNotFound(namespace, name string) Problem {
 	return stalled(v1alpha1.ReasonSecretNotFound, Later, "There is no Secret %q in namespace %q; create it.", name, namespace)
 }
@@ -17,11 +17,11 @@ func SecretKeyMissing(namespace, name, key string) Problem {
 	return stalled(v1alpha1.ReasonSecretNotFound, Later, "The Secret %q in namespace %q has no key %q; add it.", name, namespace, key)
 }
 
-// Starting means that a server that the operator runs has yet to start. why says what that waits for.
+// Starting means that a dedicated server has not started yet. why says what it waits for.
 func Starting(why string) Problem { return progressing("The server is starting; %s.", why) }
 
-// StorageClassFixed means that the volume of a server can't get the StorageClass that the spec asks for. has is
-// its present one.
+// StorageClassFixed means that the volume of a server can't get the StorageClass in the spec. has is its current
+// one.
 func StorageClassFixed(has string) Problem {
 	return stalled(v1alpha1.ReasonInvalid, OnChange,
 		"The volume has the StorageClass %q and can't get another one; write that in spec.database.dedicated.storageClassName of the Tenant.", has)
@@ -33,7 +33,7 @@ func TooManyInstances(instances int32) Problem {
 		"To run %d instances takes CloudNativePG, which the cluster had not when the server was made; write 1 in spec.database.dedicated.instances of the Tenant, or, as long as it has no data, install CloudNativePG.", instances)
 }
 
-// VolumeCannotGrow means that the API server doesn't let the volume of a server become larger. err is its answer.
+// VolumeCannotGrow means that the API server refuses to expand the volume of a server. err is its answer.
 func VolumeCannotGrow(size fmt.Stringer, err error) Problem {
 	if refused, by := refusalOf(err); by != nobody && by != rbac {
 		return refused
@@ -42,14 +42,14 @@ func VolumeCannotGrow(size fmt.Stringer, err error) Problem {
 		"The volume can't grow to %s: %v. Write its present size in spec.database.dedicated.storage of the Tenant, or let its StorageClass expand volumes.", size, err)
 }
 
-// DataNotFound means that nothing holds the database that a server is to adopt.
+// DataNotFound means that there is no volume or Cluster with the database that a server is to adopt.
 func DataNotFound(server, database string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,
 		"There is nothing in namespace %s that has the database %s, neither a PersistentVolumeClaim %q nor a Cluster %q; correct spec.database.adopt of the Tenant, leave it out to start with an empty database, or restore the data there.",
 		naming.DatabasesNamespace, database, naming.ServerVolume(server), server)
 }
 
-// DataOfAnother means that the volume or Cluster of the server's name holds another database.
+// DataOfAnother means that the volume or Cluster with the server's name has another database.
 func DataOfAnother(object string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,
 		"%s has the data of another database; its annotation %s says which, to take it over by spec.database.adopt of the Tenant. Or delete it to start with an empty one.",

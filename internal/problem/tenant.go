@@ -7,7 +7,7 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// WaitsForNamespace means that the part needs the tenant's primary namespace, which isn't there.
+// WaitsForNamespace means that the part needs the tenant's primary namespace, which doesn't exist.
 func WaitsForNamespace() Problem { return progressing("It waits for the namespace.") }
 
 // WaitsForQuotaToBeInPlace means that the part needs the quota, which isn't in place.
@@ -34,40 +34,39 @@ func NamespaceLimitExceeded(limit int32, waiting string) Problem {
 		limit, waiting, limit)
 }
 
-// UntrustedOwners : owners are ServiceAccounts of namespaces that are nobody's yet or another tenant's.
-// Each is told with the reason.
+// UntrustedOwners means that owners are ServiceAccounts of namespaces that don't exist or are another tenant's.
+// Each entry includes the reason.
 func UntrustedOwners(owners []string) Problem {
 	return stalled(v1alpha1.ReasonUntrustedOwner, OnChange,
 		"These owners have no rights, which others would have through them: %s. Create the namespace, name another owner, or set the owner's trustNamespace to true.",
 		strings.Join(owners, "; "))
 }
 
-// NamespaceTaken : the namespace that a tenant is to have as its primary one is another tenant's.
+// NamespaceTaken means that the tenant's primary namespace belongs to another tenant.
 func NamespaceTaken(namespace, other string) Problem {
 	return stalled(v1alpha1.ReasonConflict, Later,
 		"Namespace %q belongs to Tenant %q and is left as it is. Give this Tenant another name, delete the namespace, or hand it over with all that is in it: kubectl label namespace %s %s=%s --overwrite",
 		namespace, other, namespace, naming.LabelTenant, namespace)
 }
 
-// QuotaBelowUse : more is in use than the quota allows. overuse says what and how much.
+// QuotaBelowUse means that more is in use than the quota allows. overuse says what and how much.
 func QuotaBelowUse(overuse string) Problem {
 	return stalled(v1alpha1.ReasonQuotaBelowUse, OnChange,
 		"More is in use than the quota allows: %s. What runs goes on, and nothing is added; raise spec.quota, or end something.", overuse)
 }
 
-// QuotaBelowNeeds : what the operator puts into the tenant's namespaces doesn't fit into the quota. shortage
-// says what and how much.
+// QuotaBelowNeeds means that the operator's own objects don't fit into the quota. shortage says what and how much.
 func QuotaBelowNeeds(shortage string) Problem {
 	return stalled(v1alpha1.ReasonInvalid, OnChange,
 		"The quota has no room for what the operator itself puts into the tenant's namespaces, which is %s. Until spec.quota is raised, or leaves that out, nothing runs where a part of it is missing.", shortage)
 }
 
-// WaitsForWalls : the part lets something into a namespace that lacks a wall.
+// WaitsForWalls means that the part must wait, since the namespace lacks a wall.
 func WaitsForWalls(namespace string) Problem {
 	return progressing("It waits for the walls of namespace %q; QuotaReady and NetworkReady say what keeps those from being in place.", namespace)
 }
 
-// HostnamesTaken : an older tenant has some of the hostnames. Each is told with the Tenant that has it.
+// HostnamesTaken means that older tenants have some of the hostnames. Each entry includes the Tenant that has it.
 func HostnamesTaken(hostnames []string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,
 		"An older tenant has these hostnames, or some below them, already: %s; take them out of spec.policy.hostnames of either.",
@@ -90,8 +89,8 @@ func ClusterRolesForbidden(names []string) Problem {
 		name, name, naming.ManagerNamespace, naming.Manager)
 }
 
-// WaitsForShare : the app's pods fit what is free of the tenant's quota, but not the part of it that their
-// namespace has yet.
+// WaitsForShare means that the app's pods fit into what is free of the tenant's quota, but not yet into the share
+// of their namespace.
 func WaitsForShare() Problem {
 	return progressing("The app's pods need more of the quota than their namespace has; it gets that from the tenant's other namespaces, and Kubernetes then tries again.")
 }
@@ -102,8 +101,8 @@ func RolloutStuck(reason, message string) Problem {
 	return temporary(reason, OnChange, "The app's pods do not become ready: %s", message)
 }
 
-// KeepsChanging means that an object was changed between looking at it and writing it, too often in a row. writer
-// is the field manager that has changed it last; empty if that isn't known.
+// KeepsChanging means that an object was changed between reading and writing it, too often in a row. writer is the
+// field manager that changed it last; empty if that isn't known.
 func KeepsChanging(object, writer string) Problem {
 	if writer == "" {
 		return temporary(v1alpha1.ReasonFailed, Again,

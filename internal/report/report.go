@@ -1,4 +1,4 @@
-// Package report is how controllers report what they have found: when a status may still be written, and which
+// Package report helps controllers to report what they have found: how long a status may be written, and which
 // changes of it are worth an Event.
 package report
 
@@ -15,11 +15,11 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-// statusTimeout is how long the API server may take to write a status. It is less than the operator has to
-// shut down.
+// statusTimeout is how long writing a status may take. It is less than the time that the operator has to shut
+// down.
 const statusTimeout = 10 * time.Second
 
-// Context returns a context for writing how a pass has ended. It outlives the deadline of the pass, but not the
+// Context returns a context for writing the result of a pass. It outlives the deadline of the pass, but not the
 // operator: after a restart the status is written anew.
 func Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -28,9 +28,8 @@ func Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
 }
 
-// Transition records an Event when the status or reason of a Ready condition has changed. Progress is not worth
-// one, and neither is that a new object became Ready: an Event for each new tenant would be one write in
-// four.
+// Transition records an Event if the status or reason of a Ready condition has changed. It records none for
+// progress, or for a new object that becomes Ready: an Event for each new tenant would be one write in four.
 func Transition(recorder events.EventRecorder, object client.Object, was, is *metav1.Condition) {
 	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
 		return

@@ -1,4 +1,4 @@
-// Package retry says when a controller reconciles again what has met a problem: with a backoff of up to two
+// Package retry decides when a controller reconciles an object with a problem again: with a back-off of up to two
 // minutes.
 package retry
 
@@ -19,26 +19,26 @@ import (
 )
 
 const (
-	// soon is how long to wait before the first retry of what may succeed at once. The wait doubles with each
-	// further one.
+	// soon is the wait before the first retry of something that may succeed at once. The wait doubles with each
+	// retry.
 	soon = 5 * time.Millisecond
-	// later is the same for what isn't watched, such as an object of somebody else that is in the way.
+	// later is the wait for a change of something that isn't watched, such as a conflicting object of somebody else.
 	later = 30 * time.Second
 	// bound is the longest wait before a retry.
 	bound = 2 * time.Minute
 
-	// TooOften is how many passes in a row may find that they decided on old data before the status says so.
-	// With the waits between them they take more than a second, by which a burst of changes is over.
+	// TooOften is how many passes in a row may decide on old data before the status says so. With the waits between
+	// them they take more than a second, so that a burst of changes is over.
 	TooOften = 8
 )
 
-// RateLimiter says when a controller reconciles an object again after an error.
+// RateLimiter returns the rate limiter for reconciles after an error.
 func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](soon, bound)
 }
 
-// Retries say when objects are reconciled again whose last pass ended with a problem, by name. A pass that
-// returned an error is retried by the controller itself.
+// Retries has, by name, when to reconcile objects again whose last pass ended with a problem. A pass that returned
+// an error is retried by the controller itself.
 type Retries struct {
 	client client.Client
 	// live reads from the API server.
@@ -55,8 +55,8 @@ type dueAt struct {
 	at    time.Time
 }
 
-// New returns Retries of no object. The client knows the kinds of objects; live reads from the API server who
-// has changed one.
+// New returns empty Retries. The client's scheme must know the kinds of the objects; live reads from the API
+// server who has changed an object.
 func New(c client.Client, live client.Reader) *Retries {
 	return &Retries{
 		client: c, live: live, due: map[string]dueAt{},
@@ -65,9 +65,9 @@ func New(c client.Client, live client.Reader) *Retries {
 	}
 }
 
-// After notes how a pass has ended, and returns how long to wait before the next one; zero if none is
-// needed, or the controller sees to it. A pass that an event has caused before the retry was due doesn't count:
-// a tenant with many events would soon wait the longest.
+// After notes how a pass has ended, and returns how long to wait before the next one; zero if none is needed, or
+// if the controller itself retries. A pass that an event has caused before the retry was due doesn't count:
+// otherwise a tenant with many events would soon wait the longest.
 func (r *Retries) After(name string, retry problem.Retry) time.Duration {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -95,14 +95,14 @@ func (r *Retries) After(name string, retry problem.Retry) time.Duration {
 	return wait
 }
 
-// Rounds returns how many passes in a row, each when it was due, have decided on old data.
+// Rounds returns how many passes in a row have decided on old data, counting only those that were due.
 func (r *Retries) Rounds(name string) int { return r.again.NumRequeues(name) }
 
 // Forget forgets an object that is gone.
 func (r *Retries) Forget(name string) { r.After(name, problem.OnChange) }
 
-// KeepsChanging turns a conflict of versions into a problem that says who has changed the object, if the passes
-// over the named one have ended so too often in a row. Any other error stays as it is.
+// KeepsChanging turns a version conflict into a problem that says who has changed the object, if the passes of the
+// named object have ended so too often in a row. It returns any other error unchanged.
 func (r *Retries) KeepsChanging(ctx context.Context, name string, written client.Object, err error) error {
 	if !problem.Outdated(err) || r.Rounds(name) < TooOften {
 		return err
@@ -114,7 +114,7 @@ func (r *Retries) KeepsChanging(ctx context.Context, name string, written client
 	}
 	now := &metav1.PartialObjectMetadata{}
 	now.SetGroupVersionKind(gvk)
-	// The cache doesn't have who changed the status. Without an answer the writer isn't named.
+	// The cache drops the manager of the status. If the API server doesn't answer, the writer isn't named.
 	writer := ""
 	if r.live.Get(ctx, client.ObjectKeyFromObject(written), now) == nil {
 		writer = problem.LastWriter(now.ManagedFields, naming.FieldOwner)

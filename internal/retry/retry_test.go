@@ -49,7 +49,7 @@ func TestRetriesBackOff(t *testing.T) {
 	}
 }
 
-// afterDue is retries.after, and waits until the retry is due.
+// afterDue does what After does, and waits until the retry is due.
 func afterDue(r *Retries, name string, retry problem.Retry) time.Duration {
 	wait := r.After(name, retry)
 	<-time.After(wait)

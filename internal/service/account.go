@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// Record is what is recorded of the credentials that a tenant uses. It has no password.
+// Record is what the status records about a tenant's credentials. It has no password.
 type Record struct {
-	// Login is which of the two logins is the active one, 0 or 1; another number if that is not known.
+	// Login is the index of the active login, 0 or 1; another number if that is not known.
 	Login int
 	// Revision is the [Revision] of its password.
 	Revision string
-	// RotatedAt is when the password was made; zero if that is not known.
+	// RotatedAt is when the password was generated; zero if that is not known.
 	RotatedAt time.Time
-	// Request is the [Rotation.Request] that the password came after.
+	// Request is the last [Rotation.Request] that the password has fulfilled.
 	Request string
 	// InGrace says that the former login was still enabled.
 	InGrace bool
 }
 
-// Revision stands for a password. That has 190 random bits, so its hash tells nothing.
+// Revision returns a hash that identifies a password. The password has 190 random bits, so the hash reveals
+// nothing.
 func Revision(password Sensitive) string {
 	sum := sha256.Sum256([]byte(password))
 	return hex.EncodeToString(sum[:8])
@@ -36,7 +37,7 @@ func (r Record) credentials(rotation Rotation) Credentials {
 	return credentials
 }
 
-// active returns the login to go by: the first if nothing is known.
+// active returns the recorded login, or the first one if none is recorded.
 func (r Record) active() int {
 	if r.Login == 1 {
 		return 1
@@ -44,20 +45,20 @@ func (r Record) active() int {
 	return 0
 }
 
-// Account is how a tenant logs in to its server, as far as the operator knows.
+// Account is what the operator knows about a tenant's logins.
 type Account struct {
 	// Rotation says when the password changes.
 	Rotation Rotation
-	// Credentials are the tenant's. While its Secret holds others than those that are recorded, they are the
+	// Credentials are the tenant's credentials. While its Secret has others than the recorded ones, they are the
 	// recorded ones, without a password, and Unverified are the Secret's.
 	Credentials Credentials
-	// Unverified are nil if the Secret was believed.
+	// Unverified is nil if the Secret is trusted.
 	Unverified *Credentials
 }
 
-// Open returns the account of a tenant whose Secret holds the stored credentials. These are believed when
-// they are the recorded ones, or nothing is recorded yet; otherwise the server has to say what they are good
-// for. Without either, they are new.
+// Open returns the account of a tenant whose Secret has the stored credentials. They are trusted if they match the
+// record, or if there is no record yet; otherwise the server must verify them. Without stored credentials and a
+// record, Open generates new ones.
 func Open(rotation Rotation, recorded *Record, stored Credentials, now time.Time) Account {
 	account := Account{Rotation: rotation}
 	switch {
@@ -75,11 +76,11 @@ func Open(rotation Rotation, recorded *Record, stored Credentials, now time.Time
 	return account
 }
 
-// Use makes the credentials the tenant's.
+// Use sets the tenant's credentials.
 func (a *Account) Use(credentials Credentials) { a.Credentials, a.Unverified = credentials, nil }
 
-// Verify uses the credentials as they are in the light of what the server has. isRecorded says that some
-// were recorded before.
+// Verify checks the credentials against what the server has, and sets them accordingly. isRecorded says that there
+// was a record.
 func (a *Account) Verify(logins Logins, isRecorded bool) {
 	switch {
 	case a.Unverified != nil:
@@ -91,20 +92,20 @@ func (a *Account) Verify(logins Logins, isRecorded bool) {
 	}
 }
 
-// FormerIsDue reports whether the former login has had its time.
+// FormerIsDue reports whether the grace period of the former login is over.
 func (a Account) FormerIsDue(now time.Time) bool {
 	until := a.Credentials.FormerUntil
 	return !until.IsZero() && !now.Before(until)
 }
 
-// AtRest reports whether the server, if it has the credentials, need not hear of them now.
+// AtRest reports whether nothing needs to change on a server that has the credentials.
 func (a Account) AtRest(now time.Time) bool {
 	return a.Unverified == nil && a.Credentials.Next == "" && !a.FormerIsDue(now)
 }
 
-// NextLook returns when the credentials are to be looked at again, if nothing else happens; zero if never.
-// What is due already and could not be done has met a problem, which says when it is tried again: it counts
-// only if all else is provisioned.
+// NextLook returns when something must be done about the credentials, if nothing else happens; zero if never. A
+// time in the past counts only if everything is provisioned: otherwise there is a problem, which has its own
+// retry.
 func (a Account) NextLook(now time.Time, provisioned bool) time.Time {
 	if a.Unverified != nil {
 		return time.Time{}

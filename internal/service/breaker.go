@@ -5,13 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// Breaker remembers that a server takes no session, so that those who need one don't wait for
-// the same answer. The zero value is closed: the server is believed to take sessions.
+// Breaker is a circuit breaker: it remembers that a server accepts no sessions, so that callers don't all wait for
+// the same answer. The zero value is closed, which means that the server is assumed to accept sessions.
 type Breaker struct {
 	cause atomic.Pointer[error]
 }
 
-// Err returns why the server takes no session; nil if it does, as far as is known.
+// Err returns why the server accepts no sessions; nil if it does, as far as is known.
 func (b *Breaker) Err() error {
 	if cause := b.cause.Load(); cause != nil {
 		return *cause
@@ -28,7 +28,8 @@ func (b *Breaker) Trip(err error) {
 	}
 }
 
-// Record opens or closes the breaker by the outcome of a probe, which is the one call that is tried at any time.
+// Record opens or closes the breaker depending on the result of a probe. Probes are sent even while the breaker is
+// open.
 func (b *Breaker) Record(err error) {
 	if err == nil {
 		b.cause.Store(nil)

@@ -1,16 +1,16 @@
 package service
 
-// MaxDrifted is how many tenants a server tells of at a time that have changed.
+// MaxDrifted is the maximum number of changed tenants that a server reports at a time.
 const MaxDrifted = 1000
 
-// Drift says that what a server has for a tenant has changed.
+// Drift means that others have changed what a server has for a tenant.
 type Drift struct {
 	// UID is the UID of the Tenant.
 	UID string
 	// Tenant is the name of the Tenant.
 	Tenant string
-	// Name is the name that stands for the tenant on the server.
+	// Name is the tenant's name on the server.
 	Name string
-	// Digest stands for what the server has now.
+	// Digest is a digest of what the server has now.
 	Digest string
 }

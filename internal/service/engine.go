@@ -1,12 +1,11 @@
 package service
 
-// Engine names, in the words of those who use it, what an engine gives tenants. Errors tell by them what is
-// wrong, and where to mend it.
+// Engine has the words with which errors name what an engine gives tenants, in the terms of its users.
 type Engine struct {
-	// Noun is what a tenant gets: database.
+	// Noun is what a tenant gets, for example database.
 	Noun string
-	// ServerKind is the kind of the objects that stand for its servers: DatabaseServer.
+	// ServerKind is the kind of the objects for its servers, for example DatabaseServer.
 	ServerKind string
-	// Field is where a Tenant asks for it: spec.database.
+	// Field is the field in which a Tenant asks for it, for example spec.database.
 	Field string
 }

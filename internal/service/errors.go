@@ -2,15 +2,15 @@ package service
 
 import "fmt"
 
-// The errors below are pointers to structs; find them with errors.As. Their messages are
-// sentences that say what to do, and never hold a password or what a server stores of one.
+// The errors below are pointers to structs; find them with errors.As. Their messages are sentences that say what
+// to do. They never contain a password or what a server stores of one.
 
-// UnreachableError says that a server doesn't answer or takes no connection. It passes by itself
-// once the server is back.
+// UnreachableError means that a server doesn't answer or accepts no connections. It passes by itself once the
+// server is back.
 type UnreachableError struct {
 	// Engine is what the server runs.
 	Engine Engine
-	// Server is the name of the object that stands for it.
+	// Server is the name of its object.
 	Server string
 	// Address is its host:port.
 	Address string
@@ -25,13 +25,13 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// AuthenticationError says that a server refuses the administrator.
+// AuthenticationError means that a server refuses the administrator's login.
 type AuthenticationError struct {
 	// Engine is what the server runs.
 	Engine Engine
-	// Server is the name of the object that stands for it.
+	// Server is the name of its object.
 	Server string
-	// Username is the administrator's.
+	// Username is the administrator's user name.
 	Username string
 	// Err is the server's answer.
 	Err error
@@ -44,11 +44,11 @@ func (e *AuthenticationError) Error() string {
 
 func (e *AuthenticationError) Unwrap() error { return e.Err }
 
-// UnsuitableServerError says that a server answers but can't take tenants as it is.
+// UnsuitableServerError means that a server answers but can't take tenants as it is.
 type UnsuitableServerError struct {
 	// Engine is what the server runs.
 	Engine Engine
-	// Server is the name of the object that stands for it.
+	// Server is the name of its object.
 	Server string
 	// Problem says what is wrong and what to do instead.
 	Problem string
@@ -62,13 +62,13 @@ func (e *UnsuitableServerError) Error() string {
 
 func (e *UnsuitableServerError) Unwrap() error { return e.Err }
 
-// FullError says that a server has as many tenants as it may have.
+// FullError means that a server has as many tenants as it may have.
 type FullError struct {
 	// Engine is what the server runs.
 	Engine Engine
 	// Tenants is the number of tenants that the server has.
 	Tenants int
-	// Capacity is the number that it may have.
+	// Capacity is the maximum number of tenants.
 	Capacity int
 }
 
@@ -77,16 +77,16 @@ func (e *FullError) Error() string {
 		e.Engine.Noun, e.Tenants, e.Capacity, e.Engine.Field)
 }
 
-// ConflictError says that something is in the way that wasn't made for this tenant. It stays
-// until somebody changes the server or the Tenant.
+// ConflictError means that something that wasn't created for this tenant has a name that it needs. It stays until
+// somebody changes the server or the Tenant.
 type ConflictError struct {
-	// Problem says what is in the way and what to do about it.
+	// Problem says what conflicts and what to do about it.
 	Problem string
 }
 
 func (e *ConflictError) Error() string { return e.Problem }
 
-// AdoptNotFoundError says that what is to be adopted isn't retained on the server.
+// AdoptNotFoundError means that what is to be adopted isn't retained on the server.
 type AdoptNotFoundError struct {
 	// Engine is what the server runs.
 	Engine Engine
@@ -99,7 +99,7 @@ func (e *AdoptNotFoundError) Error() string {
 		e.Engine.Noun, e.Name, e.Engine.Field, e.Engine.ServerKind)
 }
 
-// AdoptInUseError says that what is to be adopted still belongs to another tenant.
+// AdoptInUseError means that what is to be adopted still belongs to another tenant.
 type AdoptInUseError struct {
 	// Engine is what the server runs.
 	Engine Engine
@@ -114,8 +114,8 @@ func (e *AdoptInUseError) Error() string {
 		e.Engine.Noun, e.Name, e.Tenant)
 }
 
-// ChangedError says that the server changed between looking and acting, for example because
-// another replica of the operator did the same. Observe and plan again.
+// ChangedError means that the server has changed between observing and acting, for example because another replica
+// of the operator did the same. Observe and plan again.
 type ChangedError struct {
 	// Engine is what the server runs.
 	Engine Engine
@@ -129,8 +129,8 @@ func (e *ChangedError) Error() string {
 
 func (e *ChangedError) Unwrap() error { return e.Err }
 
-// UnfinishedError says that there is more to remove than is removed at one go. What was removed is gone
-// for good; observing and planning again goes on with the rest.
+// UnfinishedError means that there is more to remove than one call removes. What was removed stays removed;
+// observe and plan again to continue with the rest.
 type UnfinishedError struct {
 	// Left is how many there still are.
 	Left int64

@@ -11,8 +11,8 @@ const (
 	passwordAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 )
 
-// Sensitive is a password, or what a server stores of one. It prints and marshals as asterisks, so that a struct
-// that holds one can be logged.
+// Sensitive is a password, or what a server stores of one. It prints and marshals as asterisks, so that structs
+// with it can be logged.
 type Sensitive string
 
 // String returns asterisks.
@@ -32,7 +32,7 @@ func GeneratePassword() string {
 	for len(password) < passwordLength {
 		rand.Read(random) // never fails
 		for _, b := range random {
-			// Four times the alphabet fits into a byte; what lies beyond would favor its beginning.
+			// A byte has room for four times the alphabet. Values beyond that would favor its first letters.
 			if int(b) < 4*len(passwordAlphabet) && len(password) < passwordLength {
 				password = append(password, passwordAlphabet[int(b)%len(passwordAlphabet)])
 			}
@@ -41,8 +41,8 @@ func GeneratePassword() string {
 	return string(password)
 }
 
-// IsGenerated reports whether the password could be one of [GeneratePassword]. Others need
-// escaping, or are easier to guess, and are replaced.
+// IsGenerated reports whether the password could be from [GeneratePassword]. Others may need escaping or be easier
+// to guess, and are replaced.
 func IsGenerated(password string) bool {
 	return len(password) == passwordLength && strings.Trim(password, passwordAlphabet) == ""
 }

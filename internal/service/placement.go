@@ -9,7 +9,7 @@ import (
 
 // Candidate is a server that a new tenant may be placed on.
 type Candidate struct {
-	// Name is the name of the object that stands for the server.
+	// Name is the name of the server's object.
 	Name string
 	// Ready reports whether it answers.
 	Ready bool
@@ -20,29 +20,29 @@ type Candidate struct {
 	// Lacks says what the tenant asks for and the server doesn't offer, as in "offers no isolation Row"; empty
 	// if it offers all of it.
 	Lacks string
-	// Tenants is the number of tenants that it has, those on their way there included.
+	// Tenants is the number of tenants that it has, including those that are being placed there.
 	Tenants int
-	// Capacity is how many it takes; nil means any number.
+	// Capacity is the maximum number of tenants; nil means no limit.
 	Capacity *int32
 }
 
 // Placement says how a new tenant chooses its server.
 type Placement struct {
-	// Engine is what the server is to give it.
+	// Engine is the engine of the server.
 	Engine Engine
-	// Selector stands for how the candidates were found.
+	// Selector is the selector that has found the candidates, for messages.
 	Selector string
 }
 
-// NoServerError says that no server takes a new tenant.
+// NoServerError means that no server can take a new tenant.
 type NoServerError struct {
-	// Engine is what the tenant asks for.
+	// Engine is the engine that the tenant asks for.
 	Engine Engine
 	// Selector is how the tenant chooses its server.
 	Selector string
-	// Matched is how many servers it chooses from.
+	// Matched is how many servers the selector matches.
 	Matched int
-	// Lacks says of each of them why it doesn't take the tenant.
+	// Lacks says why each of them can't take the tenant.
 	Lacks []string
 	// Passes reports whether that may pass by itself.
 	Passes bool
@@ -57,12 +57,12 @@ func (e *NoServerError) Error() string {
 		e.Engine.ServerKind, e.Engine.Field, e.Selector, e.Matched, strings.Join(e.Lacks, ", "))
 }
 
-// maxLacks is how many servers an error tells of.
+// maxLacks is the maximum number of servers in an error.
 const maxLacks = 10
 
-// Choose returns the name of the server on which to place a new tenant: among those that take it, the
-// one that is least filled. Those without a capacity count as empty; of equally filled ones it is the
-// one with the fewest tenants, then the first by name. It fails with a [NoServerError].
+// Choose returns the name of the server for a new tenant: the least filled one of those that can take it. Servers
+// without a capacity count as empty; of equally filled ones it is the one with the fewest tenants, then the first
+// by name. If there is none, it returns a [NoServerError].
 func Choose(candidates []Candidate, wanted Placement) (string, error) {
 	failure := &NoServerError{Engine: wanted.Engine, Selector: wanted.Selector, Matched: len(candidates)}
 	var suitable []Candidate
@@ -83,8 +83,7 @@ func Choose(candidates []Candidate, wanted Placement) (string, error) {
 	return slices.MinFunc(suitable, byFill).Name, nil
 }
 
-// lack says why a server doesn't take a new tenant, and whether that may pass by itself; empty if it
-// takes it.
+// lack returns why a server can't take a new tenant, and whether that may pass by itself; empty if it can.
 func (c Candidate) lack() (reason string, passes bool) {
 	switch {
 	case c.Terminating:

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Isolation is how tenants are kept apart on a server. Which there are, the engine says.
+// Isolation is how tenants are isolated on a server. Each engine defines its own values.
 type Isolation string
 
 // RegistrationState says whether a registered name is in use.
@@ -19,48 +19,48 @@ const (
 	RegistrationRetained RegistrationState = "Retained"
 )
 
-// Registration is an entry of a server's registry: whom a name was made for.
+// Registration is an entry of a server's registry. It says which tenant a name was created for.
 type Registration struct {
 	// UID is the UID of the Tenant.
 	UID string
 	// Tenant is the name of the Tenant.
 	Tenant string
-	// Name is the name that stands for the tenant's things on the server.
+	// Name is the name of the tenant's objects on the server.
 	Name string
-	// Isolation is what was made.
+	// Isolation is the isolation that was created.
 	Isolation Isolation
 	// State says whether it is in use.
 	State RegistrationState
 }
 
-// Claim is what a tenant wants of a server's registry.
+// Claim is a tenant's claim to a name in a server's registry.
 type Claim struct {
 	// Engine is what the server runs.
 	Engine Engine
-	// Isolation is how the tenant is to be kept apart from others.
+	// Isolation is the isolation that the tenant asks for.
 	Isolation Isolation
-	// Adopt is the name of what a former tenant has left, to be taken over; empty means something new.
+	// Adopt is the retained name to take over from a former tenant; empty means a new one.
 	Adopt string
-	// Restored is the name of the tenant if it was restored from a backup: an entry that is in use may then still
-	// be that of a Tenant of this name, which is no more. Otherwise it is empty.
+	// Restored is the name of the tenant if it was restored from a backup: an active entry may then still be that of
+	// a former Tenant with this name. Otherwise it is empty.
 	Restored string
-	// Alone says that the server is the tenant's own. An entry of another tenant that is in use there is that of
-	// a backup, taken while its tenant was there.
+	// Alone says that the server is the tenant's own. An active entry of another tenant there comes from a backup
+	// that was made while that tenant existed.
 	Alone bool
 }
 
-// Entries are what a server has of the name that a tenant claims.
+// Entries is what a server has under the name that a tenant claims.
 type Entries struct {
 	// Name is the name.
 	Name string
 	// Own is the entry of the tenant; nil if there is none.
 	Own *Registration
-	// Holder is the entry that has the name for another tenant; nil if there is none.
+	// Holder is the entry of another tenant with the name; nil if there is none.
 	Holder *Registration
-	// Unregistered are the things of that name that the server has, as in "role t_x", whether or not the
-	// registry has an entry for them.
+	// Unregistered are the objects with that name on the server, as in "role t_x", whether or not the registry has an
+	// entry for them.
 	Unregistered []string
-	// HasData reports whether there is anything of that name that a tenant may have put data into.
+	// HasData reports whether there is an object with that name that may have data of a tenant.
 	HasData bool
 }
 
@@ -70,14 +70,14 @@ type Step string
 const (
 	// StepNone means that the entry is the tenant's already.
 	StepNone Step = ""
-	// StepRegister means that the name is to be entered for the tenant.
+	// StepRegister means that the name must be registered for the tenant.
 	StepRegister Step = "Register"
-	// StepAdopt means that an entry is to be moved to the tenant.
+	// StepAdopt means that an entry must be moved to the tenant.
 	StepAdopt Step = "Adopt"
 )
 
-// Settle returns what a claim leads to and, for [StepAdopt], the entry that is to be moved. It fails with a
-// [ConflictError], [AdoptNotFoundError] or [AdoptInUseError].
+// Settle returns the step that a claim leads to and, for [StepAdopt], the entry to move. It returns a
+// [ConflictError], [AdoptNotFoundError] or [AdoptInUseError] if the claim can't be met.
 func (c Claim) Settle(e Entries) (step Step, from *Registration, err error) {
 	own, noun := e.Own, c.Engine.Noun
 	switch {
@@ -97,8 +97,8 @@ func (c Claim) Settle(e Entries) (step Step, from *Registration, err error) {
 	return StepAdopt, own, nil
 }
 
-// checkConflict returns a ConflictError if the server has anything of a name that isn't registered for
-// the tenant.
+// checkConflict returns a ConflictError if the server has objects with a name that isn't registered for the
+// tenant.
 func (c Claim) checkConflict(e Entries) error {
 	if e.Holder != nil {
 		return &ConflictError{fmt.Sprintf("the name %s is registered on the server for tenant %s with UID %s; to take over a retained %s, name it in %s.adopt",
@@ -110,7 +110,7 @@ func (c Claim) checkConflict(e Entries) error {
 	return &ConflictError{fmt.Sprintf("the server already has %s, not made for this tenant; rename or drop it", strings.Join(e.Unregistered, " and "))}
 }
 
-// adoptable returns why the tenant can't take over what the holder has; nil if it can.
+// adoptable returns why the tenant can't take over the holder's entry; nil if it can.
 func (c Claim) adoptable(e Entries) error {
 	switch {
 	case e.Holder == nil:

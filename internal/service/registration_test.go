@@ -6,7 +6,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// entry returns the entry of a name that was made for a tenant, or for its backup.
+// entry returns the registration of a name for a tenant, or for its backup.
 func entry(tenant string, state service.RegistrationState, isolation service.Isolation) *service.Registration {
 	return &service.Registration{UID: "uid-" + tenant, Tenant: tenant, Name: "t_x", Isolation: isolation, State: state}
 }

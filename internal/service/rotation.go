@@ -6,10 +6,9 @@ import "time"
 type Rotation struct {
 	// Interval is the time between two rotations; zero for no schedule.
 	Interval time.Duration
-	// GracePeriod is how long the former login takes new sessions after a rotation.
+	// GracePeriod is how long the former login accepts new sessions after a rotation.
 	GracePeriod time.Duration
-	// Request asks for a rotation when it is another one than that of the Credentials; empty asks
-	// for none.
+	// Request asks for a rotation if it differs from the one in the Credentials; empty asks for none.
 	Request string
 }
 
@@ -18,7 +17,7 @@ func (r Rotation) New(now time.Time) Credentials {
 	return Credentials{Password: Sensitive(GeneratePassword()), RotatedAt: now, Request: r.Request}
 }
 
-// DueAt returns when the next rotation by the schedule is due; zero if there is none.
+// DueAt returns when the next scheduled rotation is due; zero if there is none.
 func (r Rotation) DueAt(c Credentials) time.Time {
 	if r.Interval == 0 {
 		return time.Time{}
@@ -29,8 +28,8 @@ func (r Rotation) DueAt(c Credentials) time.Time {
 // requested reports whether somebody asks for a rotation.
 func (r Rotation) requested(c Credentials) bool { return r.Request != "" && r.Request != c.Request }
 
-// Start returns the credentials with the password that comes next, if it is time for one. A
-// rotation takes the former login, and who still uses that must have had the time to move on.
+// Start returns the credentials with a next password, if a rotation is due. It waits until the grace period of the
+// former login is over, since the rotation reuses that login.
 func (r Rotation) Start(c Credentials, now time.Time) Credentials {
 	due := r.DueAt(c)
 	wanted := r.requested(c) || !due.IsZero() && !now.Before(due)
@@ -40,8 +39,8 @@ func (r Rotation) Start(c Credentials, now time.Time) Credentials {
 	return c
 }
 
-// Check returns the credentials in the light of what the server has. Where its password was changed
-// by others, it is followed by a new one.
+// Check compares the credentials with what the server has, and returns them. If others have changed the password
+// on the server, they get a next password.
 func (r Rotation) Check(c Credentials, logins Logins) Credentials {
 	if c.Next == "" && logins.Exists(c.Active) && !logins.Accepts(c.Active, c.Password) {
 		c.Next = Sensitive(GeneratePassword())
@@ -49,10 +48,9 @@ func (r Rotation) Check(c Credentials, logins Logins) Credentials {
 	return c
 }
 
-// Recover returns what is left of the credentials in a Secret that is not the one that was recorded.
-// Either they are newer, since a rotation was interrupted before it could be recorded, or somebody
-// has changed or deleted the Secret; the server tells which. A password that opens nothing is
-// followed by a new one for the login that isn't in use, so that the running app isn't shut out.
+// Recover returns the credentials if the Secret doesn't match the record. Either the Secret is newer, because a
+// rotation was interrupted before it could be recorded, or somebody has changed or deleted it; the server shows
+// which. If the password doesn't work, the other login gets a new one, so that the running app isn't locked out.
 func (r Rotation) Recover(stored, recorded Credentials, logins Logins) Credentials {
 	for _, login := range []int{stored.Active, stored.Standby()} {
 		if !stored.opens(logins, login) {
@@ -70,8 +68,7 @@ func (r Rotation) Recover(stored, recorded Credentials, logins Logins) Credentia
 	return recorded
 }
 
-// WithFormer returns the credentials of which nothing is recorded: where the other login is in use,
-// it is the former one.
+// WithFormer returns credentials without a record. If the other login is enabled, it becomes the former one.
 func (r Rotation) WithFormer(c Credentials, logins Logins) Credentials {
 	if logins.Enabled(c.Standby()) && c.Next == "" {
 		c.FormerUntil = c.RotatedAt.Add(r.GracePeriod)
@@ -86,8 +83,7 @@ func (r Rotation) Complete(c Credentials, now time.Time) Credentials {
 	}
 }
 
-// NextLook returns when there is something to do about the credentials, if nothing else happens;
-// zero if never.
+// NextLook returns when something must be done about the credentials, if nothing else happens; zero if never.
 func (r Rotation) NextLook(c Credentials) time.Time {
 	switch {
 	case !c.FormerUntil.IsZero():

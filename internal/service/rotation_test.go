@@ -9,12 +9,12 @@ import (
 
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// monthly is a rotation by a schedule.
+// monthly is a scheduled rotation.
 var monthly = service.Rotation{Interval: 720 * time.Hour, GracePeriod: time.Hour}
 
 const password = "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a"
 
-// server has two logins with passwords in the clear, which is all that a rotation needs of an engine.
+// server has two logins with passwords in plain text, which is all that a rotation needs of an engine.
 type server [2]*login
 
 type login struct {
@@ -28,10 +28,10 @@ func (s server) Accepts(login int, password service.Sensitive) bool {
 	return s[login] != nil && s[login].password == password
 }
 
-// atRest returns a server of which nobody uses the standby login.
+// atRest returns a server with a disabled standby login.
 func atRest() server { return server{{enabled: true, password: password}, {}} }
 
-// loggedIn returns credentials by which the first login is in use, made at noon.
+// loggedIn returns credentials with the first login active, generated at noon.
 func loggedIn(changes ...func(*service.Credentials)) service.Credentials {
 	c := service.Credentials{Password: password, RotatedAt: noon}
 	for _, change := range changes {

@@ -1,5 +1,5 @@
-// Package services follows single Services of the cluster and what is behind them, each by watches of its
-// own, so that nobody has to hold all Services of all tenants in memory.
+// Package services follows single Services of the cluster and their EndpointSlices with watches of their own, so
+// that the operator need not have all Services of all tenants in memory.
 package services
 
 import (
@@ -43,7 +43,7 @@ func optionsOf(q backend.Query) []client.ListOption {
 	return options
 }
 
-// Follower follows Services for those who need to know of them, each by a key of their own.
+// Follower follows Services. Each user has its own key.
 type Follower struct {
 	client  client.WithWatch
 	changed func(key string)
@@ -52,13 +52,13 @@ type Follower struct {
 	followed map[string]*followed
 }
 
-// New makes a Follower. It tells which key there is news of.
+// New returns a Follower. It calls changed with a key when a Service that is followed for the key has changed.
 func New(c client.WithWatch, changed func(key string)) *Follower {
 	return &Follower{client: c, changed: changed, followed: map[string]*followed{}}
 }
 
-// Follow follows the Services of these queries, and no others, for a key. It returns when it knows them, or
-// with an error when the context ends before that.
+// Follow follows exactly the Services of these queries for a key. It returns once it knows them, or with an error
+// if the context ends before that.
 func (f *Follower) Follow(ctx context.Context, key string, queries ...backend.Query) error {
 	item := f.item(ctx, key, queries)
 	for _, known := range item.informers() {
@@ -66,7 +66,7 @@ func (f *Follower) Follow(ctx context.Context, key string, queries ...backend.Qu
 			return fmt.Errorf("can't find out about the Services that are meant by %q: %w", key, context.Cause(ctx))
 		}
 	}
-	// Those have shown which EndpointSlices matter.
+	// The Services have shown which EndpointSlices are needed.
 	for _, known := range item.informers() {
 		if !toolscache.WaitForCacheSync(ctx.Done(), known.synced) {
 			return fmt.Errorf("can't find out what is behind the Services that are meant by %q: %w", key, context.Cause(ctx))
@@ -85,7 +85,7 @@ func (f *Follower) item(ctx context.Context, key string, queries []backend.Query
 	if known {
 		item.stop()
 	}
-	// Whoever asks first may be done long before the last does.
+	// The informers must outlive the call that starts them.
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	item = &followed{
 		follower: f, key: key, queries: queries, stop: stop, context: ctx, endpoints: map[types.NamespacedName]*informer{},
@@ -108,7 +108,7 @@ func (f *Follower) Found(key string) []backend.Found {
 	return item.found()
 }
 
-// Forget ends what Follow has begun.
+// Forget stops following Services for a key.
 func (f *Follower) Forget(key string) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
@@ -175,7 +175,7 @@ func (f *followed) start(list client.ObjectList, kind client.Object, changed fun
 	return &informer{store: store, synced: controller.HasSynced, stop: stop}
 }
 
-// serviceChanged follows the EndpointSlices of a Service as long as it is there and doesn't say all by itself.
+// serviceChanged follows the EndpointSlices of a Service while it exists and [backend.Resolves] is false for it.
 func (f *followed) serviceChanged(object any, deleted bool) {
 	if tombstone, missed := object.(toolscache.DeletedFinalStateUnknown); missed {
 		object = tombstone.Obj

@@ -11,8 +11,8 @@ import (
 	"github.com/tenantry/tenantry/internal/condition"
 )
 
-// setUnexpectedMembers sets or removes the condition that names unexpected members of the tenant's database roles, and
-// unexpected memberships of these. If the server was not asked, the condition stays as it is.
+// setUnexpectedMembers sets or removes the condition about unexpected members and memberships of the tenant's
+// database roles. If the server was not asked, it leaves the condition unchanged.
 func setUnexpectedMembers(conditions *[]metav1.Condition, o Observation) {
 	if o.Tenant.Spec.Database == nil || (o.Memberships != nil && len(*o.Memberships) == 0) {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionUnexpectedAccess)
@@ -33,8 +33,8 @@ func setUnexpectedMembers(conditions *[]metav1.Condition, o Observation) {
 	})
 }
 
-// setUnexpectedSuperusers sets or removes the condition that names the superusers that a server didn't have when it
-// was prepared.
+// setUnexpectedSuperusers sets or removes the condition about superusers that a server didn't have when it was
+// prepared.
 func setUnexpectedSuperusers(conditions *[]metav1.Condition, o ServerObservation) {
 	names := o.Answer.Superusers
 	if len(names) == 0 {

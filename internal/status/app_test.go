@@ -10,7 +10,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// Messages as Kubernetes' API server, scheduler and kubelet word them.
+// Messages of Kubernetes' API server, scheduler and kubelet.
 const (
 	overQuota = `pods "app-7c9d8b6f5-x2v4k" is forbidden: exceeded quota: tenant, requested: requests.cpu=2, used: requests.cpu=500m, limited: requests.cpu=1`
 	twice     = `pods "app-7c9d8b6f5-x2v4k" is forbidden: exceeded quota: tenant, requested: pods=1,requests.cpu=2, used: pods=3,requests.cpu=0, limited: pods=3,requests.cpu=1`

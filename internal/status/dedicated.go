@@ -14,20 +14,20 @@ import (
 	"github.com/tenantry/tenantry/internal/workload"
 )
 
-// Dedicated is the state of a server that the operator runs itself; empty for others.
+// Dedicated is the state of a dedicated server; empty for others.
 type Dedicated struct {
 	// Provisioner is what runs it.
 	Provisioner v1alpha1.DatabaseServerProvisioner
 	// Storage is the size of each of its volumes; nil if it has none.
 	Storage *resource.Quantity
-	// Unmet is what the spec asks for and the server, which runs all the same, can't have; nil if nothing.
+	// Unmet is a change in the spec that a running server can't get; nil if there is none.
 	Unmet *problem.Problem
 }
 
-// dedicatedField is the field of a Tenant that its own server is made by.
+// dedicatedField is the field of a Tenant that describes its own server.
 const dedicatedField = "spec.database.dedicated"
 
-// OfStatefulSet says what a server of one pod waits for; nil if it runs.
+// OfStatefulSet returns what a server that a StatefulSet runs waits for; nil if it is running.
 func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod, now time.Time) *problem.Problem {
 	if set.Status.ReadyReplicas > 0 {
 		return nil
@@ -41,7 +41,7 @@ func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod, now time.Time) *p
 	return startingf("its pod is not ready yet")
 }
 
-// OfCluster says what a server waits for that CloudNativePG runs; nil if it runs.
+// OfCluster returns what a server that CloudNativePG runs waits for; nil if it is running.
 func OfCluster(cluster *unstructured.Unstructured, pods []corev1.Pod, now time.Time) *problem.Problem {
 	ready, _, _ := unstructured.NestedInt64(cluster.Object, "status", "readyInstances")
 	if ready > 0 {

@@ -14,7 +14,7 @@ import (
 )
 
 // Terminating returns the status of a tenant that is being deleted: what the deletion waits for, and whether
-// somebody has to change something.
+// somebody must change something.
 func Terminating(o Observation, waiting string, stalled bool) v1alpha1.TenantStatus {
 	result := withSummary(o, condition.State{
 		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonTerminating, Message: waiting, Stalled: stalled,
@@ -25,8 +25,8 @@ func Terminating(o Observation, waiting string, stalled bool) v1alpha1.TenantSta
 	return result
 }
 
-// NamespaceDeletion says what the deletion of a namespace waits for, in the words of the
-// namespace's own conditions.
+// NamespaceDeletion returns what the deletion of a namespace waits for, according to the namespace's own
+// conditions.
 func NamespaceDeletion(namespace *corev1.Namespace) string {
 	return namespaceDeletion(namespace.Name, membership.Obstacles(namespace))
 }
@@ -39,10 +39,10 @@ func namespaceDeletion(name, obstacles string) string {
 	return strings.TrimSuffix(text, ".") + "."
 }
 
-// maxNamed is of how many namespaces a message says what their deletion waits for.
+// maxNamed is the maximum number of namespaces in a message.
 const maxNamed = 10
 
-// NamespaceDeletions says what the deletion of several namespaces waits for.
+// NamespaceDeletions returns what the deletion of several namespaces waits for.
 func NamespaceDeletions(namespaces []membership.Member) string {
 	var sentences []string
 	for _, namespace := range namespaces[:min(len(namespaces), maxNamed)] {

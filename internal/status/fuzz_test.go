@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/workload"
 )
 
-// What the API server takes as the reason of a condition, and how many characters as its message; see
+// What the API server accepts as the reason of a condition, and the maximum length of its message; see
 // metav1.Condition.
 var reasonPattern = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`)
 
@@ -23,7 +23,8 @@ const (
 	maxMessage = 32768
 )
 
-// FuzzWhatPodsSay: who runs pods, or writes what admits them, has a say in the words of a condition.
+// FuzzWhatPodsSay fuzzes reasons and messages of pods, which tenants and admission plugins influence and which
+// conditions contain.
 func FuzzWhatPodsSay(f *testing.F) {
 	for _, message := range []string{
 		"", ".", "Back-off pulling image \"registry.example/shop:1\"", "%s %!d(MISSING)", "größer", "\xff\xfe",

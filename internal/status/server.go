@@ -20,7 +20,7 @@ import (
 type ServerObservation struct {
 	// Server is the server, with the status that it has so far.
 	Server *v1alpha1.DatabaseServer
-	// Answer is what the server said about itself.
+	// Answer is what the server has reported.
 	Answer database.ServerStatus
 	// Sharing is the state of the databases that tenants share.
 	Sharing database.SharingStatus
@@ -28,13 +28,13 @@ type ServerObservation struct {
 	Unshared error
 	// Dedicated is the state of a server that the operator runs itself.
 	Dedicated Dedicated
-	// Problem says why the server can't be used; nil if it can.
+	// Problem is why the server can't be used; nil if it can.
 	Problem *problem.Problem
 	// Addresses are the addresses of the server's host.
 	Addresses []string
 	// Service is the Service that the host stands for.
 	Service HostService
-	// CABundle are the authorities that may have signed the server's certificate.
+	// CABundle are the certificate authorities that are trusted to sign the server's certificate.
 	CABundle string
 	// Users is the number of tenants whose databases are, or may be, on a server that is being deleted.
 	Users int
@@ -42,8 +42,8 @@ type ServerObservation struct {
 	Now time.Time
 }
 
-// OfServer returns the status of the server that was observed. While it doesn't answer, what it last said about
-// itself stays.
+// OfServer returns the status of a server from an observation. While the server doesn't answer, the status keeps
+// what it reported last.
 func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 	result := *o.Server.Status.DeepCopy()
 	result.ObservedGeneration = o.Server.Generation
@@ -89,8 +89,8 @@ func unprotected(o ServerObservation) (*int32, []v1alpha1.UnprotectedTable) {
 	return new(int32(o.Sharing.UnprotectedTotal)), tables
 }
 
-// SharingOf returns the state of the databases that tenants share as the server's status has it, for when they
-// can't be read.
+// SharingOf returns the state of the shared databases from the server's status, for the case that they can't be
+// read.
 func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 	known.UnprotectedTotal = int(ptr.Deref(server.Status.UnprotectedTables, 0))
 	for _, table := range server.Status.Unprotected {
@@ -99,7 +99,7 @@ func SharingOf(server *v1alpha1.DatabaseServer) (known database.SharingStatus) {
 	return known
 }
 
-// answering says how a server is that can be used.
+// answering returns the message for a server that can be used.
 func answering(o ServerObservation, conditions []metav1.Condition) string {
 	message := readyMessage(o)
 	if unknown := meta.FindStatusCondition(conditions, v1alpha1.ConditionNetworkPeersUnknown); unknown != nil {
@@ -127,8 +127,7 @@ func readyMessage(o ServerObservation) string {
 	}
 }
 
-// otherVersion reports whether the image of a server that the operator runs has another major version than its
-// spec.
+// otherVersion reports whether a dedicated server runs another major version than its spec says.
 func otherVersion(o ServerObservation) bool {
 	spec := o.Server.Spec.Dedicated
 	if spec == nil || spec.Version == "" {
@@ -143,7 +142,7 @@ func usersMessage(o ServerObservation) string {
 	return fmt.Sprintf("It is deleted once no tenant has its database there any more, and %d have; delete them first.", o.Users)
 }
 
-// blockDeletion sets or removes the condition that says what the deletion of the server waits for.
+// blockDeletion sets or removes the condition about what the deletion of the server waits for.
 func blockDeletion(conditions *[]metav1.Condition, o ServerObservation) {
 	if o.Users == 0 {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionDeletionBlocked)

@@ -164,7 +164,7 @@ func TestAServerForgetsRetainedDatabasesThatWereTakenOver(t *testing.T) {
 	}
 }
 
-// A lock in a shared database says nothing of what was seen there before.
+// A lock in a shared database doesn't invalidate what was observed there before.
 func TestSharingOfKeepsWhatTheStatusSays(t *testing.T) {
 	o := answering(t)
 	o.Server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationRow}

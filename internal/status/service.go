@@ -11,18 +11,18 @@ import (
 	"github.com/tenantry/tenantry/internal/condition"
 )
 
-// HostService is the Service that a server's host stands for.
+// HostService is the Service that a server's host names.
 type HostService struct {
-	// Known says that the operator has found out. Else, nothing changes.
+	// Known says that the operator could find out. If not, the status keeps what it has.
 	Known bool
-	// Behind is what is behind it; nil if the host stands for none.
+	// Behind has its endpoints; nil if the host names no Service.
 	Behind *backend.Backend
 }
 
-// behindLimit is how many addresses a status takes.
+// behindLimit is the maximum number of addresses in the status.
 const behindLimit = 64
 
-// setService says what is behind the Service that the host stands for, or what to do where nobody knows.
+// setService sets the Service that the host names, and the condition about endpoints that are unknown.
 func setService(result *v1alpha1.DatabaseServerStatus, o ServerObservation) {
 	behind := o.Service.Behind
 	if !o.Service.Known {
@@ -46,8 +46,8 @@ func setService(result *v1alpha1.DatabaseServerStatus, o ServerObservation) {
 	})
 }
 
-// peersUnknown returns why nobody knows what is behind the Service, and what to do about that; empty if it is known,
-// or an admin has said.
+// peersUnknown returns why the endpoints of the Service are unknown, and what to do; empty if they are known, or
+// if the spec has network peers.
 func peersUnknown(server *v1alpha1.DatabaseServer, behind *backend.Backend) (reason, message string) {
 	if behind == nil || len(server.Spec.NetworkPeers) > 0 {
 		return "", ""

@@ -1,5 +1,5 @@
-// Package status says what a tenant's and a server's status is. It is pure: an observation goes in, a status
-// comes out, and the time is part of the observation.
+// Package status computes the status of tenants and servers from observations. It is pure; the time is part of the
+// observation.
 package status
 
 import (
@@ -20,16 +20,16 @@ import (
 // Observation is all that a tenant's status depends on.
 type Observation struct {
 	parts.Observation
-	// Failure is what kept the pass as a whole from its end; nil if nothing did.
+	// Failure is what kept the pass as a whole from finishing; nil if nothing did.
 	Failure *problem.Problem
-	// Memberships are those in and of the tenant's database roles that the operator has not granted; nil if the
-	// server was not asked.
+	// Memberships are the memberships of and in the tenant's database roles that the operator didn't grant; nil if
+	// the server was not asked.
 	Memberships *[]database.Membership
-	// NotGone are the namespaces of a tenant that is being deleted; nil if they were not looked at.
+	// NotGone are the namespaces of a tenant that is being deleted; nil if they were not observed.
 	NotGone []v1alpha1.TenantNamespace
 }
 
-// Of returns the status of the tenant that was observed.
+// Of returns the status of a tenant from an observation.
 func Of(o Observation) v1alpha1.TenantStatus {
 	result := v1alpha1.TenantStatus{
 		ObservedGeneration: o.Tenant.Generation,
@@ -65,12 +65,12 @@ func Of(o Observation) v1alpha1.TenantStatus {
 	return result
 }
 
-// Failing returns the status of a tenant whose parts could not be observed: their conditions stay.
+// Failing returns the status of a tenant whose parts could not be observed. Their conditions stay.
 func Failing(o Observation, found problem.Problem) v1alpha1.TenantStatus {
 	return withSummary(o, condition.Of(found))
 }
 
-// withSummary returns the present status of a tenant with another summary.
+// withSummary returns the current status of a tenant with another summary.
 func withSummary(o Observation, summary condition.State) v1alpha1.TenantStatus {
 	result := *o.Tenant.Status.DeepCopy()
 	result.ObservedGeneration = o.Tenant.Generation
@@ -78,8 +78,8 @@ func withSummary(o Observation, summary condition.State) v1alpha1.TenantStatus {
 	return result
 }
 
-// outranks reports whether a explains better than b why a tenant isn't ready: first what somebody has to change,
-// then what is wrong, then what is merely in progress; of equals, the earlier.
+// outranks reports whether a explains better than b why a tenant isn't Ready: first what somebody must change,
+// then what is wrong, then what only takes time. Of equals, the earlier one comes first.
 func outranks(a, b condition.State) bool { return rank(a) > rank(b) }
 
 func rank(s condition.State) int {
@@ -95,7 +95,7 @@ func rank(s condition.State) int {
 	}
 }
 
-// summarize sets Ready, and Reconciling and Stalled as kstatus wants them.
+// summarize sets Ready, Reconciling and Stalled by the rules of kstatus.
 func summarize(conditions *[]metav1.Condition, generation int64, now time.Time, summary condition.State) {
 	condition.Set(conditions, generation, now, v1alpha1.ConditionReady, summary)
 	abnormal := condition.State{Status: metav1.ConditionTrue, Reason: summary.Reason, Message: summary.Message}

@@ -32,13 +32,13 @@ var (
 	later   = created.Add(time.Hour)
 )
 
-// complete returns a tenant that uses all there is.
+// complete returns a tenant that uses all features.
 func complete() *builders.TenantBuilder {
 	return builders.Tenant("acme").Quota(corev1.ResourcePods, "10").
 		Owner(v1alpha1.OwnerKindUser, "alice", v1alpha1.OwnerRoleAdmin).Database("shared").App(image).Replicas(2).Port(8080)
 }
 
-// inPlace returns the observation of a tenant all of whose parts are in place.
+// inPlace returns the observation of a tenant with all parts in place.
 func inPlace(t *testing.T, tenant *builders.TenantBuilder, changes ...func(*status.Observation)) status.Observation {
 	t.Helper()
 	o := status.Observation{
@@ -76,7 +76,7 @@ func trouble(condition, reason string, stalled bool) func(*status.Observation) {
 	}
 }
 
-// rollingOut makes the app one of which too few pods are available, for no known reason.
+// rollingOut makes too few pods of the app available, for no known reason.
 func rollingOut(o *status.Observation) {
 	o.Deployment = builders.Deployment("acme", "app", 2).Pods(2, 2, 1).Build()
 }
@@ -90,7 +90,7 @@ func conditions(list []metav1.Condition) map[string]string {
 	return result
 }
 
-// stored returns what an object is like after the API server has stored it.
+// stored returns an object as the API server stores it.
 func stored[T any](t *testing.T, object T) T {
 	t.Helper()
 	text, err := json.Marshal(object)
@@ -178,7 +178,7 @@ func TestTheConditionsOfATenant(t *testing.T) {
 	}
 }
 
-// checkConditions lets the API server's own validation look at conditions.
+// checkConditions validates conditions with the API server's own code.
 func checkConditions(t *testing.T, list []metav1.Condition, generation int64) {
 	t.Helper()
 	if errs := metav1validation.ValidateConditions(list, field.NewPath("conditions")); len(errs) > 0 {
@@ -449,7 +449,7 @@ func TestUsage(t *testing.T) {
 		{"not counted yet", inPlace(t, tenant, counted(nil, nil)), ""},
 		{"counted", inPlace(t, tenant), "2 of 10"},
 		{
-			// What is in force is what counts, not what the spec has said since.
+			// What is in force counts, not what the spec has been changed to since.
 			"the spec has another quota since",
 			inPlace(t, tenant, counted(
 				corev1.ResourceList{corev1.ResourcePods: resource.MustParse("5")},

@@ -10,9 +10,9 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// TroubleBegun returns when trouble has begun of which nothing is known but what the conditions say, of which the
-// one of that type is about it. One that is Stalled for the same reason is past its grace, also for an
-// operator that was started just now.
+// TroubleBegun returns when trouble has begun, according to the conditions, for an operator that was restarted and
+// doesn't know. about is the type of the condition about it. If the tenant is Stalled for the same reason, the
+// grace period is over.
 func TroubleBegun(conditions []metav1.Condition, about string, now time.Time) time.Time {
 	told, stalled := meta.FindStatusCondition(conditions, about), meta.FindStatusCondition(conditions, v1alpha1.ConditionStalled)
 	if told != nil && told.Status == metav1.ConditionFalse && stalled != nil && stalled.Reason == told.Reason {

@@ -11,21 +11,21 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// harmless are the reasons of a waiting container for which nothing is wrong.
+// harmless are the reasons of waiting containers with nothing wrong.
 var harmless = []string{"", "ContainerCreating", "PodInitializing"}
 
 const (
-	// startPatience is how long the containers of a pod may take to be made. Images may be large.
+	// startPatience is how long it may take to create the containers of a pod. Images may be large.
 	startPatience = 5 * time.Minute
-	// endPatience is how much longer than its grace period a pod may take to end.
+	// endPatience is how much longer than its grace period a pod may take to terminate.
 	endPatience = 30 * time.Second
 )
 
-// reasonOutOfMemory is the reason of a container that the kernel has killed for its memory.
+// reasonOutOfMemory is the reason of a container that has exceeded its memory limit.
 const reasonOutOfMemory = "OOMKilled"
 
-// PodTrouble returns what keeps a pod from running, or from being ready again, in the words of the scheduler or
-// the kubelet; empty if nothing does.
+// PodTrouble returns what keeps a pod from running, or from being ready again, as the scheduler or the kubelet
+// reports it; empty if nothing does.
 func PodTrouble(pod *corev1.Pod) (reason, message string) {
 	if scheduled := condition(pod, corev1.PodScheduled); scheduled != nil && scheduled.Status == corev1.ConditionFalse {
 		return scheduled.Reason, scheduled.Message
@@ -50,15 +50,14 @@ func PodTrouble(pod *corev1.Pod) (reason, message string) {
 	return "", ""
 }
 
-// Settled reports whether a pod is ready, so that nothing is wrong with it as long as its status stays the same.
+// Settled reports whether a pod is ready. Nothing is wrong with it until its status changes.
 func Settled(pod *corev1.Pod) bool {
 	ready := condition(pod, corev1.PodReady)
 	reason, _ := PodTrouble(pod)
 	return ready != nil && ready.Status == corev1.ConditionTrue && reason == ""
 }
 
-// Signs returns what to look at again for when it changes: a text that changes with what Trouble says, other
-// than by the time.
+// Signs returns a text that changes when the result of Trouble does for another reason than time.
 func Signs(pod *corev1.Pod) string {
 	if !pod.DeletionTimestamp.IsZero() {
 		return ""
@@ -74,7 +73,7 @@ func Signs(pod *corev1.Pod) string {
 	return fmt.Sprint(reason, " ", restarts)
 }
 
-// inTrouble returns what is wrong with a pod that is to run.
+// inTrouble returns what is wrong with a pod that isn't being deleted.
 func inTrouble(pod *corev1.Pod, field string, now time.Time) (problem.Problem, bool) {
 	if !pod.DeletionTimestamp.IsZero() {
 		return problem.Problem{}, false
@@ -119,7 +118,7 @@ func hanging(pod *corev1.Pod, field string, now time.Time) (problem.Problem, boo
 	return about.Hangs(timestamp(pod.DeletionTimestamp.Time), pod.Finalizers), true
 }
 
-// end is how a container has ended that is to run.
+// end is how a container that should be running has terminated.
 type end struct {
 	name       string
 	times      int32
@@ -134,8 +133,8 @@ func (e end) String() string {
 	return fmt.Sprintf("container %q has ended %d times, the last time with %s", e.name, e.times, last)
 }
 
-// lastEnd returns how the first container has ended that isn't ready since; nil if none has. An init container
-// may end, but not fail.
+// lastEnd returns how the first container that has not been ready since has terminated; nil if there is none. An
+// init container may terminate, but not fail.
 func lastEnd(pod *corev1.Pod) *end {
 	for _, container := range pod.Status.InitContainerStatuses {
 		if ended := endOf(container); ended != nil && !container.Ready && ended.terminated.ExitCode != 0 {
@@ -161,8 +160,8 @@ func endOf(container corev1.ContainerStatus) *end {
 	return &end{name: container.Name, times: times, terminated: terminated}
 }
 
-// failingProbe says which container was ready and is no longer, although it runs. One that was not ready
-// yet may be on its way.
+// failingProbe returns the name of a running container that was ready and isn't any more. A container that was
+// never ready may still be starting.
 func failingProbe(pod *corev1.Pod) string {
 	ready := condition(pod, corev1.PodReady)
 	if ready == nil || ready.Status == corev1.ConditionTrue {
@@ -177,8 +176,8 @@ func failingProbe(pod *corev1.Pod) string {
 	return ""
 }
 
-// nodeSilent reports whether the node of a pod doesn't answer any more. Kubernetes then takes the condition Ready
-// from the pod, and nothing else.
+// nodeSilent reports whether the node of a pod doesn't answer any more. Kubernetes then only sets the pod's
+// condition Ready to False.
 func nodeSilent(pod *corev1.Pod) bool {
 	ready, containers := condition(pod, corev1.PodReady), condition(pod, corev1.ContainersReady)
 	return ready != nil && ready.Status == corev1.ConditionFalse && ready.Reason == "" &&
@@ -194,7 +193,7 @@ func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodConditi
 	return nil
 }
 
-// containers returns the statuses of all containers of a pod, those that come first first.
+// containers returns the statuses of all containers of a pod, in the order in which they start.
 func containers(pod *corev1.Pod) []corev1.ContainerStatus {
 	return append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...)
 }

@@ -13,16 +13,16 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// RolledOut reports whether all pods of a Deployment are those that its spec asks for, and available.
+// RolledOut reports whether all pods of a Deployment are from its current spec, and available.
 func RolledOut(deployment *appsv1.Deployment) bool {
 	want, have := ptr.Deref(deployment.Spec.Replicas, 1), deployment.Status
 	return have.ObservedGeneration >= deployment.Generation &&
 		have.UpdatedReplicas == want && have.AvailableReplicas == want && have.Replicas == want
 }
 
-// Trouble returns what is wrong with pods, of which the newest that is in trouble speaks, since it has the newest
-// settings. Those that hang in Terminating are told of besides. field is that of the Tenant which has the
-// image and the resources of the pods, such as spec.app.
+// Trouble returns what is wrong with pods. It reports the newest pod in trouble, since that has the newest
+// settings, and pods that hang in Terminating. field is the field of the Tenant with the image and the resources
+// of the pods, such as spec.app.
 func Trouble(pods []corev1.Pod, field string, now time.Time) (problem.Problem, bool) {
 	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {

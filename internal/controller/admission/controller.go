@@ -1,4 +1,4 @@
-// Package admission holds the controller that keeps the admission policies of config/admission in place.
+// Package admission has the controller that installs the admission policies of config/admission and restores them.
 package admission
 
 import (
@@ -41,11 +41,11 @@ import (
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=tenantpolicies.tenantry.dev,verbs=get
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=manage
 
-// policiesOwner is the CustomResourceDefinition that owns the admission policies: without the API
-// they would refuse whatever they are about, so they go with it.
+// policiesOwner is the CustomResourceDefinition that owns the admission policies, so that they are deleted with
+// it: without it they would refuse everything that they match.
 const policiesOwner = "tenantpolicies.tenantry.dev"
 
-// Reconciler keeps the admission policies in place: what is deleted or changed comes back.
+// Reconciler installs the admission policies, and restores them when they are deleted or changed.
 type Reconciler struct {
 	// Live reads from the API server.
 	Live client.Reader
@@ -56,7 +56,7 @@ type Reconciler struct {
 	// Recorder records Events.
 	Recorder events.EventRecorder
 
-	// missing are kinds that the API server doesn't know, until that has been said.
+	// missing are kinds that the API server doesn't serve, until an Event has reported them.
 	missing []string
 }
 
@@ -123,7 +123,7 @@ func definitionOf(ctx context.Context, live client.Reader, name string) (*metav1
 	return definition, live.Get(ctx, types.NamespacedName{Name: name}, definition)
 }
 
-// Reconcile puts all policies in place, also those behind one that fails.
+// Reconcile applies all policies, and continues after one that fails.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	owner, err := definitionOf(ctx, r.Live, policiesOwner)
 	if err != nil {
@@ -143,7 +143,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{}, errors.Join(failures...)
 }
 
-// reportMissing says once what the API server lacks.
+// reportMissing reports once which kinds the API server doesn't serve.
 func (r *Reconciler) reportMissing(ctx context.Context, about client.Object) {
 	if len(r.missing) == 0 {
 		return

@@ -38,13 +38,13 @@ var scheme = func() *runtime.Scheme {
 	return scheme
 }()
 
-// stuck waits for the end of the pass, as for an answer that never comes.
+// stuck waits for the end of the pass, like a request that gets no answer.
 func stuck(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// patchUnlessEnded makes a client behave as one that sends requests: none is sent once its context has ended.
+// patchUnlessEnded makes a fake client behave like a real one, which sends no request once its context has ended.
 func patchUnlessEnded(ctx context.Context, c client.Client, subresource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// FuzzSecret: owners can edit the Secret that has the tenant's login.
+// FuzzSecret fuzzes the Secret with the tenant's login, which owners can edit.
 func FuzzSecret(f *testing.F) {
 	const password = "Zk3vX9mQ2LrT8yB5nW7cH4jD6fG1sP0a"
 	tenant := effective.Of(builders.Tenant("acme").Database("shared").Build())
@@ -44,7 +44,7 @@ func FuzzSecret(f *testing.F) {
 	})
 }
 
-// FuzzSlice: the note on a ResourceQuota is in a namespace that is the tenant's.
+// FuzzSlice fuzzes the note on a ResourceQuota, which is in a namespace of the tenant.
 func FuzzSlice(f *testing.F) {
 	f.Add(`{"holder":"a","used":{"pods":"1"}}`)
 	f.Add(`{"used":{"pods":"1e999999999"}}`)

@@ -9,7 +9,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// The API server refuses such Tenants as long as their own spec is all there is.
+// The API server refuses such Tenants, as long as nothing but their own spec can supply what is missing.
 func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
 	for _, test := range []struct {
 		name   string

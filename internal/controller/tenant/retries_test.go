@@ -33,8 +33,8 @@ import (
 // passTime is the time that a pass has.
 const passTime = 2 * time.Minute
 
-// unlessOver makes a client behave as one that sends requests: none is sent once its context has ended. The
-// hooks that are given go before.
+// unlessOver makes a fake client behave like a real one, which sends no request once its context has ended. The
+// given hooks come first.
 func unlessOver(hooks interceptor.Funcs) interceptor.Funcs {
 	funcs := interceptor.Funcs{
 		Get: hooks.Get,
@@ -76,7 +76,7 @@ func unlessEnded(ctx context.Context, send func() error) error {
 	return send()
 }
 
-// on returns a client of a cluster that has these objects, and that knows the indexes of the cache.
+// on returns a client of a cluster with these objects and with the indexes of the cache.
 func on(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) client.WithWatch {
 	t.Helper()
 	if err := v1alpha1.AddToScheme(clientgoscheme.Scheme); err != nil {
@@ -106,7 +106,7 @@ func tenantsOn(cluster client.WithWatch) *Reconciler {
 	}
 }
 
-// stuck waits for the end of the pass, as for an answer that never comes.
+// stuck waits for the end of the pass, like a request that gets no answer.
 func stuck(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()

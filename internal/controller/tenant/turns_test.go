@@ -21,8 +21,8 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// busy lets as many other tenants be put in place as may be at a time, with more waiting, and then looks at
-// one. Its client knows Tenants only, so that a pass that goes on fails as soon as it reads anything else.
+// busy begins as many other tenants as may be provisioned concurrently, lets others wait, and then reconciles one
+// tenant. Its client knows only Tenants, so a pass that isn't stopped fails as soon as it reads anything else.
 func busy(t *testing.T, tenant *v1alpha1.Tenant, waiting ...types.UID) (f *fleet.Fleet, begun []types.UID, err error) {
 	t.Helper()
 	tenant.UID = "acme"

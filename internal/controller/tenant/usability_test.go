@@ -16,7 +16,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// ready returns a server that answers, with changes.
+// ready returns a server that is Ready, with changes.
 func ready(t *testing.T, changes ...func(*v1alpha1.DatabaseServer)) *v1alpha1.DatabaseServer {
 	t.Helper()
 	server := builders.Stored(t, builders.DatabaseServer("shared", "pg.example").Build())
@@ -30,7 +30,7 @@ func ready(t *testing.T, changes ...func(*v1alpha1.DatabaseServer)) *v1alpha1.Da
 	return server
 }
 
-// saying makes the Ready condition of a server say something else.
+// saying changes the Ready condition of a server.
 func saying(status metav1.ConditionStatus, reason, message string) func(*v1alpha1.DatabaseServer) {
 	return func(server *v1alpha1.DatabaseServer) {
 		apimeta.SetStatusCondition(&server.Status.Conditions, metav1.Condition{

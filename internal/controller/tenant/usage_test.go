@@ -19,13 +19,13 @@ import (
 	"github.com/tenantry/tenantry/internal/fleet"
 )
 
-// usageOf returns the usage of so many pods.
+// usageOf returns the usage of that many pods.
 func usageOf(pods string) corev1.ResourceList {
 	return corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}
 }
 
-// usageTest is a tenant whose status says that it uses one pod, the queue of its controller, and what
-// its passes come to.
+// usageTest has a tenant whose status says that it uses one pod, the queue of its controller, and the results of
+// its passes.
 type usageTest struct {
 	*Reconciler
 	ctx     context.Context
@@ -40,7 +40,7 @@ type usageTest struct {
 
 func newUsageTest(ctx context.Context) *usageTest {
 	u := &usageTest{ctx: ctx, Reconciler: &Reconciler{Fleet: &fleet.Fleet{}}, began: time.Now()}
-	// Passes have failed so often that the next one is far away.
+	// After many failed passes, the next retry is far away.
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Hour, time.Hour)
 	u.queue = priorityqueue.New("tenant", func(o *priorityqueue.Opts[reconcile.Request]) { o.RateLimiter = limiter })
 	u.tenant = &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme", UID: "acme"}}
@@ -54,14 +54,14 @@ func newUsageTest(ctx context.Context) *usageTest {
 	return u
 }
 
-// use is the news that the tenant uses so many pods.
+// use reports a change of the quota: the tenant uses that many pods.
 func (u *usageTest) use(pods string) {
 	e := updated(u.quota, func(is *corev1.ResourceQuota) { is.Status.Used = usageOf(pods) })
 	u.quota = e.ObjectNew.(*corev1.ResourceQuota)
 	u.objectUpdated(u.ctx, e, u.queue)
 }
 
-// work lets passes take place. Each ends as report does, some time after it has looked at the quota.
+// work runs passes. Each ends as report does, some time after it has read the quota.
 func (u *usageTest) work(lasts time.Duration) {
 	for {
 		request, shutdown := u.queue.Get()
@@ -87,7 +87,7 @@ func (u *usageTest) work(lasts time.Duration) {
 	}
 }
 
-// TestAUsageIsWrittenInTime tries orders in which changes of a quota and passes of its tenant may come.
+// TestAUsageIsWrittenInTime tries different orders of changes of a quota and passes of its tenant.
 func TestAUsageIsWrittenInTime(t *testing.T) {
 	const lasts = 100 * time.Millisecond // A pass. There may be one on the way, and one that writes.
 	acme := reconcile.Request{}

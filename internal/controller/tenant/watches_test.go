@@ -28,7 +28,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// updated returns the event by which a watch tells of a change. The object that is given stays as it is.
+// updated returns the event of a change. It doesn't modify the given object.
 func updated[T client.Object](object T, change func(T)) event.UpdateEvent {
 	was, is := object.DeepCopyObject().(T), object.DeepCopyObject().(T)
 	was.SetResourceVersion("1")
@@ -37,13 +37,13 @@ func updated[T client.Object](object T, change func(T)) event.UpdateEvent {
 	return event.UpdateEvent{ObjectOld: was, ObjectNew: is}
 }
 
-// resynced returns the event by which a watch shows an object again that has not changed.
+// resynced returns the event of a resync of an object that has not changed.
 func resynced(object client.Object) event.UpdateEvent {
 	object.SetResourceVersion("1")
 	return event.UpdateEvent{ObjectOld: object, ObjectNew: object}
 }
 
-// enqueued returns the requests that end up in a queue, and when.
+// enqueued returns the requests that are added to a queue, and after what time.
 func enqueued(t *testing.T, act func(queue)) map[string]time.Duration {
 	t.Helper()
 	result := map[string]time.Duration{}

@@ -7,7 +7,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// renderer says of each action how it is carried out: by which SQL, and where that runs.
+// renderer has the SQL for each action, and where it runs.
 type renderer struct {
 	majorVersion int
 	batches      []Batch
@@ -15,8 +15,8 @@ type renderer struct {
 
 var _ database.Visitor = (*renderer)(nil)
 
-// Register fails when the server is full, and when a former tenant of the name has left something, unless
-// that is to be so.
+// Register fails if the server is full, or, without Anew, if a former tenant with the same name has left
+// something.
 func (r *renderer) Register(a database.Register) {
 	statements := checkCapacity(a.Capacity)
 	if !a.Anew {
@@ -26,7 +26,7 @@ func (r *renderer) Register(a database.Register) {
 		list(literal, a.UID, a.Tenant, a.Name, string(a.Isolation)), clusterSetting))...)
 }
 
-// Adopt fails when the server is full, or another tenant was first.
+// Adopt fails if the server is full, or if another tenant was first.
 func (r *renderer) Adopt(a database.Adopt) {
 	r.inRegistry(append(checkCapacity(a.Capacity), takeOver(a))...)
 }
@@ -44,7 +44,7 @@ func (r *renderer) UnmarkSecured(a database.UnmarkSecured) {
 	r.onDatabase("UPDATE tenantry.tenants SET secured = NULL WHERE name = " + literal(a.Name))
 }
 
-// MarkExtensions also lets the tenant's sessions find what is in the schema of the extensions.
+// MarkExtensions also adds the schema of the extensions to the search_path of the tenant's sessions.
 func (r *renderer) MarkExtensions(a database.MarkExtensions) {
 	r.onDatabase(
 		fmt.Sprintf("UPDATE tenantry.tenants SET extensions = extensions || ARRAY[%s]::text[] WHERE name = %s", list(literal, a.Extensions...), literal(a.Name)),
@@ -105,7 +105,7 @@ func (r *renderer) DropRoles(a database.DropRoles) {
 	r.removing("DROP ROLE IF EXISTS " + list(identifier, a.Roles...))
 }
 
-// JoinShared is for connecting: nobody needs to become the role that may.
+// JoinShared grants membership only for the right to connect: nobody needs to become the role.
 func (r *renderer) JoinShared(a database.JoinShared) {
 	grant := fmt.Sprintf("GRANT %s TO %s", database.SharedDatabase(a.Isolation), identifier(a.Owner))
 	if r.majorVersion >= firstWithGrantOptions {
@@ -122,7 +122,7 @@ func (r *renderer) RevokeTables(a database.RevokeTables) {
 	r.inRegistry(fmt.Sprintf("REVOKE %s FROM %s", database.TablesOwner, identifier(a.Owner)))
 }
 
-// CreateDatabase copies template0, which never has sessions that it would have to wait for.
+// CreateDatabase copies template0, which never has sessions to wait for.
 func (r *renderer) CreateDatabase(a database.CreateDatabase) {
 	create := fmt.Sprintf("CREATE DATABASE %s OWNER %s TEMPLATE template0 ALLOW_CONNECTIONS false", identifier(a.Database), database.PlatformOwner)
 	if r.majorVersion >= firstWithStrategy {

@@ -8,7 +8,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database/postgres"
 )
 
-// TestEachActionIsCarriedOut shows what the compiler can't: that it reaches a statement.
+// TestEachActionIsCarriedOut tests what the compiler can't check: that each action leads to a statement.
 func TestEachActionIsCarriedOut(t *testing.T) {
 	for method := range reflect.TypeFor[database.Visitor]().Methods() {
 		t.Run(method.Name, func(t *testing.T) {

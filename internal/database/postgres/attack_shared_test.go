@@ -25,7 +25,7 @@ type siege struct {
 	before           []string
 }
 
-// begin makes both tenants. prepare is what the victim runs; what it names with $ is replaced.
+// begin creates both tenants. prepare is SQL that the victim runs; names with $ in it are replaced.
 func (s *siege) begin(ctx context.Context, release release, isolation database.Isolation, tables, prepare string) {
 	GinkgoHelper()
 	s.server = release.start(ctx)
@@ -44,7 +44,7 @@ func (s *siege) begin(ctx context.Context, release release, isolation database.I
 	s.before = s.state(ctx, isolation)
 }
 
-// state returns all of both tenants and of the shared database that an attack might change.
+// state returns everything of both tenants and of the shared database that an attack might change.
 func (s *siege) state(ctx context.Context, isolation database.Isolation) []string {
 	GinkgoHelper()
 	return slices.Concat(s.server.state(ctx, s.attacker), s.server.state(ctx, s.victim),
@@ -73,7 +73,7 @@ func (s *siege) allowed(ctx SpecContext, sql string) {
 	Expect(s.attempt(ctx, "BEGIN; "+sql+"; ROLLBACK")).To(Succeed())
 }
 
-// seen expects the attacker to see a boolean that is true.
+// seen expects that a query of the attacker returns true.
 func (s *siege) seen(ctx SpecContext, query string) {
 	session := s.server.session(ctx, s.attacker, s.attacker.Name())
 	Eventually(func() (seen bool, err error) {
@@ -101,7 +101,7 @@ var _ = Describe("A tenant with a schema of its own, on PostgreSQL", func() {
 	}
 })
 
-// sharedAttacks are those that a database makes possible by being shared.
+// sharedAttacks are attacks that are possible only in a shared database.
 var sharedAttacks = []attack{
 	{"CREATE TABLE public.mine (id int)", insufficientPrivilege},
 	{"CREATE FUNCTION public.now() RETURNS int LANGUAGE sql AS 'SELECT 1'", insufficientPrivilege},
@@ -187,7 +187,7 @@ func attacksOnSchemas(release release) {
 		siege.server.session(ctx, siege.victim, siege.victim.Name())
 	}, SpecTimeout(time.Minute))
 
-	// What follows can't be closed in a database that tenants share; see docs/databases.md.
+	// The following can't be prevented in a shared database; see docs/databases.md.
 	DescribeTable("is known to see", siege.seen,
 		Entry("the names of tables and columns", "SELECT EXISTS (SELECT FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relname = 'secrets' AND attname = 'word')"),
 		Entry("the source of functions", "SELECT EXISTS (SELECT FROM pg_proc WHERE prosrc = 'SELECT word FROM secrets')"),
@@ -205,8 +205,8 @@ func attacksOnSchemas(release release) {
 	}, SpecTimeout(time.Minute))
 }
 
-// knownInShared are the ways in which tenants of one database can get at each other that PostgreSQL
-// has no right for.
+// knownInShared tests the ways in which tenants of one database can affect each other and which PostgreSQL has no
+// privilege for.
 func knownInShared(siege *siege) {
 	It("is known to receive what others NOTIFY", func(ctx SpecContext) {
 		session := siege.server.session(ctx, siege.attacker, siege.attacker.Name())
@@ -235,7 +235,7 @@ var _ = Describe("A tenant with rows of its own, on PostgreSQL", func() {
 	}
 })
 
-// rowTables are what an app's migrations make: notes as an ORM does, ledger and entries strictly.
+// rowTables are the tables of an app's migrations: notes as an ORM creates it, ledger and entries strict.
 const rowTables = `
 	CREATE TABLE notes (id int PRIMARY KEY, word text UNIQUE);
 	CREATE TABLE replies (id serial PRIMARY KEY, note int REFERENCES notes);
@@ -289,7 +289,7 @@ var rowAttacks = []attack{
 	{"DELETE FROM countries", insufficientPrivilege},
 	{"SELECT setval('replies_id_seq', 1)", insufficientPrivilege},
 	{"ALTER SEQUENCE replies_id_seq RESTART", insufficientPrivilege},
-	// Locks: by the strict tables, and by the others as far as DELETE doesn't allow it.
+	// Locks: on strict tables, and on others those that DELETE doesn't allow.
 	{"BEGIN; LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE", insufficientPrivilege},
 	{"BEGIN; LOCK TABLE ledger IN SHARE MODE", insufficientPrivilege},
 	{"BEGIN; LOCK TABLE countries IN ROW EXCLUSIVE MODE", insufficientPrivilege},
@@ -312,7 +312,7 @@ var rowAttacks = []attack{
 	{"GRANT tenantry_row_owner TO $OWN", insufficientPrivilege},
 }
 
-// rowReads are ways to read, change or delete all rows, each of which must come to the attacker's one.
+// rowReads are ways to read, change or delete all rows. Each must affect only the attacker's one row.
 var rowReads = []string{
 	"SELECT count(*) FROM notes",
 	"SELECT count(*) FROM ledger",
@@ -393,8 +393,7 @@ func attacksOnRows(release release) {
 
 	It("connects to the shared database and to no other", siege.otherDatabases, SpecTimeout(time.Minute))
 
-	// What follows can't be closed in tables that tenants share, but for what says so by strict
-	// tables; see docs/databases.md.
+	// The following can't be prevented in shared tables, except where strict tables do; see docs/databases.md.
 	DescribeTable("is known to see", siege.seen,
 		Entry("how many rows come and go", "SELECT sum(n_tup_ins) >= 2 FROM pg_stat_all_tables WHERE relname IN ('notes', 'ledger')"),
 		Entry("the size of tables", "SELECT pg_relation_size('notes') > 0"),
@@ -420,8 +419,7 @@ func attacksOnRows(release release) {
 	}, SpecTimeout(time.Minute))
 }
 
-// What docs/databases.md says that can't be kept apart, so that a version of PostgreSQL that does is
-// noticed.
+// What docs/databases.md lists as not isolated, so that a version of PostgreSQL that changes it is noticed.
 var _ = Describe("What leaks on a shared server", func() {
 	It("is how others' values are spread, to EXPLAIN, in strict tables too", func(ctx SpecContext) {
 		shared.tables(ctx, `

@@ -14,7 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// The codes that PostgreSQL refuses attacks with.
+// The SQLSTATEs with which PostgreSQL refuses attacks.
 const (
 	insufficientPrivilege = "42501"
 	undefinedObject       = "42704"
@@ -23,7 +23,7 @@ const (
 	noSuchRelation        = "XX000" // could not open relation with this OID
 )
 
-// attack is SQL that has to be refused with a code.
+// attack is SQL that must be refused with a SQLSTATE.
 type attack struct{ sql, code string }
 
 func entries(attacks []attack) []TableEntry {
@@ -34,8 +34,8 @@ func entries(attacks []attack) []TableEntry {
 	return result
 }
 
-// serverAttacks are those on the server and on other tenants' roles, the same whatever keeps the
-// tenants' data apart. $DATABASE is the database that the attacker is in, $OTHER one that it isn't.
+// serverAttacks are attacks on the server and on other tenants' roles, which are the same for all kinds of
+// isolation. $DATABASE is the attacker's database, $OTHER another one.
 var serverAttacks = []attack{
 	// Becoming somebody else.
 	{"SET ROLE $VICTIM", insufficientPrivilege},
@@ -254,7 +254,7 @@ func attacksOnDatabases(release release) {
 	}, SpecTimeout(time.Minute))
 
 	It("can't have the operator run its code, nor weaken its sessions by settings", func(ctx SpecContext) {
-		// Even if somebody with the right to do so had made the settings that a tenant would need.
+		// Even if somebody with the right to do so had changed the settings that a tenant would need.
 		server := startInstanceOf(ctx, server.BinDir)
 		tenant := server.provisioned(ctx)
 		trap := `
@@ -303,8 +303,8 @@ func attacksOnDatabases(release release) {
 		Expect(server.remove(ctx, heir, database.ReclaimDelete)).To(Succeed())
 	}, SpecTimeout(time.Minute))
 
-	// What follows can't be closed on a server that tenants share. It is here so that it is known,
-	// and so that a version of PostgreSQL that closes it is noticed.
+	// The following can't be prevented on a shared server. It is here so that it is known, and so that a version of
+	// PostgreSQL that prevents it is noticed.
 	DescribeTable("is known to see",
 		func(ctx SpecContext, query string) {
 			Eventually(func() (seen bool, err error) {
@@ -331,10 +331,9 @@ func attacksOnDatabases(release release) {
 	}, SpecTimeout(time.Minute))
 }
 
-// What a tenant sets for its logins is the first thing that its sessions, and the operator's as the
-// tenant, come across.
+// The settings of a tenant's logins apply to its own sessions, and to those that the operator opens as the tenant.
 var _ = Describe("Settings by which a provisioned tenant would harm the operator or itself", func() {
-	// setting runs a statement as the tenant's login, which may change what its sessions start with.
+	// setting runs a statement as the tenant's login, which may change its default settings.
 	setting := func(ctx context.Context, tenant database.Desired, statement string) {
 		GinkgoHelper()
 		session := shared.session(ctx, tenant, tenant.Name())

@@ -21,8 +21,7 @@ import (
 )
 
 const (
-	// oldestVersion is the oldest major version of PostgreSQL on which what this package relies on was
-	// verified.
+	// oldestVersion is the oldest supported major version of PostgreSQL.
 	oldestVersion = 14
 
 	maxConnections    = 8
@@ -35,30 +34,30 @@ const (
 	// databaseTimeout bounds CREATE and DROP DATABASE, which copy files and wait for a checkpoint.
 	databaseTimeout = 2 * time.Minute
 
-	// lockTimeout bounds the wait for a lock, which a tenant may hold for as long as it likes. It is longer
-	// than autovacuum takes to give way, which is PostgreSQL's deadlock_timeout of a second.
+	// lockTimeout bounds the wait for a lock, which a tenant may hold for as long as it likes. It is longer than
+	// autovacuum needs to give up its lock, which is PostgreSQL's deadlock_timeout of a second.
 	lockTimeout = 2 * time.Second
-	// registryTimeout bounds the wait for the registry's lock, which only operators take.
+	// registryTimeout bounds the wait for the registry's lock, which only operators hold.
 	registryTimeout = 10 * time.Second
-	// registryLockTimeout is the lockTimeout while one has the registry's lock, for which others wait.
+	// registryLockTimeout is the lock timeout of sessions that hold the registry's lock, for which others wait.
 	registryLockTimeout = 500 * time.Millisecond
 
-	// maxDatabaseChanges is how many CREATE and DROP DATABASE run at a time; more than four finish no sooner.
+	// maxDatabaseChanges is how many CREATE and DROP DATABASE run concurrently. More than four finish no sooner.
 	maxDatabaseChanges = 4
 )
 
-// firstWithRole has, for each major version, the first minor release in which sessions start with the role
-// that ALTER ROLE … SET role says, and keep it by DISCARD ALL, which pools of connections send. Else what an
-// app makes belongs to a login, and is lost to it when the password changes. Later major versions have it
+// firstWithRole has, for each major version, the first minor release in which sessions start as the role of ALTER
+// ROLE … SET role, and keep it after DISCARD ALL, which connection pools send. Otherwise what an app creates would
+// belong to a login, and the app would lose access to it when the password changes. Later major versions have this
 // from the beginning.
 var firstWithRole = map[int]int{14: 15, 15: 10, 16: 6, 17: 2}
 
-// clusterSetting is the setting of the operator's sessions that says which Kubernetes cluster it is in.
+// clusterSetting is a setting of the operator's sessions that identifies its Kubernetes cluster.
 const clusterSetting = "tenantry.cluster"
 
-// sessionSettings apply whatever is set on a database or on the administrator's role. The first two keep others'
-// functions and rights out; our SQL relies on the rest. The query that observes a tenant is planned once a
-// session, and by index: planning takes eight times as long as running it, and a plan from a time when the
+// sessionSettings override what is set on a database or on the administrator's role. The first two protect against
+// functions and rights of others; our SQL relies on the rest. The query that observes a tenant is planned once per
+// session, to use indexes: planning takes eight times as long as running it, and a plan from a time when the
 // server had few tenants would read all roles for each of many.
 var sessionSettings = map[string]string{
 	"search_path":                   "pg_catalog,pg_temp",
@@ -75,17 +74,17 @@ var sessionSettings = map[string]string{
 	"synchronous_commit":            "on",
 }
 
-// server is the connections to one server.
+// server has the connections to one server.
 type server struct {
 	address database.Server
 	pool    *pgxpool.Pool
 	breaker service.Breaker
-	// shared are the connections to databases that tenants share, by name; mu guards them.
+	// shared has the connections to shared databases, by name; mu guards it.
 	shared map[string]*pgxpool.Pool
 	mu     sync.Mutex
-	// users are the calls under way.
+	// users counts the calls that are running.
 	users sync.WaitGroup
-	// databaseChanges has a place for each CREATE or DROP DATABASE under way.
+	// databaseChanges limits concurrent CREATE and DROP DATABASE.
 	databaseChanges chan struct{}
 }
 
@@ -113,7 +112,7 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	}
 	config, err := pgxpool.ParseConfig(uri.String())
 	if err != nil {
-		// The cause is left out: it quotes the URI.
+		// The cause is left out, since it quotes the URI.
 		return nil, &service.UnsuitableServerError{
 			Engine:  database.Engine,
 			Server:  address.Name,
@@ -129,7 +128,7 @@ func poolConfig(address database.Server) (*pgxpool.Config, error) {
 	config.MaxConns = maxConnections
 	config.MaxConnIdleTime = maxConnectionIdle
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { return suitable(address, conn.PgConn()) }
-	// A ping would cost every call a round trip; read notices by itself what a ping would find.
+	// A ping would cost every call a round trip. read handles what a ping would find.
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	return config, nil
 }
@@ -151,7 +150,7 @@ func trust(config *pgx.ConnConfig, address database.Server) error {
 	return nil
 }
 
-// suitable checks what a server reports at the start of every session, without asking.
+// suitable checks what a server reports at the start of every session, so it costs no query.
 func suitable(address database.Server, conn *pgconn.PgConn) error {
 	var problem string
 	switch {
@@ -194,10 +193,10 @@ func leadingNumber(text string) int {
 	return number
 }
 
-// conn is a session in the maintenance database.
+// conn is a session of a pool.
 type conn = pgxpool.Conn
 
-// majorVersion returns the server's major version, which each session knows without asking.
+// majorVersion returns the server's major version, which each session has without a query.
 func (s *server) majorVersion(ctx context.Context) (major int, err error) {
 	err = s.acquire(ctx, changeTimeout, func(_ context.Context, conn *conn) error {
 		major = majorVersion(conn.Conn().PgConn())
@@ -213,9 +212,8 @@ func (s *server) acquire(ctx context.Context, timeout time.Duration, fn func(con
 	return s.pool.AcquireFunc(ctx, func(conn *conn) error { return fn(ctx, conn) })
 }
 
-// read runs a function that changes nothing, or can be repeated. A pooled connection that the
-// server has closed since it was used last is no failure of the server: after one, read tries
-// once more on a new connection.
+// read runs a function that changes nothing or can be repeated. If the server has closed a pooled connection since
+// it was last used, that is no failure of the server, and read tries once more on a new connection.
 func (s *server) read(ctx context.Context, fn func(context.Context, *conn) error) error {
 	err := s.acquire(ctx, readTimeout, fn)
 	if connectionLost(err) {

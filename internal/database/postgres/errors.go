@@ -16,7 +16,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// The codes of PostgreSQL that mean something here; see appendix A of its manual.
+// SQLSTATEs of PostgreSQL that are handled here; see appendix A of its manual.
 const (
 	sqlstateNotSupported          = "0A000"
 	sqlstateInvalidAuthorization  = "28000"
@@ -44,11 +44,11 @@ const (
 	sqlstateInternal              = "XX000"
 )
 
-// The codes that our own statements raise.
+// SQLSTATEs that our own statements raise.
 const (
 	sqlstateFull    = "TN001"
 	sqlstateChanged = "TN002"
-	// sqlstateConflict comes with a detail that says what is in the way and what to do about it.
+	// sqlstateConflict has a detail that says what conflicts and what to do about it.
 	sqlstateConflict = "TN003"
 )
 

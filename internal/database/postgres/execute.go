@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// firstWithStrategy is the first major version whose CREATE DATABASE has STRATEGY; those
-	// before copy files in any case.
+	// firstWithStrategy is the first major version whose CREATE DATABASE has STRATEGY. Earlier ones always copy
+	// files.
 	firstWithStrategy = 15
 	// firstWithGrantOptions is the first major version in which a membership can be for inheriting
 	// rights only.
 	firstWithGrantOptions = 16
-	// terminateTimeout is how long to wait for the end of a session.
+	// terminateTimeout is how long to wait until a session has ended.
 	terminateTimeout = 5 * time.Second
 )
 

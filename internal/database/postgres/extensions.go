@@ -6,8 +6,8 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// createExtensions creates extensions in a database in which the user may create schemas, and lets the user use
-// them.
+// createExtensions returns statements that create extensions in a database in which the user may create schemas,
+// and that let the user use them.
 func createExtensions(user string, names []string) []string {
 	statements := []string{
 		"DO " + literal(fmt.Sprintf(`
@@ -29,10 +29,11 @@ END`, database.PlatformOwner, sqlstateConflict)),
 	return statements
 }
 
-// createExtension creates an extension, with those that it needs, in the schema extensions. The
-// script of an extension runs as superuser, and finds functions in the schemas of the extensions that
-// it needs as well; so none of them may be in a schema in which somebody else can create functions. Without
-// its comment, which only its owner could set, the tenant can restore a dump of its database.
+// createExtension returns a statement that creates an extension, with those that it requires, in the schema
+// extensions. The script of an extension runs as superuser, with the schemas of the required extensions in its
+// search_path. So none of these schemas may be one in which somebody else can create functions. The extension gets
+// no comment, since only its owner could set it, and the tenant could not restore a dump of its database
+// otherwise.
 func createExtension(name string) string {
 	return "DO " + literal(fmt.Sprintf(`
 DECLARE

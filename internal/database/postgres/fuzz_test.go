@@ -19,7 +19,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// fuzzed returns a server of its own for a fuzz target, which fails by the error that it returns.
+// fuzzed returns a new server for a fuzz target.
 func fuzzed(f *testing.F) *instance {
 	f.Helper()
 	dir, err := os.MkdirTemp("", "tenantry-fuzz-")
@@ -49,7 +49,7 @@ func fuzzed(f *testing.F) *instance {
 	return made
 }
 
-// look does what the operator does with a server time and again.
+// look does what the operator does with a server at each probe.
 func (i *instance) look(ctx context.Context) error {
 	if _, err := i.servers.Probe(ctx, i.address); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (i *instance) look(ctx context.Context) error {
 	return err
 }
 
-// as runs statements in a session of a tenant, each by itself, and returns the first refusal.
+// as runs statements in a session of a tenant, each in its own transaction, and returns the first error.
 func (i *instance) as(ctx context.Context, tenant database.Desired, statements ...string) error {
 	conn, err := i.loginAs(ctx, database.Logins(tenant.Name())[0], string(tenant.Password), database.ConnectTo(tenant.Isolation, tenant.Name()))
 	if err != nil {
@@ -82,7 +82,7 @@ func (i *instance) made(tb testing.TB, changes ...func(*database.Desired)) datab
 	return tenant
 }
 
-// gone removes a tenant, of which nothing may stay.
+// gone removes a tenant, and expects that nothing of it is left.
 func (i *instance) gone(t *testing.T, tenant database.Desired) {
 	t.Helper()
 	if err := i.look(t.Context()); err != nil {
@@ -97,7 +97,7 @@ func (i *instance) gone(t *testing.T, tenant database.Desired) {
 	}
 }
 
-// name makes an identifier of what is fuzzed; empty if PostgreSQL takes none such.
+// name returns an identifier from fuzzed text; empty if PostgreSQL accepts no such identifier.
 func name(text string) string {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) || text == "" {
 		return ""
@@ -105,7 +105,7 @@ func name(text string) string {
 	return pgx.Identifier{text}.Sanitize()
 }
 
-// FuzzNames: with isolation Schema the tenant names what it makes, and the operator drops that one by one.
+// FuzzNames fuzzes the names of a tenant's objects, which the operator drops one by one with isolation Schema.
 func FuzzNames(f *testing.F) {
 	server := fuzzed(f)
 	for _, text := range []string{"orders", `a"b`, "a'b", `\`, "%I %s %1$s", "; DROP ROLE operator; --", "größer", "\n", "$$", "a.b", "pg_x", strings.Repeat("ü", 40)} {
@@ -128,7 +128,7 @@ func FuzzNames(f *testing.F) {
 			fmt.Sprintf("CREATE SEQUENCE %s", name(second+"s")),
 			fmt.Sprintf("CREATE TABLE %s (%s int) PARTITION BY LIST (%s)", name(first+"p"), column, column),
 		} {
-			// What PostgreSQL doesn't take doesn't matter.
+			// Statements that PostgreSQL refuses don't matter.
 			if err := server.as(t.Context(), tenant, statement); err != nil && connectionBroken(err) {
 				t.Fatal(err)
 			}
@@ -142,7 +142,7 @@ func connectionBroken(err error) bool {
 	return !answered
 }
 
-// FuzzTables: with isolation Row, the one that manages the tables names them.
+// FuzzTables fuzzes the names of tables and columns, which the managing tenant chooses with isolation Row.
 func FuzzTables(f *testing.F) {
 	server := fuzzed(f)
 	manager := server.made(f, managing)
@@ -182,7 +182,7 @@ func FuzzTables(f *testing.F) {
 	})
 }
 
-// FuzzRoleSettings: a tenant can set for its login what it can set in a session, and its password.
+// FuzzRoleSettings fuzzes the settings and the password of a login, which a tenant can change.
 func FuzzRoleSettings(f *testing.F) {
 	server := fuzzed(f)
 	for _, setting := range [][2]string{
@@ -223,7 +223,7 @@ func FuzzRoleSettings(f *testing.F) {
 	})
 }
 
-// FuzzDelete: the object that a tenant gives to tenantry.delete says which of its own rows to delete.
+// FuzzDelete fuzzes the object that a tenant passes to tenantry.delete.
 func FuzzDelete(f *testing.F) {
 	server := fuzzed(f)
 	manager := server.made(f, managing)
@@ -274,7 +274,8 @@ func FuzzDelete(f *testing.F) {
 	})
 }
 
-// dataRefused reports whether PostgreSQL refuses what the object says, and not the statement made of it.
+// dataRefused reports whether PostgreSQL refuses the values in the object, and not the statement that was built
+// from it.
 func dataRefused(err error) bool {
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	if !answered {

@@ -15,15 +15,15 @@ import (
 // maxSharedConnections is how many sessions the operator has in a shared database.
 const maxSharedConnections = 4
 
-// dependents selects the databases with objects that depend on the roles $1. It leaves out those that nobody
-// can connect to; PostgreSQL names them when a role can't be dropped.
+// dependents selects the databases with objects that depend on the roles $1. It leaves out databases that nobody
+// can connect to; PostgreSQL names them if a role can't be dropped.
 const dependents = `SELECT DISTINCT datname::text FROM pg_shdepend JOIN pg_database ON pg_database.oid = dbid
 WHERE refclassid = 'pg_authid'::regclass AND refobjid IN (SELECT oid FROM pg_roles WHERE rolname::text = ANY ($1))
 	AND datallowconn AND datconnlimit <> -2
 ORDER BY 1`
 
-// runEverywhere runs the batch in each database with objects that depend on the roles of the tenant. They may
-// be another tenant's, which has granted them a right, for example.
+// runEverywhere runs the batch in each database with objects that depend on the roles of the tenant. These may be
+// objects of another tenant, which has granted the roles a right, for example.
 func (s *server) runEverywhere(ctx context.Context, batch Batch) error {
 	logins := database.Logins(batch.Owner)
 	var names []string
@@ -50,7 +50,7 @@ func (s *server) runInside(ctx context.Context, batch Batch) error {
 	config.Database = batch.Database
 	err := s.connectAndSend(ctx, config, batch)
 	if hasCode(err, sqlstateUndefinedSchema) {
-		// The tenant, which can connect by now, has dropped the schema, which was its own already.
+		// The tenant, which can already connect and owns the schema, has dropped it.
 		return nil
 	}
 	return err
@@ -65,8 +65,8 @@ func (s *server) connectAndSend(ctx context.Context, config *pgx.ConnConfig, bat
 	return s.send(ctx, conn.PgConn(), batch)
 }
 
-// runAsTenant runs the batch in a session of a tenant that has no other sessions, with a password that is made
-// for it. Whatever happens, nobody knows the password afterwards.
+// runAsTenant runs the batch in a session of a tenant that has no other sessions, with a temporary password.
+// Whatever happens, nobody knows the password afterwards.
 func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
 	password := service.Sensitive(service.GeneratePassword())
 	if err := s.changeRole(ctx, database.EnableLogin{Login: batch.Login, ConnectionLimit: 1, Password: password}); err != nil {
@@ -82,7 +82,7 @@ func (s *server) runAsTenant(ctx context.Context, batch Batch) error {
 	return s.changeRole(ctx, database.DisableLogin{Login: batch.Login})
 }
 
-// changeRole carries out an action on a role, whose SQL is the same for all versions of PostgreSQL.
+// changeRole executes an action on a role whose SQL is the same for all versions of PostgreSQL.
 func (s *server) changeRole(ctx context.Context, action database.Action) error {
 	return s.runAll(ctx, Statements([]database.Action{action}, oldestVersion))
 }
@@ -92,7 +92,7 @@ func (s *server) runShared(ctx context.Context, batch Batch) error {
 	return s.acquireShared(ctx, batch.Database, changeTimeout, s.running(batch))
 }
 
-// readShared is read for a shared database.
+// readShared does what read does in a shared database.
 func (s *server) readShared(ctx context.Context, name string, fn func(context.Context, *conn) error) error {
 	err := s.acquireShared(ctx, name, readTimeout, fn)
 	if connectionLost(err) {
@@ -115,7 +115,7 @@ func (s *server) acquireShared(ctx context.Context, name string, timeout time.Du
 	return err
 }
 
-// sharedPool returns the connections to a shared database. They are opened when they are needed.
+// sharedPool returns the pool for a shared database. It opens connections when they are needed.
 func (s *server) sharedPool(ctx context.Context, name string) (*pgxpool.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

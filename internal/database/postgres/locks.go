@@ -9,8 +9,8 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// lockCheckInterval is the time between two looks at what a session without an answer waits for. It is shorter than any
-// lock timeout.
+// lockCheckInterval is the time between two checks of what a session that gets no answer waits for. It is shorter
+// than any lock timeout.
 const lockCheckInterval = 300 * time.Millisecond
 
 // blocking selects the session that has blocked the one with the process ID $1 for the longest time.
@@ -37,9 +37,9 @@ func (b blockers) end() string {
 WHERE pid = ANY (pg_blocking_pids($1)) AND ` + isTenant + ` AND ` + string(b)
 }
 
-// watchLocks calls the function, which uses the connection, and ends the sessions that are named if they block it.
-// If it fails because it didn't get a lock in time, the error is a [database.LockedError] that says who has the
-// lock, which PostgreSQL tells only while one waits.
+// watchLocks calls the function, which uses the connection, and ends the blockers that are given. If the function
+// didn't get a lock in time, the error is a [database.LockedError] with the session that has the lock. PostgreSQL
+// shows that only while a session waits.
 func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, end blockers, fn func() error) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -54,7 +54,8 @@ func (s *server) watchLocks(ctx context.Context, conn *pgconn.PgConn, end blocke
 	return err
 }
 
-// lastBlocking returns, when the context ends, who was last seen to block a session; nil if nobody was.
+// lastBlocking returns, once the context has ended, the session that was last seen to block a session; nil if
+// there was none.
 func (s *server) lastBlocking(ctx context.Context, pid uint32, end blockers) (holder *database.LockHolder) {
 	looks := time.NewTicker(lockCheckInterval)
 	defer looks.Stop()
@@ -64,7 +65,7 @@ func (s *server) lastBlocking(ctx context.Context, pid uint32, end blockers) (ho
 			return holder
 		case <-looks.C:
 		}
-		// The sessions that changes are made in may all wait for the same lock.
+		// All sessions of the other pool may be waiting for the same lock.
 		_ = s.acquireShared(ctx, s.address.Maintenance(), readTimeout, func(ctx context.Context, conn *conn) error {
 			var found database.LockHolder
 			err := conn.QueryRow(ctx, blocking, int32(pid)).Scan(&found)

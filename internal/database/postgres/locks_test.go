@@ -11,7 +11,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// What a tenant can lock, it can lock for as long as it likes.
+// A tenant can hold a lock for as long as it likes.
 var _ = Describe("A tenant that holds a lock", func() {
 	const soon = 5 * time.Second // The operator gives up a lock after 2s at most.
 

@@ -74,10 +74,10 @@ var roleAttributes = `
 const (
 	registration = `json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Isolation', isolation, 'State', state)`
 
-	// boundedSettings are the settings of a row of pg_db_role_setting, or NULL if they are more than anybody
-	// could have meant: a tenant can make them as large as the server's memory.
+	// boundedSettings are the settings of a row of pg_db_role_setting, or NULL if they are implausibly large, since a
+	// tenant can make them as large as the server's memory.
 	boundedSettings = `CASE WHEN pg_column_size(setconfig) <= 8192 THEN setconfig END`
-	// boundedVerifier is the same for a password, which a tenant can also set as a verifier of any size.
+	// boundedVerifier does the same for a password, which a tenant can set to a verifier of any size.
 	boundedVerifier = `CASE WHEN pg_column_size(rolpassword) > 1024 THEN 'too long' ELSE rolpassword END`
 
 	databaseACL = `aclexplode(coalesce(datacl, acldefault('d', datdba)))`

@@ -9,10 +9,10 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// portionsTimeout is how long a removal in portions goes on before it reports how much is left.
+// portionsTimeout is how long a removal in portions may take before it reports how much is left.
 const portionsTimeout = 30 * time.Second
 
-// portion is a part of what is to be removed.
+// portion is a part of what must be removed.
 type portion struct {
 	// commands are the statements that remove it.
 	commands []string

@@ -13,21 +13,21 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// registryLock is the key of the advisory lock, in the maintenance database, that whoever changes
-// the registry or roles holds: the bytes of "tenantry".
+// registryLock is the key of the advisory lock in the maintenance database that operators hold while they change
+// the registry or roles: the bytes of "tenantry".
 const registryLock = 0x74656e616e747279
 
-// lockRegistry takes that lock for the rest of the transaction. From then on the transaction waits only a short
+// lockRegistry takes that lock for the rest of the transaction. After that, the transaction waits only a short
 // time for locks that a tenant may hold.
 var lockRegistry = fmt.Sprintf("SELECT set_config('lock_timeout', '%d', true), pg_advisory_xact_lock(%d), set_config('lock_timeout', '%d', true)",
 	registryTimeout.Milliseconds(), registryLock, registryLockTimeout.Milliseconds())
 
-// hardening can be run any number of times, also by several at once. What the registry says of
-// a name is in tenantry.tenants; secured is the oid of the database whose schema public has been
-// handed over, so that a database made anew under the same name doesn't count; in a shared database
-// it is that of the database in which the tenant has its place. digest stands for all that was
-// accepted of roles and database. cluster is the Kubernetes cluster that the tenant is in, and abandoned says
-// that the tenant was gone before its database was retained. tenantry.superusers are those that are no surprise.
+// hardening can be run any number of times, also concurrently. The registry is the table tenantry.tenants. secured
+// is the oid of the database whose schema public was given to the tenant, so that a database that was recreated
+// with the same name doesn't count; with a shared database it is the oid of the one that the tenant is placed in.
+// digest is a digest of the accepted state of roles and database. cluster is the tenant's Kubernetes cluster, and
+// abandoned says that the tenant was removed without the operator. tenantry.superusers has the expected
+// superusers.
 var hardening = lockRegistry + `;
 DO $$
 DECLARE
@@ -64,7 +64,8 @@ BEGIN
 	END IF;
 END $$`
 
-// openDatabases selects the databases that every server has, and our own, if PUBLIC has any right on them.
+// openDatabases selects those of the databases that every server has, and of our own, on which PUBLIC has any
+// right.
 const openDatabases = `SELECT datname
 	FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS acl
 	WHERE datname IN ('postgres', 'template1', current_database()) AND acl.grantee = 0
@@ -72,9 +73,9 @@ const openDatabases = `SELECT datname
 
 const retainedListed = 100
 
-// drifted are the tenants that aren't as they were accepted. What is compared is a digest of a line
-// for each role, membership, setting and database, its own or a shared one. Roles are found by equal names,
-// which the server can hash: anything else compares each role with each tenant.
+// drifted selects the tenants whose state differs from the accepted one. It compares a digest of a line for each
+// role, membership, setting and database, its own or a shared one. It finds roles by equality of names, which the
+// server can hash; anything else would compare each role with each tenant.
 var drifted = `SELECT json_agg(json_build_object('UID', uid, 'Tenant', tenant, 'Name', name, 'Digest', now))
 	FROM (
 		WITH role AS (
@@ -141,7 +142,7 @@ func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, 
 	return status, hardened, err
 }
 
-// shownCertificate returns the certificate that the server had when the connection was made.
+// shownCertificate returns the certificate that the server has presented for this connection.
 func shownCertificate(conn *pgconn.PgConn) []byte {
 	if encrypted, ok := conn.Conn().(*tls.Conn); ok {
 		return encrypted.ConnectionState().PeerCertificates[0].Raw
@@ -154,7 +155,7 @@ func harden(ctx context.Context, conn *conn) error {
 	return err
 }
 
-// registered are the tenants that use the server, of the operator's own cluster.
+// registered selects the tenants of the operator's own cluster that use the server.
 const registered = `SELECT coalesce(json_agg(` + registration + `), '[]') FROM tenantry.tenants
 WHERE state = 'Active' AND cluster = current_setting('` + clusterSetting + `', true) AND cluster <> ''`
 
@@ -163,7 +164,7 @@ func readRegistered(ctx context.Context, conn *conn) (found []service.Registrati
 	return found, err
 }
 
-// acceptance notes that what the digests $2 of the names $1 stand for is as it should be.
+// acceptance stores the digests $2 of the names $1 as accepted.
 const acceptance = `UPDATE tenantry.tenants SET digest = accepted.digest
 FROM unnest($1::text[], $2::text[]) AS accepted(name, digest) WHERE tenants.name = accepted.name`
 

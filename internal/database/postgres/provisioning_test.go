@@ -17,7 +17,7 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// complete returns what a server has for a tenant that is ready, as state lists it.
+// complete returns what a server has for a provisioned tenant, as listed by state.
 func complete(limit int32) []string {
 	return []string{
 		fmt.Sprintf("database NAME of tenantry_owner open t template f limit %d acl {tenantry_owner=CTc/tenantry_owner,NAME=CTc/tenantry_owner} settings ", limit),
@@ -272,8 +272,8 @@ var _ = Describe("A crash while a tenant's database is made", func() {
 	}, SpecTimeout(5*time.Minute))
 })
 
-// runStatements runs the first of a fresh tenant's statements by hand, each in a transaction of
-// its own: more partial states than an operator that dies could leave.
+// runStatements runs the first statements for a new tenant, each in its own transaction, which gives more partial
+// states than an operator that crashes could leave.
 func (i *instance) runStatements(ctx context.Context, tenant database.Desired, count int) {
 	GinkgoHelper()
 	observed, err := i.servers.Observe(ctx, i.address, tenant.UID, tenant.Name())
@@ -295,7 +295,7 @@ func (i *instance) runStatements(ctx context.Context, tenant database.Desired, c
 	}
 }
 
-// One rule in all isolations: in a change-over each of the two logins can have the limit.
+// The same rule applies to all isolations: during a rotation the limit applies to each of the two logins.
 var _ = Describe("The connection limit of a provisioned tenant whose password is rotated", func() {
 	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
 		It("is that of either login, in isolation "+string(isolation), func(ctx SpecContext) {

@@ -11,11 +11,11 @@ import (
 
 func identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// literal is by hand because pgx quotes literals on a connection only, and statements are made
-// without one. It relies on standard_conforming_strings, which our sessions pin.
+// literal quotes a string. pgx can do that only with a connection, and statements are built without one. It relies
+// on standard_conforming_strings, which our sessions set.
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// list quotes each of the texts, and puts commas between them.
+// list quotes each of the texts, and separates them by commas.
 func list(quote func(string) string, texts ...string) string {
 	quoted := make([]string, len(texts))
 	for i, text := range texts {
@@ -24,7 +24,7 @@ func list(quote func(string) string, texts ...string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// verifier returns a literal by which a role gets the password, without the server seeing it.
+// verifier returns a literal that sets the password of a role without revealing it to the server.
 func verifier(password service.Sensitive) string {
 	return literal(database.Verifier(string(password)))
 }

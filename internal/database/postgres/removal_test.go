@@ -198,13 +198,13 @@ var _ = Describe("A deleted tenant", func() {
 	}, SpecTimeout(time.Minute))
 })
 
-// interruptDrop leaves a database as PostgreSQL does when DROP DATABASE is interrupted.
+// interruptDrop leaves a database in the state of an interrupted DROP DATABASE.
 func (i *instance) interruptDrop(ctx context.Context, tenant database.Desired) {
 	GinkgoHelper()
 	i.exec(ctx, "postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = '"+tenant.Name()+"'")
 }
 
-// expectRemovalToSurviveCrashes removes tenants, each with a crash behind one more action.
+// expectRemovalToSurviveCrashes removes tenants, each with a crash after one more action.
 func (i *instance) expectRemovalToSurviveCrashes(ctx context.Context, policy database.ReclaimPolicy, removed func(database.Desired)) {
 	GinkgoHelper()
 	for count := 0; ; count++ {
@@ -277,7 +277,7 @@ var _ = Describe("What is not the tenant's", func() {
 	}, SpecTimeout(time.Minute))
 })
 
-// Objects of a tenant that name the roles of another keep them from being dropped.
+// Objects of a tenant that refer to the roles of another keep these from being dropped.
 var _ = Describe("Another tenant's objects that name a deleted tenant's roles", func() {
 	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
 		It("don't keep the roles of isolation "+string(isolation), func(ctx SpecContext) {
@@ -314,7 +314,7 @@ var _ = Describe("Another tenant's objects that name a deleted tenant's roles", 
 	}
 })
 
-// What a removal takes at a time must not depend on how much there is.
+// Locks and time of a removal's transactions must not depend on how much there is.
 var _ = Describe("A deleted tenant that has much", func() {
 	It("of isolation Row is removed in portions, and what is left is told", func(ctx SpecContext) {
 		const rows = 1800
@@ -404,7 +404,7 @@ var _ = Describe("A deleted tenant that has much", func() {
 	}, SpecTimeout(3*time.Minute))
 })
 
-// Also what a tenant asks for takes locks by the table.
+// Functions that a tenant calls also need locks for each table.
 var _ = Describe("Isolating more tables than there are locks for", func() {
 	It("says how to do it table by table, which works", func(ctx SpecContext) {
 		server := startInstance(ctx)

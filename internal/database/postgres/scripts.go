@@ -6,8 +6,8 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// checkCapacity returns a statement that fails when the server is full. The detail of its error is
-// the number of tenants.
+// checkCapacity returns a statement that fails if the server is full. The detail of its error is the number of
+// tenants.
 func checkCapacity(capacity *int32) []string {
 	if capacity == nil {
 		return nil
@@ -22,8 +22,8 @@ BEGIN
 END`, *capacity, sqlstateFull, *capacity))}
 }
 
-// checkFormer returns a statement that fails when a former tenant of the name, which was gone before its
-// database was retained, has left one.
+// checkFormer returns a statement that fails if a former tenant with the same name, which was removed without the
+// operator, has left a database.
 func checkFormer(a database.Register) string {
 	return "DO " + literal(fmt.Sprintf(`
 DECLARE
@@ -39,7 +39,7 @@ BEGIN
 END`, literal(a.Tenant), literal(a.UID), clusterSetting, sqlstateConflict))
 }
 
-// takeOver returns a statement that fails when another tenant was first.
+// takeOver returns a statement that moves an entry to the tenant, and fails if another tenant was first.
 func takeOver(a database.Adopt) string {
 	return "DO " + literal(fmt.Sprintf(`
 BEGIN
@@ -51,7 +51,7 @@ BEGIN
 END`, literal(a.UID), literal(a.Tenant), clusterSetting, literal(a.Name), literal(a.From), sqlstateChanged))
 }
 
-// createSchema returns a statement that fails when somebody else has a schema of that name.
+// createSchema returns a statement that fails if somebody else has a schema with that name.
 func createSchema(name string) string {
 	return "DO " + literal(fmt.Sprintf(`
 DECLARE
@@ -68,8 +68,8 @@ END`, literal(name), identifier(name), database.PlatformOwner, sqlstateConflict)
 }
 
 // nextInSchema returns a query for the statements that drop the next objects of the tenant, and for the number of
-// all that are left. Views come before tables, partitions before their table, the schema last, and so few at a
-// time that the lock table has room for them. Somebody else's schema of that name is left alone.
+// all that are left. Views come before tables, partitions before their table, and the schema last. There are only
+// as many at a time as the lock table has room for. A schema of somebody else with that name is not touched.
 func nextInSchema(name string) string {
 	logins := database.Logins(name)
 	return fmt.Sprintf(`

@@ -8,8 +8,8 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
-// Servers holds connections to database servers, by the name of the server. The zero value is
-// ready to use, and all methods may be called concurrently.
+// Servers has the connections to database servers, by the name of the server. The zero value is ready to use, and
+// all methods may be called concurrently.
 //
 // While a server is known to be down, Observe and Execute fail at once; Probe always tries and
 // ends that state when it succeeds.
@@ -19,8 +19,8 @@ type Servers struct {
 	closing sync.WaitGroup
 }
 
-// server returns the connections to a server, and makes new ones when the way to reach it has changed. They
-// stay open until the caller calls users.Done.
+// server returns the connections to a server, and opens new ones if its address or login has changed. They stay
+// open until the caller calls users.Done.
 func (s *Servers) server(ctx context.Context, address database.Server) (*server, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,8 +42,7 @@ func (s *Servers) server(ctx context.Context, address database.Server) (*server,
 	return replacement, nil
 }
 
-// Forget closes the connections to a server once they are unused. Naming the server again opens
-// new ones.
+// Forget closes the connections to a server once they are unused. The next call for the server opens new ones.
 func (s *Servers) Forget(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,8 +50,7 @@ func (s *Servers) Forget(name string) {
 	delete(s.servers, name)
 }
 
-// Close closes all connections and returns when they are closed. Calls that are under way are
-// finished first.
+// Close closes all connections and returns when they are closed. It waits for running calls.
 func (s *Servers) Close() {
 	s.mu.Lock()
 	for name, current := range s.servers {
@@ -74,9 +72,9 @@ func (s *Servers) retire(old *server) {
 	})
 }
 
-// Probe returns what the server says about itself, and prepares it for tenants if it isn't prepared:
-// it makes the registry and the role that owns the tenants' databases, and takes the databases
-// that every server has from PUBLIC. A prepared server is only read, in one round trip.
+// Probe returns what the server reports, and prepares it for tenants if it isn't prepared: it creates the registry
+// and the role that owns the tenants' databases, and revokes the rights of PUBLIC on the databases that every
+// server has. For a prepared server it needs one round trip.
 //
 // Its errors are [service.UnreachableError], [service.AuthenticationError] and
 // [service.UnsuitableServerError].
@@ -95,10 +93,9 @@ func (s *Servers) Probe(ctx context.Context, address database.Server) (database.
 	return status, err
 }
 
-// Share prepares the databases that tenants share, if they aren't prepared, and returns their state. Prepared
-// ones are only read, in one round trip each and one for all. The server must have been probed. Besides the
-// errors of Probe it returns a [database.LockedError], which doesn't mean that anything is wrong with the
-// server.
+// Share prepares the shared databases, if they aren't prepared, and returns their state. For prepared ones it
+// needs one round trip each and one for all. The server must have been probed. In addition to the errors of Probe
+// it returns a [database.LockedError], which doesn't mean that anything is wrong with the server.
 func (s *Servers) Share(ctx context.Context, address database.Server, sharing database.Sharing) (database.SharingStatus, error) {
 	server, err := s.server(ctx, address)
 	if err != nil {
@@ -110,7 +107,7 @@ func (s *Servers) Share(ctx context.Context, address database.Server, sharing da
 	return status, err
 }
 
-// Registered returns the tenants that use the server, of those of the operator's own cluster.
+// Registered returns the tenants of the operator's own cluster that use the server.
 func (s *Servers) Registered(ctx context.Context, address database.Server) ([]service.Registration, error) {
 	server, err := s.server(ctx, address)
 	if err != nil {
@@ -125,8 +122,8 @@ func (s *Servers) Registered(ctx context.Context, address database.Server) ([]se
 	return found, err
 }
 
-// Accept notes that tenants are as they should be, as Probe has reported them. Probe reports them again when
-// they have changed since.
+// Accept accepts the states of tenants that Probe has reported as changed. Probe reports them again if they have
+// changed since.
 func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []service.Drift) error {
 	if len(drifts) == 0 {
 		return nil
@@ -139,8 +136,8 @@ func (s *Servers) Accept(ctx context.Context, address database.Server, drifts []
 	return server.read(ctx, func(ctx context.Context, conn *conn) error { return accept(ctx, conn, drifts) })
 }
 
-// Reload makes the server reload its configuration and certificate, which it does after the call has
-// returned. All connections are replaced, so that a later Probe sees the new certificate.
+// Reload makes the server reload its configuration and certificate, which may happen after the call has returned.
+// All connections are replaced, so that a later Probe sees the new certificate.
 func (s *Servers) Reload(ctx context.Context, address database.Server) error {
 	server, err := s.server(ctx, address)
 	if err != nil {
@@ -155,9 +152,8 @@ func (s *Servers) Reload(ctx context.Context, address database.Server) error {
 	return err
 }
 
-// Observe returns what the server has for the tenant with the UID, under its registered name or
-// else under the given one, in one round trip. Besides the errors of Probe it has none that a
-// tenant could do anything about.
+// Observe returns what the server has for the tenant with the UID, under its registered name or else under the
+// given one, in one round trip. It returns the errors of Probe.
 func (s *Servers) Observe(ctx context.Context, address database.Server, uid, name string) (database.Observed, error) {
 	server, err := s.server(ctx, address)
 	if err != nil {
@@ -176,11 +172,10 @@ func (s *Servers) Observe(ctx context.Context, address database.Server, uid, nam
 	return observed, err
 }
 
-// Execute carries the actions out in order and stops at the first that fails. Besides the errors
-// of Probe it returns a [service.FullError], a [database.LockedError] when somebody else holds what it
-// needs, a [service.UnfinishedError] when there is more to remove than one call does, and a
-// [service.ChangedError] when the server has changed since it was observed. Whatever the error, observe and plan
-// again to go on.
+// Execute executes the actions in order and stops at the first that fails. In addition to the errors of Probe it
+// returns a [service.FullError], a [database.LockedError] if somebody else holds a lock that it needs, a
+// [service.UnfinishedError] if there is more to remove than one call removes, and a [service.ChangedError] if the
+// server has changed since it was observed. Whatever the error, observe and plan again to continue.
 func (s *Servers) Execute(ctx context.Context, address database.Server, actions []database.Action) error {
 	if len(actions) == 0 {
 		return nil

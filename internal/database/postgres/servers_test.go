@@ -329,7 +329,7 @@ func (i *instance) serveTLS(ctx context.Context) string {
 	return authority
 }
 
-// writeCertificate puts a new certificate where the server reads it, and returns the PEM of its authority.
+// writeCertificate writes a new certificate for the server, and returns the PEM of its authority.
 func (i *instance) writeCertificate() string {
 	GinkgoHelper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

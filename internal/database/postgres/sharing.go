@@ -18,12 +18,12 @@ import (
 // unprotectedListed is how many unprotected tables are listed by name.
 const unprotectedListed = 20
 
-// rowInterface is the schema tenantry of the database that tenants of isolation Row share.
+// rowInterface creates the schema tenantry in the shared database of isolation Row.
 //
 //go:embed row.sql
 var rowInterface string
 
-// share prepares the shared databases that aren't as they should be, and looks at them.
+// share prepares the shared databases that aren't prepared, and returns their state.
 func (s *server) share(ctx context.Context, sharing database.Sharing) (status database.SharingStatus, err error) {
 	for _, isolation := range sharing.Isolations {
 		script := preparation(isolation, sharing.Extensions)
@@ -45,8 +45,8 @@ func (s *server) share(ctx context.Context, sharing database.Sharing) (status da
 	return status, nil
 }
 
-// sharedState selects whether a shared database exists, whether it is ours, and whether nobody can connect who
-// must not.
+// sharedState selects whether a shared database exists, whether it is ours, and whether only those who may connect
+// can.
 const sharedState = `
 SELECT pg_get_userbyid(datdba) = $2, datallowconn
 	AND (SELECT count(*) = 0 FROM ` + databaseACL + ` WHERE grantee = 0)
@@ -60,8 +60,8 @@ SELECT EXISTS (SELECT FROM tenantry.preparation WHERE digest = $1)
 	AND NOT EXISTS (SELECT FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
 		WHERE nspname IN ('public', 'extensions', 'tenantry') AND grantee = 0)`
 
-// isPrepared reports whether nothing is left to prepare. It fails when somebody else has a database
-// of that name.
+// isPrepared reports whether nothing is left to prepare. It returns an error if somebody else has a database with
+// that name.
 func (s *server) isPrepared(ctx context.Context, isolation database.Isolation, script string) (prepared bool, err error) {
 	name := database.SharedDatabase(isolation)
 	var ours bool
@@ -89,7 +89,7 @@ func (s *server) isPrepared(ctx context.Context, isolation database.Isolation, s
 	return current, err
 }
 
-// prepare makes a shared database. It lets tenants in at the end, when the database is ready.
+// prepare creates a shared database. It allows connections of tenants at the end, when the database is ready.
 func (s *server) prepare(ctx context.Context, isolation database.Isolation, script string) error {
 	name := database.SharedDatabase(isolation)
 	major, err := s.majorVersion(ctx)
@@ -137,7 +137,7 @@ func (s *server) missing(ctx context.Context, name string) (missing bool, err er
 	return missing, err
 }
 
-// createRoles returns a statement that makes the role whose members may connect and, for isolation Row, the one
+// createRoles returns a statement that creates the role whose members may connect and, for isolation Row, the one
 // that owns the tables.
 func createRoles(isolation database.Isolation) string {
 	roles := []string{database.SharedDatabase(isolation)}
@@ -171,8 +171,8 @@ func preparation(isolation database.Isolation, extensions []string) string {
 		"CREATE SCHEMA IF NOT EXISTS extensions",
 		"REVOKE ALL ON SCHEMA tenantry, extensions FROM PUBLIC",
 		"GRANT USAGE ON SCHEMA extensions TO " + guests,
-		// An app asks by to_regproc whether there is a tenantry.isolate. Without USAGE PostgreSQL would refuse
-		// to look, instead of saying that there is none as in a database of its own.
+		// An app checks with to_regproc whether tenantry.isolate exists. Without USAGE on the schema, PostgreSQL would
+		// raise an error instead of returning NULL as in a database without the schema.
 		"GRANT USAGE ON SCHEMA tenantry TO " + guests,
 		"DO " + literal(fmt.Sprintf(`
 BEGIN

@@ -23,7 +23,7 @@ func managing(d *database.Desired) {
 	d.Isolation, d.ManagesTables = database.IsolationRow, true
 }
 
-// sharing returns what a server has for a tenant of the isolation that is ready, as state lists it.
+// sharing returns what a server has for a provisioned tenant of the isolation, as listed by state.
 func sharing(isolation database.Isolation) []string {
 	lines := []string{
 		fmt.Sprintf("registry UID TENANT %s Active", isolation),
@@ -37,7 +37,7 @@ func sharing(isolation database.Isolation) []string {
 	return lines
 }
 
-// tables makes the tables that all tenants of isolation Row share, as the migrations of an app do.
+// tables creates shared tables of isolation Row, as the migrations of an app do.
 func (i *instance) tables(ctx context.Context, sql string) database.Desired {
 	GinkgoHelper()
 	manager := i.provisioned(ctx, managing)

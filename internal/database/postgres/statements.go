@@ -6,17 +6,17 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 )
 
-// Batch is a group of statements that are sent together, in one round trip. They make up one
-// transaction; a statement that PostgreSQL allows in none is alone in its batch.
+// Batch is a group of statements that are sent together, in one round trip and one transaction. A statement that
+// PostgreSQL allows only outside of transactions is alone in its batch.
 type Batch struct {
 	// Database is where they run; empty means the maintenance database.
 	Database string
-	// Login is the tenant's login whose session they run in; empty means the administrator.
+	// Login is the tenant's login in whose session they run; empty means the administrator's.
 	Login string
-	// Owner is the owner role of a tenant: they run in each database with objects that depend on the tenant's
-	// roles. Empty means that they run in one database.
+	// Owner is the owner role of a tenant. If set, they run in each database with objects that depend on the tenant's
+	// roles.
 	Owner string
-	// Statements are SQL without parameters. They may have verifiers in them, and must not be logged.
+	// Statements are SQL without parameters. They may contain verifiers, and must not be logged.
 	Statements []string
 
 	kind batchKind
@@ -50,7 +50,7 @@ const (
 	databaseChange
 )
 
-// takesMore reports whether consecutive actions can share a batch of this kind.
+// takesMore reports whether consecutive actions can be in one batch of this kind.
 func (k batchKind) takesMore() bool {
 	switch k {
 	case inPortions, asTenant, everywhere, alone, databaseChange:
@@ -60,8 +60,8 @@ func (k batchKind) takesMore() bool {
 	return true
 }
 
-// Statements returns the SQL that carries the actions out on a server of this major version, in
-// the order in which Execute sends it. Every call makes new verifiers.
+// Statements returns the SQL that executes the actions on a server of this major version, in the order in which
+// Execute sends it. Every call generates new verifiers.
 func Statements(actions []database.Action, majorVersion int) []Batch {
 	r := renderer{majorVersion: majorVersion}
 	for _, action := range actions {
@@ -70,7 +70,7 @@ func Statements(actions []database.Action, majorVersion int) []Batch {
 	return r.batches
 }
 
-// add appends a batch, or adds its statements to the last batch where that is possible.
+// add appends a batch, or adds its statements to the last batch if that is possible.
 func (r *renderer) add(batch Batch) {
 	if last := len(r.batches) - 1; last >= 0 {
 		former := &r.batches[last]

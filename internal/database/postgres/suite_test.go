@@ -30,15 +30,15 @@ func TestPostgres(t *testing.T) {
 	RunSpecs(t, "Databases on PostgreSQL")
 }
 
-// instance is a PostgreSQL server, the way the operator reaches it, and the connections of one
-// operator to it.
+// instance is a PostgreSQL server, with the operator's address and login for it, and the connections of one
+// operator.
 type instance struct {
 	*launcher.Server
 	address database.Server
 	servers *postgres.Servers
 	// major is the server's major version.
 	major int
-	// watching is what watcher returns, once it was asked for.
+	// watching is the session that watcher returns; nil before its first call.
 	watching *pgx.Conn
 }
 
@@ -53,7 +53,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shared.prepare(ctx)
 }, NodeTimeout(2*time.Minute))
 
-// allIsolations are what a server offers to tenants that share databases.
+// allIsolations offers all isolations with shared databases.
 var allIsolations = database.Sharing{Isolations: []database.Isolation{database.IsolationSchema, database.IsolationRow}}
 
 // prepare makes the server ready for tenants of all isolations.
@@ -68,7 +68,7 @@ func (i *instance) prepare(ctx context.Context) {
 // release is a release of PostgreSQL that the attacks are tried on.
 type release struct {
 	name string
-	// major is its major version; 0 for one that isn't known before.
+	// major is its major version; 0 if it isn't known in advance.
 	major int
 	// binDir returns the folder of its programs; empty means those that are installed.
 	binDir func(context.Context) (string, error)
@@ -83,7 +83,7 @@ var releases = []release{
 	fetched("in its newest release", launcher.AnyMajor),
 }
 
-// oldestSupported is the oldest major version of PostgreSQL that takes tenants.
+// oldestSupported is the oldest supported major version of PostgreSQL.
 const oldestSupported = 14
 
 // fetched returns the newest release of a major version that npm has.
@@ -93,8 +93,7 @@ func fetched(name string, major int) release {
 	}}
 }
 
-// start starts a server of the release. Where that can't be had, the specs are skipped, but not on a
-// machine that checks changes.
+// start starts a server of the release. If it can't be fetched, the specs are skipped, except in CI.
 func (r release) start(ctx context.Context) *instance {
 	GinkgoHelper()
 	if r.major != launcher.AnyMajor && r.major == shared.major {
@@ -106,7 +105,7 @@ func (r release) start(ctx context.Context) *instance {
 	return made
 }
 
-// startBare is start, but for the preparation.
+// startBare does what start does, without preparing the server.
 func (r release) startBare(ctx context.Context) *instance {
 	GinkgoHelper()
 	binDir, err := r.binDir(ctx)
@@ -126,9 +125,8 @@ func startInstance(ctx context.Context) *instance {
 	return startInstanceOf(ctx, "")
 }
 
-// startInstanceOf starts a server of its own for the running spec or suite. The operator's
-// administrator is a superuser beside the launcher's, so that the statements of either can be told
-// apart.
+// startInstanceOf starts a new server for the running spec or suite. The operator's administrator is another
+// superuser than the launcher's, so that their statements can be distinguished.
 func startInstanceOf(ctx context.Context, binDir string) *instance {
 	GinkgoHelper()
 	dir, err := os.MkdirTemp("", "tenantry-database-")
@@ -185,8 +183,8 @@ func (i *instance) loginAs(ctx context.Context, login, password, databaseName st
 	return pgx.Connect(ctx, uri)
 }
 
-// attempt runs SQL as a tenant's login in a session of its own, and waits until that has ended: the server
-// counts a session against the limits of connections for some time after its client has closed it.
+// attempt runs SQL as a tenant's login in a new session, and waits until that has ended, since the server counts a
+// session against connection limits for some time after its client has closed it.
 func (i *instance) attempt(ctx context.Context, login, password, databaseName, sql string) error {
 	GinkgoHelper()
 	conn, err := i.loginAs(ctx, login, password, databaseName)
@@ -203,7 +201,7 @@ func (i *instance) attempt(ctx context.Context, login, password, databaseName, s
 	return attemptErr
 }
 
-// watcher returns a session of the launcher's superuser that stays.
+// watcher returns a session of the launcher's superuser that stays open.
 func (i *instance) watcher(ctx context.Context) *pgx.Conn {
 	GinkgoHelper()
 	if i.watching == nil {
@@ -236,7 +234,7 @@ func (i *instance) step(ctx context.Context, tenant database.Desired) ([]databas
 	return actions, i.servers.Execute(ctx, i.address, actions)
 }
 
-// converge steps, as the operator does, until nothing is left to do.
+// converge repeats step, as the operator does, until nothing is left to do.
 func (i *instance) converge(ctx context.Context, tenant database.Desired) error {
 	for {
 		actions, err := i.step(ctx, tenant)
@@ -272,7 +270,7 @@ func (i *instance) remove(ctx context.Context, tenant database.Desired, policy d
 
 var tenants int
 
-// newTenant returns a tenant that no other spec knows.
+// newTenant returns a tenant that no other spec uses.
 func newTenant(changes ...func(*database.Desired)) database.Desired {
 	tenants++
 	tenant := database.Desired{
@@ -296,8 +294,8 @@ func (i *instance) provisioned(ctx context.Context, changes ...func(*database.De
 	return tenant
 }
 
-// state lists all that a server has under the name of a tenant, with the name and the tenant
-// replaced, so that the states of two tenants can be compared.
+// state lists everything that a server has under the name of a tenant, with placeholders for the name and the
+// tenant, so that the states of two tenants can be compared.
 func (i *instance) state(ctx context.Context, tenant database.Desired) []string {
 	GinkgoHelper()
 	name := tenant.Name()
