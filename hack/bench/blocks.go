@@ -12,7 +12,7 @@ import (
 // side is the operator or the floor. Each has its own site.
 type side interface {
 	fmt.Stringer
-	// prepare returns a function that provisions the tenants with the numbers from from to to, exclusive.
+	// prepare returns a function that provisions the tenants with these numbers, without the one numbered to.
 	prepare(ctx context.Context, from, to int) (provision func(context.Context) error, err error)
 	// await waits until the site has that many complete tenants, and returns when each of those became complete that
 	// were not complete before.

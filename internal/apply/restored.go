@@ -26,8 +26,8 @@ func isRestored(desired, live client.Object) bool {
 	return len(labels) > 0 && Restored(live, labels)
 }
 
-// prepareRestored prepares a restored object for being owned, and returns the result. The backup tool is the manager of all
-// of its fields, which would make each look like somebody else's change.
+// prepareRestored makes it possible to own a restored object, and returns the result. The backup tool is the
+// manager of all of its fields, which would make each look like somebody else's change.
 func (e *Engine) prepareRestored(ctx context.Context, live client.Object, how way) (client.Object, error) {
 	// The cache drops some entries of metadata.managedFields.
 	whole, err := e.get(ctx, e.live, live)

@@ -32,7 +32,7 @@ type ServerObservation struct {
 	Problem *problem.Problem
 	// Addresses are the addresses of the server's host.
 	Addresses []string
-	// Service is the Service that the host stands for.
+	// Service is the Service that the host names.
 	Service HostService
 	// CABundle are the certificate authorities that are trusted to sign the server's certificate.
 	CABundle string

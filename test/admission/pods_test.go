@@ -34,7 +34,7 @@ func preferred(kind, more string) string {
 		kind, more)
 }
 
-// projectedToken returns the part of a pod's spec that has a token of its ServiceAccount, valid for that many seconds.
+// projectedToken returns the part of a pod's spec with a token of its ServiceAccount, valid for that many seconds.
 func projectedToken(seconds int64) string {
 	return fmt.Sprintf("volumes: [{name: c, configMap: {name: c}}, {name: t, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: %d}}]}}]", seconds)
 }

@@ -46,7 +46,7 @@ func scalesApp(object client.Object) bool {
 	return err == nil && version.Group == appsv1.GroupName && target.Kind == "Deployment" && target.Name == naming.App
 }
 
-// autoscalerTargetChanged lets only changes of an autoscaler's target through, since its status changes all the time.
+// autoscalerTargetChanged lets only changes of an autoscaler's target through. The status changes all the time.
 var autoscalerTargetChanged = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return scalesApp(e.Object) },
 	UpdateFunc: func(e event.UpdateEvent) bool { return scalesApp(e.ObjectOld) != scalesApp(e.ObjectNew) },

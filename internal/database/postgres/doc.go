@@ -14,11 +14,11 @@
 // # Databases that tenants share
 //
 // Share makes them. A role with the name of the database has CONNECT, and the tenants' owner roles are its
-// members, so that the database's access privileges don't grow with the number of tenants. search_path is set on
-// the database, where a tenant can't change it for others, and where it needs no statement for each tenant. The
-// schema of a tenant belongs to [database.PlatformOwner], not to the tenant. Which tenant a row belongs to follows from the
-// name of the login, and only the operator creates logins: there is no table of logins that could differ from the
-// roles, and nothing to write for a tenant.
+// members, so the database's access privileges don't grow with the number of tenants. search_path is set on the
+// database, where a tenant can't change it for others, and where it needs no statement for each tenant. The schema
+// of a tenant belongs to [database.PlatformOwner], not to the tenant. Which tenant a row belongs to follows from
+// the name of the login, and only the operator creates logins: there is no table of logins that could differ from
+// the roles, and nothing to write for a tenant.
 //
 // # What the administrator must be
 //
