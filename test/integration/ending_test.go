@@ -151,7 +151,7 @@ var _ = Describe("A namespace that its owner deletes and something holds", func(
 			return owner.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "releasing-dev", Name: "kept", Finalizers: []string{"example.com/forever"}}})
 		}).Should(Succeed())
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "releasing-dev"}}
-		Expect(owner.Delete(ctx, namespace)).To(Succeed())
+		Eventually(ctx, func() error { return owner.Delete(ctx, namespace) }).Should(Succeed())
 
 		words := "Some content in the namespace has finalizers remaining: example.com/forever in 1 resource instances."
 		Eventually(ctx, komega.Object(tenant)).Should(And(

@@ -232,12 +232,12 @@ var _ = Describe("Once its database is placed, a Tenant", Ordered, func() {
 // A Tenant is written to while its database is being placed, too.
 var _ = Describe("A Tenant whose database is placed other than it has come to say", func() {
 	It("can be changed in all other ways, is told of that, and ends", func(ctx SpecContext) {
-		tenant := apply(ctx, builders.Tenant("misplaced").Database("nowhere").Isolation(v1alpha1.DatabaseIsolationSchema).Adopt("t_bbbbbbbbbbbbbbbbbbbb"))
+		tenant := apply(ctx, builders.Tenant("placed-elsewhere").Database("nowhere").Isolation(v1alpha1.DatabaseIsolationSchema).Adopt("t_bbbbbbbbbbbbbbbbbbbb"))
 		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionDatabaseReady, "False", v1alpha1.ReasonServerNotFound))
 		Eventually(ctx, komega.UpdateStatus(tenant, func() {
 			tenant.Status.Database = &v1alpha1.TenantDatabaseStatus{Server: "elsewhere", Name: "t_aaaaaaaaaaaaaaaaaaaa", Isolation: v1alpha1.DatabaseIsolationRow}
 		})).Should(Succeed())
-		change(ctx, tenant, func() { tenant.Spec.DisplayName = "Misplaced" })
+		change(ctx, tenant, func() { tenant.Spec.DisplayName = "Placed elsewhere" })
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.ObservedGeneration", tenant.Generation))
 		remove(ctx, tenant)
 	}, SpecTimeout(specTimeout))
