@@ -10,7 +10,6 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/problem"
-	"github.com/tenantry/tenantry/internal/service"
 	"github.com/tenantry/tenantry/internal/status"
 )
 
@@ -23,11 +22,11 @@ func TestAServerSaysWhatTheOperatorCanNotDoThere(t *testing.T) {
 	failures := []problem.Problem{
 		problem.Upkeep("look at the shared databases", &database.LockedError{Server: "shared", Holder: &database.LockHolder{PID: 4711, Role: "admin", Since: created}, Err: errors.New("lock timeout")}),
 		problem.Upkeep("lock out those who are gone", errors.Join(
-			&service.ConflictError{Problem: "one is strange; mend it"}, &service.ConflictError{Problem: "two is strange; mend it"},
-			&service.ConflictError{Problem: "three is strange; mend it"}, &service.ConflictError{Problem: "four is strange; mend it"})),
+			errors.New("one is strange; mend it"), errors.New("two is strange; mend it"),
+			errors.New("three is strange; mend it"), errors.New("four is strange; mend it"))),
 	}
 	o.Server.Status = stored(t, status.Kept(o.Server, failures, later))
-	want := map[string]string{"Ready": "True Ready", v1alpha1.ConditionUpkeepFailed: "True Conflict"}
+	want := map[string]string{"Ready": "True Ready", v1alpha1.ConditionUpkeepFailed: "True Failed"}
 	if got := conditions(o.Server.Status.Conditions); !equality.Semantic.DeepEqual(got, want) {
 		t.Errorf("its conditions are %v", got)
 	}

@@ -2,6 +2,7 @@ package databaseserver
 
 import (
 	"context"
+	"errors"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -29,6 +30,9 @@ func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServ
 			ctrl.LoggerFrom(ctx).Info("Can't "+duty.what+"; it is tried again", "server", server.Name, "error", duty.err.Error())
 			failures = append(failures, problem.Upkeep(duty.what, duty.err))
 		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil // The operator ends, which is what has failed.
 	}
 	return r.writeStatus(ctx, server, status.Kept(server, failures, found.Now))
 }

@@ -189,7 +189,7 @@ func (i *instance) looksWell(ctx context.Context, tenants []database.Desired) da
 func compare(ctx context.Context, a, b *instance) (ofA, ofB time.Duration) {
 	GinkgoHelper()
 	times := map[*instance][]time.Duration{}
-	for range 9 {
+	for range 5 {
 		for _, server := range []*instance{a, b} {
 			began := time.Now()
 			var made []database.Desired
