@@ -11,8 +11,8 @@ import (
 	"github.com/tenantry/tenantry/internal/problem"
 )
 
-// Kept returns the status of a server that answers, with the condition that says what the operator can't do there.
-func Kept(server *v1alpha1.DatabaseServer, failures []problem.Problem, now time.Time) v1alpha1.DatabaseServerStatus {
+// WithUpkeep returns the status of a server that answers, with the condition that says what the operator can't do there.
+func WithUpkeep(server *v1alpha1.DatabaseServer, failures []problem.Problem, now time.Time) v1alpha1.DatabaseServerStatus {
 	result := *server.Status.DeepCopy()
 	if len(failures) == 0 {
 		meta.RemoveStatusCondition(&result.Conditions, v1alpha1.ConditionUpkeepFailed)

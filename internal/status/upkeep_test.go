@@ -16,7 +16,7 @@ import (
 func TestAServerSaysWhatTheOperatorCanNotDoThere(t *testing.T) {
 	o := answering(t)
 	o.Server.Status = stored(t, status.OfServer(o))
-	if kept := status.Kept(o.Server, nil, later); !equality.Semantic.DeepEqual(kept, o.Server.Status) {
+	if kept := status.WithUpkeep(o.Server, nil, later); !equality.Semantic.DeepEqual(kept, o.Server.Status) {
 		t.Errorf("when all can be done, its status is %+v", kept)
 	}
 	failures := []problem.Problem{
@@ -25,7 +25,7 @@ func TestAServerSaysWhatTheOperatorCanNotDoThere(t *testing.T) {
 			errors.New("one is strange; mend it"), errors.New("two is strange; mend it"),
 			errors.New("three is strange; mend it"), errors.New("four is strange; mend it"))),
 	}
-	o.Server.Status = stored(t, status.Kept(o.Server, failures, later))
+	o.Server.Status = stored(t, status.WithUpkeep(o.Server, failures, later))
 	want := map[string]string{"Ready": "True Ready", v1alpha1.ConditionUpkeepFailed: "True Failed"}
 	if got := conditions(o.Server.Status.Conditions); !equality.Semantic.DeepEqual(got, want) {
 		t.Errorf("its conditions are %v", got)
@@ -43,7 +43,7 @@ func TestAServerSaysWhatTheOperatorCanNotDoThere(t *testing.T) {
 	if again := status.OfServer(o); !equality.Semantic.DeepEqual(again, o.Server.Status) {
 		t.Errorf("the next look changes it to %+v", again)
 	}
-	if got := conditions(status.Kept(o.Server, nil, later).Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
+	if got := conditions(status.WithUpkeep(o.Server, nil, later).Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
 		t.Errorf("once all can be done, its conditions are %v", got)
 	}
 }

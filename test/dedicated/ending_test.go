@@ -104,9 +104,9 @@ var _ = Describe("The end of a tenant with a server of its own", func() {
 
 // D1, for what shared servers have in test/integration.
 var _ = Describe("A server whose Tenant was removed without the operator", Serial, func() {
-	// uprooted removes a Tenant by force while the operator is down, and applies another one of its name. It returns
+	// replacedByForce removes a Tenant by force while the operator is down, and applies another one of its name. It returns
 	// the new one and the name of the former's database, in which nobody has access any more.
-	uprooted := func(ctx context.Context, name string, policy v1alpha1.ReclaimPolicy) (second *v1alpha1.Tenant, database string) {
+	replacedByForce := func(ctx context.Context, name string, policy v1alpha1.ReclaimPolicy) (second *v1alpha1.Tenant, database string) {
 		GinkgoHelper()
 		tenant := apply(ctx, isolated(name).ReclaimPolicy(policy))
 		waitReady(ctx, tenant)
@@ -144,13 +144,13 @@ var _ = Describe("A server whose Tenant was removed without the operator", Seria
 	}
 
 	It("lets nobody in, and is taken over by a new Tenant of the name that asks for it", func(ctx SpecContext) {
-		second, database := uprooted(ctx, "haunted", v1alpha1.ReclaimPolicyDelete)
+		second, database := replacedByForce(ctx, "haunted", v1alpha1.ReclaimPolicyDelete)
 		Expect(change(ctx, second, func() { second.Spec.AdoptObjects = true })).To(Succeed())
 		takeOver(ctx, second, database)
 	}, SpecTimeout(specTimeout))
 
 	It("leaves its data to a new Tenant of the name that asks for them, once it is deleted", func(ctx SpecContext) {
-		second, database := uprooted(ctx, "exorcised", v1alpha1.ReclaimPolicyRetain)
+		second, database := replacedByForce(ctx, "exorcised", v1alpha1.ReclaimPolicyRetain)
 		Expect(env.Client.Delete(ctx, serverOf(second))).To(Succeed())
 		takeOver(ctx, second, database)
 	}, SpecTimeout(specTimeout))

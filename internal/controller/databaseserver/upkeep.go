@@ -34,5 +34,5 @@ func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServ
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil // The operator ends, which is what has failed.
 	}
-	return r.writeStatus(ctx, server, status.Kept(server, failures, found.Now))
+	return r.writeStatus(ctx, server, status.WithUpkeep(server, failures, found.Now))
 }

@@ -17,13 +17,13 @@ var _ = Describe("A tenant that keeps everybody from connecting to a database of
 	It("loses its sessions, with an Event, and no other tenant is held up", func(ctx SpecContext) {
 		_, server := ownServer(ctx, "besieged")
 		waitReady(ctx, server)
-		neighbor, hoarder := applyReady(ctx, withDatabase("besieged-neighbor", "besieged")), applyReady(ctx, withDatabase("besieger", "besieged"))
+		neighbor, holder := applyReady(ctx, withDatabase("besieged-neighbor", "besieged")), applyReady(ctx, withDatabase("besieger", "besieged"))
 		before := apimeta.FindStatusCondition(neighbor.Status.Conditions, v1alpha1.ConditionReady).DeepCopy()
-		holding, waiting := session(ctx, hoarder), session(ctx, hoarder)
+		holding, waiting := session(ctx, holder), session(ctx, holder)
 
 		By("holding a weak lock on each database, and waiting for a strong one")
 		for _, statement := range []string{"SET ROLE NONE", "BEGIN", fmt.Sprintf(`DO $do$ DECLARE found name; BEGIN
-			FOR found IN SELECT datname FROM pg_database LOOP EXECUTE format('ALTER ROLE %%I IN DATABASE %%I SET work_mem TO ''4MB''', '%s', found); END LOOP; END $do$`, hoarder.Status.Database.Login)} {
+			FOR found IN SELECT datname FROM pg_database LOOP EXECUTE format('ALTER ROLE %%I IN DATABASE %%I SET work_mem TO ''4MB''', '%s', found); END LOOP; END $do$`, holder.Status.Database.Login)} {
 			Expect(holding.Exec(ctx, statement)).Error().NotTo(HaveOccurred(), statement)
 		}
 		Expect(waiting.Exec(ctx, "DROP DATABASE postgres")).Error().To(MatchError(ContainSubstring("terminating connection due to administrator command")))
