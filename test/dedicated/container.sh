@@ -5,6 +5,9 @@
 #
 #   container.sh ROOT USER PATH=… VARIABLE=… … -- SOURCE:TARGET … -- PROGRAM ARGUMENT …
 set -eu
+# A shell goes on after an interrupt unless the command that it waits for died of it. A pod that was deleted as it
+# started would then run on.
+trap 'exit 130' INT
 root=$1 user=$2
 shift 2
 variables=()
