@@ -42,6 +42,7 @@ var _ = Describe("A database server behind a Service", Ordered, func() {
 		server = register(ctx, "behind-service", env.Postgres)
 		change(ctx, server, func() { server.Spec.Host = host })
 		tenant = apply(ctx, bare("served").Database(server.Name))
+		DeferCleanup(func(ctx SpecContext) { remove(ctx, tenant) }, NodeTimeout(specTimeout))
 		policy = in(tenant, &networkingv1.NetworkPolicy{}, "allow-database")
 	}, NodeTimeout(specTimeout))
 
