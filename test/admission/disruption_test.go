@@ -17,7 +17,7 @@ func disruptionBudget(namespace, bound string) client.Object {
 		spec: {selector: {matchLabels: {app: shop}}, %s}}`, namespace, bound))
 }
 
-var _ = Describe("A PodDisruptionBudget of a tenant (K9)", func() {
+var _ = Describe("A PodDisruptionBudget of a tenant", Label("K9"), func() {
 	const advice = "no pod may ever be evicted, so that its node can not be drained; write maxUnavailable 1, or have spec.policy.allowBlockedEvictions of the Tenant allow it"
 
 	DescribeTable("that forbids all evictions is refused", func(ctx SpecContext, bound, reason string) {

@@ -73,7 +73,7 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a ListenerSet", gateway("ListenerSet", "acme", "parentRef: {name: g}, "+listener("shop.acme.example"))),
 		Entry("a claim of an allowed StorageClass", claim("acme", "storageClassName: slow")),
 		Entry("a claim of any StorageClass, where none are said", claim("plain", "storageClassName: whatever")),
-		Entry("a claim of an allowed VolumeAttributesClass", claim("acme", "volumeAttributesClassName: gold")),
+		Entry("a claim of an allowed VolumeAttributesClass", Label("K20"), claim("acme", "volumeAttributesClassName: gold")),
 		Entry("a claim of any VolumeAttributesClass, where none are said", claim("plain", "volumeAttributesClassName: platinum")),
 		Entry("a ResourceClaim of an allowed DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: gpu}}")),
 		Entry("a template of one", resourceClaim("ResourceClaimTemplate", "{name: d, firstAvailable: [{name: a, deviceClassName: gpu}]}")),
@@ -132,7 +132,7 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("a claim of no StorageClass, which takes any volume", claim("acme", "storageClassName: ''")),
 		Entry("a claim of a foreign StorageClass by annotation",
 			annotated(claim("acme", "storageClassName: fast"), "volume.beta.kubernetes.io/storage-class", "standard"), "standard"),
-		Entry("a claim of a foreign VolumeAttributesClass", claim("acme", "volumeAttributesClassName: platinum"),
+		Entry("a claim of a foreign VolumeAttributesClass", Label("K20"), claim("acme", "volumeAttributesClassName: platinum"),
 			`spec.volumeAttributesClassName is "platinum", which is none of the allowed volumeAttributesClasses: [silver, gold]`),
 		Entry("a claim of a volume of its choice", claim("plain", "volumeName: theirs"), "spec.volumeName is theirs"),
 		Entry("a ResourceClaim of a foreign DeviceClass", resourceClaim("ResourceClaim", "{name: d, exactly: {deviceClassName: fpga}}"),
@@ -162,7 +162,7 @@ var _ = Describe("In a tenant's namespace", func() {
 			labels: {app.kubernetes.io/managed-by: tenantry}}}`), "the operator's alone"),
 	)
 
-	DescribeTable("a hostname by annotation is let through if it is the tenant's", func(ctx SpecContext, object client.Object, key, value string) {
+	DescribeTable("a hostname by annotation is let through if it is the tenant's", Label("K4"), func(ctx SpecContext, object client.Object, key, value string) {
 		object = annotated(object.DeepCopyObject().(client.Object), key, value)
 		Expect(try(ctx, who(object), object)).To(Succeed())
 	},
@@ -175,7 +175,7 @@ var _ = Describe("In a tenant's namespace", func() {
 		Entry("none, where none are said", service("plain", "ClusterIP"), "example.com/note", "pay.globex.example"),
 	)
 
-	DescribeTable("a foreign hostname by annotation is refused", func(ctx SpecContext, object client.Object, key, value, reason string) {
+	DescribeTable("a foreign hostname by annotation is refused", Label("K4"), func(ctx SpecContext, object client.Object, key, value, reason string) {
 		object = annotated(object.DeepCopyObject().(client.Object), key, value)
 		Expect(try(ctx, who(object), object)).To(refuse(reason))
 	},
@@ -256,7 +256,7 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(account.AutomountServiceAccountToken).To(HaveValue(BeTrue()))
 	}, SpecTimeout(specTimeout))
 
-	It("a token of a ServiceAccount is valid for as long as the policy allows at most", func(ctx SpecContext) {
+	It("a token of a ServiceAccount is valid for as long as the policy allows at most", Label("K17"), func(ctx SpecContext) {
 		tenant := applyReady(ctx, tenant("brief"))
 		token := func(who client.Client, seconds int64) error {
 			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "brief", Name: "default"}}
@@ -279,7 +279,7 @@ var _ = Describe("In a tenant's namespace", func() {
 		Expect(token(alice, 3600)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
-	It("a claim that is bound gets no foreign VolumeAttributesClass later", func(ctx SpecContext) {
+	It("a claim that is bound gets no foreign VolumeAttributesClass later", Label("K20"), func(ctx SpecContext) {
 		volume := object(`{apiVersion: v1, kind: PersistentVolume, metadata: {name: found}, spec: {accessModes: [ReadWriteOnce],
 			capacity: {storage: 1Gi}, storageClassName: fast, hostPath: {path: /tmp/found}, persistentVolumeReclaimPolicy: Retain}}`)
 		claim := claim("acme", "storageClassName: fast, volumeName: found")

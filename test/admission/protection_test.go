@@ -231,7 +231,7 @@ var _ = Describe("A cordoned tenant", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-var _ = Describe("A cordoned tenant with further namespaces", func() {
+var _ = Describe("A cordoned tenant with further namespaces", Label("K16"), func() {
 	It("has none created, labeled or deleted by its Admin, until it is let go", func(ctx SpecContext) {
 		tenant := applyReady(ctx, tenant("stopped").NamespaceLimit(3))
 		further := func(name string) client.Object {
@@ -327,7 +327,7 @@ var _ = Describe("The admission policies", func() {
 		Expect(alice.Delete(ctx, named(&networkingv1.NetworkPolicy{}, "acme", "deny-all"))).To(refuse("is managed by Tenantry"))
 	}, SpecTimeout(specTimeout))
 
-	It("refuse nearly all where the Tenant does not exist yet, and say so", func(ctx SpecContext) {
+	It("refuse nearly all where the Tenant does not exist yet, and say so", Label("K1"), func(ctx SpecContext) {
 		sentence := "the namespace orphan can't be used yet, for it has no TenantPolicy: the Tenant nobody does not exist"
 		there := orphan(ctx)
 		for _, object := range []client.Object{pod("orphan", ""), service("orphan", "ClusterIP"), ingress("orphan", "a.example", "")} {
@@ -338,7 +338,7 @@ var _ = Describe("The admission policies", func() {
 		Expect(patch(ctx, env.Client, there, `{"metadata": {"finalizers": null}}`)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
-	It("refuse nothing in a namespace that is moved into a Tenant which only audits, while the operator is down", Serial, func(ctx SpecContext) {
+	It("refuse nothing in a namespace that is moved into a Tenant which only audits, while the operator is down", Label("K1"), Serial, func(ctx SpecContext) {
 		applyReady(ctx, tenant("lenient").Policy(func(rules *v1alpha1.PolicyRules) { rules.Enforcement = v1alpha1.PolicyAudit }))
 		applyReady(ctx, tenant("severe"))
 		for _, name := range []string{"lenient", "severe"} {
@@ -404,7 +404,7 @@ func orphan(ctx context.Context) client.Object {
 	return service
 }
 
-var _ = Describe("What holds up the end of a namespace", func() {
+var _ = Describe("What holds up the end of a namespace", Label("K1"), func() {
 	// Each kind that a TenantPolicy has rules for, except pods, which are deleted before everything else.
 	held := func(ctx context.Context, tenant, namespace string) []client.Object {
 		GinkgoHelper()

@@ -57,8 +57,7 @@ func logsIn(ctx context.Context, config *pgx.ConnConfig) error {
 	return conn.Close(ctx)
 }
 
-// K2, for what shared servers have in test/integration.
-var _ = Describe("The end of a tenant with a server of its own", func() {
+var _ = Describe("The end of a tenant with a server of its own", Label("K2"), func() {
 	It("ends access first, and names what it waits for", func(ctx SpecContext) {
 		const owner = "admin@parting"
 		tenant := apply(ctx, isolated("parting").Owner(v1alpha1.OwnerKindUser, owner, v1alpha1.OwnerRoleAdmin).ReclaimPolicy(v1alpha1.ReclaimPolicyDelete))
@@ -102,8 +101,7 @@ var _ = Describe("The end of a tenant with a server of its own", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-// D1, for what shared servers have in test/integration.
-var _ = Describe("A server whose Tenant was removed without the operator", Serial, func() {
+var _ = Describe("A server whose Tenant was removed without the operator", Label("D1"), Serial, func() {
 	// replacedByForce removes a Tenant by force while the operator is down, and applies another one of its name. It returns
 	// the new one and the name of the former's database, in which nobody has access any more.
 	replacedByForce := func(ctx context.Context, name string, policy v1alpha1.ReclaimPolicy) (second *v1alpha1.Tenant, database string) {

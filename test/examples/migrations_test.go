@@ -19,7 +19,7 @@ import (
 )
 
 // The developer's tools compare the models with tables that tenantry.isolate_all has changed.
-var _ = Describe("With isolation Row, a developer who", func() {
+var _ = Describe("With isolation Row, a developer who", Label("D9"), func() {
 	It("takes unique=True off a field of Django finds it gone", func(ctx SpecContext) {
 		later := developFrom(ctx, "django")
 		later.run(ctx, "manage.py", "migrate")

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 )
 
-var _ = Describe("The way to the cluster's DNS", func() {
+var _ = Describe("The way to the cluster's DNS", Label("K12"), func() {
 	It("is that of the Service kube-dns, and follows it", func(ctx SpecContext) {
 		tenant := applyReady(ctx, bare("resolving"))
 		policy := in(tenant, &networkingv1.NetworkPolicy{}, "allow-dns")

@@ -87,7 +87,7 @@ func template(cpu string) corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "large"}}, Spec: pod.Spec}
 }
 
-var _ = Describe("A request larger than a namespace's part of the quota (K6)", func() {
+var _ = Describe("A request larger than a namespace's part of the quota", Label("K6"), func() {
 	// split applies a tenant with that many namespaces, over which a resource is split equally.
 	split := func(ctx context.Context, name string, namespaces int, of corev1.ResourceName, budget string) (*v1alpha1.Tenant, []string, *sums) {
 		GinkgoHelper()

@@ -64,7 +64,7 @@ func logsIn(ctx context.Context, uri string) error {
 	return conn.Close(ctx)
 }
 
-var _ = Describe("The end of a tenant's access", func() {
+var _ = Describe("The end of a tenant's access", Label("K2"), func() {
 	It("comes first, whatever finalizers its objects have, and what holds it up is named by namespace", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("offboarded", 3).Database(shared))
 		owner := as("admin@offboarded")
@@ -142,7 +142,7 @@ var _ = Describe("The end of a tenant's access", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-var _ = Describe("A namespace that its owner deletes and something holds", func() {
+var _ = Describe("A namespace that its owner deletes and something holds", Label("K14"), func() {
 	It("stays its owners' to see and to release, and says what holds it", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("releasing", 3))
 		owner := as("admin@releasing")
@@ -197,7 +197,7 @@ func seesConfigMaps(ctx context.Context, user, namespace string) func() bool {
 	return func() bool { return as(user).List(ctx, &corev1.ConfigMapList{}, client.InNamespace(namespace)) == nil }
 }
 
-var _ = Describe("The rights of owners in further namespaces", func() {
+var _ = Describe("The rights of owners in further namespaces", Label("K14"), func() {
 	It("end at once with an owner, and come back when somebody deletes them", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("shuffled", 2))
 		Expect(as("admin@shuffled").Create(ctx, named("shuffled-dev", of("shuffled")))).To(Succeed())
@@ -212,7 +212,7 @@ var _ = Describe("The rights of owners in further namespaces", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-var _ = Describe("Namespaces at the end of their tenant", func() {
+var _ = Describe("Namespaces at the end of their tenant", Label("K19"), func() {
 	// settle creates a namespace with content and moves it into the tenant.
 	settle := func(ctx context.Context, tenant *v1alpha1.Tenant, name string) *corev1.Namespace {
 		GinkgoHelper()
@@ -285,7 +285,7 @@ func registered(ctx context.Context, server *postgres.Server, tenant string) []s
 	return found
 }
 
-var _ = Describe("The Secret of a server, the server and its tenants, pruned together", Serial, func() {
+var _ = Describe("The Secret of a server, the server and its tenants, pruned together", Label("K15"), Serial, func() {
 	DescribeTable("all go, and nothing that was retained is lost,", func(ctx SpecContext, name string, order []string, between func(context.Context)) {
 		server := register(ctx, name, env.Postgres)
 		waitReady(ctx, server)
@@ -336,7 +336,7 @@ var _ = Describe("The Secret of a server, the server and its tenants, pruned tog
 	)
 })
 
-var _ = Describe("A database whose Tenant was removed without the operator", Serial, Ordered, func() {
+var _ = Describe("A database whose Tenant was removed without the operator", Label("D1"), Serial, Ordered, func() {
 	var (
 		machine *postgres.Server
 		server  *v1alpha1.DatabaseServer

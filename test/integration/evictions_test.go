@@ -12,7 +12,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-var _ = Describe("A node (K9)", func() {
+var _ = Describe("A node", Label("K9"), func() {
 	It("can be drained of the pods of an app that crashes", func(ctx SpecContext) {
 		tenant := apply(ctx, builders.Tenant("undrained").App("crashing.invalid/shop:1").Replicas(2))
 		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionAppReady, "False", "CrashLoopBackOff"))

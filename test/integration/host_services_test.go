@@ -17,7 +17,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-var _ = Describe("A database server behind a Service", Ordered, func() {
+var _ = Describe("A database server behind a Service", Label("K13"), Ordered, func() {
 	const namespace, host = "hosting", "postgresql.hosting.svc"
 	var (
 		server *v1alpha1.DatabaseServer
@@ -104,7 +104,7 @@ var _ = Describe("A database server behind a Service", Ordered, func() {
 	}, SpecTimeout(specTimeout))
 })
 
-var _ = Describe("A database server that is registered by the address of a Service", func() {
+var _ = Describe("A database server that is registered by the address of a Service", Label("K13"), func() {
 	It("is reached at the pods behind it", func(ctx SpecContext) {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "hosting-by-address"}}
 		Expect(env.Client.Create(ctx, namespace)).To(Succeed())

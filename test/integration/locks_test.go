@@ -13,7 +13,7 @@ import (
 
 // All locks that a tenant can have, on all versions of PostgreSQL, are in internal/database/postgres. This is what
 // those see who look after the cluster.
-var _ = Describe("A tenant that keeps everybody from connecting to a database of the server", func() {
+var _ = Describe("A tenant that keeps everybody from connecting to a database of the server", Label("D4"), func() {
 	It("loses its sessions, with an Event, and no other tenant is held up", func(ctx SpecContext) {
 		_, server := ownServer(ctx, "besieged")
 		waitReady(ctx, server)

@@ -15,7 +15,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-var _ = Describe("A ServiceAccount that owns a tenant", func() {
+var _ = Describe("A ServiceAccount that owns a tenant", Label("K3"), func() {
 	DescribeTable("has no rights while its namespace is nobody's or another tenant's, whatever it is called:", func(ctx SpecContext, name string, own func(tenant *builders.TenantBuilder, space string) *builders.TenantBuilder) {
 		space := name + "-neighbor-ci"
 		tenant := apply(ctx, own(bare(name), space))
@@ -72,7 +72,7 @@ var _ = Describe("A ServiceAccount that owns a tenant", func() {
 	)
 })
 
-var _ = Describe("The names of a tenant's further namespaces", func() {
+var _ = Describe("The names of a tenant's further namespaces", Label("K3"), func() {
 	It("begin with the tenant's, or are allowed by the Tenant", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("christened", 3))
 		owner := as("admin@christened")
@@ -124,7 +124,7 @@ var _ = Describe("The names of a tenant's further namespaces", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-var _ = Describe("The namespaces of a tenant beyond its limit", func() {
+var _ = Describe("The namespaces of a tenant beyond its limit", Label("K20"), func() {
 	It("are few, and told to its owners", func(ctx SpecContext) {
 		tenant := applyReady(ctx, roomy("overgrown", 2))
 		owner := as("admin@overgrown")

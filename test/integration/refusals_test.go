@@ -11,7 +11,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-var _ = Describe("An app whose pods its own Tenant rules out (K11)", func() {
+var _ = Describe("An app whose pods its own Tenant rules out", Label("K11"), func() {
 	for _, test := range []struct {
 		title  string
 		tenant *builders.TenantBuilder

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 )
 
-var _ = Describe("An app from a private registry", func() {
+var _ = Describe("An app from a private registry", Label("K8"), func() {
 	It("is pulled by the Secrets that the Tenant names, and no longer by those that it leaves out", func(ctx SpecContext) {
 		tenant := applyReady(ctx, whole("private").ImagePullSecrets("registry", "mirror"))
 		app := in(tenant, &appsv1.Deployment{}, "app")

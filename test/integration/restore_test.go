@@ -44,7 +44,7 @@ var restoredKinds = []schema.GroupVersionKind{
 }
 
 // It follows docs/restore.md.
-var _ = Describe("A tenant that a backup tool restores", func() {
+var _ = Describe("A tenant that a backup tool restores", Label("K18"), func() {
 	It("has its objects, its database and its password back once the Tenant says so", func(ctx SpecContext) {
 		tenant := applyReady(ctx, whole("phoenix"))
 		store(ctx, tenant, "before")

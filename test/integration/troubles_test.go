@@ -50,7 +50,7 @@ func turnReady(ready bool) func(*corev1.PodStatus) {
 	}
 }
 
-var _ = Describe("An app that turns bad after it was Ready (K10)", func() {
+var _ = Describe("An app that turns bad after it was Ready", Label("K10"), func() {
 	It("names the pod, the container and why, and fails after a grace, until it is well again", func(ctx SpecContext) {
 		tenant := applyReady(ctx, whole("turning"))
 		pod := appPodsOf(ctx, tenant)[0]

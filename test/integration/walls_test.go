@@ -16,7 +16,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
-var _ = Describe("The walls of a tenant", func() {
+var _ = Describe("The walls of a tenant", Label("K5"), func() {
 	const policies = corev1.ResourceName("count/networkpolicies.networking.k8s.io")
 	// closed expects that nobody has rights in a namespace.
 	closed := func(ctx SpecContext, namespace string) {

@@ -43,7 +43,7 @@ func hasReplicas(entry metav1.ManagedFieldsEntry) bool {
 	return err == nil && matched
 }
 
-var _ = Describe("An app that others have a say in", func() {
+var _ = Describe("An app that others have a say in", Label("K7"), func() {
 	// settled waits until the operator has reconciled the tenant after a change of its config.
 	settled := func(ctx context.Context, tenant *v1alpha1.Tenant, value string) {
 		GinkgoHelper()

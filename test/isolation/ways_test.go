@@ -71,7 +71,7 @@ var ways = []TableEntry{
 		namespace("kube-rogue", "tenantry.dev/tenant: acme"), namespace("tenantry-system", "tenantry.dev/tenant: acme"),
 		namespace("rogue", "tenantry.dev/tenant: acme, pod-security.kubernetes.io/enforce: privileged, tenantry.dev/other: x")),
 		by(policy("namespaces")), admins, create(namespace("acme-more", "tenantry.dev/tenant: acme"))),
-	Entry("namespaces: of names that may be somebody else's", creates(
+	Entry("namespaces: of names that may be somebody else's", Label("K3"), creates(
 		namespace("ci", "tenantry.dev/tenant: acme"), namespace("globex-dev", "tenantry.dev/tenant: acme"), namespace("acmedev", "tenantry.dev/tenant: acme"),
 		namespace("shop", "tenantry.dev/tenant: acme"), namespace("shopping", "tenantry.dev/tenant: acme"), namespace("play-ground", "tenantry.dev/tenant: acme"),
 	), by(policy("namespaces")), admins, create(namespace("acme-more", "tenantry.dev/tenant: acme")),

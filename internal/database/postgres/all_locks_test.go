@@ -98,7 +98,7 @@ const sharedTables = `
 	CREATE TABLE ledger (tenant_id text NOT NULL DEFAULT tenantry.tenant_id(), id serial, word text, PRIMARY KEY (tenant_id, id));
 	SELECT tenantry.isolate('ledger', strict => true)`
 
-var _ = Describe("A tenant that holds every lock it can, on PostgreSQL", func() {
+var _ = Describe("A tenant that holds every lock it can, on PostgreSQL", Label("D4"), func() {
 	for _, release := range releases {
 		Describe(release.name, Ordered, ContinueOnFailure, func() {
 			var server, floor *instance

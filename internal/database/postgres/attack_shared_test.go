@@ -420,7 +420,7 @@ func attacksOnRows(release release) {
 }
 
 // What docs/databases.md lists as not isolated, so that a version of PostgreSQL that changes it is noticed.
-var _ = Describe("What leaks on a shared server", func() {
+var _ = Describe("What leaks on a shared server", Label("D11"), func() {
 	It("is how others' values are spread, to EXPLAIN, in strict tables too", func(ctx SpecContext) {
 		shared.tables(ctx, `
 			CREATE TABLE accounts_explained (tenant_id text NOT NULL DEFAULT tenantry.tenant_id(), id bigint, PRIMARY KEY (tenant_id, id));

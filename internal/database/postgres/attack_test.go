@@ -332,7 +332,7 @@ func attacksOnDatabases(release release) {
 }
 
 // The settings of a tenant's logins apply to its own sessions, and to those that the operator opens as the tenant.
-var _ = Describe("Settings by which a provisioned tenant would harm the operator or itself", func() {
+var _ = Describe("Settings by which a provisioned tenant would harm the operator or itself", Label("D5"), func() {
 	// setting runs a statement as the tenant's login, which may change its default settings.
 	setting := func(ctx context.Context, tenant database.Desired, statement string) {
 		GinkgoHelper()

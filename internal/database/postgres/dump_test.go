@@ -72,7 +72,7 @@ func (i *instance) answers(ctx context.Context, tenant database.Desired, query s
 }
 
 // The commands are those of docs/databases.md.
-var _ = Describe("A dump by the documented commands", func() {
+var _ = Describe("A dump by the documented commands", Label("D8"), func() {
 	// contents is the schema of an app with some of everything, and rows in each table.
 	const contents = `
 		CREATE TYPE order_state AS ENUM ('new', 'paid');

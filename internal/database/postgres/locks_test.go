@@ -12,7 +12,7 @@ import (
 )
 
 // A tenant can hold a lock for as long as it likes.
-var _ = Describe("A tenant that holds a lock", func() {
+var _ = Describe("A tenant that holds a lock", Label("D4"), func() {
 	const soon = 5 * time.Second // The operator gives up a lock after 2s at most.
 
 	It("on its own login is named, and holds up nobody else", func(ctx SpecContext) {

@@ -296,7 +296,7 @@ func (i *instance) runStatements(ctx context.Context, tenant database.Desired, c
 }
 
 // The same rule applies to all isolations: during a rotation the limit applies to each of the two logins.
-var _ = Describe("The connection limit of a provisioned tenant whose password is rotated", func() {
+var _ = Describe("The connection limit of a provisioned tenant whose password is rotated", Label("D10"), func() {
 	for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
 		It("is that of either login, in isolation "+string(isolation), func(ctx SpecContext) {
 			const limit = 2

@@ -187,7 +187,7 @@ var _ = Describe("A database server", func() {
 		Expect(err).To(And(beError[*service.UnsuitableServerError](), MatchError(MatchRegexp(`it runs PostgreSQL 13\.\d+; upgrade it to 14 or newer`))))
 	}, SpecTimeout(2*time.Minute))
 
-	It("whose release loses the role of a session is refused with the release that is needed", func(ctx SpecContext) {
+	It("whose release loses the role of a session is refused with the release that is needed", Label("D7"), func(ctx SpecContext) {
 		server := release{name: "15.8", binDir: func(ctx context.Context) (string, error) {
 			return launcher.FetchRelease(ctx, filepath.Join("..", "..", "..", ".local", "postgres", "old"), "15.8.0-beta.14", GinkgoWriter)
 		}}.startBare(ctx)
