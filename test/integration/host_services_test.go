@@ -42,7 +42,10 @@ var _ = Describe("A database server behind a Service", Label("K13"), Ordered, fu
 		server = register(ctx, "behind-service", env.Postgres)
 		change(ctx, server, func() { server.Spec.Host = host })
 		tenant = apply(ctx, bare("served").Database(server.Name))
-		DeferCleanup(func(ctx SpecContext) { remove(ctx, tenant) }, NodeTimeout(specTimeout))
+		DeferCleanup(func(ctx SpecContext) {
+			remove(ctx, tenant)
+			remove(ctx, server)
+		}, NodeTimeout(specTimeout))
 		policy = in(tenant, &networkingv1.NetworkPolicy{}, "allow-database")
 	}, NodeTimeout(specTimeout))
 
