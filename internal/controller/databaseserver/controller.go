@@ -232,7 +232,7 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	if err == nil {
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
-		r.tellOfIntruders(server, observation.Answer.Intruders)
+		r.recordIntruders(server, observation.Answer.Intruders)
 	}
 	if err == nil && r.Fleet.Occupancy.Counted(server.Name, observation.Answer.Tenants, observation.Now) {
 		r.Fleet.AvailableServers.Add(server.Name)
@@ -251,8 +251,9 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 	return observation, access
 }
 
-// tellOfIntruders says which tenants held up a server, which ends with their sessions and shows in no status.
-func (r *Reconciler) tellOfIntruders(server *v1alpha1.DatabaseServer, tenants []string) {
+// recordIntruders records an Event with the tenants whose sessions held up a server. It shows in no status, since it
+// ended with the sessions.
+func (r *Reconciler) recordIntruders(server *v1alpha1.DatabaseServer, tenants []string) {
 	if len(tenants) > 0 {
 		r.Recorder.Eventf(server, nil, corev1.EventTypeWarning, "SessionsEnded", "Probe",
 			"Sessions of these tenants kept others from connecting, by a lock on a database, and were ended: %s. If that goes on, give the tenant a server of its own, or delete the Tenant.", strings.Join(tenants, ", "))

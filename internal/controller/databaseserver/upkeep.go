@@ -13,7 +13,7 @@ import (
 )
 
 // maintain does what a server that answers needs, whether or not its tenants notice, and says in its status what
-// of that fails. It is tried again with each look.
+// of that fails. What fails is tried again after each probe.
 func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServer, access database.Server, found status.ServerObservation) error {
 	var failures []problem.Problem
 	for _, duty := range []struct {
