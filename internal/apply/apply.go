@@ -59,9 +59,10 @@ func New(c client.Client, live client.Reader, fieldOwner string) *Engine {
 // Apply makes an object exactly as desired, and the owner its controller. It sends nothing if the object is as
 // desired already. It returns a *ConflictError if the object exists and the owner doesn't control it, and a
 // *TerminatingError if it is being deleted. If the desired state has a resourceVersion and the object another one,
-// it returns the API server's conflict error.
+// or if there is no object any more, it returns the API server's conflict error.
 func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outcome, error) {
-	return e.Put(ctx, owner, desired, Owning{})
+	outcome, _, err := e.Put(ctx, owner, desired, Owning{})
+	return outcome, err
 }
 
 // ApplyFields sets the fields of an object that are in the desired state, and makes the owner its controller. It
@@ -69,7 +70,8 @@ func (e *Engine) Apply(ctx context.Context, owner, desired client.Object) (Outco
 // the paths of keep, whose values stay for somebody else to change. It sends nothing if nothing would change, and
 // returns the errors that Apply returns.
 func (e *Engine) ApplyFields(ctx context.Context, owner, desired client.Object, keep ...[]string) (Outcome, error) {
-	return e.Put(ctx, owner, desired, Owning{Fields: true, Keep: keep})
+	outcome, _, err := e.Put(ctx, owner, desired, Owning{Fields: true, Keep: keep})
+	return outcome, err
 }
 
 // Owning says how an object is owned.
@@ -84,18 +86,19 @@ type Owning struct {
 	Restored bool
 }
 
-// Put does what Apply or ApplyFields does.
-func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning Owning) (Outcome, error) {
-	version := desired.GetResourceVersion()
-	desired, hash, err := e.prepare(owner, desired)
+// Put does what Apply or ApplyFields does, and also returns the object's resourceVersion.
+func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning Owning) (outcome Outcome, version string, err error) {
+	version = desired.GetResourceVersion()
+	prepared, hash, err := e.prepare(owner, desired)
 	if err != nil {
-		return Unchanged, err
+		return Unchanged, "", err
 	}
 	which := claim{ours: controlledBy(owner), restored: owning.Restored, way: exact{e}}
 	if owning.Fields {
 		version, which.way = "", fields{e, owning.Keep}
 	}
-	return e.put(ctx, desired, hash, version, which)
+	outcome, err = e.put(ctx, prepared, hash, version, which)
+	return outcome, prepared.GetResourceVersion(), err
 }
 
 // Keep does what Apply does for an object that must outlive its owner, and so has no owner reference. The
@@ -140,17 +143,21 @@ func controlledBy(owner client.Object) func(live client.Object) bool {
 }
 
 // put makes an object as desired, if the claim allows writing the live one. If version is set, the live one must
-// have it.
+// have it. Afterwards, desired has the version of the live one.
 func (e *Engine) put(ctx context.Context, desired client.Object, hash, version string, which claim) (Outcome, error) {
 	live, err := e.get(ctx, e.client, desired)
 	if apierrors.IsNotFound(err) {
-		return e.create(ctx, desired, hash, which)
+		if version == "" {
+			return e.create(ctx, desired, hash, which)
+		}
+		// The cache lacks objects without the operator's label.
+		live, err = e.get(ctx, e.live, desired)
 	}
-	if err != nil {
+	if client.IgnoreNotFound(err) != nil {
 		return Unchanged, err
 	}
-	if version != "" && version != live.GetResourceVersion() {
-		return Unchanged, e.outdated(live)
+	if err != nil || version != "" && version != live.GetResourceVersion() {
+		return Unchanged, e.outdated(desired)
 	}
 	return e.update(ctx, desired, live, hash, which)
 }
@@ -198,7 +205,7 @@ func (e *Engine) create(ctx context.Context, desired client.Object, hash string,
 	created := desired.DeepCopyObject().(client.Object)
 	err := e.client.Create(ctx, created, client.FieldOwner(e.fieldOwner))
 	if err == nil {
-		e.settled.note(created, hash)
+		e.settle(desired, created, hash)
 		return Created, nil
 	}
 	if !apierrors.IsAlreadyExists(err) {
@@ -238,6 +245,7 @@ func (e *Engine) update(ctx context.Context, desired, live client.Object, hash s
 // ensure writes the desired state unless that would change nothing.
 func (e *Engine) ensure(ctx context.Context, desired, live client.Object, hash string, how way) (Outcome, error) {
 	if e.settled.has(live, hash) {
+		desired.SetResourceVersion(live.GetResourceVersion())
 		return Unchanged, nil
 	}
 	same, err := how.unchanged(desired, live)
@@ -245,7 +253,7 @@ func (e *Engine) ensure(ctx context.Context, desired, live client.Object, hash s
 		return Unchanged, err
 	}
 	if same {
-		e.settled.note(live, hash)
+		e.settle(desired, live, hash)
 		return Unchanged, nil
 	}
 	return e.write(ctx, desired, live, hash, how)
@@ -257,11 +265,17 @@ func (e *Engine) write(ctx context.Context, desired, live client.Object, hash st
 	if err != nil {
 		return Unchanged, err
 	}
-	e.settled.note(written, hash)
+	e.settle(desired, written, hash)
 	if written.GetResourceVersion() == live.GetResourceVersion() {
 		return Unchanged, nil
 	}
 	return Configured, nil
+}
+
+// settle remembers the live object as the result of writing the desired state, and its version in that.
+func (e *Engine) settle(desired, live client.Object, hash string) {
+	e.settled.note(live, hash)
+	desired.SetResourceVersion(live.GetResourceVersion())
 }
 
 // Prune deletes the objects in a namespace that the owner controls and that are not in keep. It looks at one kind
@@ -333,13 +347,13 @@ func (e *Engine) conflict(desired, live client.Object) error {
 	return conflict
 }
 
-func (e *Engine) outdated(live client.Object) error {
-	gvk, err := apiutil.GVKForObject(live, e.client.Scheme())
+func (e *Engine) outdated(object client.Object) error {
+	gvk, err := apiutil.GVKForObject(object, e.client.Scheme())
 	if err != nil {
 		return err
 	}
-	return apierrors.NewConflict(schema.GroupResource{Group: gvk.Group, Resource: gvk.Kind}, live.GetName(),
-		errors.New("it has changed since it was looked at"))
+	return apierrors.NewConflict(schema.GroupResource{Group: gvk.Group, Resource: gvk.Kind}, object.GetName(),
+		errors.New("it has been changed or deleted since it was looked at"))
 }
 
 func (e *Engine) describe(object client.Object) string {

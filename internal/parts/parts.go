@@ -87,6 +87,9 @@ type Login struct {
 	RotatedAt time.Time
 	// RotationRequest is the last request for a new password that this one has fulfilled; empty for none.
 	RotationRequest string
+	// SecretVersion is the resourceVersion that the Secret must have; empty if it needn't exist. So a Secret that
+	// somebody has just deleted doesn't come back with the password that it had.
+	SecretVersion string
 }
 
 // Part is a part of a tenant with its own condition.

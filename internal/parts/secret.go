@@ -61,6 +61,7 @@ func secret(in Inputs) desired.Object {
 		data[key] = []byte(value)
 	}
 	metadata := meta(in.Tenant, in.Tenant.Spec.Database.Credentials.SecretName)
+	metadata.ResourceVersion = in.Login.SecretVersion
 	metadata.Annotations = map[string]string{naming.AnnotationRotatedAt: in.Login.RotatedAt.UTC().Format(time.RFC3339)}
 	if in.Login.RotationRequest != "" {
 		metadata.Annotations[v1alpha1.AnnotationRotateCredentials] = in.Login.RotationRequest

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -189,6 +190,25 @@ var _ = Describe("The password of a tenant", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(former.Close(ctx)).To(Succeed())
 		Eventually(ctx, func() []types.UID { return podUIDs(ctx, tenant) }).Should(And(HaveLen(2), Not(ContainElements(pods))))
+	}, SpecTimeout(specTimeout))
+
+	It("is replaced each time its Secret is deleted, also while the operator is at work on the tenant", func(ctx SpecContext) {
+		tenant := applyReady(ctx, withDatabase("often-deleted-secret", shared))
+		editing, stop := context.WithCancel(ctx)
+		var edits sync.WaitGroup
+		defer edits.Wait()
+		defer stop()
+		edits.Go(func() {
+			for n := 0; editing.Err() == nil; n++ {
+				_ = env.Client.Patch(editing, namespaceOf(tenant), client.RawPatch(types.MergePatchType,
+					fmt.Appendf(nil, `{"metadata":{"annotations":{"tenantry.dev/display-name":"%d"}}}`, n)))
+			}
+		})
+		for range 20 {
+			before := read(ctx, in(tenant, &corev1.Secret{}, "database"))
+			Expect(env.Client.Delete(ctx, before)).To(Succeed())
+			rotated(ctx, tenant, string(before.Data["username"]))
+		}
 	}, SpecTimeout(specTimeout))
 
 	It("is replaced when it is edited in the Secret, also to one that looks like ours, and the app goes on", func(ctx SpecContext) {

@@ -62,7 +62,7 @@ func (r *Reconciler) runDedicated(ctx context.Context, server *v1alpha1.Database
 	result.Unmet = cmp.Or(result.Unmet, unmet(in))
 	result.Storage = dedicated.Storage(in)
 	for _, object := range dedicated.Objects(in) {
-		if _, err := r.Engine.Put(ctx, server, object, owningOf(object)); err != nil {
+		if _, _, err := r.Engine.Put(ctx, server, object, owningOf(object)); err != nil {
 			return result, r.retries.KeepsChanging(ctx, server.Name, object, err)
 		}
 	}
@@ -158,8 +158,8 @@ func (r *Reconciler) reload(ctx context.Context, server *v1alpha1.DatabaseServer
 
 // running returns a problem if a server isn't running yet.
 func (r *Reconciler) running(ctx context.Context, in dedicated.Inputs) error {
-	pods := &corev1.PodList{}
-	if err := r.List(ctx, pods, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelServer: in.Server.Name}); err != nil {
+	pods, err := r.podsOf(ctx, in.Server)
+	if err != nil {
 		return err
 	}
 	now := time.Now()
@@ -169,13 +169,13 @@ func (r *Reconciler) running(ctx context.Context, in dedicated.Inputs) error {
 		if err := r.Get(ctx, inDatabases(in.Server.Name), cluster); err != nil {
 			return err
 		}
-		waits = status.OfCluster(cluster, pods.Items, now)
+		waits = status.OfCluster(cluster, pods, now)
 	} else {
 		set := &appsv1.StatefulSet{}
 		if err := r.Get(ctx, inDatabases(in.Server.Name), set); err != nil {
 			return err
 		}
-		waits = status.OfStatefulSet(set, pods.Items, now)
+		waits = status.OfStatefulSet(set, pods, now)
 	}
 	since := r.Fleet.Troubles.Server(in.Server.Name, waits != nil && waits.Reason != v1alpha1.ReasonProgressing, status.TroubleBegun(in.Server.Status.Conditions, v1alpha1.ConditionReady, now))
 	if waits != nil {

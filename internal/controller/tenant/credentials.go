@@ -68,6 +68,9 @@ func (d *databasePhase) storedCredentials(ctx context.Context) (service.Credenti
 		if err != nil {
 			return service.Credentials{}, err
 		}
+		if name == names[0] {
+			d.secretVersion = secret.ResourceVersion
+		}
 		if found := d.credentialsIn(secret); holds(tenant, secret) && found.Password+found.Next != "" {
 			return found, nil
 		}
@@ -163,20 +166,25 @@ func (d *databasePhase) setLogin() {
 		Database: database.ConnectTo(isolation, name), Schema: database.Schema(isolation, name),
 		Username: database.Logins(name)[c.Active], Password: string(c.Password),
 		NextPassword: string(c.Next), RotatedAt: c.RotatedAt, RotationRequest: c.Request,
+		SecretVersion: d.secretVersion,
 	}
 }
 
 // applyLogin writes the Secret. If that fails, it removes the login from the inputs: a password that isn't stored
 // must not restart the app.
-func (d *databasePhase) applyLogin(ctx context.Context) error {
-	err := d.applyAll(ctx, d.tenant(), parts.Database.Objects(*d.in))
-	if ended := ctx.Err(); ended != nil {
-		err = ended
+func (d *databasePhase) applyLogin(ctx context.Context) (err error) {
+	for _, secret := range parts.Database.Objects(*d.in) {
+		d.secretVersion, err = d.applyObject(ctx, d.tenant(), secret)
+		if ended := ctx.Err(); ended != nil {
+			err = ended
+		}
+		if err != nil {
+			d.in.Login = nil
+			return err
+		}
+		d.in.Login.SecretVersion = d.secretVersion
 	}
-	if err != nil {
-		d.in.Login = nil
-	}
-	return err
+	return nil
 }
 
 // completeRotation gives the tenant its next login, which the server accepts by now.

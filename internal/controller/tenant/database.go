@@ -38,6 +38,8 @@ type databasePhase struct {
 
 	// account is the tenant's login, and when it changes.
 	account service.Account
+	// secretVersion is the resourceVersion of the Secret that the account was read from; empty if there was none.
+	secretVersion string
 
 	// memberships are the role memberships on the server that the operator didn't grant; nil if the server wasn't
 	// asked.

@@ -181,5 +181,6 @@ func (n namespacePhase) applyOne(ctx context.Context, tenant *effective.Tenant, 
 			return n.engine.Adopt(ctx, objectOf(tenant), object, found)
 		}
 	}
-	return n.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
+	outcome, _, err := n.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
+	return outcome, err
 }

@@ -114,14 +114,21 @@ func objectOf(tenant *effective.Tenant) *v1alpha1.Tenant {
 func (o objects) applyAll(ctx context.Context, tenant *effective.Tenant, wanted []desired.Object) error {
 	var failures []error
 	for _, object := range wanted {
-		outcome, err := o.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
-		if err != nil {
-			failures = append(failures, o.unapplied(ctx, tenant, object, err))
-			continue
+		if _, err := o.applyObject(ctx, tenant, object); err != nil {
+			failures = append(failures, err)
 		}
-		o.noteChange(ctx, object, outcome)
 	}
 	return errors.Join(failures...)
+}
+
+// applyObject puts an object in place, and returns its resourceVersion.
+func (o objects) applyObject(ctx context.Context, tenant *effective.Tenant, object desired.Object) (version string, err error) {
+	outcome, version, err := o.engine.Put(ctx, objectOf(tenant), object, owningOf(tenant, object))
+	if err != nil {
+		return "", o.unapplied(ctx, tenant, object, err)
+	}
+	o.noteChange(ctx, object, outcome)
+	return version, nil
 }
 
 // owningOf returns how an object of a tenant is owned.
