@@ -111,7 +111,7 @@ var _ = Describe("A tenant that holds every lock it can, on PostgreSQL", Label("
 			}
 
 			It("lets an operator in that starts", func(ctx SpecContext) {
-				holder := server.provisioned(ctx)
+				holder, watcher := server.provisioned(ctx), server.watcher(ctx)
 				holding, waiting := server.session(ctx, holder, holder.Name()), server.session(ctx, holder, holder.Name())
 				for _, statement := range []string{"SET ROLE NONE", "BEGIN", "ALTER ROLE " + database.Logins(holder.Name())[0] + " IN DATABASE postgres SET work_mem TO '4MB'"} {
 					_, err := holding.Exec(ctx, statement)
@@ -119,11 +119,11 @@ var _ = Describe("A tenant that holds every lock it can, on PostgreSQL", Label("
 				}
 				go func() { _, _ = waiting.Exec(ctx, "DROP DATABASE postgres") }()
 				Eventually(ctx, func() (waits bool, err error) {
-					err = server.watcher(ctx).QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", waiting.PgConn().PID()).Scan(&waits)
+					err = watcher.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", waiting.PgConn().PID()).Scan(&waits)
 					return waits, err
 				}).Should(BeTrue())
 				server.replica().prepare(ctx)
-				Expect(waiting.Ping(ctx)).NotTo(Succeed())
+				Eventually(ctx, waiting.Ping).ShouldNot(Succeed())
 			}, SpecTimeout(time.Minute))
 		})
 	}

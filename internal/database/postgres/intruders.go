@@ -50,8 +50,11 @@ func (s *server) watchConnect(ctx context.Context, _ *pgconn.Config, conn net.Co
 }
 
 // endIntruders ends the intruders from a session that is open already or, if there is none, as after a restart of
-// the operator, from whichever database one can still connect to.
+// the operator, from whichever database one can still connect to. What waits for that goes on when the first of them
+// has ended, and so may the context; the others must end all the same.
 func (s *server) endIntruders(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+	defer cancel()
 	idle := s.pool.AcquireAllIdle(ctx)
 	for n, conn := range idle {
 		if n > 0 {
