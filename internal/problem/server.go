@@ -2,6 +2,7 @@ package problem
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -54,4 +55,25 @@ func DataOfAnother(object string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,
 		"%s has the data of another database; its annotation %s says which, to take it over by spec.database.adopt of the Tenant. Or delete it to start with an empty one.",
 		object, naming.AnnotationDatabase)
+}
+
+// Held is an object that is still there after it was deleted.
+type Held struct {
+	// Object is its kind and name, as users know it.
+	Object     string
+	Finalizers []string
+}
+
+// ServerRemains means that a server can't go before these objects of it do.
+func ServerRemains(held []Held) Problem {
+	objects := make([]string, len(held))
+	for i, one := range held {
+		objects[i] = one.Object
+		if len(one.Finalizers) > 0 {
+			objects[i] += fmt.Sprintf(" (finalizers: %s)", strings.Join(one.Finalizers, ", "))
+		}
+	}
+	return temporary(v1alpha1.ReasonTerminating, OnChange,
+		"The server is being deleted, and waits for the end of %s. If one of them stays, have what has set its finalizers do its work, or take them off; Pods that use a PersistentVolumeClaim hold it.",
+		strings.Join(objects, "; "))
 }

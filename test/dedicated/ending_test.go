@@ -94,7 +94,11 @@ var _ = Describe("The end of a tenant with a server of its own", Label("K2"), fu
 
 		By("the server")
 		waitGone(ctx, tenant)
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionFalse, And(
+			ContainSubstring(forever), ContainSubstring(`StatefulSet "`), ContainSubstring(`PersistentVolumeClaim "`))))
 		free(ctx, set)
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionFalse, And(
+			ContainSubstring(forever), Not(ContainSubstring(`StatefulSet "`)), ContainSubstring(`PersistentVolumeClaim "`))))
 		free(ctx, claim)
 		waitGone(ctx, serverOf(tenant))
 		waitGone(ctx, claim)

@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -111,8 +110,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	r.Fleet.SawServer(server.Name, server.UID)
-	users, err := r.hold(ctx, server)
+	users, remains, err := r.hold(ctx, server)
 	switch {
+	case err == nil && remains != nil:
+		return ctrl.Result{RequeueAfter: probeInterval}, r.reportProblem(ctx, server, *remains)
 	case apierrors.IsNotFound(err), err == nil && users == 0 && !server.DeletionTimestamp.IsZero():
 		return ctrl.Result{}, nil
 	case err != nil:
@@ -157,51 +158,25 @@ func (r *Reconciler) forget(name string) {
 	metrics.ServerUp.DeleteLabelValues(name)
 }
 
-// hold keeps a server from being deleted while tenants have, or may have, something on it. If it is being
-// deleted, hold returns how many tenants those are.
-func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
-	before := server.DeepCopy()
-	if server.DeletionTimestamp.IsZero() {
-		if controllerutil.AddFinalizer(server, naming.FinalizerServer) {
-			err = r.patchFinalizer(ctx, before, server)
-		}
-		return 0, err
-	}
-	tenants := &v1alpha1.TenantList{}
-	if err := r.List(ctx, tenants, client.MatchingFields{naming.IndexPlaced: server.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return 0, err
-	}
-	if len(tenants.Items) > 0 {
-		return len(tenants.Items), nil
-	}
-	// The cache may not have the latest reclaim policy yet.
-	live := &v1alpha1.DatabaseServer{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(server), live); err != nil {
-		return 0, err
-	}
-	if err := r.releaseData(ctx, live); err != nil {
-		return 0, err
-	}
-	if controllerutil.RemoveFinalizer(server, naming.FinalizerServer) {
-		err = r.patchFinalizer(ctx, before, server)
-	}
-	return 0, err
-}
-
 // reportFailure writes to the status what keeps a server from being reconciled or deleted.
 func (r *Reconciler) reportFailure(ctx context.Context, server *v1alpha1.DatabaseServer, err error) (ctrl.Result, error) {
 	again, shown := r.next(server, err)
 	if !shown {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
-	writeErr := r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
-		Server: server, Problem: new(problem.OfServer(err)), Now: time.Now(), Addresses: server.Status.Addresses,
-		Dedicated: recordedDedicated(server),
-	}))
+	writeErr := r.reportProblem(ctx, server, problem.OfServer(err))
 	if again > 0 && writeErr == nil {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	return ctrl.Result{}, errors.Join(err, writeErr)
+}
+
+// reportProblem writes a problem to the status, which otherwise stays as it is.
+func (r *Reconciler) reportProblem(ctx context.Context, server *v1alpha1.DatabaseServer, found problem.Problem) error {
+	return r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
+		Server: server, Problem: &found, Now: time.Now(), Addresses: server.Status.Addresses,
+		Dedicated: recordedDedicated(server),
+	}))
 }
 
 func (r *Reconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {

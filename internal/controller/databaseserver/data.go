@@ -7,10 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -117,38 +114,4 @@ func (r *Reconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
 		return problem.DataOfAnother(conflict.Object)
 	}
 	return r.retries.KeepsChanging(ctx, in.Server.Name, data, err)
-}
-
-// releaseData deletes or keeps the data of a server that nobody uses any more, depending on its reclaim policy.
-func (r *Reconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseServer) error {
-	if server.Spec.Dedicated == nil {
-		return nil
-	}
-	in := dedicated.Inputs{Server: server, Provisioner: server.Status.Provisioner, Retired: true}
-	if in.Provisioner == "" {
-		installed, err := r.hasCloudNativePG(ctx)
-		if err != nil {
-			return err
-		}
-		if installed {
-			in.Provisioner = v1alpha1.ProvisionerCloudNativePG
-		}
-	}
-	data, spec := dedicated.Data(in), server.Spec.Dedicated
-	live := data.DeepCopyObject().(client.Object)
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(data), live)
-	switch {
-	case apierrors.IsNotFound(err), apimeta.IsNoMatchError(err):
-		return nil
-	case err != nil:
-		return err
-	case live.GetAnnotations()[naming.AnnotationDatabase] != spec.Database:
-		return nil
-	case spec.ReclaimPolicy == v1alpha1.ReclaimPolicyDelete:
-		return r.Engine.Delete(ctx, live, client.DisableReadYourWritesConsistency) // The cache may not have it.
-	case in.Provisioner == v1alpha1.ProvisionerCloudNativePG:
-		in.Cluster = live.(*unstructured.Unstructured)
-		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in), false)
-	}
-	return err
 }
