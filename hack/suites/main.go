@@ -1,10 +1,10 @@
-// Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL, two at a time,
-// since most of them mostly wait. It prints the output of a suite as soon as that has ended, and says at the
+// Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL: two at a time, each
+// in two processes with servers of their own, since most of them mostly wait. It prints the output of a suite as soon as that has ended, and says at the
 // end how long each took and what failed. A suite that fails doesn't keep the others from running.
 //
 //	go run ./hack/suites                                      every suite, once
 //	go run ./hack/suites ./test/isolation                     one of them
-//	go run ./hack/suites -processes 2 ./test/integration      in half the time, where there are more cores
+//	go run ./hack/suites -processes 4 ./test/integration      in less time, where there are more cores
 //	go run ./hack/suites -unit                                those that start nothing
 //	go run ./hack/suites -repeat 5 -busy ./test/isolation     five times, beside a process that keeps one core busy
 //
@@ -35,7 +35,7 @@ func main() {
 func run() error {
 	repeat := flag.Int("repeat", 1, "how often each suite is run")
 	lanes := flag.Int("lanes", 2, "how many suites run at a time")
-	processes := flag.Int("processes", 1, "how many processes share the specs of a suite, each with servers of its own")
+	processes := flag.Int("processes", 2, "how many processes share the specs of a suite, each with servers of its own")
 	unit := flag.Bool("unit", false, "leave out the suites that start Kubernetes or PostgreSQL")
 	busy := flag.Bool("busy", false, "keep one core busy meanwhile")
 	timeout := flag.Duration("timeout", time.Hour, "how long one run of one suite may take")
