@@ -110,10 +110,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	r.Fleet.SawServer(server.Name, server.UID)
-	users, remains, err := r.hold(ctx, server)
+	users, err := r.hold(ctx, server)
 	switch {
-	case err == nil && remains != nil:
-		return ctrl.Result{RequeueAfter: probeInterval}, r.reportProblem(ctx, server, *remains)
 	case apierrors.IsNotFound(err), err == nil && users == 0 && !server.DeletionTimestamp.IsZero():
 		return ctrl.Result{}, nil
 	case err != nil:
@@ -164,19 +162,19 @@ func (r *Reconciler) reportFailure(ctx context.Context, server *v1alpha1.Databas
 	if !shown {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
-	writeErr := r.reportProblem(ctx, server, problem.OfServer(err))
-	if again > 0 && writeErr == nil {
-		return ctrl.Result{RequeueAfter: again}, nil
-	}
-	return ctrl.Result{}, errors.Join(err, writeErr)
-}
-
-// reportProblem writes a problem to the status, which otherwise stays as it is.
-func (r *Reconciler) reportProblem(ctx context.Context, server *v1alpha1.DatabaseServer, found problem.Problem) error {
-	return r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
+	found := problem.OfServer(err)
+	writeErr := r.writeStatus(ctx, server, status.OfServer(status.ServerObservation{
 		Server: server, Problem: &found, Now: time.Now(), Addresses: server.Status.Addresses,
 		Dedicated: recordedDedicated(server),
 	}))
+	switch {
+	case writeErr == nil && again > 0:
+		return ctrl.Result{RequeueAfter: again}, nil
+	case writeErr == nil && found.Retry == problem.OnChange:
+		return ctrl.Result{RequeueAfter: probeInterval}, nil
+	default:
+		return ctrl.Result{}, errors.Join(err, writeErr)
+	}
 }
 
 func (r *Reconciler) patchFinalizer(ctx context.Context, before, after *v1alpha1.DatabaseServer) error {

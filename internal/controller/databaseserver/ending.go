@@ -22,54 +22,54 @@ import (
 
 // hold keeps a server from being deleted while tenants have, or may have, something on it, and while what is deleted
 // with it is still there, so that its status can say what holds that. If it is being deleted, hold returns how many
-// tenants those are, or else what is left.
-func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, remains *problem.Problem, err error) {
+// tenants those are, or else a problem while something is left.
+func (r *Reconciler) hold(ctx context.Context, server *v1alpha1.DatabaseServer) (users int, err error) {
 	before := server.DeepCopy()
 	if server.DeletionTimestamp.IsZero() {
 		if controllerutil.AddFinalizer(server, naming.FinalizerServer) {
 			err = r.patchFinalizer(ctx, before, server)
 		}
-		return 0, nil, err
+		return 0, err
 	}
 	tenants := &v1alpha1.TenantList{}
 	if err := r.List(ctx, tenants, client.MatchingFields{naming.IndexPlaced: server.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return 0, nil, err
+		return 0, err
 	}
 	if len(tenants.Items) > 0 {
-		return len(tenants.Items), nil, nil
+		return len(tenants.Items), nil
 	}
 	// The cache may not have the latest reclaim policy yet.
 	live := &v1alpha1.DatabaseServer{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(server), live); err != nil {
-		return 0, nil, err
+		return 0, err
 	}
-	if remains, err := r.dismantle(ctx, live); remains != nil || err != nil {
-		return 0, remains, err
+	if err := r.dismantle(ctx, live); err != nil {
+		return 0, err
 	}
 	if controllerutil.RemoveFinalizer(server, naming.FinalizerServer) {
 		err = r.patchFinalizer(ctx, before, server)
 	}
-	return 0, nil, err
+	return 0, err
 }
 
 // dismantle deletes what runs a server, and its data unless that is to be kept. It returns a problem while any of it
 // is still there. Everything else is the garbage collector's.
-func (r *Reconciler) dismantle(ctx context.Context, server *v1alpha1.DatabaseServer) (*problem.Problem, error) {
+func (r *Reconciler) dismantle(ctx context.Context, server *v1alpha1.DatabaseServer) error {
 	if server.Spec.Dedicated == nil {
-		return nil, nil
+		return nil
 	}
 	set, err := r.deleteSet(ctx, server)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	data, err := r.releaseData(ctx, server)
 	remaining := slices.Concat(set, data)
 	if err != nil || len(remaining) == 0 {
-		return nil, err
+		return err
 	}
 	pods, err := r.podsOf(ctx, server)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range pods {
 		remaining = append(remaining, &pods[i])
@@ -78,16 +78,16 @@ func (r *Reconciler) dismantle(ctx context.Context, server *v1alpha1.DatabaseSer
 }
 
 // remains returns the problem that these objects of a server are still there.
-func (r *Reconciler) remains(objects []client.Object) (*problem.Problem, error) {
+func (r *Reconciler) remains(objects []client.Object) error {
 	var held []problem.Held
 	for _, object := range objects {
 		key, err := apply.KeyOf(object, r.Client)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		held = append(held, problem.Held{Object: key.String(), Finalizers: object.GetFinalizers()})
 	}
-	return new(problem.ServerRemains(held)), nil
+	return problem.ServerRemains(held)
 }
 
 // deleteSet deletes the StatefulSet that runs a server, and returns it while that is held.
