@@ -17,6 +17,9 @@ type Slice struct {
 	Exists bool
 	// Granted is spec.hard, Enforced is status.hard and Used is status.used of the ResourceQuota.
 	Granted, Enforced, Used corev1.ResourceList
+	// Uncounted is what may be in use beyond Used, and beyond Enforced, since the quota controller counted while it
+	// was being admitted. It is counted anew when the slice is changed.
+	Uncounted corev1.ResourceList
 	// Needs is what must always fit: the operator's own objects. It counts as used.
 	Needs corev1.ResourceList
 	// Wanted is what was refused lately because the slice was too small: what it needs beyond Used. RefusedAt is when
@@ -245,7 +248,7 @@ func (p *plan) grant(i int, name corev1.ResourceName, amount int64) {
 func (p *plan) claims(name corev1.ResourceName) (claims []int64, left int64) {
 	left = amount(name, p.total)
 	for _, s := range p.slices {
-		claim := max(amount(name, s.Granted), amount(name, s.Enforced), amount(name, s.Used))
+		claim := max(amount(name, s.Granted), amount(name, s.Enforced), amount(name, s.Used)) + amount(name, s.Uncounted)
 		claims = append(claims, claim)
 		left -= claim
 	}
@@ -259,17 +262,17 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 	var shares []share
 	var usable []int
 	for i, s := range p.slices {
-		used, granted := amount(name, s.Used), amount(name, s.Granted)
+		used, granted, uncounted := amount(name, s.Used), amount(name, s.Granted), amount(name, s.Uncounted)
 		switch {
 		case s.Leaving:
 			targets[i] = granted
-			total -= max(granted, used)
+			total -= max(granted, used) + uncounted
 		case !s.Usable:
 			targets[i] = min(max(0, total), amount(name, s.Needs))
-			total -= used
+			total -= used + uncounted
 		default:
 			usable = append(usable, i)
-			shares = append(shares, share{used: used, granted: granted, growing: s.Note.Holder != "" && used > amount(name, s.Note.Used)})
+			shares = append(shares, share{used: used + uncounted, granted: granted, growing: s.Note.Holder != "" && used > amount(name, s.Note.Used)})
 		}
 	}
 	if len(usable) == 0 {
@@ -277,9 +280,19 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 	}
 	p.reserve(name, total, usable, shares)
 	for at, target := range split(max(0, total), shares, p.measure(name, total, usable)) {
-		targets[usable[at]] = target
+		targets[usable[at]] = p.recounted(name, p.slices[usable[at]], target)
 	}
 	return targets
+}
+
+// recounted returns a target with which the slice is changed, and so counted anew, if anything may be uncounted. A slice
+// with room is reduced, since it may admit something before that. A full one admits nothing, and can grow.
+func (*plan) recounted(name corev1.ResourceName, s Slice, target int64) int64 {
+	granted, used := amount(name, s.Granted), amount(name, s.Used)
+	if amount(name, s.Uncounted) > 0 && granted > used {
+		return max(used, min(target, granted-grain(name)))
+	}
+	return target
 }
 
 // reserve counts what was refused as used if it fits into what is free of the total, so that the share gets room

@@ -36,6 +36,14 @@ type quotaTimes struct {
 	// admitted is when the quota last admitted something. changed is when it was changed, as long as the quota
 	// controller doesn't enforce the change.
 	admitted, changed time.Time
+	// uncounted is what the quota admitted and the quota controller may have overlooked.
+	uncounted corev1.ResourceList
+	// version is the resourceVersion that was noted last.
+	version string
+}
+
+func (t quotaTimes) isZero() bool {
+	return t.admitted.IsZero() && t.changed.IsZero() && len(t.uncounted) == 0
 }
 
 // Note notes a change of a quota or its usage.
@@ -50,6 +58,7 @@ func (a *Admissions) Note(was, is *corev1.ResourceQuota, now time.Time) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	times := a.tenants[tenant.UID][is.UID]
+	times.version = is.ResourceVersion
 	if isMoreUsed(was, is) {
 		times.admitted = now
 	}
@@ -59,13 +68,18 @@ func (a *Admissions) Note(was, is *corev1.ResourceQuota, now time.Time) {
 		times.changed = now
 	case enforced && !times.changed.IsZero():
 		a.lag = max(now.Sub(times.changed), a.lag*3/4)
+		if times.changed.Sub(times.admitted) < maxQuietTime {
+			times.uncounted = overlooked(was.Status.Used, times.uncounted, is.Status.Used)
+		} else {
+			times.uncounted = nil
+		}
 		times.changed = time.Time{}
 	}
 	a.put(tenant.UID, is.UID, times)
 }
 
 func (a *Admissions) put(tenant, quota types.UID, times quotaTimes) {
-	if times == (quotaTimes{}) {
+	if times.isZero() {
 		a.remove(tenant, quota)
 		return
 	}
@@ -84,7 +98,24 @@ func (a *Admissions) put(tenant, quota types.UID, times quotaTimes) {
 func (a *Admissions) QuietTime() time.Duration {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
+	return a.quietTime()
+}
+
+func (a *Admissions) quietTime() time.Duration {
 	return min(maxQuietTime, max(minQuietTime, quietLags*cmp.Or(a.lag, assumedLag)))
+}
+
+// overlooked returns by how much a count is below what was used and uncounted before it.
+func overlooked(used, uncounted, counted corev1.ResourceList) corev1.ResourceList {
+	missing := corev1.ResourceList{}
+	for name, count := range counted {
+		before := used[name].DeepCopy()
+		before.Add(uncounted[name])
+		if before.Sub(count); before.Sign() > 0 {
+			missing[name] = before
+		}
+	}
+	return missing
 }
 
 func isMoreUsed(was, is *corev1.ResourceQuota) bool {
@@ -96,12 +127,23 @@ func isMoreUsed(was, is *corev1.ResourceQuota) bool {
 	return false
 }
 
-// Recent reports whether a quota of the tenant has admitted something within QuietTime.
-func (a *Admissions) Recent(tenant, quota types.UID, now time.Time) bool {
-	quiet := a.QuietTime()
+// Of reports whether a quota of the tenant has admitted something lately, or may have, so that it must not be changed.
+// It returns what may be in use beyond what the quota controller has counted: if that counts less than before, soon
+// after something was admitted, it may have overlooked just that. A change after that has it count anew; it must wait
+// for the longest QuietTime, so that this count is right.
+func (a *Admissions) Of(tenant types.UID, quota *corev1.ResourceQuota, now time.Time) (busy bool, uncounted corev1.ResourceList) {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
-	return now.Sub(a.tenants[tenant][quota].admitted) < quiet
+	times, known := a.tenants[tenant][quota.UID]
+	if !known {
+		return isMoreUsed(&corev1.ResourceQuota{}, quota), nil
+	}
+	quiet := a.quietTime()
+	if len(times.uncounted) > 0 {
+		quiet = maxQuietTime
+	}
+	// The caller may have seen an event that is yet to be noted.
+	return times.version != quota.ResourceVersion || now.Sub(times.admitted) < quiet, times.uncounted
 }
 
 // ForgetQuota forgets a quota that no longer exists.

@@ -26,18 +26,79 @@ func TestAQuotaIsBusyForAWhileAfterSomethingWasLetIn(t *testing.T) {
 	var a Admissions
 	now := time.Now()
 	a.Note(quotaOf("acme", "quota", "2"), quotaOf("acme", "quota", "1"), now)
-	if a.Recent("acme", "quota", now) {
+	busy := func(quota *corev1.ResourceQuota, at time.Time) bool {
+		is, _ := a.Of("acme", quota, at)
+		return is
+	}
+	if busy(quotaOf("acme", "quota", "0"), now) {
 		t.Error("it is busy after something has ended")
 	}
 	a.Note(quotaOf("acme", "quota", "1"), quotaOf("acme", "quota", "2"), now)
 	quiet := a.QuietTime()
-	if !a.Recent("acme", "quota", now.Add(quiet-1)) || a.Recent("acme", "quota", now.Add(quiet)) || a.Recent("acme", "other", now) {
+	full := quotaOf("acme", "quota", "2")
+	if !busy(full, now.Add(quiet-1)) || busy(full, now.Add(quiet)) || busy(quotaOf("acme", "other", "0"), now) {
 		t.Error("it is not busy for just that while")
 	}
-	a.ForgetQuota(quotaOf("acme", "quota", "2"))
-	if a.Recent("acme", "quota", now) {
+	a.ForgetQuota(full)
+	if busy(quotaOf("acme", "quota", "0"), now) {
 		t.Error("it is busy although it is gone")
 	}
+}
+
+func TestAQuotaIsBusyWhoseLastEventIsYetToBeNoted(t *testing.T) {
+	var a Admissions
+	now := time.Now()
+	version := func(version, pods string) *corev1.ResourceQuota {
+		quota := quotaOf("acme", "quota", pods)
+		quota.ResourceVersion = version
+		return quota
+	}
+	if busy, _ := a.Of("acme", version("1", "1"), now); !busy {
+		t.Error("it is not busy before its first admission is noted")
+	}
+	a.Note(&corev1.ResourceQuota{}, version("1", "1"), now)
+	now = now.Add(maxQuietTime)
+	if busy, _ := a.Of("acme", version("2", "2"), now); !busy {
+		t.Error("it is not busy before its latest admission is noted")
+	}
+	if busy, _ := a.Of("acme", version("1", "1"), now); busy {
+		t.Error("it is busy for ever")
+	}
+}
+
+func TestWhatWasLetInDuringACountMayBeUncounted(t *testing.T) {
+	quota := func(written, enforced, used string) *corev1.ResourceQuota {
+		quota := quotaOf("acme", "quota", used)
+		quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(written)}
+		quota.Status.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(enforced)}
+		return quota
+	}
+	var a Admissions
+	now := time.Now()
+	steps := func(all ...*corev1.ResourceQuota) {
+		for i := range all[1:] {
+			now = now.Add(10 * time.Millisecond)
+			a.Note(all[i], all[i+1], now)
+		}
+	}
+	expect := func(when, pods string) {
+		t.Helper()
+		_, uncounted := a.Of("acme", quota("4", "4", "3"), now)
+		if got := uncounted.Pods().String(); got != pods {
+			t.Errorf("%s, %s pods may be uncounted, want %s", when, got, pods)
+		}
+	}
+	steps(&corev1.ResourceQuota{}, quota("20", "20", "2"))
+	now = now.Add(maxQuietTime)
+	steps(quota("20", "20", "2"), quota("4", "20", "2"), quota("4", "4", "2"))
+	expect("after a quiet change", "0")
+	steps(quota("20", "20", "2"), quota("4", "20", "2"), quota("4", "20", "3"), quota("4", "20", "4"), quota("4", "4", "3"))
+	expect("after pods during the change", "1")
+	steps(quota("4", "4", "3"), quota("5", "4", "3"), quota("5", "5", "3"))
+	expect("after a change soon after that", "1")
+	now = now.Add(maxQuietTime)
+	steps(quota("5", "5", "3"), quota("4", "5", "3"), quota("4", "4", "4"))
+	expect("after another quiet change", "0")
 }
 
 func TestAQuotaIsForgottenHoweverItWent(t *testing.T) {
@@ -127,7 +188,7 @@ func TestAnOperatorThatStartsTakesTheQuotaControllerForSlow(t *testing.T) {
 	var a Admissions
 	now := time.Now()
 	a.Note(&corev1.ResourceQuota{}, quotaOf("acme", "quota", "2"), now)
-	if !a.Recent("acme", "quota", now.Add(quietLags*assumedLag-1)) {
+	if busy, _ := a.Of("acme", quotaOf("acme", "quota", "2"), now.Add(quietLags*assumedLag-1)); !busy {
 		t.Error("it changes quotas of which it doesn't know how late they are counted")
 	}
 }

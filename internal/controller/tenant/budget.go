@@ -103,7 +103,8 @@ func (r *Reconciler) sliceIn(ctx context.Context, run *pass, place parts.Place) 
 		refusals, err = r.refusals(ctx, run.tenant().UID, place.Name, slice.Used)
 		slice.Wanted, slice.RefusedAt = budget.Demand(refusals, time.Now())
 	}
-	slice.Usable, slice.Busy = place.Usable, r.Fleet.Admissions.Recent(run.tenant().UID, quota.UID, time.Now())
+	slice.Usable = place.Usable
+	slice.Busy, slice.Uncounted = r.Fleet.Admissions.Of(run.tenant().UID, quota, time.Now())
 	return slice, err
 }
 
