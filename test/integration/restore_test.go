@@ -12,7 +12,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -62,7 +61,8 @@ var _ = Describe("A tenant that a backup tool restores", Label("K18"), func() {
 		loseTenant(ctx, tenant)
 
 		By("restoring all of it, as the operator runs")
-		refused := saved.restore(ctx)
+		refused, err := saved.Restore(ctx, env.Client)
+		Expect(err).NotTo(HaveOccurred())
 		Expect(slices.Sorted(maps.Keys(refused))).To(Equal([]string{"PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "Service"}))
 		Expect(refused["PersistentVolumeClaim"]).To(MatchError(ContainSubstring("no params found")), "there is no TenantPolicy yet")
 		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(tenant), tenant)).To(Succeed())
@@ -74,7 +74,7 @@ var _ = Describe("A tenant that a backup tool restores", Label("K18"), func() {
 		kubectl(ctx, "patch", "tenant", tenant.Name, "--type=merge", "--patch", `{"spec":{"adoptObjects":true}}`)
 		kubectl(ctx, "wait", "tenant", tenant.Name, "--for=condition=Ready", "--timeout=90s")
 		waitReady(ctx, tenant)
-		Expect(saved.restore(ctx)).To(BeEmpty(), "what was refused is let in now")
+		Expect(saved.Restore(ctx, env.Client)).To(BeEmpty(), "what was refused is let in now")
 
 		Expect(read(ctx, in(tenant, &corev1.Secret{}, "database")).Data["password"]).To(Equal(password))
 		Expect(stored(ctx, tenant)).To(Equal([]string{"before"}))
@@ -111,7 +111,7 @@ var _ = Describe("A tenant that a backup tool restores", Label("K18"), func() {
 
 // backup is what a backup tool has saved.
 type backup struct {
-	objects []*unstructured.Unstructured
+	environment.Backup
 	// made are the objects that the operator has created.
 	made []*unstructured.Unstructured
 }
@@ -121,7 +121,7 @@ func backUp(ctx context.Context, tenant *v1alpha1.Tenant) backup {
 	GinkgoHelper()
 	saved := backup{}
 	add := func(object *unstructured.Unstructured) {
-		saved.objects = append(saved.objects, withoutIdentity(object))
+		saved.Add(object)
 		if metav1.IsControlledBy(object, tenant) {
 			saved.made = append(saved.made, object)
 		}
@@ -144,41 +144,6 @@ func backUp(ctx context.Context, tenant *v1alpha1.Tenant) backup {
 	}
 	one(v1alpha1.GroupVersion.WithKind("Tenant"))
 	return saved
-}
-
-// withoutIdentity returns an object as a backup tool restores it: of its metadata only the name, the labels and
-// the annotations, and nothing that the cluster has added.
-func withoutIdentity(object *unstructured.Unstructured) *unstructured.Unstructured {
-	kept := map[string]any{"name": object.GetName()}
-	for _, field := range []string{"namespace", "labels", "annotations"} {
-		if value, found, _ := unstructured.NestedFieldCopy(object.Object, "metadata", field); found {
-			kept[field] = value
-		}
-	}
-	saved := object.DeepCopy()
-	saved.Object["metadata"] = kept
-	delete(saved.Object, "status")
-	for _, path := range [][]string{{"spec", "clusterIP"}, {"spec", "clusterIPs"}, {"spec", "nodeName"}, {"spec", "volumeName"}} {
-		unstructured.RemoveNestedField(saved.Object, path...)
-	}
-	return saved
-}
-
-// restore creates all objects that don't exist, and returns what the API server refuses, by kind.
-func (b backup) restore(ctx context.Context) map[string]error {
-	GinkgoHelper()
-	refused := map[string]error{}
-	for _, object := range b.objects {
-		err := env.Client.Create(ctx, object.DeepCopy(), client.FieldOwner("velero-server"))
-		switch {
-		case err == nil, apierrors.IsAlreadyExists(err):
-		case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-			refused[object.GetKind()] = err
-		default:
-			Expect(err).NotTo(HaveOccurred(), object.GetKind()+" "+object.GetName())
-		}
-	}
-	return refused
 }
 
 // loseTenant removes a tenant and everything that it has from the cluster, without the database server learning of

@@ -208,8 +208,9 @@ func byServer(_ context.Context, object client.Object) []ctrl.Request {
 	return nil
 }
 
-// owningOf says how an object of a server is owned.
+// owningOf says how an object of a server is owned. What a backup tool has restored is taken over: nobody but the
+// cluster's administrators and the operator writes into the namespace of the servers.
 func owningOf(object desired.Object) apply.Owning {
 	owning := desired.OwningOf(object)
-	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep}
+	return apply.Owning{Fields: owning.Fields, Keep: owning.Keep, Restored: true}
 }
