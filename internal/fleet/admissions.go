@@ -42,6 +42,18 @@ type quotaTimes struct {
 	version string
 }
 
+// counted returns the times after the quota controller has enforced a change and counted anew: so much was in use
+// before, and so much it has counted.
+func (t quotaTimes) counted(before, count corev1.ResourceList) quotaTimes {
+	if t.changed.Sub(t.admitted) < maxQuietTime {
+		t.uncounted = overlooked(before, t.uncounted, count)
+	} else {
+		t.uncounted = nil
+	}
+	t.changed = time.Time{}
+	return t
+}
+
 func (t quotaTimes) isZero() bool {
 	return t.admitted.IsZero() && t.changed.IsZero() && len(t.uncounted) == 0
 }
@@ -68,12 +80,7 @@ func (a *Admissions) Note(was, is *corev1.ResourceQuota, now time.Time) {
 		times.changed = now
 	case enforced && !times.changed.IsZero():
 		a.lag = max(now.Sub(times.changed), a.lag*3/4)
-		if times.changed.Sub(times.admitted) < maxQuietTime {
-			times.uncounted = overlooked(was.Status.Used, times.uncounted, is.Status.Used)
-		} else {
-			times.uncounted = nil
-		}
-		times.changed = time.Time{}
+		times = times.counted(was.Status.Used, is.Status.Used)
 	}
 	a.put(tenant.UID, is.UID, times)
 }
@@ -111,7 +118,8 @@ func overlooked(used, uncounted, counted corev1.ResourceList) corev1.ResourceLis
 	for name, count := range counted {
 		before := used[name].DeepCopy()
 		before.Add(uncounted[name])
-		if before.Sub(count); before.Sign() > 0 {
+		before.Sub(count)
+		if before.Sign() > 0 {
 			missing[name] = before
 		}
 	}

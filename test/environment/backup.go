@@ -29,6 +29,9 @@ func (b *Backup) Add(object *unstructured.Unstructured) {
 	for _, path := range [][]string{{"spec", "clusterIP"}, {"spec", "clusterIPs"}, {"spec", "nodeName"}, {"spec", "volumeName"}} {
 		unstructured.RemoveNestedField(saved.Object, path...)
 	}
+	for _, binding := range []string{"pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"} {
+		unstructured.RemoveNestedField(saved.Object, "metadata", "annotations", binding)
+	}
 	b.objects = append(b.objects, saved)
 }
 
