@@ -91,7 +91,9 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 	BeforeAll(func(ctx SpecContext) {
 		Expect(env.Client.Create(ctx, named("ci", nil))).To(Succeed())
 		kubectl(ctx, "apply", "--filename", manifest(acme))
-		DeferCleanup(func(ctx SpecContext) { Expect(env.Client.Delete(ctx, tenant)).To(Succeed()) })
+		read(ctx, tenant)
+		// The samples have a tenant of that name, too.
+		DeferCleanup(func(ctx SpecContext) { remove(ctx, tenant) }, NodeTimeout(specTimeout))
 	}, NodeTimeout(specTimeout))
 
 	It("is waited for by kubectl wait", func(ctx SpecContext) {
