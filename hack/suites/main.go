@@ -1,6 +1,7 @@
 // Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL: two at a time, each
-// in two processes with servers of their own, since most of them mostly wait. It prints the output of a suite as soon as that has ended, and says at the
-// end how long each took and what failed. A suite that fails doesn't keep the others from running.
+// in two processes with servers of their own, since most of them mostly wait. It prints the output of a suite as
+// soon as that has ended, and says at the end how long each took and what failed. A suite that fails doesn't keep
+// the others from running.
 //
 //	go run ./hack/suites                                      every suite, once
 //	go run ./hack/suites ./test/isolation                     one of them

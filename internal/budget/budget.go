@@ -280,14 +280,14 @@ func (p *plan) targets(name corev1.ResourceName) []int64 {
 	}
 	p.reserve(name, total, usable, shares)
 	for at, target := range split(max(0, total), shares, p.measure(name, total, usable)) {
-		targets[usable[at]] = p.recounted(name, p.slices[usable[at]], target)
+		targets[usable[at]] = recounted(name, p.slices[usable[at]], target)
 	}
 	return targets
 }
 
-// recounted returns a target with which the slice is changed, and so counted anew, if anything may be uncounted. A slice
-// with room is reduced, since it may admit something before that. A full one admits nothing, and can grow.
-func (*plan) recounted(name corev1.ResourceName, s Slice, target int64) int64 {
+// recounted returns a target with which the slice is changed, and so counted anew, if anything may be uncounted. A
+// slice with room is reduced, since it may admit something before that. A full one admits nothing, and can grow.
+func recounted(name corev1.ResourceName, s Slice, target int64) int64 {
 	granted, used := amount(name, s.Granted), amount(name, s.Used)
 	if amount(name, s.Uncounted) > 0 && granted > used {
 		return max(used, min(target, granted-grain(name)))

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
@@ -34,22 +33,14 @@ var serverKinds = []schema.GroupVersionKind{
 func backUp(ctx context.Context, tenant *v1alpha1.Tenant) *environment.Backup {
 	GinkgoHelper()
 	saved := &environment.Backup{}
-	one := func(gvk schema.GroupVersionKind, key client.ObjectKey) {
-		object := &unstructured.Unstructured{}
-		object.SetGroupVersionKind(gvk)
-		Expect(env.Client.Get(ctx, key, object)).To(Succeed())
-		saved.Add(object)
+	one := func(kind schema.GroupVersionKind, key client.ObjectKey) {
+		Expect(saved.Add(ctx, env.Client, kind, key)).Error().NotTo(HaveOccurred())
 	}
 	one(corev1.SchemeGroupVersion.WithKind("Namespace"), client.ObjectKey{Name: tenant.Name})
 	one(corev1.SchemeGroupVersion.WithKind("Secret"), client.ObjectKey{Namespace: tenant.Name, Name: "database"})
-	for _, gvk := range serverKinds {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(gvk)
-		Expect(env.Client.List(ctx, list, client.InNamespace(naming.DatabasesNamespace), client.MatchingLabels{naming.LabelServer: serverOf(tenant).Name})).To(Succeed())
-		Expect(list.Items).NotTo(BeEmpty(), gvk.Kind)
-		for i := range list.Items {
-			saved.Add(&list.Items[i])
-		}
+	for _, kind := range serverKinds {
+		Expect(saved.AddAll(ctx, env.Client, kind, client.InNamespace(naming.DatabasesNamespace),
+			client.MatchingLabels{naming.LabelServer: serverOf(tenant).Name})).NotTo(BeEmpty(), kind.Kind)
 	}
 	one(v1alpha1.GroupVersion.WithKind("DatabaseServer"), client.ObjectKeyFromObject(serverOf(tenant)))
 	one(v1alpha1.GroupVersion.WithKind("Tenant"), client.ObjectKeyFromObject(tenant))

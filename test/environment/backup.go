@@ -6,6 +6,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -14,9 +15,33 @@ type Backup struct {
 	objects []*unstructured.Unstructured
 }
 
-// Add saves an object as a backup tool restores it: of its metadata only the name, the labels and the annotations,
+// Add saves an object, and returns it as it is in the cluster.
+func (b *Backup) Add(ctx context.Context, c client.Client, kind schema.GroupVersionKind, key client.ObjectKey) (*unstructured.Unstructured, error) {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(kind)
+	if err := c.Get(ctx, key, object); err != nil {
+		return nil, err
+	}
+	b.add(object)
+	return object, nil
+}
+
+// AddAll saves all objects of a kind that the options select, and returns them as they are in the cluster.
+func (b *Backup) AddAll(ctx context.Context, c client.Client, kind schema.GroupVersionKind, options ...client.ListOption) ([]unstructured.Unstructured, error) {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(kind)
+	if err := c.List(ctx, list, options...); err != nil {
+		return nil, err
+	}
+	for i := range list.Items {
+		b.add(&list.Items[i])
+	}
+	return list.Items, nil
+}
+
+// add saves an object as a backup tool restores it: of its metadata only the name, the labels and the annotations,
 // and nothing that the cluster has added.
-func (b *Backup) Add(object *unstructured.Unstructured) {
+func (b *Backup) add(object *unstructured.Unstructured) {
 	kept := map[string]any{"name": object.GetName()}
 	for _, field := range []string{"namespace", "labels", "annotations"} {
 		if value, found, _ := unstructured.NestedFieldCopy(object.Object, "metadata", field); found {

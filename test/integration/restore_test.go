@@ -120,26 +120,23 @@ type backup struct {
 func backUp(ctx context.Context, tenant *v1alpha1.Tenant) backup {
 	GinkgoHelper()
 	saved := backup{}
-	add := func(object *unstructured.Unstructured) {
-		saved.Add(object)
+	noteMade := func(object *unstructured.Unstructured) {
 		if metav1.IsControlledBy(object, tenant) {
 			saved.made = append(saved.made, object)
 		}
 	}
-	one := func(gvk schema.GroupVersionKind) {
-		object := &unstructured.Unstructured{}
-		object.SetGroupVersionKind(gvk)
-		Expect(env.Client.Get(ctx, client.ObjectKey{Name: tenant.Name}, object)).To(Succeed())
-		add(object)
+	one := func(kind schema.GroupVersionKind) {
+		found, err := saved.Add(ctx, env.Client, kind, client.ObjectKey{Name: tenant.Name})
+		Expect(err).NotTo(HaveOccurred())
+		noteMade(found)
 	}
 	one(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	for _, gvk := range restoredKinds {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(gvk)
-		Expect(env.Client.List(ctx, list, client.InNamespace(tenant.Name))).To(Succeed())
-		Expect(list.Items).NotTo(BeEmpty(), gvk.Kind)
-		for i := range list.Items {
-			add(&list.Items[i])
+	for _, kind := range restoredKinds {
+		found, err := saved.AddAll(ctx, env.Client, kind, client.InNamespace(tenant.Name))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found).NotTo(BeEmpty(), kind.Kind)
+		for i := range found {
+			noteMade(&found[i])
 		}
 	}
 	one(v1alpha1.GroupVersion.WithKind("Tenant"))
