@@ -18,6 +18,7 @@ type Action interface {
 type Visitor interface {
 	Register(Register)
 	Adopt(Adopt)
+	CheckRegistered(CheckRegistered)
 	CreateOwner(CreateOwner)
 	CreateLogin(CreateLogin)
 	GrantOwner(GrantOwner)
@@ -72,6 +73,17 @@ type Adopt struct {
 	From string
 	// Capacity is the maximum number of active tenants on the server; nil means no limit.
 	Capacity *int32
+}
+
+// CheckRegistered makes the actions after it fail, with a [service.ChangedError], if the name is no longer registered
+// as it was when they were planned: the database may have been adopted or retained since.
+type CheckRegistered struct {
+	UID, Name string
+	State     service.RegistrationState
+}
+
+func checkRegistered(o Observed) CheckRegistered {
+	return CheckRegistered{UID: o.Registration.UID, Name: o.Name, State: o.Registration.State}
 }
 
 // CreateOwner creates the role, without LOGIN, that owns the objects in the tenant's database.
@@ -185,7 +197,7 @@ type TerminateSessions struct{ Logins [2]string }
 
 // MarkRetained notes in the registry that the tenant was deleted and its data kept.
 type MarkRetained struct {
-	Name string
+	UID, Name string
 	// Abandoned says that the tenant was removed without the operator.
 	Abandoned bool
 }
@@ -202,8 +214,11 @@ type DropRoles struct{ Roles []string }
 // Deregister removes the tenant's entry from the registry.
 type Deregister struct{ UID, Name string }
 
-func (a Register) String() string     { return "register " + a.Name + " for tenant " + a.Tenant }
-func (a Adopt) String() string        { return "adopt " + a.Name + " for tenant " + a.Tenant }
+func (a Register) String() string { return "register " + a.Name + " for tenant " + a.Tenant }
+func (a Adopt) String() string    { return "adopt " + a.Name + " for tenant " + a.Tenant }
+func (a CheckRegistered) String() string {
+	return "check that " + a.Name + " is still registered"
+}
 func (a CreateOwner) String() string  { return "create owner role " + a.Role }
 func (a CreateLogin) String() string  { return "create login " + a.Login }
 func (a GrantOwner) String() string   { return "grant " + a.Owner + " to " + a.Login }
@@ -251,6 +266,7 @@ func (a Deregister) String() string    { return "deregister " + a.Name }
 
 func (a Register) accept(v Visitor)          { v.Register(a) }
 func (a Adopt) accept(v Visitor)             { v.Adopt(a) }
+func (a CheckRegistered) accept(v Visitor)   { v.CheckRegistered(a) }
 func (a CreateOwner) accept(v Visitor)       { v.CreateOwner(a) }
 func (a CreateLogin) accept(v Visitor)       { v.CreateLogin(a) }
 func (a GrantOwner) accept(v Visitor)        { v.GrantOwner(a) }

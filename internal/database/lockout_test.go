@@ -11,7 +11,7 @@ import (
 
 func TestAccessEndsWhateverBecomesOfTheData(t *testing.T) {
 	terminate := database.TerminateSessions{Logins: logins}
-	lockout := []database.Action{terminate, database.DisableLogin{Login: logins[0]}, terminate}
+	lockout := []database.Action{terminate, check, database.DisableLogin{Login: logins[0]}, terminate}
 	for _, test := range []struct {
 		name     string
 		observed database.Observed
@@ -30,13 +30,13 @@ func TestAccessEndsWhateverBecomesOfTheData(t *testing.T) {
 }
 
 func TestWhatATenantThatIsGoneHasLeftIsRetained(t *testing.T) {
-	lockout := []database.Action{database.DisableLogin{Login: logins[0]}, database.TerminateSessions{Logins: logins}}
+	lockout := []database.Action{check, database.DisableLogin{Login: logins[0]}, database.TerminateSessions{Logins: logins}}
 	for _, test := range []struct {
 		name     string
 		observed database.Observed
 		want     []database.Action
 	}{
-		{"a database", provisioned(), append(slices.Clone(lockout), database.MarkRetained{Name: name, Abandoned: true})},
+		{"a database", provisioned(), append(slices.Clone(lockout), database.MarkRetained{UID: uid, Name: name, Abandoned: true})},
 		{
 			"roles and no database yet", provisioned(func(o *database.Observed) { o.Database = nil }), append(slices.Clone(lockout),
 				database.DropOwned{Owner: name}, database.DropRoles{Roles: []string{logins[0], logins[1], name}}, database.Deregister{UID: uid, Name: name}),

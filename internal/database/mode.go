@@ -53,7 +53,7 @@ func planJoin(isolation Isolation, o Observed) []Action {
 // use the database, and any action of the removal may fail.
 func planLockout(o Observed) []Action {
 	logins := Logins(o.Name)
-	var actions []Action
+	actions := []Action{checkRegistered(o)}
 	for i, role := range o.Logins {
 		if role != nil && (role.CanLogin || role.Verifier != "") {
 			actions = append(actions, DisableLogin{Login: logins[i]})

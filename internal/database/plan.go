@@ -22,12 +22,19 @@ func Plan(d Desired, o Observed) ([]Action, error) {
 	if err := mode.usable(o); err != nil {
 		return nil, err
 	}
-	o, resets := withoutTampering(o)
-	actions = append(actions, resets...)
-	actions = append(actions, planRoles(d, o, mode)...)
-	return append(actions, mode.place(d, o)...), nil
+	if len(actions) > 0 {
+		o = withoutPasswords(o)
+	}
+	o, changes := withoutTampering(o)
+	changes = append(changes, planRoles(d, o, mode)...)
+	changes = append(changes, mode.place(d, o)...)
+	if len(actions) == 0 && len(changes) > 0 {
+		actions = []Action{checkRegistered(o)}
+	}
+	return append(actions, changes...), nil
 }
 
+// planRegistration plans to register the tenant's name, or to adopt it; nothing if it is the tenant's.
 func planRegistration(d Desired, o Observed, mode mode) ([]Action, error) {
 	claim := service.Claim{Engine: Engine, Isolation: d.Isolation, Adopt: d.Adopt, Alone: d.Isolation == IsolationDedicated}
 	if d.Restored {
@@ -96,6 +103,19 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 		}
 	}
 	return append(actions, planSettings(d, o)...)
+}
+
+// withoutPasswords returns what the server has, with passwords that nobody knows. Whoever had an adopted database may
+// be locked out of it in this moment, which disables the logins, whatever was observed.
+func withoutPasswords(o Observed) Observed {
+	for i, role := range o.Logins {
+		if role != nil && role.Verifier != "" {
+			unknown := *role
+			unknown.Verifier = "unknown"
+			o.Logins[i] = &unknown
+		}
+	}
+	return o
 }
 
 // withoutTampering plans to reset settings with which a tenant could harm the operator or itself, and returns what

@@ -68,6 +68,14 @@ func retainedByAnother(changes ...func(*database.Observed)) database.Observed {
 	return o
 }
 
+// check is the first action of a plan for a tenant whose name is registered already.
+var check = database.CheckRegistered{UID: uid, Name: name, State: service.RegistrationActive}
+
+// checked is a plan that begins with it.
+func checked(actions ...database.Action) []database.Action {
+	return slices.Concat([]database.Action{check}, actions)
+}
+
 func adopting(d *database.Desired) { d.Adopt = name }
 
 func restored(d *database.Desired) { d.Restored = true }
@@ -111,38 +119,38 @@ func TestPlan(t *testing.T) {
 		{"all there: nothing", desired(), provisioned(), nil},
 		{
 			"registered, database not created: from there on",
-			desired(), provisioned(func(o *database.Observed) { o.Database = nil }), fresh[6:],
+			desired(), provisioned(func(o *database.Observed) { o.Database = nil }), checked(fresh[6:]...),
 		},
 		{
 			"database created, nothing granted", desired(),
 			provisioned(func(o *database.Observed) {
 				*o.Database = database.Database{Owner: database.PlatformOwner, ConnectionLimit: -1, PublicAccess: true}
 			}),
-			fresh[7:],
+			checked(fresh[7:]...),
 		},
 		{
 			"schema not handed over", desired(),
-			provisioned(func(o *database.Observed) { o.Database.Secured = false }), fresh[10:],
+			provisioned(func(o *database.Observed) { o.Database.Secured = false }), checked(fresh[10:]...),
 		},
 		{
 			"drop interrupted: dropped and created anew", desired(),
 			provisioned(func(o *database.Observed) { o.Database.ConnectionLimit = database.InterruptedDrop }),
-			slices.Concat([]database.Action{database.DropDatabase{Database: name}}, fresh[6:]),
+			slices.Concat(checked(database.DropDatabase{Database: name}), fresh[6:]),
 		},
 		{
 			"another password", desired(),
 			provisioned(func(o *database.Observed) {
 				o.Logins[0].Verifier = service.Sensitive(database.Verifier("another"))
 			}),
-			[]database.Action{enable},
+			checked(enable),
 		},
 		{
 			"another connection limit",
 			desired(func(d *database.Desired) { d.ConnectionLimit = 30 }), provisioned(),
-			[]database.Action{
+			checked(
 				database.EnableLogin{Login: logins[0], ConnectionLimit: 30, Password: password},
 				database.OpenDatabase{Database: name, ConnectionLimit: 30},
-			},
+			),
 		},
 		{
 			"roles changed by hand", desired(),
@@ -151,7 +159,7 @@ func TestPlan(t *testing.T) {
 				o.Logins[0].Privileged, o.Logins[0].CanLogin = true, false
 				o.Logins[1].MemberOfOwner, o.Logins[1].SetRole, o.Logins[1].CanLogin = false, "", true
 			}),
-			[]database.Action{
+			checked(
 				database.DisableLogin{Login: name},
 				database.RestrictRole{Role: name},
 				database.RestrictRole{Role: logins[0]},
@@ -159,15 +167,15 @@ func TestPlan(t *testing.T) {
 				database.GrantOwner{Login: logins[1], Owner: name},
 				database.SetLoginRole{Login: logins[1], Role: name},
 				database.DisableLogin{Login: logins[1]},
-			},
+			),
 		},
 		{
 			"roles dropped by hand: created", desired(),
-			provisioned(func(o *database.Observed) { o.Logins = [2]*database.Role{} }), fresh[2:6],
+			provisioned(func(o *database.Observed) { o.Logins = [2]*database.Role{} }), checked(fresh[2:6]...),
 		},
 		{
 			"PUBLIC let in by hand", desired(),
-			provisioned(func(o *database.Observed) { o.Database.PublicAccess = true }), fresh[7:8],
+			provisioned(func(o *database.Observed) { o.Database.PublicAccess = true }), checked(fresh[7:8]...),
 		},
 		{
 			"a retained database is adopted under its own name", desired(adopting), retainedByAnother(),
@@ -187,6 +195,7 @@ func TestPlan(t *testing.T) {
 			[]database.Action{
 				database.TerminateSessions{Logins: logins},
 				database.Adopt{UID: uid, Tenant: "acme", Name: name, From: otherUID},
+				enable,
 			},
 		},
 		{"adopted already: nothing", desired(adopting), provisioned(), nil},
@@ -200,6 +209,7 @@ func TestPlan(t *testing.T) {
 			[]database.Action{
 				database.TerminateSessions{Logins: logins},
 				database.Adopt{UID: uid, Tenant: "acme", Name: name, From: uid},
+				enable,
 			},
 		},
 	} {
@@ -342,6 +352,7 @@ func TestPlanRefuses(t *testing.T) {
 
 func TestPlanRemoval(t *testing.T) {
 	lockout := []database.Action{
+		check,
 		database.DisableLogin{Login: logins[0]},
 		database.TerminateSessions{Logins: logins},
 	}
@@ -352,7 +363,7 @@ func TestPlanRemoval(t *testing.T) {
 		database.Deregister{UID: uid, Name: name},
 	}
 	dropAll, dropRest := slices.Concat(lockout, drop), slices.Concat(lockout, drop[1:])
-	retain := slices.Concat(lockout, []database.Action{database.MarkRetained{Name: name}})
+	retain := slices.Concat(lockout, []database.Action{database.MarkRetained{UID: uid, Name: name}})
 	for _, test := range []struct {
 		name     string
 		observed database.Observed
@@ -367,7 +378,7 @@ func TestPlanRemoval(t *testing.T) {
 		{
 			"retain, interrupted after disabling", provisioned(func(o *database.Observed) {
 				o.Logins[0].CanLogin, o.Logins[0].Verifier = false, ""
-			}), database.ReclaimRetain, retain[1:],
+			}), database.ReclaimRetain, slices.Concat(retain[:1], retain[2:]),
 		},
 		{
 			"retain, done", provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }),
@@ -398,7 +409,7 @@ func TestPlanRemoval(t *testing.T) {
 		},
 		{
 			"delete what was retained for this UID",
-			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }), database.ReclaimDelete, dropAll,
+			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }), database.ReclaimDelete, slices.Concat([]database.Action{database.CheckRegistered{UID: uid, Name: name, State: service.RegistrationRetained}}, dropAll[1:]),
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func planRetain(o Observed, abandoned bool) []Action {
 	if o.Registration.State == service.RegistrationRetained {
 		return nil
 	}
-	return append(planLockout(o), MarkRetained{Name: o.Name, Abandoned: abandoned})
+	return append(planLockout(o), MarkRetained{UID: o.Registration.UID, Name: o.Name, Abandoned: abandoned})
 }
 
 func planDelete(o Observed, mode mode) []Action {

@@ -11,6 +11,10 @@ import (
 type renderer struct {
 	majorVersion int
 	batches      []Batch
+	// check is a statement that fails if the actions are void; empty if there is none.
+	check string
+	// unchecked says that no batch has it yet.
+	unchecked bool
 }
 
 var _ database.Visitor = (*renderer)(nil)
@@ -29,6 +33,10 @@ func (r *renderer) Register(a database.Register) {
 // Adopt fails if the server is full, or if another tenant was first.
 func (r *renderer) Adopt(a database.Adopt) {
 	r.inRegistry(append(checkCapacity(a.Capacity), takeOver(a))...)
+}
+
+func (r *renderer) CheckRegistered(a database.CheckRegistered) {
+	r.check, r.unchecked = checkRegistered(a), true
 }
 
 func (r *renderer) Deregister(a database.Deregister) {
@@ -52,7 +60,8 @@ func (r *renderer) MarkExtensions(a database.MarkExtensions) {
 }
 
 func (r *renderer) MarkRetained(a database.MarkRetained) {
-	r.onDatabase("UPDATE tenantry.tenants SET state = 'Retained', since = now(), abandoned = " + strconv.FormatBool(a.Abandoned) + " WHERE name = " + literal(a.Name))
+	r.onDatabase("UPDATE tenantry.tenants SET state = 'Retained', since = now(), abandoned = " + strconv.FormatBool(a.Abandoned) +
+		fmt.Sprintf(" WHERE uid = %s AND name = %s", literal(a.UID), literal(a.Name)))
 }
 
 func (r *renderer) CreateOwner(a database.CreateOwner) {

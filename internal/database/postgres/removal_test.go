@@ -21,6 +21,21 @@ func adopting(former database.Desired) database.Desired {
 	return newTenant(func(d *database.Desired) { d.Adopt = former.Name() })
 }
 
+// restoring returns a tenant that a backup tool has made of another, with the same name and password.
+func restoring(former database.Desired) database.Desired {
+	return newTenant(func(d *database.Desired) {
+		d.Adopt, d.Tenant, d.Password, d.Restored = former.Name(), former.Tenant, former.Password, true
+	})
+}
+
+// holder returns the UID of the Tenant that a name is registered for.
+func (i *instance) holder(ctx context.Context, name string) string {
+	GinkgoHelper()
+	holders := i.rows(ctx, "postgres", "SELECT uid FROM tenantry.tenants WHERE name = '"+name+"'")
+	Expect(holders).To(HaveLen(1))
+	return holders[0]
+}
+
 var _ = Describe("A deleted tenant", func() {
 	var tenant database.Desired
 
@@ -118,6 +133,43 @@ var _ = Describe("A deleted tenant", func() {
 			Expect(shared.servers.Execute(ctx, shared.address, plans[1])).To(beError[*service.ChangedError]())
 			Expect(shared.state(ctx, first)).To(ConsistOf(complete(5)))
 			shared.session(ctx, first, tenant.Name())
+		}, SpecTimeout(time.Minute))
+
+		It("is restored, while the operator locks out who had the database before", func(ctx SpecContext) {
+			heir := restoring(tenant)
+			for _, faster := range []string{"the lockout", "the tenant"} {
+				By(faster + " is faster")
+				heir = restoring(heir)
+				former, err := shared.servers.Observe(ctx, shared.address, shared.holder(ctx, heir.Adopt), heir.Adopt)
+				Expect(err).NotTo(HaveOccurred())
+				lockout, err := database.PlanAbandoned(former)
+				Expect(err).NotTo(HaveOccurred())
+				seen, err := shared.servers.Observe(ctx, shared.address, heir.UID, heir.Name())
+				Expect(err).NotTo(HaveOccurred())
+				adoption, err := database.Plan(heir, seen)
+				Expect(err).NotTo(HaveOccurred())
+				if faster == "the lockout" {
+					Expect(shared.servers.Execute(ctx, shared.address, lockout)).To(Succeed())
+					Expect(shared.servers.Execute(ctx, shared.address, adoption)).To(Succeed())
+				} else {
+					Expect(shared.servers.Execute(ctx, shared.address, adoption)).To(Succeed())
+					Expect(shared.servers.Execute(ctx, shared.address, lockout)).To(beError[*service.ChangedError]())
+				}
+				shared.session(ctx, heir, tenant.Name())
+				Expect(shared.state(ctx, heir)).To(ConsistOf(complete(5)))
+			}
+		}, SpecTimeout(time.Minute))
+
+		It("has no login again by a plan of before it was locked out", func(ctx SpecContext) {
+			tenant.ConnectionLimit++
+			seen, err := shared.servers.Observe(ctx, shared.address, tenant.UID, tenant.Name())
+			Expect(err).NotTo(HaveOccurred())
+			change, err := database.Plan(tenant, seen)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
+			Expect(shared.servers.Execute(ctx, shared.address, change)).To(beError[*service.ChangedError]())
+			_, err = shared.loginAs(ctx, database.Logins(tenant.Name())[0], string(tenant.Password), tenant.Name())
+			Expect(err).To(haveSQLState("28P01"))
 		}, SpecTimeout(time.Minute))
 
 		It("has its sessions ended after its logins are disabled for all to see", func(ctx SpecContext) {

@@ -51,6 +51,16 @@ BEGIN
 END`, literal(a.UID), literal(a.Tenant), clusterSetting, literal(a.Name), literal(a.From), sqlstateChanged))
 }
 
+// checkRegistered returns a statement that fails if the name is no longer registered as it was.
+func checkRegistered(a database.CheckRegistered) string {
+	return "DO " + literal(fmt.Sprintf(`
+BEGIN
+	IF NOT EXISTS (SELECT FROM tenantry.tenants WHERE uid = %s AND name = %s AND state = %s) THEN
+		RAISE 'the database has been adopted or retained' USING ERRCODE = '%s';
+	END IF;
+END`, literal(a.UID), literal(a.Name), literal(string(a.State)), sqlstateChanged))
+}
+
 // createSchema returns a statement that fails if somebody else has a schema with that name.
 func createSchema(name string) string {
 	return "DO " + literal(fmt.Sprintf(`

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tenantry/tenantry/internal/database"
@@ -67,6 +68,7 @@ func Statements(actions []database.Action, majorVersion int) []Batch {
 	for _, action := range actions {
 		database.Visit(action, &r)
 	}
+	r.checkNow()
 	return r.batches
 }
 
@@ -80,9 +82,27 @@ func (r *renderer) add(batch Batch) {
 		}
 	}
 	if batch.kind == inRegistry {
-		batch.Statements = append([]string{lockRegistry}, batch.Statements...)
+		batch.Statements = slices.Concat(r.underLock(), batch.Statements)
+	} else {
+		r.checkNow()
 	}
 	r.batches = append(r.batches, batch)
+}
+
+// underLock returns the statements that each transaction with the registry's lock begins with.
+func (r *renderer) underLock() []string {
+	r.unchecked = false
+	if r.check == "" {
+		return []string{lockRegistry}
+	}
+	return []string{lockRegistry, r.check}
+}
+
+// checkNow appends a batch that only checks, unless an earlier one does.
+func (r *renderer) checkNow() {
+	if r.unchecked {
+		r.batches = append(r.batches, Batch{kind: inRegistry, Statements: r.underLock()})
+	}
 }
 
 func (r *renderer) inRegistry(statements ...string) {
