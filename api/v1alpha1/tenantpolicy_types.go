@@ -38,6 +38,7 @@ type TenantPolicy struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec has the rules for objects in the namespace.
+	// +structType=atomic
 	// +required
 	Spec TenantPolicySpec `json:"spec,omitzero"`
 }
