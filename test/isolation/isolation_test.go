@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/internal/database"
 )
 
 var _ = Describe("The people and workloads of a tenant", Ordered, ContinueOnFailure, func() {
@@ -33,6 +35,10 @@ var _ = Describe("The people and workloads of a tenant", Ordered, ContinueOnFail
 			It("don't spend more than the budget by spreading it, all at once", spendAtOnce, SpecTimeout(specTimeout))
 			It("don't get to volumes of others by having a controller claim them", claimThroughControllers, SpecTimeout(specTimeout))
 			It("are nobody else", actAsOthers, SpecTimeout(specTimeout))
+			DescribeTable("don't get to a neighbor by SQL, with the isolation", attackBySQL,
+				Entry(nil, database.IsolationDatabase, SpecTimeout(specTimeout)),
+				Entry(nil, database.IsolationSchema, SpecTimeout(specTimeout)),
+				Entry(nil, database.IsolationRow, SpecTimeout(specTimeout)))
 			It("keep a protected Tenant from the cluster's admin as well", func(ctx SpecContext) {
 				Expect(remove(thing("tenantry.dev/v1alpha1", "Tenant", "", "acme"))(ctx, env.Client)).To(refused(policy("tenants")))
 				Expect(remove(thing("tenantry.dev/v1alpha1", "Tenant", "", "globex"))(ctx, env.Client)).To(Succeed())

@@ -67,11 +67,17 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error { return env.Stop() })
 	komega.SetClient(env.Client)
-	_, err = env.ApplyDatabaseServer(ctx, "shared", env.Postgres)
+	server, err := env.ApplyDatabaseServer(ctx, "shared", env.Postgres)
 	Expect(err).NotTo(HaveOccurred())
+	Eventually(ctx, komega.Update(server, func() {
+		server.Spec.Isolations = []v1alpha1.DatabaseIsolation{
+			v1alpha1.DatabaseIsolationDatabase, v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow,
+		}
+	})).Should(Succeed())
 	prepareCluster(ctx)
 	clients = [3]client.Client{as("alice"), as("bob"), as("system:serviceaccount:acme:worker", "system:serviceaccounts", "system:serviceaccounts:acme")}
 	settle(ctx)
+	settleNeighbors(ctx)
 }, NodeTimeout(20*time.Minute))
 
 var _ = AfterEach(func(ctx SpecContext) { env.Explain(ctx, "get tenants,resourcequotas --all-namespaces") }, NodeTimeout(time.Minute))

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,129 +11,15 @@ import (
 
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/service"
+	"github.com/tenantry/tenantry/test/attacks"
 )
 
-// The SQLSTATEs with which PostgreSQL refuses attacks.
-const (
-	insufficientPrivilege = "42501"
-	undefinedObject       = "42704"
-	tooManyConnections    = "53300"
-	notAccepting          = "55000"
-	noSuchRelation        = "XX000" // could not open relation with this OID
-)
-
-// attack is SQL that must be refused with a SQLSTATE.
-type attack struct{ sql, code string }
-
-func entries(attacks []attack) []TableEntry {
-	result := make([]TableEntry, len(attacks))
-	for n, attack := range attacks {
-		result[n] = Entry(nil, attack.sql, attack.code)
+// entries are the attacks on a neighbor with the isolation.
+func entries(isolation database.Isolation) (all []TableEntry) {
+	for _, attack := range attacks.On(isolation) {
+		all = append(all, Entry(nil, attack.SQL, attack.Code))
 	}
-	return result
-}
-
-// serverAttacks are attacks on the server and on other tenants' roles, which are the same for all kinds of
-// isolation. $DATABASE is the attacker's database, $OTHER another one.
-var serverAttacks = []attack{
-	// Becoming somebody else.
-	{"SET ROLE $VICTIM", insufficientPrivilege},
-	{"SET ROLE $VICTIM_LOGIN", insufficientPrivilege},
-	{"SET ROLE tenantry_owner", insufficientPrivilege},
-	{"SET ROLE $ADMIN", insufficientPrivilege},
-	{"SET ROLE pg_read_server_files", insufficientPrivilege},
-	{"SET SESSION AUTHORIZATION $VICTIM_LOGIN", insufficientPrivilege},
-	{"SET SESSION AUTHORIZATION $ADMIN", insufficientPrivilege},
-	{"GRANT $VICTIM TO $OWN", insufficientPrivilege},
-	{"GRANT pg_execute_server_program TO $OWN", insufficientPrivilege},
-	{"GRANT tenantry_owner TO $OWN", insufficientPrivilege},
-
-	// Roles.
-	{"CREATE ROLE accomplice", insufficientPrivilege},
-	{"ALTER ROLE $OWN SUPERUSER", insufficientPrivilege},
-	{"ALTER ROLE $OWN LOGIN PASSWORD 'x'", insufficientPrivilege},
-	{"ALTER ROLE $LOGIN CONNECTION LIMIT 1000", insufficientPrivilege},
-	{"ALTER ROLE $LOGIN VALID UNTIL 'infinity'", insufficientPrivilege},
-	{"ALTER ROLE $VICTIM_LOGIN PASSWORD 'x'", insufficientPrivilege},
-	{"ALTER ROLE $VICTIM_LOGIN SET search_path TO evil", insufficientPrivilege},
-	{"ALTER ROLE $ADMIN SET search_path TO evil", insufficientPrivilege},
-	{"ALTER ROLE ALL SET search_path TO evil", insufficientPrivilege},
-	{"ALTER ROLE $VICTIM RENAME TO mine", insufficientPrivilege},
-	{"DROP ROLE $VICTIM_LOGIN", insufficientPrivilege},
-	{"REASSIGN OWNED BY $VICTIM TO $OWN", insufficientPrivilege},
-	{"DROP OWNED BY $VICTIM", insufficientPrivilege},
-	{"ALTER ROLE $LOGIN SET temp_file_limit TO -1", insufficientPrivilege},
-	{"SET ROLE NONE; ALTER ROLE $LOGIN RESET temp_file_limit", insufficientPrivilege},
-	{"COMMENT ON ROLE $VICTIM IS 'x'", insufficientPrivilege},
-	{"SELECT rolpassword FROM pg_authid", insufficientPrivilege},
-	{"SELECT passwd FROM pg_shadow", insufficientPrivilege},
-
-	// Databases, the own one included.
-	{"CREATE DATABASE another", insufficientPrivilege},
-	{"CREATE DATABASE copy TEMPLATE $OTHER", insufficientPrivilege},
-	{"ALTER DATABASE $DATABASE CONNECTION LIMIT -1", insufficientPrivilege},
-	{"ALTER DATABASE $DATABASE IS_TEMPLATE true", insufficientPrivilege},
-	{"ALTER DATABASE $DATABASE ALLOW_CONNECTIONS false", insufficientPrivilege},
-	{"ALTER DATABASE $DATABASE SET search_path TO evil", insufficientPrivilege},
-	{"ALTER DATABASE $DATABASE OWNER TO $OWN", insufficientPrivilege},
-	{"ALTER DATABASE $DATABASE RENAME TO mine", insufficientPrivilege},
-	{"ALTER DATABASE $DATABASE SET TABLESPACE pg_default", insufficientPrivilege},
-	{"DROP DATABASE $DATABASE", insufficientPrivilege},
-	{"COMMENT ON DATABASE $DATABASE IS 'x'", insufficientPrivilege},
-	{"ALTER DATABASE $OTHER CONNECTION LIMIT 0", insufficientPrivilege},
-	{"ALTER DATABASE $OTHER SET search_path TO evil", insufficientPrivilege},
-	{"DROP DATABASE $OTHER", insufficientPrivilege},
-	{"GRANT CONNECT ON DATABASE $OTHER TO $OWN", insufficientPrivilege},
-	{"REVOKE CONNECT ON DATABASE $OTHER FROM $VICTIM", insufficientPrivilege},
-
-	// The server's files and programs.
-	{"SELECT pg_read_file('/etc/passwd')", insufficientPrivilege},
-	{"SELECT pg_read_binary_file('pg_hba.conf')", insufficientPrivilege},
-	{"SELECT pg_ls_dir('.')", insufficientPrivilege},
-	{"SELECT pg_stat_file('pg_hba.conf')", insufficientPrivilege},
-	{"SELECT * FROM pg_hba_file_rules", insufficientPrivilege},
-	{"CREATE TEMP TABLE t (line text); COPY t FROM '/etc/passwd'", insufficientPrivilege},
-	{"CREATE TEMP TABLE t (line text); COPY t FROM PROGRAM 'id'", insufficientPrivilege},
-	{"COPY (SELECT 1) TO '/tmp/tenantry-attack'", insufficientPrivilege},
-	{"COPY (SELECT 1) TO PROGRAM 'cat'", insufficientPrivilege},
-	{"SELECT lo_import('/etc/passwd')", insufficientPrivilege},
-	{"SELECT lo_export(lo_from_bytea(0, 'x'), '/tmp/tenantry-attack')", insufficientPrivilege},
-	{"CREATE TABLESPACE mine LOCATION '/tmp'", insufficientPrivilege},
-
-	// Code of one's own in the server.
-	{"CREATE EXTENSION dblink", insufficientPrivilege},
-	{"CREATE EXTENSION postgres_fdw", insufficientPrivilege},
-	{"CREATE EXTENSION file_fdw", insufficientPrivilege},
-	{"CREATE EXTENSION pg_stat_statements", insufficientPrivilege},
-	{"LOAD 'dblink'", insufficientPrivilege},
-	{"CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'dblink', 'dblink_connect'", insufficientPrivilege},
-	{"CREATE FUNCTION f() RETURNS int LANGUAGE internal AS 'pg_backend_pid'", insufficientPrivilege},
-	{`CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
-		CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f()`, insufficientPrivilege},
-	{"CREATE FOREIGN DATA WRAPPER w", insufficientPrivilege},
-
-	// Replication.
-	{"CREATE SUBSCRIPTION s CONNECTION 'dbname=$OTHER' PUBLICATION p", insufficientPrivilege},
-	{"CREATE PUBLICATION p FOR ALL TABLES", insufficientPrivilege},
-	{"SELECT pg_create_physical_replication_slot('s')", insufficientPrivilege},
-	{"SELECT pg_create_logical_replication_slot('s', 'test_decoding')", insufficientPrivilege},
-
-	// Other sessions and the server as a whole.
-	{"SELECT pg_terminate_backend($PID)", insufficientPrivilege},
-	{"SELECT pg_cancel_backend($PID)", insufficientPrivilege},
-	{"SELECT pg_reload_conf()", insufficientPrivilege},
-	{"SELECT pg_switch_wal()", insufficientPrivilege},
-	{"SELECT pg_stat_reset()", insufficientPrivilege},
-	{"ALTER SYSTEM SET max_connections = 1", insufficientPrivilege},
-	{"CHECKPOINT", insufficientPrivilege},
-	{"SET temp_file_limit = -1", insufficientPrivilege},
-	{"SET session_replication_role = replica", insufficientPrivilege},
-	{"SET log_statement = 'none'", insufficientPrivilege},
-	{"BEGIN; LOCK TABLE pg_catalog.pg_database IN ACCESS EXCLUSIVE MODE", insufficientPrivilege},
-	{"SELECT FROM pg_catalog.pg_database FOR UPDATE", insufficientPrivilege},
-	{"UPDATE pg_catalog.pg_database SET datconnlimit = -1", insufficientPrivilege},
-	{"CREATE FUNCTION pg_catalog.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", insufficientPrivilege},
-	{"BEGIN; PREPARE TRANSACTION 'x'", notAccepting},
+	return all
 }
 
 var _ = Describe("A tenant with a database of its own, on PostgreSQL", func() {
@@ -151,6 +36,7 @@ func attacksOnDatabases(release release) {
 		session          *pgx.Conn
 		victimSession    *pgx.Conn
 		names            *strings.Replacer
+		sequence         string
 		before           []string
 	)
 
@@ -159,19 +45,14 @@ func attacksOnDatabases(release release) {
 		attacker, victim = server.provisioned(ctx), server.provisioned(ctx)
 		a, b = attacker.Name(), victim.Name()
 		victimSession = server.session(ctx, victim, b)
-		_, err := victimSession.Exec(ctx, `
-			CREATE TABLE secrets AS SELECT 'of the victim' AS word;
-			CREATE SEQUENCE invoice_number;
-			SELECT lo_from_bytea(424242, 'of the victim')`)
+		_, err := victimSession.Exec(ctx, attacks.Belongings(database.IsolationDatabase))
 		Expect(err).NotTo(HaveOccurred())
 		session = server.session(ctx, attacker, a)
 		before = append(server.state(ctx, attacker), server.state(ctx, victim)...)
-		names = strings.NewReplacer(
-			"$DATABASE", a, "$OTHER", b, "$ADMIN", server.address.Username, "$LOGIN", database.Logins(a)[0], "$OWN", a,
-			"$VICTIM_LOGIN", database.Logins(b)[0], "$VICTIM", b,
-			"$PID", fmt.Sprint(victimSession.PgConn().PID()),
-			"$SEQUENCE", server.rows(ctx, b, "SELECT 'invoice_number'::regclass::oid::text FROM (SELECT set_config('search_path', 'public', false)) AS s")[0],
-		)
+		names = attacks.Sides{
+			Isolation: database.IsolationDatabase, Attacker: a, Victim: b, Admin: server.address.Username, PID: victimSession.PgConn().PID(),
+		}.Replacer()
+		sequence = server.rows(ctx, b, "SELECT 'invoice_number'::regclass::oid::text FROM (SELECT set_config('search_path', 'public', false)) AS s")[0]
 	})
 
 	// attempt runs SQL as the attacker, in a session of its own, so that no attempt helps another.
@@ -186,12 +67,12 @@ func attacksOnDatabases(release release) {
 		},
 		func(sql, code string) string { return sql + " (" + code + ")" },
 
-		entries(serverAttacks),
-
-		// What the victim has, by its number.
-		Entry(nil, "SELECT lo_get(424242)", undefinedObject),
-		Entry(nil, "SELECT nextval($SEQUENCE::oid::regclass)", noSuchRelation),
+		entries(database.IsolationDatabase),
 	)
+
+	It("is refused a sequence of the victim by its number", func(ctx SpecContext) {
+		Expect(attempt(ctx, "SELECT nextval("+sequence+"::oid::regclass)")).To(haveSQLState(attacks.NoSuchRelation))
+	}, SpecTimeout(time.Minute))
 
 	DescribeTable("may do next to that",
 		func(ctx SpecContext, sql string) {
@@ -218,10 +99,10 @@ func attacksOnDatabases(release release) {
 		login, password := database.Logins(a)[0], string(attacker.Password)
 		for _, other := range []string{b, "postgres", "template1"} {
 			_, err := server.loginAs(ctx, login, password, other)
-			Expect(err).To(haveSQLState(insufficientPrivilege), other)
+			Expect(err).To(haveSQLState(attacks.InsufficientPrivilege), other)
 		}
 		_, err := server.loginAs(ctx, login, password, "template0")
-		Expect(err).To(haveSQLState(notAccepting))
+		Expect(err).To(haveSQLState(attacks.NotAccepting))
 		_, err = server.loginAs(ctx, database.Logins(b)[0], password, b)
 		Expect(err).To(haveSQLState("28P01"))
 	}, SpecTimeout(time.Minute))
@@ -230,7 +111,7 @@ func attacksOnDatabases(release release) {
 		Expect(attempt(ctx, "GRANT ALL ON DATABASE $DATABASE TO $VICTIM, PUBLIC")).To(Succeed(), "PostgreSQL only warns that nothing was granted")
 		Expect(server.state(ctx, attacker)).To(ConsistOf(complete(5)))
 		_, err := server.loginAs(ctx, database.Logins(b)[0], string(victim.Password), a)
-		Expect(err).To(haveSQLState(insufficientPrivilege))
+		Expect(err).To(haveSQLState(attacks.InsufficientPrivilege))
 	}, SpecTimeout(time.Minute))
 
 	It("has no more connections than it was given, and takes none from its neighbor", func(ctx SpecContext) {
@@ -242,7 +123,7 @@ func attacksOnDatabases(release release) {
 			server.session(ctx, greedy, greedy.Name())
 		}
 		_, err := server.loginAs(ctx, database.Logins(greedy.Name())[0], string(greedy.Password), greedy.Name())
-		Expect(err).To(haveSQLState(tooManyConnections))
+		Expect(err).To(haveSQLState(attacks.TooManyConnections))
 		server.session(ctx, victim, b)
 	}, SpecTimeout(time.Minute))
 

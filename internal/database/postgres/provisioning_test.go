@@ -15,6 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
 	"github.com/tenantry/tenantry/internal/service"
+	"github.com/tenantry/tenantry/test/attacks"
 )
 
 // complete returns what a server has for a provisioned tenant, as listed by state.
@@ -246,7 +247,7 @@ var _ = Describe("A crash while a tenant's database is made", func() {
 			tenant := newTenant()
 			shared.runStatements(ctx, tenant, executed)
 			_, err := shared.loginAs(ctx, database.Logins(neighbor.Name())[0], string(neighbor.Password), tenant.Name())
-			Expect(err).To(Or(haveSQLState("3D000"), haveSQLState(notAccepting), haveSQLState(insufficientPrivilege)), "after %d statements", executed)
+			Expect(err).To(Or(haveSQLState("3D000"), haveSQLState(attacks.NotAccepting), haveSQLState(attacks.InsufficientPrivilege)), "after %d statements", executed)
 			Expect(shared.converge(ctx, tenant)).To(Succeed(), "after %d statements", executed)
 			Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)), "after %d statements", executed)
 			shared.session(ctx, tenant, tenant.Name())
@@ -314,7 +315,7 @@ var _ = Describe("The connection limit of a provisioned tenant whose password is
 					open = append(open, conn)
 				}
 				_, err := shared.loginAs(ctx, login, string(password), target)
-				Expect(err).To(haveSQLState(tooManyConnections))
+				Expect(err).To(haveSQLState(attacks.TooManyConnections))
 				return open
 			}
 

@@ -13,6 +13,7 @@ import (
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
 	"github.com/tenantry/tenantry/internal/service"
+	"github.com/tenantry/tenantry/test/attacks"
 )
 
 func in(isolation database.Isolation) func(*database.Desired) {
@@ -219,7 +220,7 @@ var _ = Describe("A tenant that shares a database", func() {
 					"SELECT current_setting('temp_file_limit') || ' ' || current_setting('statement_timeout')").Scan(&limits)).To(Succeed())
 				Expect(limits).To(Equal("1MB 90s"))
 				_, err := shared.loginAs(ctx, database.Logins(tenant.Name())[0], string(tenant.Password), database.SharedDatabase(isolation))
-				Expect(err).To(haveSQLState(tooManyConnections))
+				Expect(err).To(haveSQLState(attacks.TooManyConnections))
 				tenant.TempFileLimit, tenant.StatementTimeout, tenant.ConnectionLimit = nil, 0, 5
 				Expect(shared.converge(ctx, tenant)).To(Succeed())
 				Expect(shared.state(ctx, tenant)).To(ConsistOf(sharing(isolation)))
@@ -410,7 +411,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		Expect(shared.converge(ctx, manager)).To(Succeed())
 		Expect(session.Ping(ctx)).NotTo(Succeed(), "a session that still is the owner of the tables is ended")
 		_, err := shared.session(ctx, manager, manager.Name()).Exec(ctx, "ALTER TABLE managed DISABLE ROW LEVEL SECURITY")
-		Expect(err).To(haveSQLState(insufficientPrivilege))
+		Expect(err).To(haveSQLState(attacks.InsufficientPrivilege))
 		Expect(shared.state(ctx, manager)).To(ConsistOf(sharing(database.IsolationRow)))
 		Expect(shared.remove(ctx, manager, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT relname::text FROM pg_class WHERE relname = 'managed'")).To(HaveLen(1))
@@ -438,7 +439,7 @@ var _ = Describe("The extensions of a tenant's database", func() {
 			"ALTER EXTENSION pg_trgm SET SCHEMA public",
 		} {
 			_, err := session.Exec(ctx, sql)
-			Expect(err).To(haveSQLState(insufficientPrivilege), sql)
+			Expect(err).To(haveSQLState(attacks.InsufficientPrivilege), sql)
 		}
 		Expect(shared.step(ctx, tenant)).To(BeEmpty())
 
