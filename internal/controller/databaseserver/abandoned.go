@@ -66,13 +66,23 @@ func (r *Reconciler) exists(ctx context.Context, registration service.Registrati
 	return false, nil
 }
 
+// retain locks a tenant out, and looks once more if the server has changed since it was observed: a Tenant that was
+// restored may have adopted the database.
 func (r *Reconciler) retain(ctx context.Context, access database.Server, registration service.Registration) error {
+	err := r.lockOut(ctx, access, registration)
+	if _, changed := errors.AsType[*service.ChangedError](err); changed {
+		return r.lockOut(ctx, access, registration)
+	}
+	return err
+}
+
+func (r *Reconciler) lockOut(ctx context.Context, access database.Server, registration service.Registration) error {
 	observed, err := r.Databases.Observe(ctx, access, registration.UID, registration.Name)
 	if err != nil {
 		return err
 	}
 	actions, err := database.PlanAbandoned(observed)
-	if err != nil {
+	if err != nil || len(actions) == 0 {
 		return err
 	}
 	if err := r.Databases.Execute(ctx, access, actions); err != nil {
