@@ -31,11 +31,11 @@ type Attack struct {
 func On(isolation database.Isolation) []Attack {
 	switch isolation {
 	case database.IsolationSchema:
-		return slices.Concat(OnServer, OnShared, OnSchemas)
+		return slices.Concat(onServer, onShared, onSchemas)
 	case database.IsolationRow:
-		return slices.Concat(OnServer, OnShared, OnRows)
+		return slices.Concat(onServer, onShared, onRows)
 	}
-	return slices.Concat(OnServer, OnDatabases)
+	return slices.Concat(onServer, onDatabases)
 }
 
 // Sides are who attacks and who is attacked.
@@ -117,8 +117,8 @@ const RowTables = `
 	GRANT SELECT ON latest TO tenantry_row;
 	CREATE FUNCTION all_notes() RETURNS SETOF notes LANGUAGE sql SECURITY DEFINER AS 'SELECT * FROM notes'`
 
-// OnServer are attacks on the server and on other tenants' roles, which are the same for all kinds of isolation.
-var OnServer = []Attack{
+// onServer are attacks on the server and on other tenants' roles, which are the same for all kinds of isolation.
+var onServer = []Attack{
 	// Becoming somebody else.
 	{"SET ROLE $VICTIM", InsufficientPrivilege},
 	{"SET ROLE $VICTIM_LOGIN", InsufficientPrivilege},
@@ -219,13 +219,13 @@ var OnServer = []Attack{
 	{"BEGIN; PREPARE TRANSACTION 'x'", NotAccepting},
 }
 
-// OnDatabases are attacks on what another tenant has, from a database of one's own.
-var OnDatabases = []Attack{
+// onDatabases are attacks on what another tenant has, from a database of one's own.
+var onDatabases = []Attack{
 	{"SELECT lo_get(424242)", UndefinedObject},
 }
 
-// OnShared are attacks that are possible only in a shared database.
-var OnShared = []Attack{
+// onShared are attacks that are possible only in a shared database.
+var onShared = []Attack{
 	{"CREATE TABLE public.mine (id int)", InsufficientPrivilege},
 	{"CREATE FUNCTION public.now() RETURNS int LANGUAGE sql AS 'SELECT 1'", InsufficientPrivilege},
 	{"CREATE FUNCTION extensions.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", InsufficientPrivilege},
@@ -244,8 +244,8 @@ var OnShared = []Attack{
 	{"ALTER LARGE OBJECT 424242 OWNER TO $OWN", InsufficientPrivilege},
 }
 
-// OnSchemas are attacks on the schema of another tenant, and on the place of one's own.
-var OnSchemas = []Attack{
+// onSchemas are attacks on the schema of another tenant, and on the place of one's own.
+var onSchemas = []Attack{
 	{"SELECT * FROM $VICTIM.secrets", InsufficientPrivilege},
 	{"INSERT INTO $VICTIM.secrets VALUES ('x')", InsufficientPrivilege},
 	{"TRUNCATE $VICTIM.secrets", InsufficientPrivilege},
@@ -270,8 +270,8 @@ var OnSchemas = []Attack{
 	{"CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO $VICTIM", InsufficientPrivilege},
 }
 
-// OnRows are attacks on the rows of another tenant, and on the tables that both share.
-var OnRows = []Attack{
+// onRows are attacks on the rows of another tenant, and on the tables that both share.
+var onRows = []Attack{
 	// Rows of the victim.
 	{"INSERT INTO notes (id, tenant_id) VALUES (100, '$VICTIM')", InsufficientPrivilege},
 	{"INSERT INTO notes (id, tenant_id) VALUES (100, NULL)", InsufficientPrivilege},
