@@ -60,9 +60,7 @@ func Objects(enforcement v1alpha1.PolicyEnforcement) ([]Object, error) {
 		objects = append(objects, found...)
 	}
 	for _, object := range objects {
-		if policy, ok := object.(*admissionregistrationv1.ValidatingAdmissionPolicy); ok && policy.Spec.ParamKind != nil {
-			matchOnlyViolations(policy)
-		}
+		matchOnlyViolations(object)
 	}
 	if enforcement == v1alpha1.PolicyAudit {
 		for _, object := range objects {

@@ -8,18 +8,19 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 )
 
-// aViolation is the name of the match condition that matchOnlyViolations makes.
-const aViolation = "a-rule-is-broken"
-
 // variable finds the uses of a policy's variables.
 var variable = regexp.MustCompile(`\bvariables\.(\w+)`)
 
-// matchOnlyViolations replaces the match conditions of a policy by one that also says whether a rule is broken, so
-// that a request that breaks none ends there. Otherwise the API server evaluates all rules and then, even if none is
+// matchOnlyViolations replaces the match conditions of a policy that reads the TenantPolicy by one that also says
+// whether a rule is broken, so that a request that breaks none ends there. Otherwise the API server evaluates all rules and then, even if none is
 // broken, the messages of all; and for each of these two steps it converts the TenantPolicy to JSON and back (see
 // Validate in k8s.io/apiserver/pkg/admission/plugin/policy/validating, and SchemalessTypedToVal in
 // k8s.io/apiserver/pkg/cel/common). Match conditions have neither variables nor namespaceObject.
-func matchOnlyViolations(policy *admissionregistrationv1.ValidatingAdmissionPolicy) {
+func matchOnlyViolations(object Object) {
+	policy, ok := object.(*admissionregistrationv1.ValidatingAdmissionPolicy)
+	if !ok || policy.Spec.ParamKind == nil {
+		return
+	}
 	var conditions, rules []string
 	for _, condition := range policy.Spec.MatchConditions {
 		conditions = append(conditions, inParentheses(condition.Expression))
@@ -29,7 +30,7 @@ func matchOnlyViolations(policy *admissionregistrationv1.ValidatingAdmissionPoli
 	}
 	broken := "!" + inParentheses(withoutVariables(policy.Spec.Variables, strings.Join(rules, " && ")))
 	policy.Spec.MatchConditions = []admissionregistrationv1.MatchCondition{{
-		Name: aViolation, Expression: strings.Join(append(conditions, broken), " && "),
+		Name: "a-rule-is-broken", Expression: strings.Join(append(conditions, broken), " && "),
 	}}
 }
 

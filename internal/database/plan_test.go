@@ -409,7 +409,8 @@ func TestPlanRemoval(t *testing.T) {
 		},
 		{
 			"delete what was retained for this UID",
-			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }), database.ReclaimDelete, slices.Concat([]database.Action{database.CheckRegistered{UID: uid, Name: name, State: service.RegistrationRetained}}, dropAll[1:]),
+			provisioned(func(o *database.Observed) { o.Registration.State = service.RegistrationRetained }), database.ReclaimDelete,
+			slices.Concat([]database.Action{database.CheckRegistered{UID: uid, Name: name, State: service.RegistrationRetained}}, dropAll[1:]),
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

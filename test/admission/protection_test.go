@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
@@ -132,14 +133,14 @@ var _ = Describe("What the operator manages", func() {
 				refuse("app is managed by Tenantry; to change it, edit the Tenant acme"))
 			Expect(who.Patch(ctx, restarted.DeepCopy(), client.MergeFrom(app), client.DryRunAll)).To(Succeed())
 			// The cluster may be writing the status of the Deployment.
-			Eventually(ctx, func() error {
+			Expect(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 				latest := named(&appsv1.Deployment{}, "acme", "app")
 				if err := komega.Get(latest)(); err != nil {
 					return err
 				}
 				latest.Spec.Template.Annotations = restarted.Spec.Template.Annotations
 				return who.Update(ctx, latest, client.DryRunAll)
-			}).Should(Succeed())
+			})).To(Succeed())
 		}
 	},
 		Entry("its image", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image += "0" }),

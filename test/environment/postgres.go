@@ -10,11 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/operator"
 	"github.com/tenantry/tenantry/hack/postgres"
+	"github.com/tenantry/tenantry/internal/effective"
 )
 
 // OperatorRole is the superuser that the operator logs in to PostgreSQL as. The test's own sessions use another
@@ -93,6 +95,16 @@ func Statements(ctx context.Context, server *postgres.Server) (map[string]int64,
 		return nil
 	})
 	return counts, err
+}
+
+// Login opens a session with the tenant's own Secret, as its app does.
+func (e *Environment) Login(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: tenant.Name, Name: effective.Of(tenant).Spec.Database.Credentials.SecretName}
+	if err := e.Client.Get(ctx, key, secret); err != nil {
+		return nil, err
+	}
+	return pgx.Connect(ctx, string(secret.Data["uri"]))
 }
 
 // ApplyDatabaseServer registers a PostgreSQL server as a DatabaseServer with that name, with the login of

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -247,13 +246,4 @@ func orphans(ctx context.Context) ([]string, error) {
 		}
 	}
 	return lines, nil
-}
-
-// login opens a session as the tenant's app does.
-func login(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
-	secret := &corev1.Secret{}
-	if err := env.Client.Get(ctx, client.ObjectKey{Namespace: tenant.Name, Name: "database"}, secret); err != nil {
-		return nil, err
-	}
-	return pgx.Connect(ctx, string(secret.Data["uri"]))
 }

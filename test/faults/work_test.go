@@ -184,7 +184,7 @@ func fill(ctx context.Context, tenants []*v1alpha1.Tenant) {
 	}
 	for _, tenant := range tenants {
 		Eventually(ctx, ready).WithArguments(ctx, tenant).Should(BeTrue(), tenant.Name)
-		session, err := login(ctx, tenant)
+		session, err := env.Login(ctx, tenant)
 		Expect(err).NotTo(HaveOccurred())
 		statement := "CREATE TABLE orders AS SELECT 42 AS number"
 		if tenant.Spec.Database.Isolation == v1alpha1.DatabaseIsolationRow {
@@ -237,7 +237,7 @@ func gone(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
 // expectLogin expects that the login in the tenant's Secret works.
 func expectLogin(ctx context.Context, tenant *v1alpha1.Tenant) {
 	GinkgoHelper()
-	session, err := login(ctx, tenant)
+	session, err := env.Login(ctx, tenant)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(session.Close(ctx)).To(Succeed())
 }

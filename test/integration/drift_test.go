@@ -277,7 +277,7 @@ var _ = Describe("By hand", Ordered, func() {
 
 // ping logs in with the tenant's Secret, and out again.
 func ping(ctx context.Context, tenant *v1alpha1.Tenant) error {
-	conn, err := login(ctx, tenant)
+	conn, err := env.Login(ctx, tenant)
 	if err != nil {
 		return err
 	}

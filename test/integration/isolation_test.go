@@ -111,7 +111,7 @@ var _ = Describe("A server on which tenants share databases", Ordered, func() {
 	It("holds tenants to their limits, and takes others when they change", func(ctx SpecContext) {
 		tenant := applyReady(ctx, with("limited", v1alpha1.DatabaseIsolationSchema).TempFileLimit("1Mi").StatementTimeoutSeconds(90))
 		limits := func() (limits string, err error) {
-			conn, err := login(ctx, tenant)
+			conn, err := env.Login(ctx, tenant)
 			if err != nil {
 				return "", err
 			}

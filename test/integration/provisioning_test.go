@@ -343,7 +343,7 @@ var _ = Describe("Applying a Tenant", func() {
 		for _, tenant := range tenants {
 			Expect(read(ctx, tenant)).To(beReady())
 			databases[tenant.Status.Database.Name] = tenant.Name
-			conn, err := login(ctx, tenant)
+			conn, err := env.Login(ctx, tenant)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(conn.Close(ctx)).To(Succeed())
 		}

@@ -18,7 +18,6 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/postgres"
-	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
@@ -172,19 +171,10 @@ func register(ctx context.Context, name string, server *postgres.Server) *v1alph
 	return registered
 }
 
-// login opens a session with the tenant's own Secret, as its app does.
-func login(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
-	secret := in(tenant, &corev1.Secret{}, effective.Of(tenant).Spec.Database.Credentials.SecretName)
-	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
-		return nil, err
-	}
-	return pgx.Connect(ctx, string(secret.Data["uri"]))
-}
-
-// session does what login does, and fails the spec if that fails. The session is closed at the end of the spec.
+// session opens a session as the tenant's app does, and fails the spec if that fails. The session is closed at the end of the spec.
 func session(ctx context.Context, tenant *v1alpha1.Tenant) *pgx.Conn {
 	GinkgoHelper()
-	conn, err := login(ctx, tenant)
+	conn, err := env.Login(ctx, tenant)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx SpecContext) { conn.Close(ctx) })
 	return conn

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -56,7 +53,7 @@ func settleNeighbors(ctx context.Context) {
 // attackBySQL has the software of one tenant try everything in test/attacks against its neighbor.
 func attackBySQL(ctx SpecContext, isolation database.Isolation) {
 	attacker, victim := besieged[isolation].attacker, besieged[isolation].victim
-	session, err := login(ctx, victim)
+	session, err := env.Login(ctx, victim)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(session.Close)
 	names := attacks.Sides{
@@ -78,21 +75,12 @@ func attackBySQL(ctx SpecContext, isolation database.Isolation) {
 
 // try runs SQL as the software of a tenant does, in a session of its own.
 func try(ctx context.Context, tenant *v1alpha1.Tenant, sql string) error {
-	session, err := login(ctx, tenant)
+	session, err := env.Login(ctx, tenant)
 	if err != nil {
 		return err
 	}
 	_, err = session.Exec(ctx, sql)
 	return errors.Join(err, session.Close(ctx))
-}
-
-// login opens a session with the tenant's Secret.
-func login(ctx context.Context, tenant *v1alpha1.Tenant) (*pgx.Conn, error) {
-	secret := &corev1.Secret{}
-	if err := env.Client.Get(ctx, client.ObjectKey{Namespace: tenant.Name, Name: "database"}, secret); err != nil {
-		return nil, err
-	}
-	return pgx.Connect(ctx, string(secret.Data["uri"]))
 }
 
 func hasCode(err error, code string) bool {

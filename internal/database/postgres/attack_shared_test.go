@@ -26,11 +26,11 @@ type siege struct {
 }
 
 // begin creates both tenants and what the victim has.
-func (s *siege) begin(ctx context.Context, release release, isolation database.Isolation, tables string) {
+func (s *siege) begin(ctx context.Context, release release, isolation database.Isolation) {
 	GinkgoHelper()
 	s.server = release.start(ctx)
-	if tables != "" {
-		s.server.tables(ctx, tables)
+	if isolation == database.IsolationRow {
+		s.server.tables(ctx, attacks.RowTables)
 	}
 	s.attacker, s.victim = s.server.provisioned(ctx, in(isolation)), s.server.provisioned(ctx, in(isolation))
 	s.victimSession = s.server.session(ctx, s.victim, s.victim.Name())
@@ -102,7 +102,7 @@ var _ = Describe("A tenant with a schema of its own, on PostgreSQL", func() {
 func attacksOnSchemas(release release) {
 	siege := &siege{}
 	BeforeAll(func(ctx SpecContext) {
-		siege.begin(ctx, release, database.IsolationSchema, "")
+		siege.begin(ctx, release, database.IsolationSchema)
 	})
 
 	DescribeTable("is refused", siege.refused, described, entries(database.IsolationSchema))
@@ -198,7 +198,7 @@ var rowReads = []string{
 func attacksOnRows(release release) {
 	siege := &siege{}
 	BeforeAll(func(ctx SpecContext) {
-		siege.begin(ctx, release, database.IsolationRow, attacks.RowTables)
+		siege.begin(ctx, release, database.IsolationRow)
 		Expect(siege.attempt(ctx, attacks.RowsOf("the attacker", 2, 424243))).To(Succeed())
 	})
 

@@ -72,6 +72,7 @@ func attacksOnDatabases(release release) {
 
 	It("is refused a sequence of the victim by its number", func(ctx SpecContext) {
 		Expect(attempt(ctx, "SELECT nextval("+sequence+"::oid::regclass)")).To(haveSQLState(attacks.NoSuchRelation))
+		Expect(victimSession.Ping(ctx)).To(Succeed())
 	}, SpecTimeout(time.Minute))
 
 	DescribeTable("may do next to that",
