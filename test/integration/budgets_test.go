@@ -237,7 +237,7 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 			HaveField("Hard", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("20"))),
 			HaveField("Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("20")))))))
 
-		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[2]), client.GracePeriodSeconds(0))).To(Succeed())
+		ledger.deletePods(ctx, names[2])
 		Eventually(ctx, ledger.slices).Should(HaveEach(BeNumerically(">=", 1)))
 		Expect(crowd(ctx, "lopsided", names[4:5], 20, never)).To(Equal(20))
 		ledger.expectWithin(20)
@@ -258,7 +258,7 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 			Expect(env.StartOperator(ctx)).To(Succeed())
 		}
 		Expect(<-done).To(Equal(20))
-		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[1]), client.GracePeriodSeconds(0))).To(Succeed())
+		ledger.deletePods(ctx, names[1])
 		Expect(crowd(ctx, "haunted", names, 200, ledger.full(20))).To(BeNumerically("<=", 20))
 		ledger.expectWithin(20)
 	}, SpecTimeout(specTimeout))
@@ -320,11 +320,11 @@ var _ = Describe("A tenant's quota over five namespaces", func() {
 			"More is in use than the quota allows: pods 12 of 6. What runs goes on, and nothing is added; raise spec.quota, or end something."))
 		Eventually(ctx, func() int64 { return sum(ledger.slices()) }).Should(Equal(int64(6)))
 		Expect(crowd(ctx, "shrunken", names, 20, refusedTwice)).To(BeZero())
-		Expect(ledger.podsNow()).To(HaveLen(12))
+		Eventually(ctx, ledger.podsNow).Should(HaveLen(12))
 
 		By("until enough has ended")
-		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[0]), client.GracePeriodSeconds(0))).To(Succeed())
-		Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(names[1]), client.GracePeriodSeconds(0))).To(Succeed())
+		ledger.deletePods(ctx, names[0])
+		ledger.deletePods(ctx, names[1])
 		waitReady(ctx, tenant)
 		Expect(crowd(ctx, "shrunken", names[:1], 20, ledger.full(6))).To(Equal(2))
 		ledger.expectWithin(20)
@@ -335,6 +335,14 @@ func (l *ledger) podsNow() []string {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	return slices.Sorted(maps.Keys(l.pods))
+}
+
+// deletePods deletes the pods in a namespace and waits until the ledger has seen that: a watch that the API server
+// ended is a second behind, and pods that are gone would still count.
+func (l *ledger) deletePods(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace), client.GracePeriodSeconds(0))).To(Succeed())
+	Eventually(ctx, l.podsNow).ShouldNot(ContainElement(HavePrefix(namespace + "/")))
 }
 
 func (l *ledger) events() int {
