@@ -67,7 +67,18 @@ var _ = Describe("The walls of a tenant", Label("K5"), func() {
 		runs(ctx, as("editor@hemmed-in"), "hemmed-in-dev")
 
 		By("saying what is missing where it has none")
+		resume, err := env.Kubernetes.Halt("kube-controller-manager")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(resume)
 		Expect(owner.Create(ctx, named("hemmed-in-test", of("hemmed-in")))).To(Succeed())
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "hemmed-in-test", Name: "tenant"}}
+		Eventually(ctx, komega.Get(quota)).Should(Succeed())
+		// What the operator creates before the quota counts gets in.
+		Expect(env.Operator.Kill()).To(Succeed())
+		Expect(env.Client.DeleteAllOf(ctx, &networkingv1.NetworkPolicy{}, client.InNamespace("hemmed-in-test"))).To(Succeed())
+		Expect(resume()).To(Succeed())
+		Eventually(ctx, komega.Object(quota)).Should(HaveField("Status.Hard", HaveKey(policies)))
+		Expect(env.StartOperator(ctx)).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(And(
 			haveCondition(v1alpha1.ConditionQuotaReady, "False", v1alpha1.ReasonInvalid,
 				"The quota has no room for what the operator itself puts into the tenant's namespaces, which is count/networkpolicies.networking.k8s.io 9 of 6."),
