@@ -349,11 +349,16 @@ var _ = Describe("A database whose Tenant was removed without the operator", Lab
 		waitReady(ctx, server)
 	}, NodeTimeout(specTimeout))
 
-	// uproot removes the finalizers of a Tenant, as its message advises when its server is gone.
+	// uproot removes the finalizers of a Tenant, as its message advises when its server is gone, and the Tenant before
+	// the operator has added them again.
 	uproot := func(ctx context.Context, tenant *v1alpha1.Tenant) {
 		GinkgoHelper()
-		change(ctx, tenant, func() { tenant.Finalizers = nil })
-		Expect(env.Client.Delete(ctx, tenant)).To(Succeed())
+		Eventually(ctx, func() error {
+			if err := komega.Update(tenant, func() { tenant.Finalizers = nil })(); err != nil {
+				return err
+			}
+			return env.Client.Delete(ctx, tenant, client.Preconditions{ResourceVersion: &tenant.ResourceVersion})
+		}).Should(Succeed())
 		waitGone(ctx, tenant)
 		waitGone(ctx, namespaceOf(tenant))
 	}
