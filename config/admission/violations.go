@@ -12,10 +12,11 @@ import (
 var variable = regexp.MustCompile(`\bvariables\.(\w+)`)
 
 // matchOnlyViolations replaces the match conditions of a policy that reads the TenantPolicy by one that also says
-// whether a rule is broken, so that a request that breaks none ends there. Otherwise the API server evaluates all rules and then, even if none is
-// broken, the messages of all; and for each of these two steps it converts the TenantPolicy to JSON and back (see
-// Validate in k8s.io/apiserver/pkg/admission/plugin/policy/validating, and SchemalessTypedToVal in
-// k8s.io/apiserver/pkg/cel/common). Match conditions have neither variables nor namespaceObject.
+// whether a rule is broken, so that a request that breaks none ends there. Otherwise the API server evaluates all
+// rules and then, even if none is broken, the messages of all; and for each of these two steps it converts the
+// TenantPolicy to JSON and back (see Validate in k8s.io/apiserver/pkg/admission/plugin/policy/validating, and
+// SchemalessTypedToVal in k8s.io/apiserver/pkg/cel/common). Match conditions have neither variables nor
+// namespaceObject.
 func matchOnlyViolations(object Object) {
 	policy, ok := object.(*admissionregistrationv1.ValidatingAdmissionPolicy)
 	if !ok || policy.Spec.ParamKind == nil {

@@ -171,7 +171,8 @@ func register(ctx context.Context, name string, server *postgres.Server) *v1alph
 	return registered
 }
 
-// session opens a session as the tenant's app does, and fails the spec if that fails. The session is closed at the end of the spec.
+// session opens a session as the tenant's app does, and fails the spec if that fails. The session is closed at the end
+// of the spec.
 func session(ctx context.Context, tenant *v1alpha1.Tenant) *pgx.Conn {
 	GinkgoHelper()
 	conn, err := env.Login(ctx, tenant)

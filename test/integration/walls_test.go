@@ -74,7 +74,8 @@ var _ = Describe("The walls of a tenant", Label("K5"), func() {
 		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "hemmed-in-test", Name: "tenant"}}
 		Eventually(ctx, komega.Get(quota)).Should(Succeed())
 		// What the operator creates before the quota counts gets in.
-		Expect(env.Operator.Kill()).To(Succeed())
+		Expect(env.Operator.Stop()).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.RestartOperator(ctx) })
 		Expect(env.Client.DeleteAllOf(ctx, &networkingv1.NetworkPolicy{}, client.InNamespace("hemmed-in-test"))).To(Succeed())
 		Expect(resume()).To(Succeed())
 		Eventually(ctx, komega.Object(quota)).Should(HaveField("Status.Hard", HaveKey(policies)))
