@@ -62,6 +62,12 @@ type Command struct {
 	// ParentDeathSignal, if set, is sent to the process as soon as the starter has ended for any reason, including
 	// SIGKILL. Zero lets the process outlive its starter.
 	ParentDeathSignal syscall.Signal
+	// Unshare are the namespaces that the process gets of its own, such as unix.CLONE_NEWNET. Only root may set it.
+	Unshare uintptr
+	// Inside, if set, is a process that shares its namespaces of PIDs, networks and mounts with this one. Path and
+	// Dir are looked up among its mounts. What ends with it, if that is the first in a PID namespace, can have no
+	// ParentDeathSignal. Only root may set it.
+	Inside *Process
 }
 
 // Process is a program that Start has started or Load has found. Its methods may be called concurrently, and also
@@ -90,8 +96,13 @@ func Start(command Command) (*Process, error) {
 		Setsid:     true,
 		Credential: command.Credential,
 		Pdeathsig:  command.ParentDeathSignal,
+		Cloneflags: command.Unshare,
 	}
-	if err := startOnLastingThread(cmd); err != nil {
+	start := cmd.Start
+	if command.Inside != nil {
+		start = func() error { return within(command.Inside, cmd.Start) }
+	}
+	if err := onLastingThread(start); err != nil {
 		return nil, fmt.Errorf("can't start %s: %w", command.Name, err)
 	}
 

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"os/exec"
 	"runtime"
 	"sync"
 )
@@ -20,8 +19,8 @@ var lastingThread = sync.OnceValue(func() chan<- func() {
 	return calls
 })
 
-func startOnLastingThread(cmd *exec.Cmd) error {
+func onLastingThread(start func() error) error {
 	result := make(chan error)
-	lastingThread() <- func() { result <- cmd.Start() }
+	lastingThread() <- func() { result <- start() }
 	return <-result
 }
