@@ -1,4 +1,4 @@
-// Command kubernetes is a whole Kubernetes control plane in one program.
+// Command kubernetes is a whole Kubernetes in one program: the control plane, and what runs on nodes.
 //
 // It runs the component that it is called by, as busybox does: a symbolic link named
 // kube-apiserver that points at it is the API server. The names are those of the upstream
@@ -27,7 +27,9 @@ import (
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 	kwokconfig "sigs.k8s.io/kwok/pkg/config"
 	kwok "sigs.k8s.io/kwok/pkg/kwok/cmd"
 	kwoklog "sigs.k8s.io/kwok/pkg/log"
@@ -39,6 +41,11 @@ var components = map[string]func(){
 	"kube-apiserver":          func() { os.Exit(cli.Run(apiserver.NewAPIServerCommand())) },
 	"kube-controller-manager": func() { os.Exit(cli.Run(controllermanager.NewControllerManagerCommand())) },
 	"kube-scheduler":          func() { os.Exit(cli.Run(scheduler.NewSchedulerCommand())) },
+	"kubelet":                 func() { os.Exit(cli.Run(kubelet.NewKubeletCommand(signals.SetupSignalContext()))) },
+	"kube-proxy":              func() { os.Exit(cli.Run(proxy.NewProxyCommand())) },
+	"network-policies":        runNetworkPolicies,
+	"hold":                    runHold,
+	"relay":                   runRelay,
 	"kwok":                    runKwok,
 	"kwok-stages":             printStages,
 	"kubectl":                 runKubectl,
