@@ -1,0 +1,116 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tenantry/tenantry/hack/fabric"
+	"github.com/tenantry/tenantry/hack/process"
+)
+
+// Packages are the Debian packages that a node needs.
+var Packages = []string{Containerd, "runc", "containernetworking-plugins", "iptables", "nftables"}
+
+// probeLimit is how long it may take to find out what a machine lacks.
+const probeLimit = time.Minute
+
+// Missing says what this machine lacks for real nodes, each in a sentence. It tries everything in namespaces that it
+// removes again.
+func Missing(ctx context.Context) []string {
+	if os.Geteuid() != 0 {
+		return []string{"Only root may make network namespaces, mounts and cgroups; run this as root."}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	var missing []string
+	for _, probe := range []struct {
+		try  func(context.Context) error
+		lack string
+	}{
+		{programs, "Programs are missing; install the packages " + strings.Join(Packages, " ") + "."},
+		{cgroups, "No cgroup can be made, which limit what containers use."},
+		{namespaces, "The kernel lacks what the network of nodes is made of."},
+	} {
+		if err := probe.try(ctx); err != nil {
+			missing = append(missing, fmt.Sprintf("%s (%v)", probe.lack, err))
+		}
+	}
+	return missing
+}
+
+func programs(context.Context) error {
+	var errs []error
+	for _, name := range []string{Containerd, "ctr", "runc", "iptables-restore", "nft", "nsenter"} {
+		_, err := exec.LookPath(name)
+		errs = append(errs, err)
+	}
+	_, err := os.Stat("/usr/lib/cni/ptp")
+	return errors.Join(append(errs, err)...)
+}
+
+func cgroups(context.Context) error {
+	const name = "/tenantry-probe"
+	return errors.Join(makeCgroups(name), removeCgroups(name))
+}
+
+// namespaces makes the rules and links of a node in namespaces of their own.
+func namespaces(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "tenantry-probe-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	keeper, err := process.Start(process.Command{
+		Name:              "a process in namespaces of its own",
+		Path:              "sleep",
+		Args:              []string{"infinity"},
+		LogPath:           filepath.Join(dir, "log"),
+		Unshare:           unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET,
+		ParentDeathSignal: unix.SIGKILL,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keeper.Kill()) }()
+	n := &Node{files: files{Dir: dir}, keeper: keeper}
+	if err := errors.Join(n.files.write(), n.mount(ctx)); err != nil {
+		return err
+	}
+	handle, err := fabric.Netlink(keeper)
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	cable := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "probe"}, PeerName: "peer"}
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "bridge"}}
+	_, nftErr := n.Run(ctx, "nft", "add table ip probe; add chain ip probe nat { type nat hook prerouting priority dstnat; }")
+	return errors.Join(handle.LinkAdd(cable), handle.LinkAdd(bridge), n.queueConnections(ctx), nftErr)
+}
+
+// mount mounts what keepers and containers have: a /proc of their own, and a file system of layers.
+func (n *Node) mount(ctx context.Context) error {
+	// By default, a new mount namespace passes on what is mounted in it.
+	if _, err := n.Run(ctx, "mount", "--make-rprivate", "/"); err != nil {
+		return err
+	}
+	var folders []string
+	for _, name := range []string{"lower", "upper", "work", "merged"} {
+		folder := n.files.path("layers", name)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
+		folders = append(folders, folder)
+	}
+	_, err := n.Run(ctx, "mount", "--types=overlay", "overlay", "--options",
+		fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", folders[0], folders[1], folders[2]), folders[3])
+	return err
+}
