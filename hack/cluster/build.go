@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/tenantry/tenantry/hack/fabric"
+	"github.com/tenantry/tenantry/hack/node"
 )
 
 const (
@@ -28,8 +32,8 @@ const (
 
 // Build compiles the control plane from its Go modules unless that has been done already, and
 // returns the folder of its programs, <repository>/.local/bin: etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler, kwok and kubectl. They call themselves by the version
-// of k8s.io/kubernetes in hack/kubernetes/go.mod.
+// kube-controller-manager, kube-scheduler, kwok and kubectl, and what real nodes need. They call
+// themselves by the version of k8s.io/kubernetes in hack/kubernetes/go.mod.
 //
 // The first build takes minutes and shows its progress on the writer; later calls take a moment.
 // It must be called from within the repository, and may be called by many programs at once: one
@@ -116,14 +120,18 @@ func (b build) stamp(ctx context.Context, flags string) (string, error) {
 	return strings.Join([]string{sources, toolchain, flags}, "\n"), nil
 }
 
-// compile replaces the program atomically, so that a control plane that runs from it keeps running.
+// compile replaces each program atomically, so that a control plane that runs from it keeps running.
 func (b build) compile(ctx context.Context, flags, kubernetes string) error {
-	stale, err := goOutput(ctx, b.source, "list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", ".")
+	stale, err := goOutput(ctx, b.source, "list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", "./...")
 	if err != nil {
 		return err
 	}
-	fresh := filepath.Join(b.bin, program+".new")
-	cmd := goCommand(ctx, b.source, "build", "-v", "-buildvcs=false", "-ldflags", flags, "-o", fresh, ".")
+	fresh, err := os.MkdirTemp(b.bin, "new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(fresh)
+	cmd := goCommand(ctx, b.source, "build", "-v", "-buildvcs=false", "-ldflags", flags, "-o", fresh, "./...")
 	compiled := packageCounter{total: len(strings.Fields(stale)), kubernetes: kubernetes, started: time.Now()}
 	cmd.Stderr = &compiled
 	stop := compiled.report(b.progress)
@@ -133,7 +141,16 @@ func (b build) compile(ctx context.Context, flags, kubernetes string) error {
 		return fmt.Errorf("%w\n%s", cmp.Or(ctx.Err(), err), compiled.complaints())
 	}
 	fmt.Fprintf(b.progress, "Built Kubernetes %s in %s\n", kubernetes, compiled.elapsed())
-	return os.Rename(fresh, filepath.Join(b.bin, program))
+	built, err := os.ReadDir(fresh)
+	if err != nil {
+		return err
+	}
+	for _, file := range built {
+		if err := os.Rename(filepath.Join(fresh, file.Name()), filepath.Join(b.bin, file.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // link links the names of all components to the program.
@@ -142,7 +159,7 @@ func (b build) link() error {
 		return fmt.Errorf("the program is gone; delete %s to build it again: %w",
 			filepath.Join(b.bin, program+".stamp"), err)
 	}
-	for _, name := range []string{etcd, apiServer, controllerManager, scheduler, kwok, kubectl} {
+	for _, name := range slices.Concat(startOrder, []string{kubectl}, fabric.Programs, node.Programs) {
 		path := filepath.Join(b.bin, name)
 		if target, err := os.Readlink(path); err == nil && target == program {
 			continue

@@ -15,6 +15,8 @@ import (
 
 	"k8s.io/client-go/util/cert"
 	"k8s.io/client-go/util/keyutil"
+
+	"github.com/tenantry/tenantry/hack/fabric"
 )
 
 const certificateLifetime = 365 * 24 * time.Hour
@@ -46,12 +48,12 @@ func newAuthority() (*authority, error) {
 
 func (a *authority) pem() ([]byte, error) { return cert.EncodeCertificates(a.certificate) }
 
-// issueServer issues a certificate for the loopback address and the in-cluster names of the API server.
+// issueServer issues a certificate for the addresses and the in-cluster names of the API server.
 func (a *authority) issueServer() (keyPair, error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: "kube-apiserver"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.ParseIP(loopback), net.ParseIP(serviceIP)},
+		IPAddresses: []net.IP{net.ParseIP(loopback), net.ParseIP(fabric.Address), net.ParseIP(serviceIP)},
 		DNSNames: []string{"localhost", "kubernetes", "kubernetes.default",
 			"kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
 	})

@@ -28,6 +28,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"github.com/tenantry/tenantry/hack/fabric"
+	"github.com/tenantry/tenantry/hack/node"
 	"github.com/tenantry/tenantry/hack/process"
 )
 
@@ -49,6 +51,14 @@ type Options struct {
 	Dir string
 	// Nodes is the number of nodes, each with 1000 CPUs and room for 10000 pods. Zero means 3.
 	Nodes int
+	// RealNodes is the number of nodes on which containers really run, besides the others, which then have a taint.
+	// They need root and what node.Missing names. The control plane then runs in a network of its own, and a relay
+	// connects this machine to it.
+	RealNodes int
+	// Exposed are ports of other servers in that network, which the relay listens on, too.
+	Exposed []int
+	// Images are the paths of image archives that the real nodes are given.
+	Images []string
 	// AuditUsers are the users whose requests the API server writes to AuditLogPath, at level
 	// Metadata, one audit.k8s.io/v1 Event in JSON a line. A watch is two events of one auditID: one
 	// as it starts and one as it ends. Requests of all other users are left out.
@@ -68,6 +78,8 @@ type ControlPlane struct {
 	layout    layout
 	config    *rest.Config
 	processes []*process.Process // in the order of starting
+	network   *fabric.Fabric
+	nodes     []*node.Node
 }
 
 // Start starts a new control plane and returns once it is usable: the API server is ready, controllers run, and
@@ -90,12 +102,13 @@ func Start(ctx context.Context, options Options) (*ControlPlane, error) {
 	if err := s.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("can't prepare a control plane in %s: %w", layout.dir, err)
 	}
-	for _, parts := range [][]part{{s.etcd()}, {s.apiServer()}, {s.controllerManager(), s.scheduler(), s.kwok()}} {
-		if err := s.start(ctx, parts); err != nil {
-			return nil, errors.Join(err, stop(s.processes))
-		}
+	c := &ControlPlane{layout: layout, config: s.config}
+	err = s.startAll(ctx)
+	c.processes, c.network, c.nodes = s.processes, s.network, s.nodes
+	if err != nil {
+		return nil, errors.Join(err, c.Stop())
 	}
-	return &ControlPlane{layout: layout, config: s.config, processes: s.processes}, nil
+	return c, nil
 }
 
 // part is one program of the control plane.
@@ -103,6 +116,8 @@ type part struct {
 	name  string
 	args  []string
 	ready func(context.Context) error
+	// outside is whether it runs outside of the network of real nodes.
+	outside bool
 }
 
 type starter struct {
@@ -112,6 +127,22 @@ type starter struct {
 	config    *rest.Config
 	readiness *readiness
 	processes []*process.Process
+	network   *fabric.Fabric
+	nodes     []*node.Node
+}
+
+func (s *starter) startAll(ctx context.Context) error {
+	if s.options.RealNodes > 0 {
+		if err := s.startNetwork(ctx); err != nil {
+			return err
+		}
+	}
+	for _, parts := range [][]part{{s.etcd()}, {s.apiServer()}, {s.controllerManager(), s.scheduler(), s.kwok()}} {
+		if err := s.start(ctx, parts); err != nil {
+			return err
+		}
+	}
+	return s.startNodes(ctx)
 }
 
 // start starts the parts at the same time and waits until all are ready.
@@ -141,10 +172,18 @@ func (s *starter) command(part part) process.Command {
 		LogPath:    s.layout.log(part.name),
 		RecordPath: s.layout.record(part.name),
 	}
-	if !s.options.Detached {
-		command.ParentDeathSignal = syscall.SIGKILL
+	if s.network != nil && !part.outside {
+		command.Inside = s.network.Process()
 	}
+	command.ParentDeathSignal = s.parentDeathSignal()
 	return command
+}
+
+func (s *starter) parentDeathSignal() syscall.Signal {
+	if s.options.Detached {
+		return 0
+	}
+	return syscall.SIGKILL
 }
 
 // Load returns the control plane that was started with the folder as its Dir, by this program or
@@ -154,23 +193,37 @@ func Load(dir string) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	processes, err := layout.processes()
+	c, err := layout.find()
 	if err != nil {
 		return nil, err
 	}
-	if len(processes) == 0 {
+	if len(c.processes) == 0 {
 		return nil, fmt.Errorf("no control plane runs in %s: %w", layout.dir, fs.ErrNotExist)
 	}
-	config, err := loadConfig(layout.kubeconfig())
-	if err != nil {
+	if c.config, err = loadConfig(layout.kubeconfig()); err != nil {
 		return nil, fmt.Errorf("can't read the kubeconfig of the control plane; stop it and start it anew: %w", err)
 	}
-	return &ControlPlane{layout: layout, config: config, processes: processes}, nil
+	return c, nil
 }
 
-// Alive reports whether all parts run.
+// find returns what of a control plane is recorded, whether it runs or not.
+func (l layout) find() (*ControlPlane, error) {
+	processes, err := l.processes()
+	c := &ControlPlane{layout: l, processes: processes}
+	return c, errors.Join(err, c.findNodes())
+}
+
+// Alive reports whether all parts and real nodes run.
 func (c *ControlPlane) Alive() bool {
+	for _, n := range c.nodes {
+		if !n.Process().Alive() {
+			return false
+		}
+	}
 	for _, name := range startOrder {
+		if name == relay {
+			continue // needed only for real nodes
+		}
 		if !slices.ContainsFunc(c.processes, func(p *process.Process) bool { return p.Name() == name && p.Alive() }) {
 			return false
 		}
@@ -180,6 +233,17 @@ func (c *ControlPlane) Alive() bool {
 
 // Processes returns the parts of the control plane, in the order in which they were started.
 func (c *ControlPlane) Processes() []*process.Process { return slices.Clone(c.processes) }
+
+// Network returns the process whose network the control plane runs in; nil without real nodes.
+func (c *ControlPlane) Network() *process.Process {
+	if c.network == nil {
+		return nil
+	}
+	return c.network.Process()
+}
+
+// Nodes returns the real nodes.
+func (c *ControlPlane) Nodes() []*node.Node { return slices.Clone(c.nodes) }
 
 // Halt suspends the part with that name, such as "kube-controller-manager", until resume is called.
 func (c *ControlPlane) Halt(name string) (resume func() error, err error) {
@@ -193,7 +257,17 @@ func (c *ControlPlane) Halt(name string) (resume func() error, err error) {
 
 // Stop ends the control plane and returns once no process of it is left. Logs and data stay. It
 // may be called again.
-func (c *ControlPlane) Stop() error { return stop(c.processes) }
+func (c *ControlPlane) Stop() error {
+	var errs []error
+	for _, n := range c.nodes {
+		errs = append(errs, n.Stop())
+	}
+	errs = append(errs, stop(c.processes))
+	if c.network != nil {
+		errs = append(errs, c.network.Stop())
+	}
+	return errors.Join(errs...)
+}
 
 // Stop ends the control plane that was started with the folder as its Dir, if one runs there, and
 // returns once no process of it is left. It needs nothing but the records in Dir/run.
@@ -202,8 +276,8 @@ func Stop(dir string) error {
 	if err != nil {
 		return err
 	}
-	processes, err := layout.processes()
-	return errors.Join(err, stop(processes))
+	c, err := layout.find()
+	return errors.Join(err, c.Stop())
 }
 
 func stop(processes []*process.Process) error {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 
@@ -8,6 +9,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/keyutil"
+
+	"github.com/tenantry/tenantry/hack/fabric"
+	"github.com/tenantry/tenantry/hack/node"
 )
 
 // mastersGroup has all rights: the API server asks no authorizer about it.
@@ -27,26 +31,40 @@ func (s *starter) writeIdentities() error {
 	if err := s.writeServerFiles(authority, authorityPEM); err != nil {
 		return err
 	}
-	for _, user := range []struct {
-		name   string
-		groups []string
-		path   string
-	}{
-		{"admin", []string{mastersGroup}, s.layout.kubeconfig()},
-		{"system:kube-controller-manager", nil, s.layout.partKubeconfig(controllerManager)},
-		{"system:kube-scheduler", nil, s.layout.partKubeconfig(scheduler)},
-		{kwok, []string{mastersGroup}, s.layout.partKubeconfig(kwok)},
-	} {
+	for path, user := range s.users() {
 		pair, err := authority.issueUser(user.name, user.groups)
 		if err != nil {
 			return err
 		}
 		credentials := &clientcmdapi.AuthInfo{ClientCertificateData: pair.certificate, ClientKeyData: pair.key}
-		if err := writeKubeconfig(user.path, user.name, s.url(), authorityPEM, credentials); err != nil {
+		if err := writeKubeconfig(path, user.name, cmp.Or(user.url, s.url()), authorityPEM, credentials); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+type user struct {
+	name   string
+	groups []string
+	// url is where it finds the API server, if not on the loopback address.
+	url string
+}
+
+// users returns all users by the paths of their kubeconfigs.
+func (s *starter) users() map[string]user {
+	users := map[string]user{
+		s.layout.kubeconfig():                      {name: "admin", groups: []string{mastersGroup}},
+		s.layout.partKubeconfig(controllerManager): {name: "system:kube-controller-manager"},
+		s.layout.partKubeconfig(scheduler):         {name: "system:kube-scheduler"},
+		s.layout.partKubeconfig(kwok):              {name: kwok, groups: []string{mastersGroup}},
+	}
+	for number := range s.options.RealNodes {
+		for name, groups := range node.Users(number + 1) {
+			users[s.layout.partKubeconfig(name)] = user{name, groups, fmt.Sprintf("https://%s:%d", fabric.Address, s.ports.apiServer)}
+		}
+	}
+	return users
 }
 
 func (s *starter) writeServerFiles(authority *authority, authorityPEM []byte) error {
@@ -58,11 +76,17 @@ func (s *starter) writeServerFiles(authority *authority, authorityPEM []byte) er
 	if err != nil {
 		return fmt.Errorf("can't make the key of ServiceAccount tokens: %w", err)
 	}
+	kubelets, err := authority.issueUser("kube-apiserver", []string{mastersGroup})
+	if err != nil {
+		return err
+	}
 	for name, content := range map[string][]byte{
-		authorityFile:  authorityPEM,
-		serverCertFile: server.certificate,
-		serverKeyFile:  server.key,
-		tokenKeyFile:   tokenKey,
+		authorityFile:         authorityPEM,
+		serverCertFile:        server.certificate,
+		serverKeyFile:         server.key,
+		tokenKeyFile:          tokenKey,
+		kubeletClientCertFile: kubelets.certificate,
+		kubeletClientKeyFile:  kubelets.key,
 	} {
 		if err := os.WriteFile(s.layout.config(name), content, 0o600); err != nil {
 			return err

@@ -59,11 +59,18 @@ func (l layout) reset(bin string) error {
 
 // refuseRunning keeps a running control plane's data from being replaced under it.
 func (l layout) refuseRunning() error {
-	processes, err := l.processes()
+	found, err := l.find()
 	if err != nil {
 		return err
 	}
-	for _, p := range processes {
+	running := found.processes
+	for _, n := range found.nodes {
+		running = append(running, n.Process())
+	}
+	if found.network != nil {
+		running = append(running, found.network.Process())
+	}
+	for _, p := range running {
 		if p.Alive() {
 			return fmt.Errorf("a control plane already runs in %s (%s is process %d); stop it before starting another there",
 				l.dir, p.Name(), p.PID())

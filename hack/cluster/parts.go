@@ -1,8 +1,11 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"strconv"
+
+	"github.com/tenantry/tenantry/hack/fabric"
 )
 
 // The parts of a control plane and the client that comes with it, by the names of their programs.
@@ -13,15 +16,17 @@ const (
 	scheduler         = "kube-scheduler"
 	kwok              = "kwok"
 	kubectl           = "kubectl"
+	// relay connects this machine to a control plane that runs in a network of its own, for real nodes.
+	relay = "relay"
 )
 
-var startOrder = []string{etcd, apiServer, controllerManager, scheduler, kwok}
+var startOrder = []string{relay, etcd, apiServer, controllerManager, scheduler, kwok}
 
 const (
-	loopback     = "127.0.0.1"
-	serviceRange = "10.96.0.0/12"
-	serviceIP    = "10.96.0.1"
-	podRange     = "10.244.0.0/16"
+	loopback  = "127.0.0.1"
+	serviceIP = "10.96.0.1"
+	// fakePods are the addresses of pods on fake nodes, and none of those on real ones.
+	fakePods = "10.244.128.0/17"
 
 	// High enough that no test or benchmark ever waits for the clients of controllers and scheduler.
 	clientQPS   = 500
@@ -55,15 +60,20 @@ func (s *starter) etcd() part {
 	}
 }
 
+// relay listens on the ports of the other parts, outside of their network.
+func (s *starter) relay() part {
+	args := []string{flag("namespace", s.network.Namespace())}
+	for _, port := range append([]int{s.ports.etcd, s.ports.apiServer, s.ports.scheduler}, s.options.Exposed...) {
+		args = append(args, loopbackPort(port)+"="+loopbackPort(port))
+	}
+	return part{name: relay, args: args, ready: func(context.Context) error { return nil }, outside: true}
+}
+
 func (s *starter) apiServer() part {
 	args := []string{
 		flag("etcd-servers", "http://"+loopbackPort(s.ports.etcd)),
-		flag("bind-address", loopback),
 		flag("secure-port", s.ports.apiServer),
-		flag("advertise-address", loopback),
-		// The loopback address can't be an endpoint of the Service "kubernetes".
-		flag("endpoint-reconciler-type", "none"),
-		flag("service-cluster-ip-range", serviceRange),
+		flag("service-cluster-ip-range", fabric.ServiceRange),
 		flag("tls-cert-file", s.layout.config(serverCertFile)),
 		flag("tls-private-key-file", s.layout.config(serverKeyFile)),
 		flag("client-ca-file", s.layout.config(authorityFile)),
@@ -73,6 +83,15 @@ func (s *starter) apiServer() part {
 		flag("authorization-mode", "Node,RBAC"),
 		flag("allow-privileged", true),
 		flag("profiling", false),
+	}
+	if s.network == nil {
+		// The loopback address can't be an endpoint of the Service "kubernetes".
+		args = append(args, flag("bind-address", loopback), flag("advertise-address", loopback), flag("endpoint-reconciler-type", "none"))
+	} else {
+		args = append(args, flag("bind-address", "0.0.0.0"), flag("advertise-address", fabric.Address),
+			flag("kubelet-client-certificate", s.layout.config(kubeletClientCertFile)),
+			flag("kubelet-client-key", s.layout.config(kubeletClientKeyFile)),
+			flag("kubelet-preferred-address-types", "InternalIP"))
 	}
 	if len(s.options.AuditUsers) > 0 {
 		args = append(args,
@@ -128,12 +147,12 @@ func (s *starter) kwok() part {
 		args: []string{
 			flag("kubeconfig", s.layout.partKubeconfig(kwok)),
 			flag("config", s.layout.config(stagesFile)),
-			flag("manage-nodes-with-annotation-selector", nodeAnnotation+"=fake"),
+			flag("manage-nodes-with-annotation-selector", nodeAnnotation+"="+fakeNode),
 			flag("node-lease-duration-seconds", nodeLeaseSeconds),
 			flag("node-ip", loopback),
-			flag("cidr", podRange),
+			flag("cidr", fakePods),
 		},
-		ready: s.readiness.nodes,
+		ready: s.readiness.fakeNodes,
 	}
 }
 

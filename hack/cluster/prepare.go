@@ -13,12 +13,15 @@ import (
 
 // Files in the data folder that flags of the parts refer to.
 const (
-	authorityFile   = "ca.crt"
-	serverCertFile  = "server.crt"
-	serverKeyFile   = "server.key"
-	tokenKeyFile    = "service-account.key"
-	auditPolicyFile = "audit-policy.yaml"
-	stagesFile      = "kwok-stages.yaml"
+	authorityFile  = "ca.crt"
+	serverCertFile = "server.crt"
+	serverKeyFile  = "server.key"
+	tokenKeyFile   = "service-account.key"
+	// What the API server shows to kubelets.
+	kubeletClientCertFile = "kubelet-client.crt"
+	kubeletClientKeyFile  = "kubelet-client.key"
+	auditPolicyFile       = "audit-policy.yaml"
+	stagesFile            = "kwok-stages.yaml"
 )
 
 type ports struct {
@@ -47,7 +50,7 @@ func (s *starter) prepare(ctx context.Context) error {
 	if s.config, err = loadConfig(s.layout.kubeconfig()); err != nil {
 		return err
 	}
-	s.readiness, err = newReadiness(s.config, s.options.Nodes)
+	s.readiness, err = newReadiness(s.config, s.options.Nodes, s.options.RealNodes)
 	return err
 }
 

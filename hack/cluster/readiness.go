@@ -16,12 +16,13 @@ const probeTimeout = 5 * time.Second
 
 // readiness checks that the control plane is usable.
 type readiness struct {
-	client    kubernetes.Interface
-	http      *http.Client
-	nodeCount int
+	client kubernetes.Interface
+	http   *http.Client
+	// fake and real are how many nodes there are of each sort.
+	fake, real int
 }
 
-func newReadiness(config *rest.Config, nodeCount int) (*readiness, error) {
+func newReadiness(config *rest.Config, fake, real int) (*readiness, error) {
 	probing := rest.CopyConfig(config)
 	probing.Timeout = probeTimeout
 	httpClient, err := rest.HTTPClientFor(probing)
@@ -32,7 +33,7 @@ func newReadiness(config *rest.Config, nodeCount int) (*readiness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &readiness{client: client, http: httpClient, nodeCount: nodeCount}, nil
+	return &readiness{client: client, http: httpClient, fake: fake, real: real}, nil
 }
 
 // apiServer also waits for the namespaces that the API server itself creates.

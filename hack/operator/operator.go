@@ -51,6 +51,7 @@ func Build(ctx context.Context) (string, error) {
 	program := filepath.Join(root, ".local", "bin", "manager")
 	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/manager")
 	build.Dir = root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the Dockerfile: an image has no C library
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("can't build the operator: %w\n%s", err, output)
 	}

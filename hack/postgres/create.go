@@ -40,6 +40,12 @@ shared_preload_libraries = 'pg_stat_statements'
 pg_stat_statements.max = 50000
 `
 
+// reachableSettings and reachableRule are for servers in a network that nothing leads into but its own nodes and pods.
+const (
+	reachableSettings = "listen_addresses = '*'\n"
+	reachableRule     = "host all all 10.0.0.0/8 scram-sha-256\n"
+)
+
 // create makes the files of a new server.
 func create(ctx context.Context, options Options, progress io.Writer) (*Server, error) {
 	binDir := options.BinDir
@@ -64,21 +70,25 @@ func create(ctx context.Context, options Options, progress io.Writer) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freeport.Find(1)
-	if err != nil {
-		return nil, err
+	port := options.Port
+	if port == 0 {
+		ports, err := freeport.Find(1)
+		if err != nil {
+			return nil, err
+		}
+		port = ports[0]
 	}
 	server := &Server{dir: dir, descriptor: descriptor{
-		Host: loopback, Port: ports[0], Username: superuser, Password: rand.Text(), DataDir: dataDir, BinDir: binDir,
+		Host: loopback, Port: port, Username: superuser, Password: rand.Text(), DataDir: dataDir, BinDir: binDir,
 	}}
-	if err := server.initialize(ctx, credential); err != nil {
+	if err := server.initialize(ctx, credential, options.Inside != nil); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dataDir))
 	}
 	return server, server.writeDescriptor()
 }
 
 // initialize runs initdb and adds the settings.
-func (s *Server) initialize(ctx context.Context, credential *syscall.Credential) error {
+func (s *Server) initialize(ctx context.Context, credential *syscall.Credential, reachable bool) error {
 	passwordFile := s.DataDir + ".password"
 	if err := os.WriteFile(passwordFile, []byte(s.Password), 0o600); err != nil {
 		return fmt.Errorf("can't hand the superuser's password to initdb: %w", err)
@@ -100,15 +110,25 @@ func (s *Server) initialize(ctx context.Context, credential *syscall.Credential)
 	if hasStatementStatistics(s.BinDir) {
 		content += statementSettings
 	}
-	config, err := os.OpenFile(filepath.Join(s.DataDir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if reachable {
+		content += reachableSettings
+		if err := appendTo(filepath.Join(s.DataDir, "pg_hba.conf"), reachableRule); err != nil {
+			return err
+		}
+	}
+	return appendTo(filepath.Join(s.DataDir, "postgresql.conf"), content)
+}
+
+func appendTo(path, content string) error {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("can't configure PostgreSQL: %w", err)
 	}
-	defer config.Close()
-	if _, err := config.WriteString(content); err != nil {
+	_, err = file.WriteString(content)
+	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("can't configure PostgreSQL: %w", err)
 	}
-	return config.Close()
+	return nil
 }
 
 func (s *Server) writeDescriptor() error {

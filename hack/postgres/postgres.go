@@ -60,6 +60,11 @@ type Options struct {
 	// BinDirVariable, PATH or Debian. A
 	// server that was stopped keeps what it was started with.
 	BinDir string
+	// Inside, if set, is a process whose network the server listens in, on all of its addresses. A server that was
+	// started like that can be started again only by Restart of the same Server.
+	Inside *process.Process
+	// Port is the port of a new server; zero means any that is free.
+	Port int
 	// Progress gets a line for each step that takes long; nil means no output.
 	Progress io.Writer
 }
@@ -70,6 +75,7 @@ type Server struct {
 	descriptor
 	dir            string
 	endWithStarter bool
+	inside         *process.Process
 	process        *process.Process
 }
 
@@ -104,7 +110,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	case err != nil:
 		return nil, err
 	}
-	server.endWithStarter = options.EndWithStarter
+	server.endWithStarter, server.inside = options.EndWithStarter, options.Inside
 	return server, server.Restart(ctx)
 }
 
@@ -147,6 +153,7 @@ func (s *Server) Restart(ctx context.Context) error {
 			RecordPath: s.recordPath(),
 			Credential: credential,
 			StopSignal: syscall.SIGINT, // the fast shutdown, which does not wait for sessions to end
+			Inside:     s.inside,
 		}
 		if s.endWithStarter {
 			command.ParentDeathSignal = syscall.SIGINT
