@@ -1,0 +1,108 @@
+package nodes
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/fabric"
+	"github.com/tenantry/tenantry/hack/node"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+// podsOf returns the pods of a tenant's app.
+func podsOf(ctx SpecContext, tenant string) []corev1.Pod {
+	GinkgoHelper()
+	pods := &corev1.PodList{}
+	Expect(cl.List(ctx, pods, client.InNamespace(tenant))).To(Succeed())
+	Expect(pods.Items).NotTo(BeEmpty())
+	return pods.Items
+}
+
+// dial tries to connect from a pod, and returns the addresses that it has reached.
+func dial(ctx SpecContext, from corev1.Pod, addresses ...string) (reached []string) {
+	GinkgoHelper()
+	output, err := kubectl(ctx, append([]string{"exec", "--namespace=" + from.Namespace, from.Name, "--", "/peer", "dial"}, addresses...)...)
+	Expect(err).NotTo(HaveOccurred())
+	for line := range strings.Lines(output) {
+		if address, found := strings.CutSuffix(strings.TrimSpace(line), " reached"); found {
+			reached = append(reached, address)
+		}
+	}
+	return reached
+}
+
+func ready() OmegaMatcher {
+	return HaveField("Status.Conditions", ContainElement(And(
+		HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue))))
+}
+
+var _ = Describe("Pods of two tenants", Ordered, func() {
+	BeforeAll(func(ctx SpecContext) {
+		for _, name := range []string{"acme", "globex"} {
+			tenant := builders.Tenant(name).Database(shared).App(peer).Command("/peer", "serve").Port(8080).Replicas(2).Build()
+			Expect(cl.Create(ctx, tenant)).To(Succeed())
+		}
+		for _, name := range []string{"acme", "globex"} {
+			tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			Eventually(ctx, komega.Object(tenant)).Should(ready())
+		}
+	}, NodeTimeout(specTimeout))
+
+	It("reach their own tenant's pods and Service, DNS and their DatabaseServer, and nothing else", func(ctx SpecContext) {
+		own, other := podsOf(ctx, "acme"), podsOf(ctx, "globex")
+		allowed := []string{"app:8080", "app.acme.svc.cluster.local:8080", fmt.Sprintf("%s:%d", fabric.Address, database.Port)}
+		for _, pod := range own {
+			allowed = append(allowed, pod.Status.PodIP+":8080")
+		}
+		denied := []string{
+			"app.globex.svc.cluster.local:8080", "kubernetes.default:443", fabric.Address + ":443",
+			fabric.NodeAddress(1) + ":10250", fabric.NodeAddress(2) + ":10250", "169.254.169.254:80",
+		}
+		for _, pod := range other {
+			denied = append(denied, pod.Status.PodIP+":8080")
+		}
+		for _, pod := range own {
+			Expect(dial(ctx, pod, append(allowed, denied...)...)).To(ConsistOf(allowed), pod.Name)
+		}
+	}, SpecTimeout(specTimeout))
+
+	It("reach nothing new while nothing enforces network policies on their node", func(ctx SpecContext) {
+		own := podsOf(ctx, "acme")
+		for _, n := range kubernetes.Nodes() {
+			Expect(n.Kill(node.NetworkPolicies)).To(Succeed())
+			DeferCleanup(n.Restart, node.NetworkPolicies)
+		}
+		Expect(dial(ctx, own[0], own[1].Status.PodIP+":8080", podsOf(ctx, "globex")[0].Status.PodIP+":8080")).To(BeEmpty())
+
+		By("and all that they may, once something does")
+		for _, n := range kubernetes.Nodes() {
+			Expect(n.Restart(node.NetworkPolicies)).To(Succeed())
+		}
+		Eventually(ctx, func() []string { return dial(ctx, own[0], own[1].Status.PodIP+":8080") }).Should(HaveLen(1))
+		Expect(dial(ctx, own[0], podsOf(ctx, "globex")[0].Status.PodIP+":8080")).To(BeEmpty())
+	}, SpecTimeout(specTimeout))
+
+	It("are told of by the kubelet's own words if they don't run", func(ctx SpecContext) {
+		for _, trouble := range []struct {
+			name, message string
+			tenant        *builders.TenantBuilder
+		}{
+			{"unpullable", "registry.invalid", builders.Tenant("unpullable").App("registry.invalid/shop:1")},
+			{"unstartable", "/absent", builders.Tenant("unstartable").App(peer).Command("/absent")},
+			{"ending", "has ended with exit code", builders.Tenant("ending").App(peer).Command("/peer", "dial")},
+		} {
+			tenant := trouble.tenant.Build()
+			Expect(cl.Create(ctx, tenant)).To(Succeed())
+			Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Conditions", ContainElement(And(
+				HaveField("Type", v1alpha1.ConditionAppReady), HaveField("Message", ContainSubstring(trouble.message))))), trouble.name)
+		}
+	}, SpecTimeout(specTimeout))
+})
