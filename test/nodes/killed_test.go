@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,8 @@ var _ = Describe("A cluster whose starter is killed", func() {
 		Expect(starter.Process.Kill()).To(Succeed())
 		Expect(starter.Wait()).NotTo(Succeed())
 		Eventually(ctx, func() []string { return naming(dir) }).Should(BeEmpty())
+		// A process that is being ended has no arguments any more.
+		Eventually(ctx, func() error { _, err := cluster.Load(dir); return err }).Should(MatchError(fs.ErrNotExist))
 		Expect(os.ReadFile("/proc/mounts")).NotTo(ContainSubstring(dir))
 
 		bin, err := cluster.Build(ctx, GinkgoWriter)
