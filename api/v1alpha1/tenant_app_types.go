@@ -71,13 +71,34 @@ type TenantApp struct {
 	// +optional
 	LivenessProbe *corev1.Probe `json:"livenessProbe,omitempty"`
 
-	// readinessProbe takes the pod out of the Service while it fails.
+	// readinessProbe takes the pod out of the Service while it fails. Left out, an app with a port is ready while
+	// that port accepts connections, which is tried every 5 seconds.
 	// +optional
 	ReadinessProbe *corev1.Probe `json:"readinessProbe,omitempty"`
 
-	// startupProbe holds the other probes back until it succeeds.
+	// startupProbe holds the other probes back until it succeeds. Left out, an app with a livenessProbe has 5
+	// minutes to start, in which that probe must succeed once.
 	// +optional
 	StartupProbe *corev1.Probe `json:"startupProbe,omitempty"`
+
+	// securityContext says which user and group the app runs as.
+	// +optional
+	SecurityContext AppSecurityContext `json:"securityContext,omitzero"`
+}
+
+// AppSecurityContext says which user and group an app runs as. An app never runs as root, whatever its image says.
+type AppSecurityContext struct {
+	// runAsUser is the ID of the user. Left out, the image decides, which must then name its user by ID, and not as
+	// root.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	RunAsUser *int64 `json:"runAsUser,omitempty"`
+
+	// runAsGroup is the ID of the group. Left out, it is the user's group by the image's /etc/passwd, or group 0 if
+	// that doesn't name the user.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	RunAsGroup *int64 `json:"runAsGroup,omitempty"`
 }
 
 // PullSecret names a Secret with the credentials for pulling an image.

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
@@ -27,6 +28,10 @@ const (
 	defaultInstances         = 1
 	defaultPostgreSQLVersion = "18"
 	defaultReplicas          = 1
+	// Seconds. A container has five minutes to start.
+	defaultReadinessPeriod = 5
+	defaultStartupPeriod   = 5
+	defaultStartupTries    = 60
 )
 
 // defaultContainers returns the limits and requests of containers that have none.
@@ -52,8 +57,30 @@ func (s *Spec) complete() {
 	if s.Database != nil {
 		completeDatabase(s.Database)
 	}
-	if s.App != nil && s.App.Replicas == nil {
-		s.App.Replicas = new(int32(defaultReplicas))
+	if s.App != nil {
+		completeApp(s.App)
+	}
+}
+
+// completeApp sees to it that requests reach only containers that listen, and that a slow start isn't taken for a
+// container that hangs.
+func completeApp(app *v1alpha1.TenantApp) {
+	if app.Replicas == nil {
+		app.Replicas = new(int32(defaultReplicas))
+	}
+	if app.ReadinessProbe == nil && app.Port != 0 {
+		app.ReadinessProbe = &corev1.Probe{
+			ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(app.Port)}},
+			PeriodSeconds: defaultReadinessPeriod,
+		}
+	}
+	if app.StartupProbe == nil && app.LivenessProbe != nil {
+		app.StartupProbe = &corev1.Probe{
+			ProbeHandler:     *app.LivenessProbe.ProbeHandler.DeepCopy(),
+			TimeoutSeconds:   app.LivenessProbe.TimeoutSeconds,
+			PeriodSeconds:    defaultStartupPeriod,
+			FailureThreshold: defaultStartupTries,
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/diff"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
@@ -40,6 +41,14 @@ func withDatabase(tenant *builders.TenantBuilder) *builders.TenantBuilder {
 
 func sized(server *v1alpha1.DedicatedServer) { server.Storage = new(resource.MustParse("10Gi")) }
 
+// probe connects to a port.
+func probe(port intstr.IntOrString, periodSeconds, failureThreshold int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: port}},
+		PeriodSeconds: periodSeconds, FailureThreshold: failureThreshold,
+	}
+}
+
 func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
 	for _, test := range []struct {
 		name              string
@@ -60,6 +69,14 @@ func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
 			}),
 		},
 		{"an app", builders.Tenant("acme").App(image), writtenOut().App(image).Replicas(1)},
+		{
+			"an app that serves", builders.Tenant("acme").App(image).Port(8080),
+			writtenOut().App(image).Replicas(1).Port(8080).Probes(nil, probe(intstr.FromInt32(8080), 5, 0), nil),
+		},
+		{
+			"an app that may hang", builders.Tenant("acme").App(image).Probes(probe(intstr.FromString("http"), 10, 3), nil, nil),
+			writtenOut().App(image).Replicas(1).Probes(probe(intstr.FromString("http"), 10, 3), nil, probe(intstr.FromString("http"), 5, 60)),
+		},
 		{
 			"a rotation", builders.Tenant("acme").Database("shared").Rotate(24 * time.Hour),
 			withDatabase(writtenOut()).Rotation(24*time.Hour, time.Hour),

@@ -132,6 +132,8 @@ func podSpec(in Inputs) corev1.PodSpec {
 		EnableServiceLinks:           new(false),
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot:   new(true),
+			RunAsUser:      in.Tenant.Spec.App.SecurityContext.RunAsUser,
+			RunAsGroup:     in.Tenant.Spec.App.SecurityContext.RunAsGroup,
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{container(in)},
@@ -146,6 +148,10 @@ func pullSecrets(app *v1alpha1.TenantApp) []corev1.LocalObjectReference {
 	}
 	return references
 }
+
+// farewell is how many seconds a container serves on after its pod has begun to end, until all nodes and gateways
+// have learned that, and send it no more requests.
+const farewell = 5
 
 func container(in Inputs) corev1.Container {
 	spec := in.Tenant.Spec.App
@@ -166,6 +172,7 @@ func container(in Inputs) corev1.Container {
 		},
 	}
 	if spec.Port != 0 {
+		result.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: farewell}}}
 		result.Ports = []corev1.ContainerPort{{
 			Name: naming.AppPort, ContainerPort: spec.Port, Protocol: corev1.ProtocolTCP,
 		}}

@@ -95,6 +95,23 @@ func TestTheApp(t *testing.T) {
 	}
 }
 
+func TestAnAppRunsAsTheUserAndGroupOfTheSpec(t *testing.T) {
+	context := deploymentOf(t, inputsOf(t, builders.Tenant("acme").App(image).RunAs(1000, 2000))).Spec.Template.Spec.SecurityContext
+	if *context.RunAsUser != 1000 || *context.RunAsGroup != 2000 || !*context.RunAsNonRoot {
+		t.Errorf("its security context is %v", context)
+	}
+}
+
+func TestAnAppThatServesEndsLaterThanItsPod(t *testing.T) {
+	served := deploymentOf(t, inputsOf(t, builders.Tenant("acme").App(image).Port(8080))).Spec.Template.Spec.Containers[0]
+	if served.Lifecycle == nil || served.Lifecycle.PreStop.Sleep.Seconds != 5 {
+		t.Errorf("its lifecycle is %v", served.Lifecycle)
+	}
+	if silent := deploymentOf(t, inputsOf(t, builders.Tenant("acme").App(image))).Spec.Template.Spec.Containers[0]; silent.Lifecycle != nil {
+		t.Errorf("the lifecycle of an app without a port is %v", silent.Lifecycle)
+	}
+}
+
 func TestReplicasThatTheSpecLeavesOutAreOne(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").App(image))
 	if replicas := deploymentOf(t, in).Spec.Replicas; replicas == nil || *replicas != 1 {

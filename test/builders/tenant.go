@@ -330,6 +330,12 @@ func (b *TenantBuilder) Probes(liveness, readiness, startup *corev1.Probe) *Tena
 	return b
 }
 
+// RunAs sets the IDs of the app's user and group.
+func (b *TenantBuilder) RunAs(user, group int64) *TenantBuilder {
+	b.app().SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: &user, RunAsGroup: &group}
+	return b
+}
+
 func (b *TenantBuilder) containers() *v1alpha1.ContainerLimits {
 	if b.tenant.Spec.Containers == nil {
 		b.tenant.Spec.Containers = &v1alpha1.ContainerLimits{}
