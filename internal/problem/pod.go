@@ -72,6 +72,13 @@ func (p Pod) NotReady(which, since string) Problem {
 		p.Name, since, which, p.Namespace, p.Name)
 }
 
+// NeverReady means that a container of the pod runs, but has not become ready.
+func (p Pod) NeverReady(container, since string) Problem {
+	return temporary("Unhealthy", OnChange,
+		"Pod %s is not ready: its container %q runs since %s, and its readiness probe has not succeeded. See \"kubectl describe pod --namespace %s %s\" for what the probe was answered, and \"kubectl logs\" for what the container does.",
+		p.Name, container, since, p.Namespace, p.Name)
+}
+
 // NodeSilent means that the node of the pod doesn't answer.
 func (p Pod) NodeSilent(since string) Problem {
 	return temporary("NodeNotReady", OnChange,

@@ -52,6 +52,7 @@ func TestEachProblemSaysWhatToDo(t *testing.T) {
 		{"Pod.Ends", pod.Ends("CrashLoopBackOff", "back-off 10s.", "app", "it has ended", false), "CrashLoopBackOff", false, problem.OnChange, "Pod app-1 does not run: back-off 10s; it has ended. \"kubectl logs --namespace acme app-1 --container app --previous\" has its last words; correct spec.app."},
 		{"Pod.Ends, for its memory", pod.Ends("OOMKilled", "it has ended", "app", "it has ended", true), "OOMKilled", false, problem.OnChange, "Pod app-1 does not run: it has ended. It needs more memory than its limit; raise spec.app.resources.limits.memory."},
 		{"Pod.NotReady", pod.NotReady("its probe fails", "9:00"), "Unhealthy", false, problem.OnChange, "Pod app-1 is not ready since 9:00: its probe fails. See"},
+		{"Pod.NeverReady", pod.NeverReady("app", "9:00"), "Unhealthy", false, problem.OnChange, "Pod app-1 is not ready: its container \"app\" runs since 9:00, and its readiness probe has not succeeded. See"},
 		{"Pod.NodeSilent", pod.NodeSilent("9:00"), "NodeNotReady", false, problem.OnChange, "Pod app-1 is not ready since 9:00: its node node-1 does not answer. Kubernetes replaces"},
 		{"Pod.StartsSlowly", pod.StartsSlowly("app", "9:00"), "ContainerCreating", false, problem.OnChange, "Pod app-1 has a node since 9:00, and its container \"app\" is not made yet. See"},
 		{"Pod.Hangs, by its node", pod.Hangs("9:00", nil), "Terminating", false, problem.OnChange, "Pod app-1 hangs in Terminating since 9:00: its node node-1 does not say"},

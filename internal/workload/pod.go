@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/internal/problem"
 )
@@ -17,6 +18,8 @@ var harmless = []string{"", "ContainerCreating", "PodInitializing"}
 const (
 	// startPatience is how long it may take to create the containers of a pod. Images may be large.
 	startPatience = 5 * time.Minute
+	// readyPatience is how long a container may take to be ready that has no startup probe, or has passed it.
+	readyPatience = time.Minute
 	// endPatience is how much longer than its grace period a pod may take to terminate.
 	endPatience = 30 * time.Second
 )
@@ -83,7 +86,7 @@ func inTrouble(pod *corev1.Pod, field string, now time.Time) (problem.Problem, b
 	ended := lastEnd(pod)
 	switch {
 	case reason == "":
-		return slowStart(pod, about, now)
+		return slow(pod, about, now)
 	case reason == "Unhealthy":
 		return about.NotReady(message, since(condition(pod, corev1.PodReady))), true
 	case reason == "NodeNotReady":
@@ -93,6 +96,17 @@ func inTrouble(pod *corev1.Pod, field string, now time.Time) (problem.Problem, b
 	default:
 		return about.NotRunning(reason, message), true
 	}
+}
+
+// slow reports a pod of which nothing is known but that it takes long.
+func slow(pod *corev1.Pod, about problem.Pod, now time.Time) (problem.Problem, bool) {
+	for _, container := range pod.Status.ContainerStatuses {
+		running := container.State.Running
+		if running != nil && !container.Ready && ptr.Deref(container.Started, false) && now.Sub(running.StartedAt.Time) >= readyPatience {
+			return about.NeverReady(container.Name, timestamp(running.StartedAt.Time)), true
+		}
+	}
+	return slowStart(pod, about, now)
 }
 
 // slowStart reports a pod that has a node, but whose containers have not been created for a long time.

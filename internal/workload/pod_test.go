@@ -24,7 +24,17 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 		{"it runs", pod().Running("app", true, noon).Condition(corev1.PodReady, corev1.ConditionTrue, "", noon), "", ""},
 		{
 			"it has just started, and is not ready yet",
-			pod().Running("app", false, noon).Condition(corev1.PodReady, corev1.ConditionFalse, "ContainersNotReady", noon), "", "",
+			pod().Running("app", false, noon).Starting().Condition(corev1.PodReady, corev1.ConditionFalse, "ContainersNotReady", noon), "", "",
+		},
+		{
+			"a container was not ready yet, and has run for less than a minute",
+			pod().Running("app", false, noon.Add(9*time.Minute+1)).Condition(corev1.PodReady, corev1.ConditionFalse, "ContainersNotReady", noon), "", "",
+		},
+		{
+			"a container was never ready",
+			pod().Running("app", false, noon).Condition(corev1.PodReady, corev1.ConditionFalse, "ContainersNotReady", noon),
+			"Unhealthy", `Pod app-1 is not ready: its container "app" runs since 2026-03-01T12:00:00Z, and its readiness probe has not succeeded. ` +
+				`See "kubectl describe pod --namespace acme app-1" for what the probe was answered, and "kubectl logs" for what the container does.`,
 		},
 		{
 			"its probe fails, since it was ready",

@@ -136,6 +136,12 @@ func (b *PodBuilder) Restarted(times, exitCode int32, reason string) *PodBuilder
 	return b
 }
 
+// Starting says that the startup probe of the container that was added last has not succeeded.
+func (b *PodBuilder) Starting() *PodBuilder {
+	b.pod.Status.ContainerStatuses[len(b.pod.Status.ContainerStatuses)-1].Started = new(false)
+	return b
+}
+
 // Ended adds a container that has terminated and was not restarted yet.
 func (b *PodBuilder) Ended(container string, exitCode int32, reason string) *PodBuilder {
 	b.pod.Status.ContainerStatuses = append(b.pod.Status.ContainerStatuses, corev1.ContainerStatus{

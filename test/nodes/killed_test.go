@@ -43,8 +43,8 @@ func startAndStay(dir string) {
 	select {}
 }
 
-// naming returns the processes whose arguments have a text.
-func naming(text string) []string {
+// processesOf returns the processes whose arguments have a text.
+func processesOf(text string) []string {
 	GinkgoHelper()
 	processes, err := procfs.AllProcs()
 	Expect(err).NotTo(HaveOccurred())
@@ -68,11 +68,11 @@ var _ = Describe("A cluster whose starter is killed", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(starter.Start()).To(Succeed())
 		Expect(bufio.NewReader(printed).ReadString('\n')).To(Equal("started\n"))
-		Expect(naming(dir)).To(ContainElements(ContainSubstring("containerd"), ContainSubstring("kubelet"), ContainSubstring("kube-apiserver")))
+		Expect(processesOf(dir)).To(ContainElements(ContainSubstring("containerd"), ContainSubstring("kubelet"), ContainSubstring("kube-apiserver")))
 
 		Expect(starter.Process.Kill()).To(Succeed())
 		Expect(starter.Wait()).NotTo(Succeed())
-		Eventually(ctx, func() []string { return naming(dir) }).Should(BeEmpty())
+		Eventually(ctx, func() []string { return processesOf(dir) }).Should(BeEmpty())
 		// A process that is being ended has no arguments any more.
 		Eventually(ctx, func() error { _, err := cluster.Load(dir); return err }).Should(MatchError(fs.ErrNotExist))
 		Expect(os.ReadFile("/proc/mounts")).NotTo(ContainSubstring(dir))

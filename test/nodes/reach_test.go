@@ -89,20 +89,4 @@ var _ = Describe("Pods of two tenants", Ordered, func() {
 		Eventually(ctx, func() []string { return dial(ctx, own[0], own[1].Status.PodIP+":8080") }).Should(HaveLen(1))
 		Expect(dial(ctx, own[0], podsOf(ctx, "globex")[0].Status.PodIP+":8080")).To(BeEmpty())
 	}, SpecTimeout(specTimeout))
-
-	It("are told of by the kubelet's own words if they don't run", func(ctx SpecContext) {
-		for _, trouble := range []struct {
-			name, message string
-			tenant        *builders.TenantBuilder
-		}{
-			{"unpullable", "registry.invalid", builders.Tenant("unpullable").App("registry.invalid/shop:1")},
-			{"unstartable", "/absent", builders.Tenant("unstartable").App(peer).Command("/absent")},
-			{"ending", "has ended with exit code", builders.Tenant("ending").App(peer).Command("/peer", "dial")},
-		} {
-			tenant := trouble.tenant.Build()
-			Expect(cl.Create(ctx, tenant)).To(Succeed())
-			Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Conditions", ContainElement(And(
-				HaveField("Type", v1alpha1.ConditionAppReady), HaveField("Message", ContainSubstring(trouble.message))))), trouble.name)
-		}
-	}, SpecTimeout(specTimeout))
 })

@@ -1,14 +1,18 @@
 package nodes
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 	"sigs.k8s.io/yaml"
 
@@ -16,42 +20,86 @@ import (
 	"github.com/tenantry/tenantry/hack/operator"
 )
 
-// storeOrder stores an order from within an app's pod, as a client of the shop would, and prints all orders.
-const storeOrder = `
+const (
+	// rotations is how often the password changes while requests come in.
+	rotations   = 3
+	shopTimeout = 8 * time.Minute
+	// storeOrder stores an order from within an app's pod, as a client of the shop would.
+	storeOrder = `
 import json, os, urllib.request
 url = "http://127.0.0.1:" + os.environ["PORT"] + "/orders"
 order = json.dumps({"number": "A-1", "lines": [{"article": "bolt", "quantity": 3}]}).encode()
 urllib.request.urlopen(urllib.request.Request(url, order, {"Content-Type": "application/json"}))
-print(urllib.request.urlopen(url).read().decode())
 `
+)
 
-var _ = Describe("The shop of examples/flask", func() {
-	DescribeTable("runs in a container under the standard Restricted, and stores orders,", func(ctx SpecContext, isolation v1alpha1.DatabaseIsolation) {
-		root, err := operator.Root(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		content, err := os.ReadFile(filepath.Join(root, "examples", "flask", "tenant.yaml"))
-		Expect(err).NotTo(HaveOccurred())
-		tenant := &v1alpha1.Tenant{}
-		Expect(yaml.UnmarshalStrict(content, tenant)).To(Succeed())
-		tenant.Name = "flask-" + strings.ToLower(string(isolation))
-		tenant.Spec.Database.ServerRef.Name, tenant.Spec.Database.Isolation = shared, isolation
-		if isolation == v1alpha1.DatabaseIsolationRow {
-			tenant.Spec.Database.SharedTables = v1alpha1.SharedTablesManage
-		}
-		tenant.Spec.App.Resources = corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")},
-			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
-		}
-		Expect(cl.Create(ctx, tenant)).To(Succeed())
+var isolations = []v1alpha1.DatabaseIsolation{
+	v1alpha1.DatabaseIsolationDatabase, v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow,
+}
+
+// shop returns a Tenant that runs one of the examples.
+func shop(ctx SpecContext, framework string, isolation v1alpha1.DatabaseIsolation) *v1alpha1.Tenant {
+	GinkgoHelper()
+	root, err := operator.Root(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	content, err := os.ReadFile(filepath.Join(root, "examples", framework, "tenant.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	tenant := &v1alpha1.Tenant{}
+	Expect(yaml.UnmarshalStrict(content, tenant)).To(Succeed())
+	tenant.Name = framework + "-" + strings.ToLower(string(isolation))
+	tenant.Spec.Database.ServerRef.Name, tenant.Spec.Database.Isolation = shared, isolation
+	if isolation == v1alpha1.DatabaseIsolationRow {
+		tenant.Spec.Database.SharedTables = v1alpha1.SharedTablesManage
+	}
+	// The next password comes once the former login has ended, which must be good as long as a pod with it.
+	tenant.Spec.Database.Credentials.Rotation.GracePeriod = &metav1.Duration{Duration: time.Minute}
+	tenant.Spec.Network.Ingress = []networkingv1.NetworkPolicyIngressRule{fromOutside()}
+	tenant.Spec.App.Resources = corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
+	}
+	return tenant
+}
+
+// rotate gives the tenants new passwords, and waits until all their pods have them.
+func rotate(ctx SpecContext, tenants []*v1alpha1.Tenant, request string) {
+	GinkgoHelper()
+	for _, tenant := range tenants {
+		Eventually(ctx, komega.Update(tenant, func() {
+			tenant.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: request}
+		})).Should(Succeed())
+	}
+	for _, tenant := range tenants {
+		Eventually(ctx, komega.Object(tenant), slowly).Should(HaveField("Status.Database.RotationRequest", request))
 		Eventually(ctx, komega.Object(tenant)).Should(ready())
+		rolledOut(ctx, tenant.Name)
+	}
+}
 
-		pod := podsOf(ctx, tenant.Name)[0]
-		Expect(kubectl(ctx, "exec", "--namespace="+pod.Namespace, pod.Name, "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
-		Expect(kubectl(ctx, "exec", "--namespace="+pod.Namespace, pod.Name, "--", "id")).To(HavePrefix("uid=65532(nonroot) gid=65532(nonroot)"))
-		Expect(kubectl(ctx, "logs", "--namespace="+pod.Namespace, pod.Name)).To(ContainSubstring("Serving on"))
-	},
-		Entry("in isolation Database", v1alpha1.DatabaseIsolationDatabase, SpecTimeout(specTimeout)),
-		Entry("in isolation Schema", v1alpha1.DatabaseIsolationSchema, SpecTimeout(specTimeout)),
-		Entry("in isolation Row", v1alpha1.DatabaseIsolationRow, SpecTimeout(specTimeout)),
-	)
+var _ = Describe("The shop of each of the examples, in each isolation,", func() {
+	It("runs in a container under the standard Restricted, and answers each request while passwords change", func(ctx SpecContext) {
+		var tenants []*v1alpha1.Tenant
+		for _, framework := range frameworks {
+			for _, isolation := range isolations {
+				tenants = append(tenants, shop(ctx, framework, isolation))
+			}
+		}
+		for _, tenant := range tenants {
+			Expect(cl.Create(ctx, tenant)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) { Expect(cl.Delete(ctx, tenant)).To(Succeed()) })
+		}
+		var clients []*asking
+		for _, tenant := range tenants {
+			Eventually(ctx, komega.Object(tenant)).Should(ready())
+			Expect(kubectl(ctx, "exec", "--namespace="+tenant.Name, "deployment/app", "--", "/usr/bin/python3", "-c", storeOrder)).To(BeEmpty())
+			Expect(page(ctx, tenant.Name, "/orders")).To(ContainSubstring(`"A-1"`))
+			clients = append(clients, ask(ctx, tenant.Name, "/orders"))
+		}
+		for number := range rotations {
+			rotate(ctx, tenants, fmt.Sprint(number))
+		}
+		for number, client := range clients {
+			Expect(client.answered()).To(allAnswered(), tenants[number].Name)
+		}
+	}, SpecTimeout(shopTimeout))
 })

@@ -34,8 +34,12 @@ import (
 
 const (
 	specTimeout = 3 * time.Minute
+	// slowly is for what takes a minute or two by design.
+	slowly = 2 * time.Minute
 	// peer is the image of the pods that connect to each other.
 	peer = "tenantry.local/peer:1"
+	// rootful is an image whose user is root.
+	rootful = "tenantry.local/rootful:1"
 	// shared is the DatabaseServer.
 	shared = "shared"
 )
@@ -45,6 +49,9 @@ var (
 	cl         client.Client
 	database   *postgres.Server
 )
+
+// frameworks are the folders in examples.
+var frameworks = []string{"django", "fastapi", "flask", "pyramid"}
 
 func TestNodes(t *testing.T) { environment.RunSpecs(t, "Nodes") }
 
@@ -83,6 +90,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(database.Remove)
 	defer explain(ctx)
 	install(ctx)
+	startClient(ctx)
 }, NodeTimeout(15*time.Minute))
 
 // makeImages makes the images of the operator, of what a cluster needs, and of the specs.
@@ -104,11 +112,20 @@ func makeImages(ctx context.Context, bin string) []string {
 		Expect(err).NotTo(HaveOccurred())
 		paths = append(paths, path)
 	}
-	shop, err := images.App("registry.example/shop-flask:1", filepath.Join(root, "examples", "flask"))
-	Expect(err).NotTo(HaveOccurred())
-	path, err := maker.Make(ctx, shop)
-	Expect(err).NotTo(HaveOccurred())
-	return append(paths, path)
+	own := images.Static(rootful, filepath.Join(root, ".local", "bin", "peer"), "sleep")
+	own.Config.User = ""
+	all := []images.Image{own}
+	for _, framework := range frameworks {
+		shop, err := images.App("registry.example/shop-"+framework+":1", filepath.Join(root, "examples", framework))
+		Expect(err).NotTo(HaveOccurred())
+		all = append(all, shop)
+	}
+	for _, image := range all {
+		path, err := maker.Make(ctx, image)
+		Expect(err).NotTo(HaveOccurred())
+		paths = append(paths, path)
+	}
+	return paths
 }
 
 func build(ctx context.Context, root, path string) (program string) {

@@ -1,35 +1,74 @@
-// Command peer is the container of the specs that connect pods to each other: "peer serve" answers on port 8080, and
-// "peer dial ADDRESS ..." tries to connect to each address, all at the same time, and prints a line for each: "reached" or
-// why not. "peer sleep" does nothing.
+// Command peer is the container of specs:
+//
+//	peer serve            answers on port 8080, and finishes what it has begun when it is asked to end
+//	peer dial ADDRESS ... tries to connect to all addresses at once, and prints "ADDRESS reached" or why not
+//	peer get URL          sends a request, and prints the answer, or why there is none
+//	peer ask URL          sends ten requests a second until its input ends, and prints how many, and which failed
+//	peer escape           tries to get out of its container, and prints in which ways it could
+//	peer eat              allocates memory for ever
+//	peer sleep            does nothing
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
-// patience is how long a connection may take. Packets that are dropped are not answered at all.
-const patience = 2 * time.Second
+const (
+	// patience is how long a connection may take. Packets that are dropped are not answered at all.
+	patience = 2 * time.Second
+	// answerLimit is how long an answer may take.
+	answerLimit = 30 * time.Second
+	// pause is between two requests, so that asking leaves the machine time for what it is to show.
+	pause = 100 * time.Millisecond
+)
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	switch os.Args[1] {
 	case "serve":
-		fmt.Println(http.ListenAndServe(":8080", http.HandlerFunc(greet)))
-		os.Exit(1)
+		serve(ctx)
 	case "dial":
 		dial(os.Args[2:])
+	case "get":
+		answer, err := get(http.DefaultClient, os.Args[2])
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println(answer)
+	case "ask":
+		ask(os.Args[2])
+	case "escape":
+		escape()
+	case "eat":
+		eat()
 	default:
-		select {}
+		<-ctx.Done()
 	}
 }
 
-func greet(response http.ResponseWriter, _ *http.Request) {
+func serve(ctx context.Context) {
+	server := &http.Server{Addr: ":8080", Handler: http.HandlerFunc(greet), ReadHeaderTimeout: answerLimit}
+	go func() { fmt.Println(server.ListenAndServe()) }()
+	<-ctx.Done()
+	fmt.Println(server.Shutdown(context.Background()))
+}
+
+// greet tells the pod's name, and what it finds at the path in its environment.
+func greet(response http.ResponseWriter, request *http.Request) {
 	name, _ := os.Hostname()
-	fmt.Fprintf(response, "This is %s.\n", name)
+	fmt.Fprintf(response, "This is %s, user %d, group %d. %s\n", name, os.Getuid(), os.Getgid(), os.Getenv(request.URL.Path[1:]))
 }
 
 func dial(addresses []string) {
@@ -49,5 +88,49 @@ func dial(addresses []string) {
 	group.Wait()
 	for _, line := range lines {
 		fmt.Println(line)
+	}
+}
+
+// ask makes a connection for each request, as clients do that come from everywhere.
+func ask(url string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // whatever ends the input
+		cancel()
+	}()
+	client := &http.Client{Timeout: answerLimit, Transport: &http.Transport{DisableKeepAlives: true}}
+	asked, failed := 0, 0
+	for ; ctx.Err() == nil; asked++ {
+		time.Sleep(pause)
+		if _, err := get(client, url); err != nil {
+			failed++
+			fmt.Printf("%s: %v\n", time.Now().Format(time.TimeOnly), err)
+		}
+	}
+	fmt.Printf("asked %d, failed %d\n", asked, failed)
+}
+
+// get returns the answer. One that tells of an error is an error.
+func get(client *http.Client, url string) (string, error) {
+	response, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	content, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, content)
+	}
+	return strings.TrimSpace(string(content)), err
+}
+
+func eat() {
+	var eaten [][]byte
+	for {
+		piece := make([]byte, 1<<20)
+		for i := range piece {
+			piece[i] = 1 // Memory that nothing is written to takes no room.
+		}
+		eaten = append(eaten, piece)
 	}
 }

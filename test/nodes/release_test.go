@@ -1,0 +1,68 @@
+package nodes
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/test/builders"
+)
+
+// rolledOut waits until all pods of a tenant's app are new ones.
+func rolledOut(ctx SpecContext, tenant string) {
+	GinkgoHelper()
+	Expect(kubectl(ctx, "rollout", "status", "deployment/app", "--namespace="+tenant, "--timeout=2m")).To(ContainSubstring("successfully rolled out"))
+}
+
+// page returns what the app of a tenant answers at a path, asked from outside.
+func page(ctx SpecContext, tenant, path string) (string, error) {
+	return kubectl(ctx, "exec", "--namespace="+outside, "client", "--", "/peer", "get", "http://app."+tenant+":8080"+path)
+}
+
+var _ = Describe("An app with two replicas", Ordered, func() {
+	const name = "busy"
+	var tenant *v1alpha1.Tenant
+
+	BeforeAll(func(ctx SpecContext) {
+		tenant = builders.Tenant(name).App(peer).Command("/peer", "serve").Port(8080).Replicas(2).Ingress(fromOutside()).Build()
+		Expect(cl.Create(ctx, tenant)).To(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(ready())
+	}, NodeTimeout(specTimeout))
+
+	It("gets its settings, and answers each request while they change", func(ctx SpecContext) {
+		client := ask(ctx, name, "/")
+		for _, value := range []string{"red", "green", "blue"} {
+			Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Config = map[string]string{"COLOUR": value} })).Should(Succeed())
+			Eventually(ctx, page).WithArguments(name, "/COLOUR").Should(HaveSuffix(value))
+			rolledOut(ctx, name)
+		}
+		Expect(client.answered()).To(allAnswered())
+	}, SpecTimeout(specTimeout))
+
+	It("answers each request while a node with its pods is drained", func(ctx SpecContext) {
+		drained := podsOf(ctx, name)[0].Spec.NodeName
+		client := ask(ctx, name, "/")
+		DeferCleanup(kubectl, "uncordon", drained)
+		Expect(kubectl(ctx, "drain", drained, "--pod-selector="+naming.LabelTenant+"="+name, "--timeout=2m")).To(ContainSubstring("evicted"))
+		Eventually(ctx, func() []corev1.Pod { return podsOf(ctx, name) }).Should(And(
+			HaveLen(2), HaveEach(HaveField("Spec.NodeName", Not(Equal(drained))))))
+		Eventually(ctx, komega.Object(tenant)).Should(ready())
+		Expect(client.answered()).To(allAnswered())
+	}, SpecTimeout(specTimeout))
+
+	It("can't get out of its containers, and has no token", func(ctx SpecContext) {
+		Expect(kubectl(ctx, "exec", "--namespace="+name, podsOf(ctx, name)[0].Name, "--", "/peer", "escape")).To(MatchRegexp(`\Atried \d+\z`))
+	}, SpecTimeout(specTimeout))
+
+	It("runs as the user and group that the tenant says", func(ctx SpecContext) {
+		Eventually(ctx, komega.Update(tenant, func() {
+			tenant.Spec.App.SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: new(int64(1234)), RunAsGroup: new(int64(5678))}
+		})).Should(Succeed())
+		Eventually(ctx, func() []corev1.Pod { return podsOf(ctx, name) }).Should(ContainElement(HaveField("Spec.SecurityContext.RunAsUser", HaveValue(Equal(int64(1234))))))
+		rolledOut(ctx, name)
+		Expect(page(ctx, name, "/")).To(ContainSubstring("user 1234, group 5678"))
+	}, SpecTimeout(specTimeout))
+})
