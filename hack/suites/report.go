@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// report says how long each run and all of them took, what failed, and which tests failed how often. It
-// returns an error if anything failed or was not run.
+// report says how long each run and all of them took, what failed, which tests failed how often, and what this machine
+// can't run. It returns an error if anything failed or was not run for another reason.
 func report(to io.Writer, results []result, total time.Duration) error {
 	fmt.Fprintln(to, "== How long the suites took ==")
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
@@ -30,6 +30,11 @@ func report(to io.Writer, results []result, total time.Duration) error {
 	for _, line := range failures(results) {
 		fmt.Fprintln(to, line)
 	}
+	for _, r := range results {
+		if r.leftOut != "" {
+			fmt.Fprintf(to, "NOT RUN: %s. %s\n", r.suite, r.leftOut)
+		}
+	}
 	if len(bad) > 0 {
 		return fmt.Errorf("failed or not run: %s", strings.Join(slices.Compact(slices.Sorted(slices.Values(bad))), ", "))
 	}
@@ -40,6 +45,8 @@ func (r result) verdict() string {
 	switch {
 	case r.skipped != nil:
 		return fmt.Sprintf("not run (%v)", r.skipped)
+	case r.err == nil && r.leftOut != "":
+		return "not run"
 	case r.err == nil:
 		return "passed"
 	case r.specs:

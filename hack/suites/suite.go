@@ -118,6 +118,9 @@ func list(ctx context.Context, folder string) ([]suite, error) {
 // longest are the suites that take minutes. They begin first, so that no lane is left idle at the end.
 var longest = []string{"./test/integration", "./test/faults", "./test/dedicated", "./internal/database/postgres"}
 
+// whole are the suites whose specs one process runs, since what they start needs most of a machine.
+var whole = []string{"./test/nodes"}
+
 // order returns the position of a suite among those that start something.
 func order(s suite) int {
 	if at := slices.Index(longest, s.name); at >= 0 {
@@ -141,6 +144,8 @@ type result struct {
 	took time.Duration
 	// skipped says why it was not run; nil if it was.
 	skipped error
+	// leftOut is why its specs were left out, in the suite's own words; empty if they were not.
+	leftOut string
 	// err says that the suite failed, and failures are the names of the tests that did.
 	err      error
 	failures []string
@@ -169,6 +174,7 @@ func (r runner) run(ctx context.Context, suite suite, lane int) result {
 	began := time.Now()
 	outcome.err = command.Run()
 	outcome.took = time.Since(began)
+	outcome.leftOut = reasonToSkip(filepath.Join(reports, reportFile))
 	if outcome.err != nil {
 		if outcome.failures = failedSpecs(filepath.Join(reports, reportFile)); len(outcome.failures) == 0 {
 			outcome.failures = failedTests(output.String())
@@ -190,8 +196,12 @@ func (r runner) command(ctx context.Context, suite suite, seed int64, reports st
 		}
 		return exec.CommandContext(ctx, "go", append(args, suite.packages...)...)
 	}
+	processes := r.processes
+	if slices.Contains(whole, suite.name) {
+		processes = 1
+	}
 	args := []string{
-		"run", timeout, fmt.Sprintf("--procs=%d", r.processes), fmt.Sprintf("--seed=%d", seed),
+		"run", timeout, fmt.Sprintf("--procs=%d", processes), fmt.Sprintf("--seed=%d", seed),
 		"--output-dir=" + reports, "--json-report=" + reportFile, "--no-color",
 	}
 	for _, name := range suite.packages {
@@ -203,26 +213,41 @@ func (r runner) command(ctx context.Context, suite suite, seed int64, reports st
 // printing is held while the output of a suite is printed, so that outputs don't mix.
 var printing sync.Mutex
 
-// failedSpecs returns the names of the specs that failed, by Ginkgo's report; none if it didn't come to
-// write one.
+// failedSpecs returns the names of the specs that failed, by Ginkgo's report.
 func failedSpecs(report string) []string {
+	var names []string
+	for _, spec := range specsOf(report) {
+		if spec.Failed() {
+			names = append(names, strings.TrimSpace(fmt.Sprintf("[%s] %s", spec.LeafNodeType, spec.FullText())))
+		}
+	}
+	return names
+}
+
+// reasonToSkip returns why a suite has left out all its specs, by Ginkgo's report; empty if it has not.
+func reasonToSkip(report string) string {
+	for _, spec := range specsOf(report) {
+		if spec.LeafNodeType.Is(types.NodeTypesForSuiteLevelNodes) && spec.State.Is(types.SpecStateSkipped) {
+			return spec.FailureMessage()
+		}
+	}
+	return ""
+}
+
+// specsOf returns what Ginkgo's report says of each spec; nothing if it didn't come to write one.
+func specsOf(report string) (specs types.SpecReports) {
 	content, err := os.ReadFile(report)
 	if err != nil {
 		return nil
 	}
-	var reports []types.Report
-	if err := json.Unmarshal(content, &reports); err != nil {
+	var runs []types.Report
+	if err := json.Unmarshal(content, &runs); err != nil {
 		return nil
 	}
-	var names []string
-	for _, run := range reports {
-		for _, spec := range run.SpecReports {
-			if spec.Failed() {
-				names = append(names, strings.TrimSpace(fmt.Sprintf("[%s] %s", spec.LeafNodeType, spec.FullText())))
-			}
-		}
+	for _, run := range runs {
+		specs = append(specs, run.SpecReports...)
 	}
-	return names
+	return specs
 }
 
 // failedTests returns the names of the tests that failed, by the output of go test.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		{suite: faults, took: time.Minute},
 		{suite: isolation, seed: 8, took: 90 * time.Second, err: failed, failures: []string{"[It] b"}},
 		{suite: faults, skipped: errors.New("interrupted")},
+		{suite: suite{name: "./test/nodes"}, leftOut: "This machine can't run real nodes."},
 	}
 	var told strings.Builder
 	err := report(&told, results, 3*time.Minute)
@@ -27,7 +30,9 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		"./test/isolation  1m30s  FAILED (exit status 1), seed 7\n",
 		"./test/faults     1m0s   passed\n",
 		"./test/faults     0s     not run (interrupted)\n",
+		"./test/nodes      0s     not run\n",
 		"in all            3m0s\n",
+		"NOT RUN: ./test/nodes. This machine can't run real nodes.\n",
 		"FAILED 2 of 2 times in ./test/isolation: [It] b\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
 	} {
 		if !strings.Contains(told.String(), line) {
@@ -39,6 +44,20 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 func TestNothingThatFailedIsNoError(t *testing.T) {
 	if err := report(&strings.Builder{}, []result{{suite: suite{name: "./test/faults"}, took: time.Minute}}, time.Minute); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhyASuiteWasLeftOutIsReadFromItsReport(t *testing.T) {
+	const skipped = `[{"SpecReports": [{"LeafNodeType": "It", "State": "skipped"}, {"LeafNodeType": "BeforeSuite", "State": "skipped", "Failure": {"Message": "no root"}}]}]`
+	const run = `[{"SpecReports": [{"LeafNodeType": "It", "State": "skipped", "Failure": {"Message": "later"}}, {"LeafNodeType": "BeforeSuite", "State": "passed"}]}]`
+	for content, want := range map[string]string{skipped: "no root", run: ""} {
+		path := filepath.Join(t.TempDir(), reportFile)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := reasonToSkip(path); got != want {
+			t.Errorf("it is %q, want %q", got, want)
+		}
 	}
 }
 
