@@ -92,7 +92,7 @@ type AppSecurityContext struct {
 	// root.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
-	RunAsUser *int64 `json:"runAsUser,omitempty"`
+	RunAsUser int64 `json:"runAsUser,omitempty"`
 
 	// runAsGroup is the ID of the group. Left out, it is the user's group by the image's /etc/passwd, or group 0 if
 	// that doesn't name the user.

@@ -25,14 +25,14 @@ var FakeTaint = corev1.Taint{Key: nodeAnnotation, Value: fakeNode, Effect: corev
 func (r *readiness) fakeNodes(ctx context.Context) error {
 	nodes := r.client.CoreV1().Nodes()
 	for number := range r.fake {
-		node, err := nodes.Get(ctx, fakeName(number+1), metav1.GetOptions{})
+		found, err := nodes.Get(ctx, fakeName(number+1), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			node, err = nodes.Create(ctx, r.newNode(number+1), metav1.CreateOptions{})
+			found, err = nodes.Create(ctx, r.newNode(number+1), metav1.CreateOptions{})
 		}
 		if err != nil {
 			return err
 		}
-		if err := nodeReady(node); err != nil {
+		if err := nodeReady(found); err != nil {
 			return err
 		}
 	}
@@ -53,18 +53,18 @@ func (r *readiness) realNodes(ctx context.Context) error {
 	return nil
 }
 
-func nodeReady(node *corev1.Node) error {
-	for _, taint := range node.Spec.Taints {
+func nodeReady(found *corev1.Node) error {
+	for _, taint := range found.Spec.Taints {
 		if taint != FakeTaint {
-			return fmt.Errorf("the node %s has the taint %s", node.Name, taint.ToString())
+			return fmt.Errorf("the node %s has the taint %s", found.Name, taint.ToString())
 		}
 	}
-	for _, condition := range node.Status.Conditions {
+	for _, condition := range found.Status.Conditions {
 		if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
 			return nil
 		}
 	}
-	return fmt.Errorf("the node %s is not Ready", node.Name)
+	return fmt.Errorf("the node %s is not Ready", found.Name)
 }
 
 func fakeName(number int) string { return fmt.Sprintf("node-%d", number) }

@@ -22,7 +22,7 @@ type readiness struct {
 	fake, real int
 }
 
-func newReadiness(config *rest.Config, fake, real int) (*readiness, error) {
+func newReadiness(config *rest.Config, fakeNodes, realNodes int) (*readiness, error) {
 	probing := rest.CopyConfig(config)
 	probing.Timeout = probeTimeout
 	httpClient, err := rest.HTTPClientFor(probing)
@@ -33,7 +33,7 @@ func newReadiness(config *rest.Config, fake, real int) (*readiness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &readiness{client: client, http: httpClient, fake: fake, real: real}, nil
+	return &readiness{client: client, http: httpClient, fake: fakeNodes, real: realNodes}, nil
 }
 
 // apiServer also waits for the namespaces that the API server itself creates.

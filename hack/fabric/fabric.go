@@ -28,9 +28,10 @@ import (
 const (
 	// Address is the fabric's own address, which its nodes and their pods reach.
 	Address = "10.200.0.1"
-	// ServiceRange are the addresses of Services, and PodRange those of pods.
+	// ServiceRange has the addresses of Services.
 	ServiceRange = "10.96.0.0/12"
-	PodRange     = "10.244.0.0/16"
+	// PodRange has the addresses of pods.
+	PodRange = "10.244.0.0/16"
 
 	prefixLength = 24
 	bridgeName   = "nodes"

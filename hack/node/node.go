@@ -103,7 +103,7 @@ func (n *Node) start(ctx context.Context, options Options) error {
 	if err := errors.Join(n.files.write(), makeCgroups(n.files.Cgroup)); err != nil {
 		return err
 	}
-	if err := n.keep(options); err != nil {
+	if err := n.keep(ctx, options); err != nil {
 		return err
 	}
 	if err := options.Fabric.Attach(n.keeper, options.Number, options.Nodes); err != nil {
@@ -124,7 +124,7 @@ func (n *Node) start(ctx context.Context, options Options) error {
 }
 
 // keep starts the process that the node's namespaces belong to.
-func (n *Node) keep(options Options) (err error) {
+func (n *Node) keep(ctx context.Context, options Options) (err error) {
 	n.keeper, err = process.Start(process.Command{
 		Name:              Name(options.Number),
 		Path:              filepath.Join(options.Bin, hold),
@@ -136,7 +136,7 @@ func (n *Node) keep(options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	ready, cancel := context.WithTimeout(context.Background(), readyLimit)
+	ready, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
 	return n.keeper.WaitReady(ready, func(context.Context) error {
 		if tail, err := n.keeper.LogTail(1); err != nil || tail != "ready" {

@@ -43,7 +43,7 @@ pg_stat_statements.max = 50000
 // reachableSettings and reachableRule are for servers in a network that nothing leads into but its own nodes and pods.
 const (
 	reachableSettings = "listen_addresses = '*'\n"
-	reachableRule     = "host all all 10.0.0.0/8 scram-sha-256\n"
+	reachableRule     = "host all all 10.0.0.0/8 scram-sha-256\n" //nolint:dupword // The database, and the user.
 )
 
 // create makes the files of a new server.

@@ -22,7 +22,7 @@ var _ = Describe("A process in namespaces of its own", func() {
 			Skip("only root may make namespaces")
 		}
 		dir = GinkgoT().TempDir()
-		command := shell(dir, "first", "mount --make-rprivate / && mount -t tmpfs tmpfs "+dir+"/inside && touch "+dir+"/inside/file; echo pid $$; exec sleep 300")
+		command := shell(dir, "first", "mount --make-rprivate / && mount -t tmpfs none "+dir+"/inside && touch "+dir+"/inside/file; echo pid $$; exec sleep 300")
 		Expect(os.Mkdir(filepath.Join(dir, "inside"), 0o700)).To(Succeed())
 		command.Unshare = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET
 		var err error

@@ -130,15 +130,22 @@ func podSpec(in Inputs) corev1.PodSpec {
 		ImagePullSecrets:             pullSecrets(in.Tenant.Spec.App),
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot:   new(true),
-			RunAsUser:      in.Tenant.Spec.App.SecurityContext.RunAsUser,
-			RunAsGroup:     in.Tenant.Spec.App.SecurityContext.RunAsGroup,
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
+		SecurityContext: podSecurityContext(in.Tenant.Spec.App.SecurityContext),
 		Containers: []corev1.Container{container(in)},
 		Volumes:    caVolumes(in),
 	}
+}
+
+func podSecurityContext(spec v1alpha1.AppSecurityContext) *corev1.PodSecurityContext {
+	result := &corev1.PodSecurityContext{
+		RunAsNonRoot:   new(true),
+		RunAsGroup:     spec.RunAsGroup,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if spec.RunAsUser != 0 {
+		result.RunAsUser = &spec.RunAsUser
+	}
+	return result
 }
 
 func pullSecrets(app *v1alpha1.TenantApp) []corev1.LocalObjectReference {

@@ -332,7 +332,7 @@ func (b *TenantBuilder) Probes(liveness, readiness, startup *corev1.Probe) *Tena
 
 // RunAs sets the IDs of the app's user and group.
 func (b *TenantBuilder) RunAs(user, group int64) *TenantBuilder {
-	b.app().SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: &user, RunAsGroup: &group}
+	b.app().SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: user, RunAsGroup: &group}
 	return b
 }
 

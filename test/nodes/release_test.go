@@ -34,9 +34,9 @@ var _ = Describe("An app with two replicas", Ordered, func() {
 
 	It("gets its settings, and answers each request while they change", func(ctx SpecContext) {
 		client := ask(ctx, name, "/")
-		for _, value := range []string{"red", "green", "blue"} {
-			Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Config = map[string]string{"COLOUR": value} })).Should(Succeed())
-			Eventually(ctx, page).WithArguments(name, "/COLOUR").Should(HaveSuffix(value))
+		for _, value := range []string{"hello", "hi", "good evening"} {
+			Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Config = map[string]string{"GREETING": value} })).Should(Succeed())
+			Eventually(ctx, page).WithArguments(name, "/GREETING").Should(HaveSuffix(value))
 			rolledOut(ctx, name)
 		}
 		Expect(client.answered()).To(allAnswered())
@@ -59,7 +59,7 @@ var _ = Describe("An app with two replicas", Ordered, func() {
 
 	It("runs as the user and group that the tenant says", func(ctx SpecContext) {
 		Eventually(ctx, komega.Update(tenant, func() {
-			tenant.Spec.App.SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: new(int64(1234)), RunAsGroup: new(int64(5678))}
+			tenant.Spec.App.SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: 1234, RunAsGroup: new(int64(5678))}
 		})).Should(Succeed())
 		Eventually(ctx, func() []corev1.Pod { return podsOf(ctx, name) }).Should(ContainElement(HaveField("Spec.SecurityContext.RunAsUser", HaveValue(Equal(int64(1234))))))
 		rolledOut(ctx, name)

@@ -43,8 +43,7 @@ func main() {
 	case "get":
 		answer, err := get(http.DefaultClient, os.Args[2])
 		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
+			panic(err)
 		}
 		fmt.Println(answer)
 	case "ask":
@@ -62,7 +61,7 @@ func serve(ctx context.Context) {
 	server := &http.Server{Addr: ":8080", Handler: http.HandlerFunc(greet), ReadHeaderTimeout: answerLimit}
 	go func() { fmt.Println(server.ListenAndServe()) }()
 	<-ctx.Done()
-	fmt.Println(server.Shutdown(context.Background()))
+	fmt.Println(server.Shutdown(context.WithoutCancel(ctx)))
 }
 
 // greet tells the pod's name, and what it finds at the path in its environment.
@@ -99,9 +98,9 @@ func ask(url string) {
 		cancel()
 	}()
 	client := &http.Client{Timeout: answerLimit, Transport: &http.Transport{DisableKeepAlives: true}}
-	asked, failed := 0, 0
+	asked, failed, tick := 0, 0, time.Tick(pause)
 	for ; ctx.Err() == nil; asked++ {
-		time.Sleep(pause)
+		<-tick
 		if _, err := get(client, url); err != nil {
 			failed++
 			fmt.Printf("%s: %v\n", time.Now().Format(time.TimeOnly), err)
@@ -125,12 +124,8 @@ func get(client *http.Client, url string) (string, error) {
 }
 
 func eat() {
-	var eaten [][]byte
+	eaten := []byte{1}
 	for {
-		piece := make([]byte, 1<<20)
-		for i := range piece {
-			piece[i] = 1 // Memory that nothing is written to takes no room.
-		}
-		eaten = append(eaten, piece)
+		eaten = append(eaten, eaten...)
 	}
 }
