@@ -130,9 +130,9 @@ func podSpec(in Inputs) corev1.PodSpec {
 		ImagePullSecrets:             pullSecrets(in.Tenant.Spec.App),
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
-		SecurityContext: podSecurityContext(in.Tenant.Spec.App.SecurityContext),
-		Containers: []corev1.Container{container(in)},
-		Volumes:    caVolumes(in),
+		SecurityContext:              podSecurityContext(in.Tenant.Spec.App.SecurityContext),
+		Containers:                   []corev1.Container{container(in)},
+		Volumes:                      caVolumes(in),
 	}
 }
 
