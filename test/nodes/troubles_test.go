@@ -27,7 +27,7 @@ var troubles = []struct {
 	},
 	{
 		"ends", builders.Tenant("ending").App(peer).Command("/peer", "dial"),
-		[]string{"has ended with exit code"},
+		[]string{"exit code 0 (Completed)"},
 	},
 	{
 		"has an image that runs as root", builders.Tenant("rootful").App(rootful),
@@ -40,7 +40,7 @@ var troubles = []struct {
 	},
 	{
 		"hangs", builders.Tenant("hanging").App(peer).Command("/peer", "sleep").Probes(unwell(), nil, unwell()),
-		[]string{"has ended"},
+		[]string{"exit code"},
 	},
 	{
 		"is never ready", builders.Tenant("unready").App(peer).Command("/peer", "serve").Port(8080).Probes(nil, unwell(), nil),
