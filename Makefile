@@ -134,6 +134,10 @@ build: ## Build the manager into bin/manager.
 docker-build: ## Build the manager's container image, by the name IMG.
 	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) --tag $(IMG) .
 
+.PHONY: images
+images: ## Make all images, without Docker, as OCI archives in .local/images.
+	go run ./hack/images/make
+
 .PHONY: tools
 tools: bin/controller-gen bin/ginkgo bin/golangci-lint bin/kustomize ## Build the developer tools of hack/tools into bin.
 

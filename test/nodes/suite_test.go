@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,6 +25,7 @@ import (
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/hack/freeport"
 	"github.com/tenantry/tenantry/hack/images"
+	"github.com/tenantry/tenantry/hack/images/project"
 	"github.com/tenantry/tenantry/hack/node"
 	"github.com/tenantry/tenantry/hack/operator"
 	"github.com/tenantry/tenantry/hack/postgres"
@@ -85,40 +85,18 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	install(ctx)
 }, NodeTimeout(15*time.Minute))
 
-// makeImages makes the images of the operator, of what a cluster needs, and of the specs.
+// makeImages makes the project's images, and those of the specs.
 func makeImages(ctx context.Context, bin string) []string {
 	GinkgoHelper()
-	root, err := operator.Root(ctx)
+	all, err := project.Images(ctx, bin)
 	Expect(err).NotTo(HaveOccurred())
-	manager, err := operator.Build(ctx)
+	program, err := project.Build(ctx, "./test/nodes/peer")
 	Expect(err).NotTo(HaveOccurred())
-	maker := images.Maker{Dir: filepath.Join(root, ".local", "images")}
-	var paths []string
-	for reference, program := range map[string]string{
-		node.PauseImage:                  build(ctx, root, "./hack/images/pause"),
-		peer:                             build(ctx, root, "./test/nodes/peer"),
-		"docker.io/tenantry/manager:dev": manager,
-		"tenantry.local/coredns:1":       filepath.Join(bin, "coredns"),
-	} {
-		path, err := maker.Make(ctx, images.Static(reference, program))
-		Expect(err).NotTo(HaveOccurred())
-		paths = append(paths, path)
-	}
-	shop, err := images.App("registry.example/shop-flask:1", filepath.Join(root, "examples", "flask"))
+	maker, err := project.Maker(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	path, err := maker.Make(ctx, shop)
+	paths, err := maker.MakeAll(ctx, append(all, images.Static(peer, program))...)
 	Expect(err).NotTo(HaveOccurred())
-	return append(paths, path)
-}
-
-func build(ctx context.Context, root, path string) (program string) {
-	GinkgoHelper()
-	program = filepath.Join(root, ".local", "bin", filepath.Base(path))
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", program, path)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	output, err := cmd.CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), string(output))
-	return program
+	return paths
 }
 
 // install installs DNS and the operator as an admin would, and registers the PostgreSQL server.
