@@ -21,9 +21,9 @@ type disk struct{ dir string }
 func (d disk) path(volume string) string  { return filepath.Join(d.dir, volume) }
 func (d disk) image(volume string) string { return d.path(volume) + ".xfs" }
 
-// create makes a volume, unless it is there already, and returns the path where it is mounted. It takes the space on
+// create makes a volume of that many bytes, unless it is there already, and returns the path where it is mounted. It takes the space on
 // this machine's disk only as it is filled.
-func (d disk) create(ctx context.Context, volume string, bytes int64) (path string, err error) {
+func (d disk) create(ctx context.Context, volume string, size int64) (path string, err error) {
 	path, image := d.path(volume), d.image(volume)
 	mounted, err := isMounted(path)
 	if err != nil || mounted {
@@ -32,7 +32,7 @@ func (d disk) create(ctx context.Context, volume string, bytes int64) (path stri
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return "", err
 	}
-	if err := sized(image, bytes); err != nil {
+	if err := sized(image, size); err != nil {
 		return "", err
 	}
 	if err := execute(ctx, "mkfs.xfs", "-q", "-f", image); err != nil {
@@ -42,8 +42,8 @@ func (d disk) create(ctx context.Context, volume string, bytes int64) (path stri
 }
 
 // grow makes a volume larger while it is in use.
-func (d disk) grow(ctx context.Context, volume string, bytes int64) error {
-	if err := sized(d.image(volume), bytes); err != nil {
+func (d disk) grow(ctx context.Context, volume string, size int64) error {
+	if err := sized(d.image(volume), size); err != nil {
 		return err
 	}
 	device, err := deviceOf(d.path(volume))
@@ -66,14 +66,14 @@ func (d disk) remove(volume string) error {
 }
 
 // sized gives a file at least that size.
-func sized(path string, bytes int64) error {
+func sized(path string, size int64) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	info, err := file.Stat()
-	if err == nil && info.Size() < bytes {
-		err = file.Truncate(bytes)
+	if err == nil && info.Size() < size {
+		err = file.Truncate(size)
 	}
 	return errors.Join(err, file.Close())
 }

@@ -172,7 +172,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionFalse, full))
 		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, full))
 
-		Expect(komega.Update(tenant, func() { tenant.Spec.Database.Dedicated.Storage = new(resource.MustParse("1Gi")) })()).To(Succeed())
+		Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Database.Dedicated.Storage = new(resource.MustParse("1Gi")) })).Should(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(And(ready(), HaveField("Status.Database.Storage", HaveField("String()", "1Gi"))))
 		Expect(ask(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 		Expect(kubectl(ctx, "get", "persistentvolumeclaims", "--namespace="+names.DatabasesNamespace, names.ServerVolume(serverOf(tenant).Name),
@@ -181,9 +181,9 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 
 	It("says that it has too little memory, and goes on once it has more", func(ctx SpecContext) {
 		limit := func(amount string) {
-			Expect(komega.Update(tenant, func() {
+			Eventually(ctx, komega.Update(tenant, func() {
 				tenant.Spec.Database.Dedicated.Resources = corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(amount)}}
-			})()).To(Succeed())
+			})).Should(Succeed())
 		}
 		limit("16Mi")
 		lacks := And(ContainSubstring("OOMKilled"), ContainSubstring("raise spec.database.dedicated.resources.limits.memory"))
