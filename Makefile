@@ -51,7 +51,7 @@ check-generated: ## Fail when generated files or go.mod files are not current.
 	  diff -ruN $(CRD_DIR) "$$fresh/crd" && \
 	  diff -u $(RBAC_DIR)/role.yaml "$$fresh/rbac/role.yaml"; } || \
 	{ echo "Generated files do not match their sources; run 'make generate manifests' and commit the result." >&2; exit 1; }
-	@for module in . hack/tools hack/kubernetes test/network; do \
+	@for module in . hack/tools hack/kubernetes hack/volumes test/network; do \
 		go mod tidy -C "$$module" -diff || \
 		{ echo "$$module/go.mod does not match the imports; run 'go mod tidy -C $$module' and commit the result." >&2; exit 1; }; \
 	done
@@ -72,6 +72,7 @@ lint: bin/golangci-lint ## Run the linters on all modules.
 	bin/golangci-lint run
 	cd hack/tools && ../../bin/golangci-lint run --config ../../.golangci.yml
 	cd test/network && ../../bin/golangci-lint run --config ../../.golangci.yml
+	cd hack/volumes && ../../bin/golangci-lint run --config ../../.golangci.yml
 	cd hack/kubernetes && ../../bin/golangci-lint run --config ../../.golangci.yml --enable-only $(SYNTAX_LINTERS)
 
 .PHONY: lint-fix
@@ -133,6 +134,10 @@ build: ## Build the manager into bin/manager.
 .PHONY: docker-build
 docker-build: ## Build the manager's container image, by the name IMG.
 	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) --tag $(IMG) .
+
+.PHONY: images
+images: ## Make all images, without Docker, as OCI archives in .local/images.
+	go run ./hack/images/make
 
 .PHONY: tools
 tools: bin/controller-gen bin/ginkgo bin/golangci-lint bin/kustomize ## Build the developer tools of hack/tools into bin.

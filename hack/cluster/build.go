@@ -74,6 +74,9 @@ func (b build) ensure(ctx context.Context) error {
 		return err
 	}
 	stampPath := filepath.Join(b.bin, program+".stamp")
+	if err := b.compileVolumes(ctx); err != nil {
+		return err
+	}
 	if previous, err := os.ReadFile(stampPath); err == nil && string(previous) == stamp {
 		return b.link()
 	}
@@ -151,6 +154,12 @@ func (b build) compile(ctx context.Context, flags, kubernetes string) error {
 		}
 	}
 	return nil
+}
+
+// compileVolumes compiles what provides volumes on real nodes, a small program, which Go's own cache keeps.
+func (b build) compileVolumes(ctx context.Context) error {
+	_, err := goOutput(ctx, b.source, "build", "-C=../volumes", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(b.bin, node.LocalVolumes))
+	return err
 }
 
 // link links the names of all components to the program.

@@ -4,12 +4,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// App returns the image of an app in a folder: the Debian packages that its packages.txt names, and the folder as
+// App returns the image of a Python app in a folder: the Debian packages that its packages.txt names, and the folder as
 // /app, where its containers start, as a user without rights.
 func App(reference, folder string) (Image, error) {
 	packages, err := os.ReadFile(filepath.Join(folder, "packages.txt"))
@@ -18,7 +19,8 @@ func App(reference, folder string) (Image, error) {
 	}
 	image := Image{
 		Reference: reference,
-		Packages:  append([]string{"dash", "coreutils", "ca-certificates"}, strings.Fields(string(packages))...),
+		Base:      append(slices.Clone(shell), "ca-certificates", "python3"),
+		Packages:  strings.Fields(string(packages)),
 		Files: map[string]File{
 			"/etc/passwd": {Content: []byte(users), Mode: 0o644},
 			"/etc/group":  {Content: []byte(groups), Mode: 0o644},

@@ -1,6 +1,6 @@
 // Package images makes container images from static programs and from Debian's packages, without a registry and
-// without Docker. An image is an archive that containerd, Docker and kind load. The same content gives the same
-// archive, byte by byte.
+// without Docker. An image is an OCI archive that containerd, Docker, Podman and kind load. The same content gives the
+// same archive, byte by byte.
 package images
 
 import (
@@ -19,22 +19,29 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // Image is what an image is made of.
 type Image struct {
 	// Reference is the image's name and tag. Required.
 	Reference string
-	// Packages are the Debian packages whose files the image has, with those of all that they depend on.
+	// Base are Debian packages whose files the image has, with those of all that they depend on, as a layer that it
+	// shares with all images of the same Base.
+	Base []string
+	// Packages are further ones.
 	Packages []string
+	// Without is what the image doesn't need of them: packages that others depend on, by their names, and files, by
+	// their absolute paths, which end with a slash for all that is in a folder.
+	Without []string
 	// Files are the files of the image by their absolute paths. They come after those of the packages.
 	Files map[string]File
 	// Config is how its containers run.
@@ -71,11 +78,29 @@ func Static(reference, program string, args ...string) Image {
 
 // Maker makes images in a folder.
 type Maker struct {
-	// Dir is the folder for the archives, and for what they are made of. It is created.
+	// Dir is the folder for the archives, and for what they are made of. It is created. What no image has needed for a
+	// day is removed from it.
 	Dir string
 }
 
-// Make makes the image's archive, unless it is there already, and returns its path.
+// MakeAll makes the archives of images, unless they are there already, and returns their paths in the same order.
+func (m Maker) MakeAll(ctx context.Context, images ...Image) ([]string, error) {
+	paths := make([]string, len(images))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for number, image := range images {
+		group.Go(func() (err error) {
+			paths[number], err = m.Make(ctx, image)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return paths, m.removeUnused()
+}
+
+// Make makes the archive of one image, unless it is there already, and returns its path.
 func (m Maker) Make(ctx context.Context, image Image) (string, error) {
 	path, err := m.make(ctx, image)
 	if err != nil {
@@ -85,10 +110,10 @@ func (m Maker) Make(ctx context.Context, image Image) (string, error) {
 }
 
 func (m Maker) make(ctx context.Context, image Image) (string, error) {
-	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(m.layers(), 0o755); err != nil {
 		return "", err
 	}
-	debs, err := m.packages().download(ctx, image.Packages)
+	debs, err := m.download(ctx, image)
 	if err != nil {
 		return "", err
 	}
@@ -97,13 +122,49 @@ func (m Maker) make(ctx context.Context, image Image) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(m.Dir, fmt.Sprintf("%s-%s.tar", image.fileName(), digest))
-	if _, err := os.Stat(path); err == nil {
+	if used(path) {
 		return path, nil
 	}
 	return path, m.write(ctx, image, debs, path)
 }
 
-func (m Maker) packages() packages { return packages{filepath.Join(m.Dir, "packages")} }
+func (m Maker) layers() string { return filepath.Join(m.Dir, "layers") }
+
+// download returns the files of the image's packages by layers: those of Base, and the others.
+func (m Maker) download(ctx context.Context, image Image) (layers [][]string, err error) {
+	all := packages{filepath.Join(m.Dir, "packages")}
+	base, err := all.download(ctx, image.Base, nil)
+	if err != nil {
+		return nil, err
+	}
+	without, _ := image.without()
+	whole, err := all.download(ctx, slices.Concat(image.Base, image.Packages), without)
+	if err != nil {
+		return nil, err
+	}
+	own := slices.DeleteFunc(whole, func(deb string) bool { return slices.Contains(base, deb) })
+	return slices.DeleteFunc([][]string{base, own}, func(debs []string) bool { return len(debs) == 0 }), nil
+}
+
+// unusedLimit is how long a file stays that no image needs.
+const unusedLimit = 24 * time.Hour
+
+// used notes that a file is needed, and reports whether it is there.
+func used(path string) bool { return os.Chtimes(path, time.Time{}, time.Now()) == nil }
+
+func (m Maker) removeUnused() error {
+	var errs []error
+	for _, folder := range []string{m.Dir, m.layers()} {
+		archives, err := filepath.Glob(filepath.Join(folder, "*.tar"))
+		errs = append(errs, err)
+		for _, path := range archives {
+			if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > unusedLimit {
+				errs = append(errs, os.Remove(path))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // fileName is the last part of the image's name.
 func (i Image) fileName() string {
@@ -111,10 +172,22 @@ func (i Image) fileName() string {
 	return name
 }
 
+// without returns what the image leaves out: packages by their names, and files by their paths.
+func (i Image) without() (names, paths []string) {
+	for _, left := range i.Without {
+		if strings.HasPrefix(left, "/") {
+			paths = append(paths, left)
+		} else {
+			names = append(names, left)
+		}
+	}
+	return names, paths
+}
+
 // digest identifies the content of the image.
-func (i Image) digest(debs []string) (string, error) {
+func (i Image) digest(debs [][]string) (string, error) {
 	sum := sha256.New()
-	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, debs}); err != nil {
+	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, debs, i.Without, installers, unneeded}); err != nil {
 		return "", err
 	}
 	for _, path := range slices.Sorted(maps.Keys(i.Files)) {
@@ -133,25 +206,11 @@ func (i Image) digest(debs []string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
-func (m Maker) write(ctx context.Context, image Image, debs []string, path string) error {
-	reference, err := name.ParseReference(image.Reference)
-	if err != nil {
-		return err
-	}
-	layers, err := os.MkdirTemp(m.Dir, "layers-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(layers)
-	made := empty.Image
-	for number, fill := range []func(*tar.Writer) error{
-		func(to *tar.Writer) error { return unpack(ctx, debs, to) },
-		image.writeFiles,
-	} {
-		if number == 0 && len(debs) == 0 {
-			continue
-		}
-		layer, err := newLayer(filepath.Join(layers, strconv.Itoa(number)), fill)
+func (m Maker) write(ctx context.Context, image Image, debs [][]string, path string) (err error) {
+	made := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	_, without := image.without()
+	for _, files := range debs {
+		layer, err := m.packageLayer(ctx, files, without)
 		if err != nil {
 			return err
 		}
@@ -159,26 +218,71 @@ func (m Maker) write(ctx context.Context, image Image, debs []string, path strin
 			return err
 		}
 	}
+	unfinished, err := os.MkdirTemp(m.Dir, "new-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
+	files := filepath.Join(unfinished, "files")
+	if err := writeTar(files, image.writeFiles); err != nil {
+		return err
+	}
+	layer, err := layerOf(files)
+	if err != nil {
+		return err
+	}
+	if made, err = mutate.AppendLayers(made, layer); err != nil {
+		return err
+	}
 	if made, err = configure(made, image.Config); err != nil {
 		return err
 	}
-	unfinished := filepath.Join(layers, "image")
-	if err := tarball.WriteToFile(unfinished, reference, made); err != nil {
+	archive := filepath.Join(unfinished, "archive")
+	if err := writeTar(archive, func(to *tar.Writer) error { return writeArchive(to, image.Reference, made) }); err != nil {
 		return err
 	}
-	return os.Rename(unfinished, path)
+	return os.Rename(archive, path)
 }
 
-func newLayer(path string, fill func(*tar.Writer) error) (v1.Layer, error) {
-	file, err := os.Create(path)
+// packageLayer returns the layer with the content of the packages. It is kept, so that they are unpacked once.
+func (m Maker) packageLayer(ctx context.Context, debs, without []string) (v1.Layer, error) {
+	content, err := json.Marshal([]any{debs, without, unneeded})
 	if err != nil {
 		return nil, err
 	}
-	archive := tar.NewWriter(file)
-	if err := errors.Join(fill(archive), archive.Close(), file.Close()); err != nil {
+	path := filepath.Join(m.layers(), digestOf(content)+".tar")
+	if used(path) {
+		return layerOf(path)
+	}
+	unfinished, err := os.CreateTemp(m.layers(), "new-")
+	if err != nil {
 		return nil, err
 	}
-	return tarball.LayerFromFile(path, tarball.WithCompressionLevel(0))
+	defer os.Remove(unfinished.Name())
+	err = errors.Join(unfinished.Close(), writeTar(unfinished.Name(), func(to *tar.Writer) error {
+		return (&unpacking{to: to, without: without}).unpack(ctx, debs)
+	}))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(unfinished.Name(), path); err != nil {
+		return nil, err
+	}
+	return layerOf(path)
+}
+
+func writeTar(path string, fill func(*tar.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewWriter(file)
+	return errors.Join(fill(archive), archive.Close(), file.Close())
+}
+
+// layerOf returns a layer with the content of a tar file, which it doesn't compress: no network is saved by that.
+func layerOf(path string) (v1.Layer, error) {
+	return tarball.LayerFromFile(path, tarball.WithCompressionLevel(0), tarball.WithMediaType(types.OCILayer))
 }
 
 func configure(image v1.Image, config v1.Config) (v1.Image, error) {

@@ -5,13 +5,18 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 )
@@ -39,6 +44,19 @@ func filesOf(path string) []string {
 	}
 }
 
+// layersOf returns the digests of an image's layers.
+func layersOf(path string) (digests []v1.Hash) {
+	GinkgoHelper()
+	image, err := tarball.ImageFromPath(path, nil)
+	Expect(err).NotTo(HaveOccurred())
+	manifest, err := image.Manifest()
+	Expect(err).NotTo(HaveOccurred())
+	for _, layer := range manifest.Layers {
+		digests = append(digests, layer.Digest)
+	}
+	return digests
+}
+
 var _ = Describe("An image", func() {
 	var maker Maker
 
@@ -63,7 +81,7 @@ var _ = Describe("An image", func() {
 		third, err := maker.Make(ctx, Static("tenantry.local/shop:1", program, "--serve"))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(third).NotTo(Equal(first))
-		Expect(os.ReadDir(maker.Dir)).To(HaveLen(2), "the two archives, and nothing of their making")
+		Expect(os.ReadDir(maker.Dir)).To(HaveLen(3), "the two archives, the folder of layers, and nothing of their making")
 	})
 
 	It("of a program that is missing is refused", func(ctx SpecContext) {
@@ -85,5 +103,78 @@ var _ = Describe("An image", func() {
 		Expect(names).NotTo(ContainElement(Or(HavePrefix("bin/"), HavePrefix("usr/share/doc/"))))
 		slices.Sort(names)
 		Expect(slices.Compact(slices.Clone(names))).To(Equal(names), "nothing is there twice")
+	})
+
+	It("is an OCI archive, which tells its name to Docker and kind, too", func(ctx SpecContext) {
+		program := filepath.Join(GinkgoT().TempDir(), "shop")
+		Expect(os.WriteFile(program, []byte("a program"), 0o755)).To(Succeed())
+		path, err := maker.Make(ctx, Static("tenantry.local/shop:1", program))
+		Expect(err).NotTo(HaveOccurred())
+
+		dir := GinkgoT().TempDir()
+		Expect(exec.CommandContext(ctx, "tar", "--extract", "--file="+path, "--directory="+dir).Run()).To(Succeed())
+		index, err := layout.ImageIndexFromPath(dir)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(validate.Index(index)).To(Succeed())
+		manifest, err := index.IndexManifest()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(manifest.Manifests).To(ConsistOf(HaveField("Annotations", HaveKeyWithValue("io.containerd.image.name", "tenantry.local/shop:1"))))
+
+		tag, err := name.NewTag("tenantry.local/shop:1")
+		Expect(err).NotTo(HaveOccurred())
+		docker, err := tarball.ImageFromPath(path, &tag)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(validate.Image(docker)).To(Succeed())
+	})
+
+	It("shares the layer of its base with others, which is unpacked once", func(ctx SpecContext) {
+		shell := func(name string, packages ...string) Image {
+			return Image{Reference: "tenantry.local/" + name + ":1", Base: []string{"dash"}, Packages: packages}
+		}
+		paths, err := maker.MakeAll(ctx, shell("first"), shell("second", "gzip"))
+		Expect(err).NotTo(HaveOccurred())
+		first, second := layersOf(paths[0]), layersOf(paths[1])
+		Expect(first).To(HaveLen(2), "base and files")
+		Expect(second).To(HaveLen(3), "base, packages and files")
+		Expect(first[0]).To(Equal(second[0]))
+
+		kept, err := filepath.Glob(filepath.Join(maker.layers(), "*.tar"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(kept).To(HaveLen(2))
+		for _, layer := range kept {
+			// What a layer is made of next time shows whether it is made anew.
+			Expect(os.WriteFile(layer, nil, 0o644)).To(Succeed())
+		}
+		path, err := maker.Make(ctx, shell("third"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(layersOf(path)[0]).NotTo(Equal(first[0]))
+	})
+
+	It("lacks what it says that it does not need, and what only that depends on", func(ctx SpecContext) {
+		bundle := Image{
+			Reference: "tenantry.local/bundle:1", Packages: []string{"ca-certificates"}, Without: []string{"openssl", "/usr/sbin/"},
+		}
+		path, err := maker.Make(ctx, bundle)
+		Expect(err).NotTo(HaveOccurred())
+		names := filesOf(path)
+		Expect(names).To(ContainElement("etc/ssl/certs/ca-certificates.crt"), "which the installation would make")
+		Expect(names).NotTo(ContainElement(Or(HaveSuffix("/openssl"), ContainSubstring("libc.so"), HavePrefix("usr/sbin/update"), HaveSuffix("/debconf"))))
+	})
+
+	It("that nothing has needed for a day is removed", func(ctx SpecContext) {
+		program := filepath.Join(GinkgoT().TempDir(), "shop")
+		var paths []string
+		for _, content := range []string{"old", "new"} {
+			Expect(os.WriteFile(program, []byte(content), 0o755)).To(Succeed())
+			made, err := maker.MakeAll(ctx, Static("tenantry.local/shop:1", program))
+			Expect(err).NotTo(HaveOccurred())
+			paths = append(paths, made...)
+		}
+		longAgo := time.Now().Add(-unusedLimit - time.Minute)
+		Expect(os.Chtimes(paths[0], longAgo, longAgo)).To(Succeed())
+		Expect(os.Chtimes(paths[1], longAgo, longAgo)).To(Succeed())
+		Expect(maker.MakeAll(ctx, Static("tenantry.local/shop:1", program))).To(HaveExactElements(paths[1]))
+		Expect(paths[0]).NotTo(BeAnExistingFile())
+		Expect(paths[1]).To(BeAnExistingFile())
 	})
 })

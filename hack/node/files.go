@@ -104,7 +104,7 @@ func (f files) remove() error {
 	var errs []error
 	for _, name := range []string{
 		"config", "cni", "run", "ipam", "containerd", "containerd-state", "containerd.sock", "containerd.sock.ttrpc",
-		"kubelet", "kubelet-pki", "pod-logs", "resolv.conf",
+		"kubelet", "kubelet-pki", "pod-logs", "resolv.conf", "volumes",
 	} {
 		errs = append(errs, os.RemoveAll(f.path(name)))
 	}

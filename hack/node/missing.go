@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // Packages are the Debian packages that a node needs.
-var Packages = []string{Containerd, "runc", "containernetworking-plugins", "iptables", "nftables"}
+var Packages = []string{Containerd, "runc", "containernetworking-plugins", "iptables", "nftables", "xfsprogs"}
 
 // probeLimit is how long it may take to find out what a machine lacks.
 const probeLimit = time.Minute
@@ -39,6 +40,7 @@ func Missing(ctx context.Context) []string {
 		{programs, "Programs are missing; install the packages " + strings.Join(Packages, " ") + "."},
 		{cgroups, "No cgroup can be made, which limit what containers use."},
 		{namespaces, "The kernel lacks what the network of nodes is made of."},
+		{volumes, "The kernel can't mount a file, which is what volumes are."},
 	} {
 		if err := probe.try(ctx); err != nil {
 			missing = append(missing, fmt.Sprintf("%s (%v)", probe.lack, err))
@@ -49,7 +51,7 @@ func Missing(ctx context.Context) []string {
 
 func programs(context.Context) error {
 	var errs []error
-	for _, name := range []string{Containerd, "ctr", "runc", "iptables-restore", "nft", "nsenter"} {
+	for _, name := range []string{Containerd, "ctr", "runc", "iptables-restore", "nft", "nsenter", "mkfs.xfs", "xfs_growfs", "losetup"} {
 		_, err := exec.LookPath(name)
 		errs = append(errs, err)
 	}
@@ -94,6 +96,19 @@ func namespaces(ctx context.Context) (err error) {
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "bridge"}}
 	_, nftErr := n.Run(ctx, "nft", "add table ip probe; add chain ip probe nat { type nat hook prerouting priority dstnat; }")
 	return errors.Join(handle.LinkAdd(cable), handle.LinkAdd(bridge), n.queueConnections(ctx), nftErr)
+}
+
+// volumes makes a loop device and asks for XFS.
+func volumes(ctx context.Context) error {
+	known, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(string(known)), "xfs") {
+		return errors.New("it has no XFS")
+	}
+	_, err = output(exec.CommandContext(ctx, "losetup", "--find"))
+	return err
 }
 
 // mount mounts what keepers and containers have: a /proc of their own, and a file system of layers.

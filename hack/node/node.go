@@ -28,6 +28,8 @@ const (
 	Kubelet         = "kubelet"
 	KubeProxy       = "kube-proxy"
 	NetworkPolicies = "network-policies"
+	// LocalVolumes provides volumes on the node. It is a program of its own.
+	LocalVolumes = "local-volumes"
 )
 
 const (
@@ -78,6 +80,7 @@ func Users(number int) map[string][]string {
 		"system:node:" + Name(number): {"system:nodes"},
 		"system:kube-proxy":           nil,
 		NetworkPolicies:               {"system:masters"},
+		LocalVolumes:                  {"system:masters"},
 	}
 }
 
@@ -158,6 +161,7 @@ func (n *Node) runKubernetes(options Options) error {
 			"--cert-dir="+n.files.path("kubelet-pki")),
 		own(KubeProxy, "--config="+n.files.config(kubeProxyFile)),
 		own(NetworkPolicies, "--kubeconfig="+options.Kubeconfig(NetworkPolicies), "--node="+n.files.Name, fmt.Sprint("--queue=", queue)),
+		own(LocalVolumes, "--kubeconfig="+options.Kubeconfig(LocalVolumes), "--node="+n.files.Name, "--dir="+n.files.path("volumes")),
 	)
 }
 

@@ -245,6 +245,16 @@ func TestNobodyButTheTenantAndTheOperatorReachesTheServer(t *testing.T) {
 	}
 }
 
+func TestAServerSaysInItsPodWhyItEnds(t *testing.T) {
+	in := dedicated.Inputs{Server: server(asIs), Provisioner: v1alpha1.ProvisionerStatefulSet}
+	pod := find[*appsv1.StatefulSet](t, objects(t, in)).Spec.Template.Spec
+	for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
+		if container.TerminationMessagePolicy != corev1.TerminationMessageFallbackToLogsOnError {
+			t.Errorf("container %s says it only in its logs, which no tenant can read", container.Name)
+		}
+	}
+}
+
 func TestTheImageFollowsFromTheVersionUnlessItIsGiven(t *testing.T) {
 	for _, test := range []struct {
 		provisioner v1alpha1.DatabaseServerProvisioner

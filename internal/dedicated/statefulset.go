@@ -117,6 +117,8 @@ func program(in Inputs, name, command string, args ...string) corev1.Container {
 		Args:      args,
 		Env:       []corev1.EnvVar{{Name: "PGDATA", Value: dataDirectory}},
 		Resources: spec.Resources,
+		// What it has logged last is then in the pod's status, for the tenant, who can't read the logs.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: new(false),
 			ReadOnlyRootFilesystem:   new(true),

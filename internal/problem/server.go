@@ -43,6 +43,12 @@ func VolumeCannotGrow(size fmt.Stringer, err error) Problem {
 		"The volume can't grow to %s: %v. Write its present size in spec.database.dedicated.storage of the Tenant, or let its StorageClass expand volumes.", size, err)
 }
 
+// VolumeFull means that a server does not run since its volume is full. trouble is the problem of its pod.
+func VolumeFull(trouble Problem) Problem {
+	trouble.Message += " Its volume is full; raise spec.database.dedicated.storage of the Tenant."
+	return trouble
+}
+
 // DataNotFound means that there is no volume or Cluster with the database that a server is to adopt.
 func DataNotFound(server, database string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -32,8 +33,8 @@ func OfStatefulSet(set *appsv1.StatefulSet, pods []corev1.Pod, now time.Time) *p
 	if set.Status.ReadyReplicas > 0 {
 		return nil
 	}
-	if trouble, found := workload.Trouble(pods, dedicatedField, now); found {
-		return &trouble
+	if trouble := troubleOf(pods, now); trouble != nil {
+		return trouble
 	}
 	if len(pods) == 0 {
 		return startingf("it has no pod yet; \"kubectl describe statefulset --namespace %s %s\" says why if that lasts", set.Namespace, set.Name)
@@ -47,8 +48,8 @@ func OfCluster(cluster *unstructured.Unstructured, pods []corev1.Pod, now time.T
 	if ready > 0 {
 		return nil
 	}
-	if trouble, found := workload.Trouble(pods, dedicatedField, now); found {
-		return &trouble
+	if trouble := troubleOf(pods, now); trouble != nil {
+		return trouble
 	}
 	phase, _, _ := unstructured.NestedString(cluster.Object, "status", "phase")
 	reason, _, _ := unstructured.NestedString(cluster.Object, "status", "phaseReason")
@@ -61,6 +62,22 @@ func OfCluster(cluster *unstructured.Unstructured, pods []corev1.Pod, now time.T
 		return startingf("CloudNativePG says %q: %s", phase, reason)
 	}
 }
+
+// troubleOf returns what is wrong with the pods of a server; nil if nothing is.
+func troubleOf(pods []corev1.Pod, now time.Time) *problem.Problem {
+	trouble, found := workload.Trouble(pods, dedicatedField, now)
+	switch {
+	case !found:
+		return nil
+	case strings.Contains(trouble.Message, noSpace):
+		return new(problem.VolumeFull(trouble))
+	default:
+		return &trouble
+	}
+}
+
+// noSpace is what the C library, and so PostgreSQL, says about a file system that is full.
+const noSpace = "No space left on device"
 
 func startingf(format string, args ...any) *problem.Problem {
 	return new(problem.Starting(fmt.Sprintf(format, args...)))

@@ -10,6 +10,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/status"
+	"github.com/tenantry/tenantry/test/builders"
 )
 
 func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
@@ -24,6 +25,8 @@ func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
 	cluster := func(fields map[string]any) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{"status": fields}}
 	}
+	full := builders.Pod("tenantry-databases", "dedicated-acme-0").Waiting("postgres", "CrashLoopBackOff", "back-off").
+		Restarted(1, 1, "Error").Saying(`FATAL:  could not write lock file "postmaster.pid": No space left on device`).Build()
 	set := &appsv1.StatefulSet{}
 	set.Namespace, set.Name = "tenantry-databases", "dedicated-acme"
 	running := &appsv1.StatefulSet{Status: appsv1.StatefulSetStatus{ReadyReplicas: 1}}
@@ -38,6 +41,12 @@ func TestAServerThatDoesNotRunYetSaysWhatItWaitsFor(t *testing.T) {
 		}},
 		{"no image", status.OfStatefulSet(set, waiting("ErrImagePull", "there is no postgres:99"), later), &problem.Problem{
 			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99. Correct spec.database.dedicated.image, or see that the registry answers and lets its nodes in.",
+		}},
+		{"a volume without room", status.OfStatefulSet(set, []corev1.Pod{*full}, later), &problem.Problem{
+			Reason: "CrashLoopBackOff",
+			Message: `Pod dedicated-acme-0 does not run: back-off; container "postgres" has ended with exit code 1 (Error): could not write lock file "postmaster.pid": No space left on device. ` +
+				`"kubectl logs --namespace tenantry-databases dedicated-acme-0 --container postgres --previous" has its last words; correct spec.database.dedicated. ` +
+				"Its volume is full; raise spec.database.dedicated.storage of the Tenant.",
 		}},
 		{"no image for CloudNativePG", status.OfCluster(cluster(map[string]any{"phase": "Setting up primary"}), waiting("ErrImagePull", "there is no postgres:99"), later), &problem.Problem{
 			Reason: "ErrImagePull", Message: "Pod dedicated-acme-0 does not run: there is no postgres:99. Correct spec.database.dedicated.image, or see that the registry answers and lets its nodes in.",

@@ -3,7 +3,9 @@ package workload
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -141,10 +143,34 @@ type end struct {
 
 func (e end) String() string {
 	last := fmt.Sprintf("exit code %d (%s)", e.terminated.ExitCode, cmp.Or(e.terminated.Reason, "Error"))
+	if words := lastWords(e.terminated.Message); words != "" {
+		last += ": " + words
+	}
 	if e.times < 2 {
 		return fmt.Sprintf("container %q has ended with %s", e.name, last)
 	}
 	return fmt.Sprintf("container %q has ended %d times, the last time with %s", e.name, e.times, last)
+}
+
+// severity is how PostgreSQL marks the line that says why it ends. It logs more after that.
+var severity = regexp.MustCompile(`(?:PANIC|FATAL): +(.+)`)
+
+// lastWordsLimit is how many bytes are shown of what a container has said.
+const lastWordsLimit = 300
+
+// lastWords returns the line of a termination message that says why the container has ended: the last one with a
+// severity, from that on, or else the last line.
+func lastWords(message string) string {
+	lines := strings.Split(strings.TrimSpace(message), "\n")
+	words := lines[len(lines)-1]
+	if marked := severity.FindAllStringSubmatch(message, -1); len(marked) > 0 {
+		words = marked[len(marked)-1][1]
+	}
+	words = strings.TrimSpace(words)
+	if len(words) > lastWordsLimit {
+		words = strings.ToValidUTF8(words[:lastWordsLimit], "") + "…"
+	}
+	return words
 }
 
 // lastEnd returns how the first container that has not been ready since has terminated; nil if there is none. An

@@ -1,6 +1,7 @@
 package workload_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +50,19 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 		{
 			"a container has ended well, and should not have", pod().Ended("app", 0, "Completed"),
 			"Completed", `Pod app-1 does not run: container "app" has ended with exit code 0 (Completed). ` + logs,
+		},
+		{
+			"a container has said why it ends", pod().Ended("app", 1, "Error").Saying("Traceback:\nKeyError: 'DATABASE_URL'\n"),
+			"Error", `Pod app-1 does not run: container "app" has ended with exit code 1 (Error): KeyError: 'DATABASE_URL'. ` + logs,
+		},
+		{
+			"PostgreSQL has said why it ends, and more",
+			pod().Ended("app", 1, "Error").Saying("2026-03-01 12:00:00.000 UTC [1] FATAL:  could not write lock file \"postmaster.pid\": No space left on device\n2026-03-01 12:00:00.001 UTC [1] LOG:  database system is shut down\n"),
+			"Error", `Pod app-1 does not run: container "app" has ended with exit code 1 (Error): could not write lock file "postmaster.pid": No space left on device. ` + logs,
+		},
+		{
+			"a container has said too much", pod().Ended("app", 1, "Error").Saying(strings.Repeat("ä", 200)),
+			"Error", `Pod app-1 does not run: container "app" has ended with exit code 1 (Error): ` + strings.Repeat("ä", 150) + `…. ` + logs,
 		},
 		{
 			"a container crashes", pod().Waiting("app", "CrashLoopBackOff", "back-off 40s").Restarted(4, 1, "Error"),

@@ -150,6 +150,17 @@ func (b *PodBuilder) Ended(container string, exitCode int32, reason string) *Pod
 	return b
 }
 
+// Saying sets what the last container has said as it ended.
+func (b *PodBuilder) Saying(message string) *PodBuilder {
+	container := &b.pod.Status.ContainerStatuses[len(b.pod.Status.ContainerStatuses)-1]
+	for _, state := range []corev1.ContainerState{container.State, container.LastTerminationState} {
+		if state.Terminated != nil {
+			state.Terminated.Message = message
+		}
+	}
+	return b
+}
+
 // Finalizer adds a finalizer.
 func (b *PodBuilder) Finalizer(name string) *PodBuilder {
 	b.pod.Finalizers = append(b.pod.Finalizers, name)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/images/project"
 	"github.com/tenantry/tenantry/hack/operator"
 )
 
@@ -79,7 +80,7 @@ func rotate(ctx SpecContext, tenants []*v1alpha1.Tenant, request string) {
 var _ = Describe("The shop of each of the examples, in each isolation,", func() {
 	It("runs in a container under the standard Restricted, and answers each request while passwords change", func(ctx SpecContext) {
 		var tenants []*v1alpha1.Tenant
-		for _, framework := range frameworks {
+		for _, framework := range project.Examples {
 			for _, isolation := range isolations {
 				tenants = append(tenants, shop(ctx, framework, isolation))
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,6 +25,7 @@ import (
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/hack/freeport"
 	"github.com/tenantry/tenantry/hack/images"
+	"github.com/tenantry/tenantry/hack/images/project"
 	"github.com/tenantry/tenantry/hack/node"
 	"github.com/tenantry/tenantry/hack/operator"
 	"github.com/tenantry/tenantry/hack/postgres"
@@ -49,9 +49,6 @@ var (
 	cl         client.Client
 	database   *postgres.Server
 )
-
-// frameworks are the folders in examples.
-var frameworks = []string{"django", "fastapi", "flask", "pyramid"}
 
 func TestNodes(t *testing.T) { environment.RunSpecs(t, "Nodes") }
 
@@ -93,49 +90,20 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	startClient(ctx)
 }, NodeTimeout(15*time.Minute))
 
-// makeImages makes the images of the operator, of what a cluster needs, and of the specs.
+// makeImages makes the project's images, and those of the specs.
 func makeImages(ctx context.Context, bin string) []string {
 	GinkgoHelper()
-	root, err := operator.Root(ctx)
+	all, err := project.Images(ctx, bin)
 	Expect(err).NotTo(HaveOccurred())
-	manager, err := operator.Build(ctx)
+	program, err := project.Build(ctx, "./test/nodes/peer")
 	Expect(err).NotTo(HaveOccurred())
-	maker := images.Maker{Dir: filepath.Join(root, ".local", "images")}
-	var paths []string
-	for reference, program := range map[string]string{
-		node.PauseImage:                  build(ctx, root, "./hack/images/pause"),
-		peer:                             build(ctx, root, "./test/nodes/peer"),
-		"docker.io/tenantry/manager:dev": manager,
-		"tenantry.local/coredns:1":       filepath.Join(bin, "coredns"),
-	} {
-		path, err := maker.Make(ctx, images.Static(reference, program))
-		Expect(err).NotTo(HaveOccurred())
-		paths = append(paths, path)
-	}
-	own := images.Static(rootful, filepath.Join(root, ".local", "bin", "peer"), "sleep")
-	own.Config.User = ""
-	all := []images.Image{own}
-	for _, framework := range frameworks {
-		shop, err := images.App("registry.example/shop-"+framework+":1", filepath.Join(root, "examples", framework))
-		Expect(err).NotTo(HaveOccurred())
-		all = append(all, shop)
-	}
-	for _, image := range all {
-		path, err := maker.Make(ctx, image)
-		Expect(err).NotTo(HaveOccurred())
-		paths = append(paths, path)
-	}
+	asRoot := images.Static(rootful, program, "sleep")
+	asRoot.Config.User = ""
+	maker, err := project.Maker(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	paths, err := maker.MakeAll(ctx, append(all, images.Static(peer, program), asRoot)...)
+	Expect(err).NotTo(HaveOccurred())
 	return paths
-}
-
-func build(ctx context.Context, root, path string) (program string) {
-	GinkgoHelper()
-	program = filepath.Join(root, ".local", "bin", filepath.Base(path))
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", program, path)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	output, err := cmd.CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), string(output))
-	return program
 }
 
 // install installs DNS and the operator as an admin would, and registers the PostgreSQL server.

@@ -1,0 +1,88 @@
+// Package project has the list of all images that the project runs on real nodes.
+package project
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/tenantry/tenantry/hack/images"
+	"github.com/tenantry/tenantry/hack/node"
+	"github.com/tenantry/tenantry/hack/operator"
+)
+
+// Operator, CoreDNS, PostgreSQL and Redis are the images by the names that manifests have.
+const (
+	Operator = "docker.io/tenantry/manager:dev"
+	CoreDNS  = "tenantry.local/coredns:1"
+	// The versions are those of Debian 12.
+	PostgreSQL = "15"
+	Redis      = "7"
+)
+
+// Examples are the apps in the folder examples.
+var Examples = []string{"django", "fastapi", "flask", "pyramid"}
+
+// Images compiles the project's programs, and returns all images: those of the operator and of what real nodes need,
+// of the database servers, and of the examples. bin is the folder that cluster.Build returns.
+func Images(ctx context.Context, bin string) ([]images.Image, error) {
+	root, err := operator.Root(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pause, err := Build(ctx, "./hack/images/pause")
+	if err != nil {
+		return nil, err
+	}
+	manager, err := operator.Build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []images.Image{
+		withAuthorities(images.Static(Operator, manager)),
+		images.Static(node.PauseImage, pause),
+		images.Static(CoreDNS, filepath.Join(bin, "coredns")),
+		images.PostgreSQL(PostgreSQL),
+		images.Redis(Redis),
+	}
+	for _, name := range Examples {
+		app, err := images.App(fmt.Sprintf("registry.example/shop-%s:1", name), filepath.Join(root, "examples", name))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, app)
+	}
+	return all, nil
+}
+
+// withAuthorities adds what the base of the Dockerfile has: the certificate authorities that a DatabaseServer without
+// caSecretRef trusts, and the time zones.
+func withAuthorities(image images.Image) images.Image {
+	image.Packages = []string{"ca-certificates", "tzdata"}
+	image.Without = []string{"openssl", "/usr/sbin/"}
+	return image
+}
+
+// Maker returns what makes the images, in the checkout's folder .local/images.
+func Maker(ctx context.Context) (images.Maker, error) {
+	root, err := operator.Root(ctx)
+	return images.Maker{Dir: filepath.Join(root, ".local", "images")}, err
+}
+
+// Build compiles a program of the checkout, such as ./hack/images/pause, without symbols, into .local/bin, and returns
+// its path.
+func Build(ctx context.Context, path string) (program string, err error) {
+	root, err := operator.Root(ctx)
+	if err != nil {
+		return "", err
+	}
+	program = filepath.Join(root, ".local", "bin", filepath.Base(path))
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", program, path)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("can't build %s: %w\n%s", path, err, output)
+	}
+	return program, nil
+}

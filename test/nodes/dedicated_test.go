@@ -1,0 +1,208 @@
+package nodes
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/images/project"
+	"github.com/tenantry/tenantry/hack/node"
+	"github.com/tenantry/tenantry/hack/operator"
+	names "github.com/tenantry/tenantry/internal/naming"
+)
+
+// query runs SQL as the app's login, from within its pod, with nothing but its own settings.
+const query = `
+import os, sys, psycopg2
+connection = psycopg2.connect(os.environ["DATABASE_URL"])
+connection.autocommit = True
+cursor = connection.cursor()
+for statement in sys.argv[1:]:
+    cursor.execute(statement)
+print(cursor.fetchall())
+`
+
+// dedicatedShop creates the shop of examples/flask with a PostgreSQL server of its own.
+func dedicatedShop(ctx context.Context, name string, change func(*v1alpha1.DedicatedServer)) *v1alpha1.Tenant {
+	GinkgoHelper()
+	root, err := operator.Root(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	content, err := os.ReadFile(filepath.Join(root, "examples", "flask", "tenant.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	tenant := &v1alpha1.Tenant{}
+	Expect(yaml.UnmarshalStrict(content, tenant)).To(Succeed())
+	tenant.Name = name
+	tenant.Spec.App.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")}
+	server := &v1alpha1.DedicatedServer{Version: project.PostgreSQL, Storage: new(resource.MustParse("512Mi"))}
+	change(server)
+	tenant.Spec.Database = &v1alpha1.TenantDatabase{
+		Isolation: v1alpha1.DatabaseIsolationDedicated, Dedicated: server, ReclaimPolicy: v1alpha1.ReclaimPolicyDelete,
+	}
+	Expect(cl.Create(ctx, tenant)).To(Succeed())
+	return tenant
+}
+
+func serverOf(tenant *v1alpha1.Tenant) *v1alpha1.DatabaseServer {
+	return &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: names.DedicatedServer(tenant.Name)}}
+}
+
+// serverPod returns the pod of a tenant's own server.
+func serverPod(ctx context.Context, tenant *v1alpha1.Tenant) *corev1.Pod {
+	GinkgoHelper()
+	pods := &corev1.PodList{}
+	Expect(cl.List(ctx, pods, client.InNamespace(names.DatabasesNamespace), client.MatchingLabels{names.LabelServer: serverOf(tenant).Name})).To(Succeed())
+	Expect(pods.Items).To(HaveLen(1))
+	return &pods.Items[0]
+}
+
+// ask returns what the app's database answers to the last of the statements.
+func ask(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (string, error) {
+	pods := &corev1.PodList{}
+	if err := cl.List(ctx, pods, client.InNamespace(tenant.Name)); err != nil || len(pods.Items) == 0 {
+		return "no pod", err
+	}
+	return kubectl(ctx, append([]string{"exec", "--namespace=" + tenant.Name, pods.Items[0].Name, "--", "/usr/bin/python3", "-c", query}, statements...)...)
+}
+
+// says matches a Tenant or DatabaseServer whose condition Ready has this status and message.
+func says(status metav1.ConditionStatus, message gomegatypes.GomegaMatcher) gomegatypes.GomegaMatcher {
+	return HaveField("Status.Conditions", ContainElement(And(
+		HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", status), HaveField("Message", message))))
+}
+
+// nodeOf returns the node with that name.
+func nodeOf(name string) *node.Node {
+	GinkgoHelper()
+	for number, n := range kubernetes.Nodes() {
+		if node.Name(number+1) == name {
+			return n
+		}
+	}
+	Fail("there is no node " + name)
+	return nil
+}
+
+// cutOff drops all packets to and from a node, as if its cable was pulled, and returns what lets them pass again.
+func cutOff(ctx context.Context, n *node.Node) (restore func(context.Context)) {
+	GinkgoHelper()
+	rules := [][]string{{"INPUT", "-i", "eth0"}, {"OUTPUT", "-o", "eth0"}, {"FORWARD", "-i", "eth0"}, {"FORWARD", "-o", "eth0"}}
+	each := func(ctx context.Context, action string) {
+		for _, rule := range rules {
+			_, err := n.Run(ctx, "iptables", append(append([]string{action}, rule...), "-j", "DROP")...)
+			Expect(err).NotTo(HaveOccurred())
+		}
+	}
+	each(ctx, "-I")
+	return func(ctx context.Context) { each(ctx, "-D") }
+}
+
+var _ = Describe("A server of a tenant's own", Ordered, func() {
+	var tenant *v1alpha1.Tenant
+
+	BeforeAll(func(ctx SpecContext) {
+		By("keeping it off the operator's node, which is to see what happens to it")
+		operators := &corev1.PodList{}
+		Expect(cl.List(ctx, operators, client.InNamespace(operator.Namespace))).To(Succeed())
+		Expect(kubectl(ctx, "cordon", operators.Items[0].Spec.NodeName)).To(ContainSubstring("cordoned"))
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(kubectl(ctx, "uncordon", operators.Items[0].Spec.NodeName)).To(ContainSubstring("uncordoned"))
+		})
+		tenant = dedicatedShop(ctx, "treasury", func(*v1alpha1.DedicatedServer) {})
+		Eventually(ctx, komega.Object(tenant)).Should(ready())
+	}, NodeTimeout(specTimeout))
+
+	It("answers the app over TLS, on a volume of the size that it asks for", func(ctx SpecContext) {
+		pod := podsOf(ctx, tenant.Name)[0]
+		Expect(kubectl(ctx, "exec", "--namespace="+pod.Namespace, pod.Name, "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
+		Expect(ask(ctx, tenant, "SELECT ssl, version() FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).To(
+			And(ContainSubstring("True"), ContainSubstring("PostgreSQL "+project.PostgreSQL+".")))
+		server := serverPod(ctx, tenant)
+		Expect(kubectl(ctx, "exec", "--namespace="+server.Namespace, server.Name, "--container=postgres", "--", "id")).To(
+			HavePrefix("uid=999(postgres) gid=999(postgres)"))
+		Expect(kubectl(ctx, "exec", "--namespace="+server.Namespace, server.Name, "--container=postgres", "--",
+			"df", "--output=target,fstype,size", "--block-size=1M", "/var/lib/postgresql/data")).To(MatchRegexp(`/var/lib/postgresql/data +xfs +448`))
+	}, SpecTimeout(specTimeout))
+
+	It("comes back with its data after a crash", func(ctx SpecContext) {
+		pod := serverPod(ctx, tenant)
+		container, _ := strings.CutPrefix(pod.Status.ContainerStatuses[0].ContainerID, "containerd://")
+		_, err := nodeOf(pod.Spec.NodeName).Ctr(ctx, "tasks", "kill", "--signal=SIGKILL", container)
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(ctx, komega.Object(pod)).Should(HaveField("Status.ContainerStatuses", ConsistOf(And(
+			HaveField("RestartCount", BeEquivalentTo(1)), HaveField("Ready", true)))))
+		Eventually(ctx, func() (string, error) { return ask(ctx, tenant, "SELECT number FROM orders") }).Should(ContainSubstring("A-1"))
+		Eventually(ctx, komega.Object(tenant)).Should(ready())
+	}, SpecTimeout(specTimeout))
+
+	It("says that its node is lost, and goes on once the node is back", func(ctx SpecContext) {
+		pod := serverPod(ctx, tenant)
+		restore := cutOff(ctx, nodeOf(pod.Spec.NodeName))
+		cut := true
+		DeferCleanup(func(ctx SpecContext) {
+			if cut {
+				restore(ctx)
+			}
+		})
+		lost := ContainSubstring("its node " + pod.Spec.NodeName + " does not answer")
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionFalse, lost))
+		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, lost))
+		restore(ctx)
+		cut = false
+		Eventually(ctx, komega.Object(tenant)).Should(ready())
+		Expect(ask(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+	}, SpecTimeout(specTimeout))
+
+	It("says that its volume is full, and goes on once it has more storage", func(ctx SpecContext) {
+		const fill = "SELECT count(pg_logical_emit_message(false, 'full', repeat('x', 1000000))) FROM generate_series(1, 600)"
+		_, err := ask(ctx, tenant, fill)
+		Expect(err).To(HaveOccurred(), "the write-ahead log is larger than the volume")
+		full := And(ContainSubstring("No space left on device"), ContainSubstring("raise spec.database.dedicated.storage"))
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionFalse, full))
+		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, full))
+
+		Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Database.Dedicated.Storage = new(resource.MustParse("1Gi")) })).Should(Succeed())
+		Eventually(ctx, komega.Object(tenant)).Should(And(ready(), HaveField("Status.Database.Storage", HaveField("String()", "1Gi"))))
+		Expect(ask(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+		Expect(kubectl(ctx, "get", "persistentvolumeclaims", "--namespace="+names.DatabasesNamespace, names.ServerVolume(serverOf(tenant).Name),
+			"--output=jsonpath={.status.capacity.storage}")).To(Equal("1Gi"))
+	}, SpecTimeout(specTimeout))
+
+	It("says that it has too little memory, and goes on once it has more", func(ctx SpecContext) {
+		limit := func(amount string) {
+			Eventually(ctx, komega.Update(tenant, func() {
+				tenant.Spec.Database.Dedicated.Resources = corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(amount)}}
+			})).Should(Succeed())
+		}
+		limit("16Mi")
+		lacks := And(ContainSubstring("OOMKilled"), ContainSubstring("raise spec.database.dedicated.resources.limits.memory"))
+		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionFalse, lacks))
+		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, lacks))
+		limit("256Mi")
+		Eventually(ctx, komega.Object(tenant)).Should(ready())
+		Expect(ask(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+	}, SpecTimeout(specTimeout))
+
+	It("goes with its volume when its tenant is deleted", func(ctx SpecContext) {
+		Expect(cl.Delete(ctx, tenant)).To(Succeed())
+		Eventually(ctx, func() ([]corev1.PersistentVolume, error) {
+			volumes := &corev1.PersistentVolumeList{}
+			err := cl.List(ctx, volumes)
+			return volumes.Items, err
+		}).Should(BeEmpty())
+		for _, n := range kubernetes.Nodes() {
+			Expect(n.Run(ctx, "mount")).NotTo(ContainSubstring(" type xfs "))
+		}
+	}, SpecTimeout(specTimeout))
+})
