@@ -67,8 +67,8 @@ func serverPod(ctx context.Context, tenant *v1alpha1.Tenant) *corev1.Pod {
 	return &pods.Items[0]
 }
 
-// ask returns what the app's database answers to the last of the statements.
-func ask(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (string, error) {
+// answer returns what the app's database answers to the last of the statements.
+func answer(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (string, error) {
 	pods := &corev1.PodList{}
 	if err := cl.List(ctx, pods, client.InNamespace(tenant.Name)); err != nil || len(pods.Items) == 0 {
 		return "no pod", err
@@ -126,7 +126,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 	It("answers the app over TLS, on a volume of the size that it asks for", func(ctx SpecContext) {
 		pod := podsOf(ctx, tenant.Name)[0]
 		Expect(kubectl(ctx, "exec", "--namespace="+pod.Namespace, pod.Name, "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
-		Expect(ask(ctx, tenant, "SELECT ssl, version() FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).To(
+		Expect(answer(ctx, tenant, "SELECT ssl, version() FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).To(
 			And(ContainSubstring("True"), ContainSubstring("PostgreSQL "+project.PostgreSQL+".")))
 		server := serverPod(ctx, tenant)
 		Expect(kubectl(ctx, "exec", "--namespace="+server.Namespace, server.Name, "--container=postgres", "--", "id")).To(
@@ -142,7 +142,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, komega.Object(pod)).Should(HaveField("Status.ContainerStatuses", ConsistOf(And(
 			HaveField("RestartCount", BeEquivalentTo(1)), HaveField("Ready", true)))))
-		Eventually(ctx, func() (string, error) { return ask(ctx, tenant, "SELECT number FROM orders") }).Should(ContainSubstring("A-1"))
+		Eventually(ctx, func() (string, error) { return answer(ctx, tenant, "SELECT number FROM orders") }).Should(ContainSubstring("A-1"))
 		Eventually(ctx, komega.Object(tenant)).Should(ready())
 	}, SpecTimeout(specTimeout))
 
@@ -161,12 +161,12 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		restore(ctx)
 		cut = false
 		Eventually(ctx, komega.Object(tenant)).Should(ready())
-		Expect(ask(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+		Expect(answer(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 	}, SpecTimeout(specTimeout))
 
 	It("says that its volume is full, and goes on once it has more storage", func(ctx SpecContext) {
 		const fill = "SELECT count(pg_logical_emit_message(false, 'full', repeat('x', 1000000))) FROM generate_series(1, 600)"
-		_, err := ask(ctx, tenant, fill)
+		_, err := answer(ctx, tenant, fill)
 		Expect(err).To(HaveOccurred(), "the write-ahead log is larger than the volume")
 		full := And(ContainSubstring("No space left on device"), ContainSubstring("raise spec.database.dedicated.storage"))
 		Eventually(ctx, komega.Object(serverOf(tenant))).Should(says(metav1.ConditionFalse, full))
@@ -174,7 +174,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 
 		Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Database.Dedicated.Storage = new(resource.MustParse("1Gi")) })).Should(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(And(ready(), HaveField("Status.Database.Storage", HaveField("String()", "1Gi"))))
-		Expect(ask(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+		Expect(answer(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 		Expect(kubectl(ctx, "get", "persistentvolumeclaims", "--namespace="+names.DatabasesNamespace, names.ServerVolume(serverOf(tenant).Name),
 			"--output=jsonpath={.status.capacity.storage}")).To(Equal("1Gi"))
 	}, SpecTimeout(specTimeout))
@@ -191,7 +191,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionFalse, lacks))
 		limit("256Mi")
 		Eventually(ctx, komega.Object(tenant)).Should(ready())
-		Expect(ask(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+		Expect(answer(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 	}, SpecTimeout(specTimeout))
 
 	It("goes with its volume when its tenant is deleted", func(ctx SpecContext) {
