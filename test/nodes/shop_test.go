@@ -48,7 +48,8 @@ func shop(ctx SpecContext, framework string, isolation v1alpha1.DatabaseIsolatio
 	tenant := &v1alpha1.Tenant{}
 	Expect(yaml.UnmarshalStrict(content, tenant)).To(Succeed())
 	tenant.Name = framework + "-" + strings.ToLower(string(isolation))
-	tenant.Spec.Database.ServerRef.Name, tenant.Spec.Database.Isolation = shared, isolation
+	// Each app has its own tables, which tenants with the isolation Row share.
+	tenant.Spec.Database.ServerRef.Name, tenant.Spec.Database.Isolation = framework, isolation
 	if isolation == v1alpha1.DatabaseIsolationRow {
 		tenant.Spec.Database.SharedTables = v1alpha1.SharedTablesManage
 	}
@@ -79,6 +80,9 @@ func rotate(ctx SpecContext, tenants []*v1alpha1.Tenant, request string) {
 
 var _ = Describe("The shop of each of the examples, in each isolation,", func() {
 	It("runs in a container under the standard Restricted, and answers each request while passwords change", func(ctx SpecContext) {
+		for number, framework := range project.Examples {
+			register(ctx, framework, startPostgres(ctx, ports[number+1]))
+		}
 		var tenants []*v1alpha1.Tenant
 		for _, framework := range project.Examples {
 			for _, isolation := range isolations {

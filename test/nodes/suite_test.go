@@ -47,7 +47,9 @@ const (
 var (
 	kubernetes *cluster.ControlPlane
 	cl         client.Client
-	database   *postgres.Server
+	// ports are those that PostgreSQL servers may have: the first is that of database, which all share.
+	ports    []int
+	database *postgres.Server
 )
 
 func TestNodes(t *testing.T) { environment.RunSpecs(t, "Nodes") }
@@ -64,7 +66,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(os.Chmod(dir, 0o755)).To(Succeed())
 	DeferCleanup(os.RemoveAll, dir)
 
-	ports, err := freeport.Find(1)
+	ports, err = freeport.Find(1 + len(project.Examples))
 	Expect(err).NotTo(HaveOccurred())
 	kubernetes, err = cluster.Start(ctx, cluster.Options{
 		Bin: bin, Dir: dir, Nodes: 1, RealNodes: 2, Exposed: ports, Images: makeImages(ctx, bin),
@@ -80,11 +82,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	komega.SetClient(cl)
 
-	database, err = postgres.Start(ctx, postgres.Options{
-		Dir: filepath.Join(dir, "postgres"), Port: ports[0], Inside: kubernetes.Network(), EndWithStarter: true, Progress: GinkgoWriter,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(database.Remove)
+	database = startPostgres(ctx, ports[0])
 	defer explain(ctx)
 	install(ctx)
 	startClient(ctx)
@@ -113,23 +111,44 @@ func install(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(kubernetes.Apply(ctx, "--filename="+filepath.Join(root, "hack", "cluster", "addons"))).To(Succeed())
 	Expect(kubernetes.Apply(ctx, "-k", filepath.Join(root, "config", "default"))).To(Succeed())
-	admin := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "shared-admin"},
-		Type:       corev1.SecretTypeBasicAuth,
-		StringData: map[string]string{corev1.BasicAuthUsernameKey: database.Username, corev1.BasicAuthPasswordKey: database.Password},
-	}
-	Expect(cl.Create(ctx, admin)).To(Succeed())
-	server := &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: shared}}
-	server.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationDatabase, v1alpha1.DatabaseIsolationSchema, v1alpha1.DatabaseIsolationRow}
-	server.Spec.Host, server.Spec.Port, server.Spec.SSLMode = fabric.Address, int32(database.Port), v1alpha1.SSLModeDisable
-	server.Spec.AdminSecretRef = v1alpha1.SecretReference{Namespace: admin.Namespace, Name: admin.Name}
-	Expect(cl.Create(ctx, server)).To(Succeed())
+	server := register(ctx, shared, database)
 	for _, deployment := range []string{"kube-system/coredns", operator.Namespace + "/tenantry-manager"} {
 		namespace, name, _ := strings.Cut(deployment, "/")
 		Expect(kubectl(ctx, "rollout", "status", "deployment/"+name, "--namespace="+namespace, "--timeout=2m")).To(ContainSubstring("successfully rolled out"))
 	}
-	Eventually(ctx, komega.Object(server)).Should(HaveField("Status.Conditions", ContainElement(And(
-		HaveField("Type", "Ready"), HaveField("Status", metav1.ConditionTrue)))))
+	Eventually(ctx, komega.Object(server)).Should(ready())
+}
+
+// startPostgres starts a PostgreSQL server in the network of the nodes.
+func startPostgres(ctx context.Context, port int) *postgres.Server {
+	GinkgoHelper()
+	dir, err := os.MkdirTemp("", "tenantry-nodes-postgres-")
+	Expect(err).NotTo(HaveOccurred())
+	Expect(os.Chmod(dir, 0o755)).To(Succeed()) // The server runs as another user.
+	DeferCleanup(os.RemoveAll, dir)
+	server, err := postgres.Start(ctx, postgres.Options{
+		Dir: dir, Port: port, Inside: kubernetes.Network(), EndWithStarter: true, Progress: GinkgoWriter,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(server.Remove)
+	return server
+}
+
+// register creates the DatabaseServer of a PostgreSQL server, for all isolations.
+func register(ctx context.Context, name string, started *postgres.Server) *v1alpha1.DatabaseServer {
+	GinkgoHelper()
+	admin := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: name + "-admin"},
+		Type:       corev1.SecretTypeBasicAuth,
+		StringData: map[string]string{corev1.BasicAuthUsernameKey: started.Username, corev1.BasicAuthPasswordKey: started.Password},
+	}
+	Expect(cl.Create(ctx, admin)).To(Succeed())
+	server := &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	server.Spec.Isolations = isolations
+	server.Spec.Host, server.Spec.Port, server.Spec.SSLMode = fabric.Address, int32(started.Port), v1alpha1.SSLModeDisable
+	server.Spec.AdminSecretRef = v1alpha1.SecretReference{Namespace: admin.Namespace, Name: admin.Name}
+	Expect(cl.Create(ctx, server)).To(Succeed())
+	return server
 }
 
 func kubectl(ctx context.Context, args ...string) (string, error) {

@@ -27,7 +27,7 @@ var troubles = []struct {
 	},
 	{
 		"ends", builders.Tenant("ending").App(peer).Command("/peer", "dial"),
-		[]string{"exit code 0 (Completed)"},
+		[]string{"exit code 0"},
 	},
 	{
 		"has an image that runs as root", builders.Tenant("rootful").App(rootful),
