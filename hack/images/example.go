@@ -17,8 +17,9 @@ func App(reference, folder string) (Image, error) {
 		return Image{}, err
 	}
 	image := Image{
-		Reference: reference,
-		Packages:  append([]string{"dash", "coreutils", "ca-certificates"}, strings.Fields(string(packages))...),
+		Reference:     reference,
+		CompilePython: true,
+		Packages:      append([]string{"dash", "coreutils", "ca-certificates"}, strings.Fields(string(packages))...),
 		Files: map[string]File{
 			"/etc/passwd": {Content: []byte(users), Mode: 0o644},
 			"/etc/group":  {Content: []byte(groups), Mode: 0o644},

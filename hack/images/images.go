@@ -37,6 +37,8 @@ type Image struct {
 	Packages []string
 	// Files are the files of the image by their absolute paths. They come after those of the packages.
 	Files map[string]File
+	// CompilePython is whether the Python modules of its packages and in /app are compiled.
+	CompilePython bool
 	// Config is how its containers run.
 	Config v1.Config
 }
@@ -114,7 +116,7 @@ func (i Image) fileName() string {
 // digest identifies the content of the image.
 func (i Image) digest(debs []string) (string, error) {
 	sum := sha256.New()
-	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, debs}); err != nil {
+	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, i.CompilePython, debs}); err != nil {
 		return "", err
 	}
 	for _, path := range slices.Sorted(maps.Keys(i.Files)) {
@@ -143,18 +145,21 @@ func (m Maker) write(ctx context.Context, image Image, debs []string, path strin
 		return err
 	}
 	defer os.RemoveAll(layers)
-	made := empty.Image
-	for number, fill := range []func(*tar.Writer) error{
-		func(to *tar.Writer) error { return unpack(ctx, debs, to) },
-		image.writeFiles,
-	} {
-		if number == 0 && len(debs) == 0 {
-			continue
-		}
-		layer, err := newLayer(filepath.Join(layers, strconv.Itoa(number)), fill)
+	made, paths := empty.Image, []string{}
+	fills := []func(*tar.Writer) error{image.writeFiles}
+	if len(debs) > 0 {
+		fills = slices.Insert(fills, 0, func(to *tar.Writer) error { return unpack(ctx, debs, to) })
+	}
+	if image.CompilePython {
+		fills = append(fills, func(to *tar.Writer) error { return pythonLayer(ctx, layers, paths)(to) })
+	}
+	for number, fill := range fills {
+		path := filepath.Join(layers, strconv.Itoa(number))
+		layer, err := newLayer(path, fill)
 		if err != nil {
 			return err
 		}
+		paths = append(paths, path)
 		if made, err = mutate.AppendLayers(made, layer); err != nil {
 			return err
 		}
