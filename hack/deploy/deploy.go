@@ -30,7 +30,7 @@ const (
 	gatewayImage = "tenantry.local/gateway:1"
 	dnsImage     = "tenantry.local/coredns:1"
 
-	rolloutTimeout = "3m"
+	rolloutTimeout = "60s"
 )
 
 // Build compiles commands of the checkout, given like "./hack/gateway", and returns the paths of the programs.
