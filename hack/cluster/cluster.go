@@ -57,6 +57,8 @@ type Options struct {
 	RealNodes int
 	// Exposed are ports of other servers in that network, which the relay listens on, too.
 	Exposed []int
+	// NodePorts are the NodePorts of Services by the ports that the relay listens on for them.
+	NodePorts map[int]int
 	// Images are the paths of image archives that the real nodes are given.
 	Images []string
 	// AuditUsers are the users whose requests the API server writes to AuditLogPath, at level

@@ -10,6 +10,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/keyutil"
 
+	"github.com/tenantry/tenantry/hack/authority"
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/hack/node"
 )
@@ -20,23 +21,23 @@ const mastersGroup = "system:masters"
 // writeIdentities writes the certificates of the servers, the key of ServiceAccount tokens, and
 // a kubeconfig for the admin and for each part.
 func (s *starter) writeIdentities() error {
-	authority, err := newAuthority()
+	signer, err := authority.New(authorityName)
 	if err != nil {
 		return err
 	}
-	authorityPEM, err := authority.pem()
+	authorityPEM, err := signer.PEM()
 	if err != nil {
 		return fmt.Errorf("can't encode the certificate authority: %w", err)
 	}
-	if err := s.writeServerFiles(authority, authorityPEM); err != nil {
+	if err := s.writeServerFiles(signer, authorityPEM); err != nil {
 		return err
 	}
 	for path, user := range s.users() {
-		pair, err := authority.issueUser(user.name, user.groups)
+		pair, err := issueUser(signer, user.name, user.groups)
 		if err != nil {
 			return err
 		}
-		credentials := &clientcmdapi.AuthInfo{ClientCertificateData: pair.certificate, ClientKeyData: pair.key}
+		credentials := &clientcmdapi.AuthInfo{ClientCertificateData: pair.Certificate, ClientKeyData: pair.Key}
 		if err := writeKubeconfig(path, user.name, cmp.Or(user.url, s.url()), authorityPEM, credentials); err != nil {
 			return err
 		}
@@ -67,8 +68,8 @@ func (s *starter) users() map[string]user {
 	return users
 }
 
-func (s *starter) writeServerFiles(authority *authority, authorityPEM []byte) error {
-	server, err := authority.issueServer()
+func (s *starter) writeServerFiles(signer *authority.Authority, authorityPEM []byte) error {
+	server, err := issueServer(signer)
 	if err != nil {
 		return err
 	}
@@ -76,17 +77,17 @@ func (s *starter) writeServerFiles(authority *authority, authorityPEM []byte) er
 	if err != nil {
 		return fmt.Errorf("can't make the key of ServiceAccount tokens: %w", err)
 	}
-	kubelets, err := authority.issueUser("kube-apiserver", []string{mastersGroup})
+	kubelets, err := issueUser(signer, "kube-apiserver", []string{mastersGroup})
 	if err != nil {
 		return err
 	}
 	for name, content := range map[string][]byte{
 		authorityFile:         authorityPEM,
-		serverCertFile:        server.certificate,
-		serverKeyFile:         server.key,
+		serverCertFile:        server.Certificate,
+		serverKeyFile:         server.Key,
 		tokenKeyFile:          tokenKey,
-		kubeletClientCertFile: kubelets.certificate,
-		kubeletClientKeyFile:  kubelets.key,
+		kubeletClientCertFile: kubelets.Certificate,
+		kubeletClientKeyFile:  kubelets.Key,
 	} {
 		if err := os.WriteFile(s.layout.config(name), content, 0o600); err != nil {
 			return err

@@ -3,6 +3,9 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net"
+	"slices"
 	"strconv"
 
 	"github.com/tenantry/tenantry/hack/fabric"
@@ -62,11 +65,33 @@ func (s *starter) etcd() part {
 
 // relay listens on the ports of the other parts, outside of their network.
 func (s *starter) relay() part {
-	args := []string{flag("namespace", s.network.Namespace())}
+	routes := map[int]string{}
 	for _, port := range append([]int{s.ports.etcd, s.ports.apiServer, s.ports.scheduler}, s.options.Exposed...) {
-		args = append(args, loopbackPort(port)+"="+loopbackPort(port))
+		routes[port] = loopbackPort(port)
 	}
-	return part{name: relay, args: args, ready: func(context.Context) error { return nil }, outside: true}
+	for port, nodePort := range s.options.NodePorts {
+		routes[port] = net.JoinHostPort(fabric.NodeAddress(1), strconv.Itoa(nodePort))
+	}
+	args, listening := []string{flag("namespace", s.network.Namespace())}, []string{}
+	for _, port := range slices.Sorted(maps.Keys(routes)) {
+		args = append(args, loopbackPort(port)+"="+routes[port])
+		listening = append(listening, loopbackPort(port))
+	}
+	return part{name: relay, args: args, ready: func(ctx context.Context) error { return accepting(ctx, listening) }, outside: true}
+}
+
+// accepting returns nil once each of the addresses takes connections.
+func accepting(ctx context.Context, addresses []string) error {
+	for _, address := range addresses {
+		connection, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		if err := connection.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *starter) apiServer() part {

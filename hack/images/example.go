@@ -18,9 +18,10 @@ func App(reference, folder string) (Image, error) {
 		return Image{}, err
 	}
 	image := Image{
-		Reference: reference,
-		Base:      append(slices.Clone(shell), "ca-certificates", "python3"),
-		Packages:  strings.Fields(string(packages)),
+		Reference:     reference,
+		Base:          append(slices.Clone(shell), "ca-certificates", "python3"),
+		Packages:      strings.Fields(string(packages)),
+		CompilePython: true,
 		Files: map[string]File{
 			"/etc/passwd": {Content: []byte(users), Mode: 0o644},
 			"/etc/group":  {Content: []byte(groups), Mode: 0o644},

@@ -44,6 +44,8 @@ type Image struct {
 	Without []string
 	// Files are the files of the image by their absolute paths. They come after those of the packages.
 	Files map[string]File
+	// CompilePython is whether the Python modules of its packages and in /app are compiled.
+	CompilePython bool
 	// Config is how its containers run.
 	Config v1.Config
 }
@@ -168,8 +170,8 @@ func (m Maker) removeUnused() error {
 
 // fileName is the last part of the image's name.
 func (i Image) fileName() string {
-	name, _, _ := strings.Cut(filepath.Base(i.Reference), ":")
-	return name
+	last, _, _ := strings.Cut(filepath.Base(i.Reference), ":")
+	return last
 }
 
 // without returns what the image leaves out: packages by their names, and files by their paths.
@@ -187,7 +189,7 @@ func (i Image) without() (names, paths []string) {
 // digest identifies the content of the image.
 func (i Image) digest(debs [][]string) (string, error) {
 	sum := sha256.New()
-	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, debs, i.Without, installers, unneeded}); err != nil {
+	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, debs, i.Without, i.CompilePython, installers, unneeded}); err != nil {
 		return "", err
 	}
 	for _, path := range slices.Sorted(maps.Keys(i.Files)) {
@@ -207,32 +209,24 @@ func (i Image) digest(debs [][]string) (string, error) {
 }
 
 func (m Maker) write(ctx context.Context, image Image, debs [][]string, path string) (err error) {
+	unfinished, err := os.MkdirTemp(m.Dir, "new-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
+	layers, err := m.writeLayers(ctx, image, debs, unfinished)
+	if err != nil {
+		return err
+	}
 	made := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	_, without := image.without()
-	for _, files := range debs {
-		layer, err := m.packageLayer(ctx, files, without)
+	for _, path := range layers {
+		layer, err := layerOf(path)
 		if err != nil {
 			return err
 		}
 		if made, err = mutate.AppendLayers(made, layer); err != nil {
 			return err
 		}
-	}
-	unfinished, err := os.MkdirTemp(m.Dir, "new-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
-	files := filepath.Join(unfinished, "files")
-	if err := writeTar(files, image.writeFiles); err != nil {
-		return err
-	}
-	layer, err := layerOf(files)
-	if err != nil {
-		return err
-	}
-	if made, err = mutate.AppendLayers(made, layer); err != nil {
-		return err
 	}
 	if made, err = configure(made, image.Config); err != nil {
 		return err
@@ -244,31 +238,51 @@ func (m Maker) write(ctx context.Context, image Image, debs [][]string, path str
 	return os.Rename(archive, path)
 }
 
-// packageLayer returns the layer with the content of the packages. It is kept, so that they are unpacked once.
-func (m Maker) packageLayer(ctx context.Context, debs, without []string) (v1.Layer, error) {
+// writeLayers returns the paths of the layers of an image. Those that only it has are in the folder.
+func (m Maker) writeLayers(ctx context.Context, image Image, debs [][]string, folder string) (layers []string, err error) {
+	_, without := image.without()
+	for _, files := range debs {
+		layer, err := m.packageLayer(ctx, files, without)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, layer)
+	}
+	files := filepath.Join(folder, "files")
+	if err := writeTar(files, image.writeFiles); err != nil {
+		return nil, err
+	}
+	layers = append(layers, files)
+	if !image.CompilePython {
+		return layers, nil
+	}
+	compiled := filepath.Join(folder, "compiled")
+	return append(layers, compiled), writeTar(compiled, pythonLayer(ctx, folder, layers))
+}
+
+// packageLayer returns the path of the layer with the content of the packages. It is kept, so that they are unpacked
+// once.
+func (m Maker) packageLayer(ctx context.Context, debs, without []string) (string, error) {
 	content, err := json.Marshal([]any{debs, without, unneeded})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	path := filepath.Join(m.layers(), digestOf(content)+".tar")
 	if used(path) {
-		return layerOf(path)
+		return path, nil
 	}
 	unfinished, err := os.CreateTemp(m.layers(), "new-")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer os.Remove(unfinished.Name())
 	err = errors.Join(unfinished.Close(), writeTar(unfinished.Name(), func(to *tar.Writer) error {
 		return (&unpacking{to: to, without: without}).unpack(ctx, debs)
 	}))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if err := os.Rename(unfinished.Name(), path); err != nil {
-		return nil, err
-	}
-	return layerOf(path)
+	return path, os.Rename(unfinished.Name(), path)
 }
 
 func writeTar(path string, fill func(*tar.Writer) error) error {
