@@ -13,10 +13,10 @@ import (
 	"github.com/tenantry/tenantry/hack/authority"
 	"github.com/tenantry/tenantry/hack/cluster"
 	"github.com/tenantry/tenantry/hack/deploy"
-	"github.com/tenantry/tenantry/hack/images"
-	"github.com/tenantry/tenantry/hack/images/project"
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/hack/freeport"
+	"github.com/tenantry/tenantry/hack/images"
+	"github.com/tenantry/tenantry/hack/images/project"
 	"github.com/tenantry/tenantry/hack/postgres"
 )
 
