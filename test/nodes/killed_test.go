@@ -75,7 +75,14 @@ var _ = Describe("A cluster whose starter is killed", func() {
 		// A process that is being ended has no arguments any more.
 		left, err := cluster.Load(dir)
 		Expect(err).NotTo(HaveOccurred())
-		Eventually(ctx, left.Processes).Should(HaveEach(HaveField("Alive()", BeFalse())))
+		running := left.Processes()
+		for _, n := range left.Nodes() {
+			running = append(running, n.Process())
+		}
+		Expect(running).NotTo(BeEmpty())
+		for _, process := range running {
+			Eventually(ctx, process.Alive).Should(BeFalse(), process.Name())
+		}
 		Expect(os.ReadFile("/proc/mounts")).NotTo(ContainSubstring(dir))
 
 		bin, err := cluster.Build(ctx, GinkgoWriter)

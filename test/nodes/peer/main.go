@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	// patience is how long a connection may take. Packets that are dropped are not answered at all.
-	patience = 2 * time.Second
+	// patience is how long a connection may take, with finding the address, on a machine that is busy. Packets that
+	// are dropped are not answered at all.
+	patience = 10 * time.Second
 	// answerLimit is how long an answer may take.
 	answerLimit = 30 * time.Second
 	// pause is between two requests, so that asking leaves the machine time for what it is to show.
