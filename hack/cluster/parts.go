@@ -63,21 +63,26 @@ func (s *starter) etcd() part {
 	}
 }
 
-// relay listens on the ports of the other parts, outside of their network.
+// relay listens on the ports of the other parts, outside of their network. It comes to these last: it ends if another
+// one is in use, so that they tell when it listens on all.
 func (s *starter) relay() part {
-	routes := map[int]string{}
-	for _, port := range append([]int{s.ports.etcd, s.ports.apiServer, s.ports.scheduler}, s.options.Exposed...) {
-		routes[port] = loopbackPort(port)
-	}
-	for port, nodePort := range s.options.NodePorts {
-		routes[port] = net.JoinHostPort(fabric.NodeAddress(1), strconv.Itoa(nodePort))
-	}
-	args, listening := []string{flag("namespace", s.network.Namespace())}, []string{}
-	for _, port := range slices.Sorted(maps.Keys(routes)) {
-		args = append(args, loopbackPort(port)+"="+routes[port])
+	var args, listening []string
+	add := func(port int, address string) {
+		args = append(args, loopbackPort(port)+"="+address)
 		listening = append(listening, loopbackPort(port))
 	}
-	return part{name: relay, args: args, ready: func(ctx context.Context) error { return accepting(ctx, listening) }, outside: true}
+	for _, port := range slices.Sorted(maps.Keys(s.options.NodePorts)) {
+		add(port, net.JoinHostPort(fabric.NodeAddress(1), strconv.Itoa(s.options.NodePorts[port])))
+	}
+	for _, port := range slices.Concat(s.options.Exposed, []int{s.ports.etcd, s.ports.apiServer, s.ports.scheduler}) {
+		add(port, loopbackPort(port))
+	}
+	return part{
+		name:    relay,
+		args:    append([]string{flag("namespace", s.network.Namespace())}, args...),
+		ready:   func(ctx context.Context) error { return accepting(ctx, listening) },
+		outside: true,
+	}
 }
 
 // accepting returns nil once each of the addresses takes connections.

@@ -211,8 +211,8 @@ The shop of acme, from outside, by its hostname:
   curl --cacert %[1]s/ca.crt --resolve %[4]s:%[2]d:127.0.0.1 https://%[4]s:%[2]d/healthz
 
 From a pod of acme it answers; from one of globex nothing comes back:
-  kubectl exec --namespace acme deployment/app -- curl --max-time 3 http://app.acme:8080/healthz
-  kubectl exec --namespace globex deployment/app -- curl --max-time 3 http://app.acme:8080/healthz
+  kubectl exec --namespace acme deployment/app -- curl -sS --max-time 3 http://app.acme:8080/healthz
+  kubectl exec --namespace globex deployment/app -- curl -sS --max-time 3 http://app.acme:8080/healthz
 
 What runs, and what it is told:
   kubectl logs --namespace acme deployment/app

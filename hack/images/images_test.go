@@ -177,4 +177,22 @@ var _ = Describe("An image", func() {
 		Expect(paths[0]).NotTo(BeAnExistingFile())
 		Expect(paths[1]).To(BeAnExistingFile())
 	})
+
+	It("of a Python app has its modules compiled, the same whenever it is made", func(ctx SpecContext) {
+		folder := GinkgoT().TempDir()
+		Expect(os.WriteFile(filepath.Join(folder, "packages.txt"), []byte("python3-minimal\n"), 0o600)).To(Succeed())
+		Expect(os.WriteFile(filepath.Join(folder, "shop.py"), []byte("print('open')\n"), 0o600)).To(Succeed())
+		app, err := App("tenantry.local/shop:1", folder)
+		Expect(err).NotTo(HaveOccurred())
+		path, err := maker.Make(ctx, app)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(filesOf(path)).To(ContainElements(
+			MatchRegexp(`^app/__pycache__/shop\.cpython-\d+\.pyc$`),
+			MatchRegexp(`^usr/lib/python3\.\d+/__pycache__/os\.cpython-\d+\.pyc$`)))
+		content, err := os.ReadFile(path)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(os.Remove(path)).To(Succeed())
+		Expect(maker.Make(ctx, app)).To(Equal(path))
+		Expect(os.ReadFile(path)).To(Equal(content))
+	})
 })

@@ -76,8 +76,8 @@ func serverPod(ctx context.Context, tenant *v1alpha1.Tenant) *corev1.Pod {
 	return &pods.Items[0]
 }
 
-// answer returns what the app's database answers to the last of the statements.
-func answer(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (string, error) {
+// sql returns what the app's database answers to the last of the statements.
+func sql(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (string, error) {
 	pods := &corev1.PodList{}
 	if err := cl.List(ctx, pods, client.InNamespace(tenant.Name)); err != nil || len(pods.Items) == 0 {
 		return "no pod", err
@@ -139,7 +139,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 	It("answers the app over TLS, on a volume of the size that it asks for", func(ctx SpecContext) {
 		pod := podsOf(ctx, tenant.Name)[0]
 		Expect(kubectl(ctx, "exec", "--namespace="+pod.Namespace, pod.Name, "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
-		Expect(answer(ctx, tenant, "SELECT version()")).To(MatchRegexp(`^verify-full TLSv1\.3 .*PostgreSQL %s\.`, project.PostgreSQL))
+		Expect(sql(ctx, tenant, "SELECT version()")).To(MatchRegexp(`^verify-full TLSv1\.3 .*PostgreSQL %s\.`, project.PostgreSQL))
 		server := serverPod(ctx, tenant)
 		Expect(kubectl(ctx, "exec", "--namespace="+server.Namespace, server.Name, "--container=postgres", "--", "id")).To(
 			HavePrefix("uid=999(postgres) gid=999(postgres)"))
@@ -154,7 +154,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, komega.Object(pod)).WithTimeout(patience).Should(HaveField("Status.ContainerStatuses", ConsistOf(And(
 			HaveField("RestartCount", BeEquivalentTo(1)), HaveField("Ready", true)))))
-		Eventually(ctx, func() (string, error) { return answer(ctx, tenant, "SELECT number FROM orders") }).WithTimeout(patience).Should(ContainSubstring("A-1"))
+		Eventually(ctx, func() (string, error) { return sql(ctx, tenant, "SELECT number FROM orders") }).WithTimeout(patience).Should(ContainSubstring("A-1"))
 		Eventually(ctx, komega.Object(tenant)).WithTimeout(patience).Should(ready())
 	}, SpecTimeout(specTimeout))
 
@@ -173,17 +173,17 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		restore(ctx)
 		cut = false
 		Eventually(ctx, komega.Object(tenant)).WithTimeout(patience).Should(ready())
-		Expect(answer(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+		Expect(sql(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 	}, SpecTimeout(specTimeout))
 
 	It("keeps its data when its volume is full, and takes more once it has more storage", func(ctx SpecContext) {
 		// A page has room for one of these rows. Without a write-ahead log, nothing but the table can fill the volume.
-		Expect(answer(ctx, tenant, "CREATE UNLOGGED TABLE filler (content text) WITH (fillfactor = 10)", "SELECT 1")).To(ContainSubstring("(1,)"))
+		Expect(sql(ctx, tenant, "CREATE UNLOGGED TABLE filler (content text) WITH (fillfactor = 10)", "SELECT 1")).To(ContainSubstring("(1,)"))
 		const megabytes = "INSERT INTO filler SELECT repeat('x', 1000) FROM generate_series(1, 10 * 128)"
-		answer, err := answer(ctx, tenant, slices.Repeat([]string{megabytes}, 60)...)
+		answer, err := sql(ctx, tenant, slices.Repeat([]string{megabytes}, 60)...)
 		Expect(err).To(HaveOccurred(), "it takes 600 MB on a volume of 448 MB")
 		Expect(fmt.Sprint(answer, err)).To(ContainSubstring("No space left on device"))
-		Expect(answer(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+		Expect(sql(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 
 		container := serverPod(ctx, tenant).Status.ContainerStatuses[0].ContainerID
 		Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Database.Dedicated.Storage = new(resource.MustParse("1Gi")) })).Should(Succeed())
@@ -192,9 +192,9 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 			err := cl.Get(ctx, client.ObjectKeyFromObject(claim), claim)
 			return claim.Status.Capacity.Storage().String(), err
 		}).Should(Equal("1Gi"))
-		Expect(answer(ctx, tenant, append(slices.Repeat([]string{megabytes}, 20), "SELECT number FROM orders")...)).To(ContainSubstring("A-1"))
+		Expect(sql(ctx, tenant, append(slices.Repeat([]string{megabytes}, 20), "SELECT number FROM orders")...)).To(ContainSubstring("A-1"))
 		Expect(serverPod(ctx, tenant)).To(HaveField("Status.ContainerStatuses", HaveExactElements(HaveField("ContainerID", container))), "it has grown in use")
-		Expect(answer(ctx, tenant, "DROP TABLE filler", "SELECT 1")).To(ContainSubstring("(1,)"))
+		Expect(sql(ctx, tenant, "DROP TABLE filler", "SELECT 1")).To(ContainSubstring("(1,)"))
 	}, SpecTimeout(specTimeout))
 
 	It("says that it has too little memory, and goes on once it has more", func(ctx SpecContext) {
@@ -219,7 +219,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		Eventually(ctx, komega.Object(serverOf(tenant))).WithTimeout(patience).Should(says(metav1.ConditionFalse, lacks))
 		Eventually(ctx, komega.Object(tenant)).WithTimeout(patience).Should(says(metav1.ConditionFalse, lacks))
 		limit("256Mi")
-		Expect(answer(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+		Expect(sql(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 	}, SpecTimeout(specTimeout))
 
 	It("goes with its volume when its tenant is deleted", func(ctx SpecContext) {
