@@ -186,7 +186,7 @@ func dnsService(namespace, name string, labels map[string]string, target func(st
 	}
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
-		Spec: corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{port(corev1.ProtocolUDP), port(corev1.ProtocolTCP)}},
+		Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{port(corev1.ProtocolUDP), port(corev1.ProtocolTCP)}},
 	}
 }
 

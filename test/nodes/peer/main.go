@@ -1,6 +1,7 @@
 // Command peer is the container of the specs that connect pods to each other: "peer serve" answers on port 8080, and
 // "peer dial ADDRESS ..." tries to connect to each address, all at the same time, and prints a line for each: "reached" or
-// why not. "peer sleep" does nothing.
+// why not. "peer listen" and "peer probe" are for TCP and UDP,
+// "peer watch" connects again and again from its first moment on, and "peer sleep" does nothing.
 package main
 
 import (
@@ -8,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,9 +25,22 @@ func main() {
 		os.Exit(1)
 	case "dial":
 		dial(os.Args[2:])
+	case "listen":
+		listen(os.Args[2:])
+	case "probe":
+		probe(os.Args[2:])
+	case "watch":
+		watch(os.Args[2:])
 	default:
-		select {}
+		stay()
 	}
+}
+
+// stay waits until the pod is ended. Without a signal to wait for, Go ends a program in which nothing else happens.
+func stay() {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM)
+	<-ended
 }
 
 func greet(response http.ResponseWriter, _ *http.Request) {
