@@ -11,14 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-)
 
-// verdict says whether a connection is possible.
-type verdict string
-
-const (
-	allowed verdict = "allowed"
-	refused verdict = "refused"
+	"github.com/tenantry/tenantry/test/matrix"
 )
 
 // judge knows all pods of a cluster, and addresses outside of it, and decides from the cluster's NetworkPolicies
@@ -27,7 +21,7 @@ type judge struct {
 	policies []*networkingv1.NetworkPolicy
 	// places has pods by namespace/container, and addresses by their own names.
 	places map[string]place
-	// ports has port numbers that are known only once the servers run, by their names in matrix.
+	// ports has port numbers that are known only once the servers run, by their names in the matrix.
 	ports map[string]int32
 }
 
@@ -92,7 +86,7 @@ func (j *judge) without(policy *networkingv1.NetworkPolicy) *judge {
 
 // verdict judges a connection from a place to place:port/protocol, and explains its verdict with the policies that
 // it found.
-func (j *judge) verdict(from, to string) (found verdict, explanation string, err error) {
+func (j *judge) verdict(from, to string) (found matrix.Verdict, explanation string, err error) {
 	source, known := j.places[from]
 	if !known {
 		return "", "", fmt.Errorf("there is no place %q", from)
@@ -104,9 +98,9 @@ func (j *judge) verdict(from, to string) (found verdict, explanation string, err
 	result := matcher.BuildNetworkPolicies(false, j.policies).IsTrafficAllowed(traffic)
 	explanation = traffic.Table() + result.Table()
 	if result.IsAllowed() {
-		return allowed, explanation, nil
+		return matrix.Allowed, explanation, nil
 	}
-	return refused, explanation, nil
+	return matrix.Refused, explanation, nil
 }
 
 func (j *judge) destination(to string, traffic *matcher.Traffic) error {

@@ -4,6 +4,8 @@
 //	peer dial ADDRESS ... tries to connect to all addresses at once, and prints "ADDRESS reached" or why not
 //	peer get URL          sends a request, and prints the answer, or why there is none
 //	peer ask URL          sends ten requests a second until its input ends, and prints how many, and which failed
+//	peer listen, probe    are for TCP and UDP: see probe.go
+//	peer watch            connects again and again from its first moment on: see watch.go
 //	peer escape           tries to get out of its container, and prints in which ways it could
 //	peer eat              allocates memory for ever
 //	peer sleep            does nothing
@@ -49,6 +51,12 @@ func main() {
 		fmt.Println(answer)
 	case "ask":
 		ask(os.Args[2])
+	case "listen":
+		listen(ctx, os.Args[2:])
+	case "probe":
+		probe(os.Args[2:])
+	case "watch":
+		watch(ctx, os.Args[2:])
 	case "escape":
 		escape()
 	case "eat":
