@@ -63,6 +63,7 @@ var _ = Describe("An app with two replicas", Ordered, func() {
 		})).Should(Succeed())
 		Eventually(ctx, func() []corev1.Pod { return podsOf(ctx, name) }).Should(ContainElement(HaveField("Spec.SecurityContext.RunAsUser", HaveValue(Equal(int64(1234))))))
 		rolledOut(ctx, name)
-		Expect(page(ctx, name, "/")).To(ContainSubstring("user 1234, group 5678"))
+		// Pods that end serve on for a moment.
+		Eventually(ctx, page).WithArguments(name, "/").Should(ContainSubstring("user 1234, group 5678"))
 	}, SpecTimeout(specTimeout))
 })
