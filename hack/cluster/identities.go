@@ -100,10 +100,10 @@ func (s *starter) url() string {
 	return "https://" + loopbackPort(s.ports.apiServer)
 }
 
-func writeKubeconfig(path, user, server string, authority []byte, credentials *clientcmdapi.AuthInfo) error {
+func writeKubeconfig(path, user, server string, trusted []byte, credentials *clientcmdapi.AuthInfo) error {
 	const name = "tenantry"
 	config := clientcmdapi.NewConfig()
-	config.Clusters[name] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: authority}
+	config.Clusters[name] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: trusted}
 	config.AuthInfos[user] = credentials
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: user}
 	config.CurrentContext = name

@@ -167,22 +167,26 @@ const (
 func answers(ctx context.Context, client *http.Client, url string) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, answerInterval, answerTimeout, true, func(ctx context.Context) (bool, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-		if err != nil {
-			return false, err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			last = err
-			return false, nil
-		}
-		if response.StatusCode != http.StatusOK {
-			last = fmt.Errorf("%s answers %s", url, response.Status)
-		}
-		return response.StatusCode == http.StatusOK, response.Body.Close()
+		last = ask(ctx, client, url)
+		return last == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("%s doesn't answer through the gateway: %w", url, errors.Join(err, last))
 	}
 	return nil
+}
+
+func ask(ctx context.Context, client *http.Client, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("it answers %s", response.Status)
+	}
+	return errors.Join(err, response.Body.Close())
 }

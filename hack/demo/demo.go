@@ -43,7 +43,7 @@ func (d *demo) lock() (unlock func() error, err error) {
 	}
 	file, err := os.Create(filepath.Join(d.local, "demo.lock"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("can't write to the folder of the demo; run it as the user whom the folder belongs to: %w", err)
 	}
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another make demo or make demo-down is at work in %s; wait until it has ended, or end it", d.root), file.Close())

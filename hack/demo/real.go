@@ -47,10 +47,15 @@ func (d *demo) upReal(ctx context.Context) error {
 		return err
 	}
 	r := &realDemo{demo: d}
-	if err := r.up(ctx); err != nil {
+	err := r.up(ctx)
+	switch {
+	case err == nil:
+		return r.show(ctx)
+	case ctx.Err() != nil:
+		return errors.Join(errors.New("it was interrupted, and has stopped what it had started"), d.stop())
+	default:
 		return errors.Join(err, r.explain(ctx), d.stop())
 	}
-	return r.show(ctx)
 }
 
 func (r *realDemo) up(ctx context.Context) error {
@@ -130,16 +135,15 @@ func (r *realDemo) build(ctx context.Context) (bin string, archives []string, er
 
 func (r *realDemo) maker() images.Maker { return images.Maker{Dir: filepath.Join(r.local, "images")} }
 
-// start starts Kubernetes, and PostgreSQL in the network of its nodes.
+// start starts Kubernetes, with a port for PostgreSQL and one for the gateway.
 func (r *realDemo) start(ctx context.Context, bin string, archives []string) error {
-	err := r.step("Started Kubernetes with a real node and a fake one", func() (err error) {
+	return r.step("Started Kubernetes with a real node and a fake one", func() (err error) {
 		r.kubernetes, err = cluster.Start(ctx, cluster.Options{
 			Bin: bin, Dir: r.local, Nodes: 1, RealNodes: 1, Images: archives, Detached: true,
 			Exposed: []int{r.database}, NodePorts: map[int]int{r.gateway: deploy.GatewayPort},
 		})
 		return err
 	})
-	return err
 }
 
 // install installs the operator and what else the cluster needs, while PostgreSQL starts.
@@ -172,7 +176,7 @@ func (r *realDemo) applySamples(ctx context.Context) error {
 
 // explain returns what there is to see of a cluster that doesn't do as it should; nil if there is none.
 func (r *realDemo) explain(ctx context.Context) error {
-	if r.kubernetes == nil || ctx.Err() != nil {
+	if r.kubernetes == nil {
 		return nil
 	}
 	var seen strings.Builder

@@ -60,7 +60,7 @@ func (n *nginx) apply(ctx context.Context, configuration string, certificates fi
 
 func (n *nginx) start(configuration string) error {
 	// The context of a reconcile ends before the server may.
-	n.process = exec.Command(program, "-e", "stderr", "-c", configuration) //nolint:noctx
+	n.process = exec.Command(program, "-e", "stderr", "-c", configuration)
 	n.process.Stdout, n.process.Stderr = os.Stdout, os.Stderr
 	if err := n.process.Start(); err != nil {
 		return err
@@ -102,8 +102,8 @@ func (n *nginx) Start(ctx context.Context) error {
 		return err
 	}
 	select {
-	case <-n.ended:
-		return nil
+	case err := <-n.ended:
+		return err
 	case <-time.After(drainTime):
 		return errors.Join(errors.New("requests took too long to end"), n.process.Process.Kill())
 	}

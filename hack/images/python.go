@@ -45,12 +45,12 @@ func compilePython(ctx context.Context, layers []string, folder string, to *tar.
 // its own loader, so that its libraries are its own, too. What it writes doesn't depend on the time, and is taken
 // without a look at the source.
 func compiler(ctx context.Context, folder string) (*exec.Cmd, error) {
-	loaders, err := filepath.Glob(filepath.Join(folder, "usr/lib*/ld-linux*.so.*"))
-	python := filepath.Join(folder, "usr/bin/python3")
+	loaders, err := filepath.Glob(filepath.Join(folder, "usr", "lib*", "ld-linux*.so.*"))
+	python := filepath.Join(folder, "usr", "bin", "python3")
 	if _, missing := os.Stat(python); missing != nil || err != nil || len(loaders) == 0 {
 		return nil, err
 	}
-	libraries, err := filepath.Glob(filepath.Join(folder, "usr/lib/*-linux-gnu"))
+	libraries, err := filepath.Glob(filepath.Join(folder, "usr", "lib", "*-linux-gnu"))
 	if err != nil {
 		return nil, err
 	}
