@@ -3,7 +3,7 @@ package matrix
 import (
 	"strings"
 
-	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -192,9 +192,12 @@ func dnsService(namespace, name string, labels map[string]string, target func(st
 
 // AllowClusterDNS matches the egress of a policy that knows of both Services of the cluster's DNS.
 func AllowClusterDNS() types.GomegaMatcher {
-	return And(
-		ContainElement(HaveField("To", ContainElement(HaveField("PodSelector", HaveField("MatchLabels", dnsLabels))))),
-		ContainElement(HaveField("Ports", ContainElement(HaveField("Port", HaveValue(Equal(intstr.FromInt32(5353))))))),
+	rule := func(field string, matcher types.GomegaMatcher) types.GomegaMatcher {
+		return gomega.ContainElement(gomega.HaveField(field, gomega.ContainElement(matcher)))
+	}
+	return gomega.And(
+		rule("To", gomega.HaveField("PodSelector", gomega.HaveField("MatchLabels", dnsLabels))),
+		rule("Ports", gomega.HaveField("Port", gomega.HaveValue(gomega.Equal(intstr.FromInt32(5353))))),
 	)
 }
 

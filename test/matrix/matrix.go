@@ -10,6 +10,7 @@ import (
 // Verdict says whether a connection is possible.
 type Verdict string
 
+// The verdicts.
 const (
 	Allowed Verdict = "allowed"
 	Refused Verdict = "refused"

@@ -43,7 +43,7 @@ const (
 // site is the cluster of the matrix on real nodes.
 type site struct {
 	// pods and addresses are by place, and ports by their names in the matrix.
-	pods      map[string]corev1.Pod
+	pods      map[string]*corev1.Pod
 	addresses map[string]string
 	ports     map[string]int
 	// program is the path of peer on this machine.
@@ -56,7 +56,7 @@ func newSite(ctx SpecContext) *site {
 	root, err := operator.Root(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	s := &site{
-		pods: map[string]corev1.Pod{}, ports: map[string]int{"PGPORT": database.Port},
+		pods: map[string]*corev1.Pod{}, ports: map[string]int{"PGPORT": database.Port},
 		program: filepath.Join(root, ".local", "bin", "peer"),
 	}
 	s.locateAddresses()
@@ -90,48 +90,43 @@ func (s *site) locateAddresses() {
 // nodes, too, and all in the network that joins them.
 func (s *site) listenOutside(ctx context.Context) {
 	GinkgoHelper()
-	network := kubernetes.Network()
-	hosts := []struct {
-		process *process.Process
-		places  []string
-	}{{network, []string{"partner", internet, "metadata", "node-cache", "database-host"}}}
+	s.listenOn(ctx, kubernetes.Network(), "partner", internet, "metadata", "node-cache", "database-host")
 	for _, n := range kubernetes.Nodes() {
-		hosts = append(hosts, struct {
-			process *process.Process
-			places  []string
-		}{n.Process(), []string{"node-cache"}})
+		s.listenOn(ctx, n.Process(), "node-cache")
 	}
-	for _, host := range hosts {
-		var listening []string
-		for _, place := range host.places {
-			if s.addresses[place] != fabric.Address {
-				assign(host.process, s.addresses[place])
-			}
-			for _, port := range s.portsOf(place) {
-				if place != "database-host" || port != database.Port {
-					listening = append(listening, net.JoinHostPort(s.addresses[place], strconv.Itoa(port)))
-				}
-			}
-		}
-		command := process.Command{
-			Name: "the listener of " + host.process.Name(), Path: s.program, Args: append([]string{"listen"}, listening...),
-			LogPath: filepath.Join(GinkgoT().TempDir(), "listener.log"), Inside: host.process,
-		}
-		if host.process == network {
-			command.ParentDeathSignal = unix.SIGKILL // The listeners of the nodes end with these.
-		}
-		listener, err := process.Start(command)
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(listener.Kill)
-		ready, cancel := context.WithTimeout(ctx, specTimeout)
-		defer cancel()
-		Expect(listener.WaitReady(ready, func(context.Context) error {
-			if tail, err := listener.LogTail(1); err != nil || tail != "listening" {
-				return errors.Join(err, errors.New("it doesn't listen yet"))
-			}
-			return nil
-		})).To(Succeed())
+}
+
+// listenOn has a host answer at the addresses of places.
+func (s *site) listenOn(ctx context.Context, host *process.Process, places ...string) {
+	GinkgoHelper()
+	command := process.Command{
+		Name: "the listener of " + host.Name(), Path: s.program, Args: []string{"listen"},
+		LogPath: filepath.Join(GinkgoT().TempDir(), "listener.log"), Inside: host,
 	}
+	if host == kubernetes.Network() {
+		command.ParentDeathSignal = unix.SIGKILL // The listeners of the nodes end with these.
+	}
+	for _, place := range places {
+		if s.addresses[place] != fabric.Address {
+			assign(host, s.addresses[place])
+		}
+		for _, port := range s.portsOf(place) {
+			if port != database.Port { // PostgreSQL itself listens there.
+				command.Args = append(command.Args, net.JoinHostPort(s.addresses[place], strconv.Itoa(port)))
+			}
+		}
+	}
+	listener, err := process.Start(command)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(listener.Kill)
+	ctx, cancel := context.WithTimeout(ctx, specTimeout)
+	defer cancel()
+	Expect(listener.WaitReady(ctx, func(context.Context) error {
+		if tail, err := listener.LogTail(1); err != nil || tail != "listening" {
+			return errors.Join(err, errors.New("it doesn't listen yet"))
+		}
+		return nil
+	})).To(Succeed())
 }
 
 // assign gives a host an address of its own.
@@ -193,12 +188,7 @@ func (s *site) createTenants(ctx context.Context) {
 func (s *site) createPods(ctx context.Context) {
 	GinkgoHelper()
 	for number, pod := range matrix.Pods() {
-		place := pod.Namespace + "/" + pod.Name
-		for short, long := range matrix.Shorthand {
-			if long == place {
-				place = short
-			}
-		}
+		place := placeOf(pod)
 		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node.Name(1 + number%2)}
 		pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: neverReady}}
 		pod.Spec.SecurityContext.Sysctls = []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "1"}}
@@ -239,7 +229,7 @@ func (s *site) await(ctx context.Context) {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 		Eventually(ctx, komega.Object(pod)).Should(HaveField("Status.Conditions", ContainElement(And(
 			HaveField("Type", corev1.ContainersReady), HaveField("Status", corev1.ConditionTrue)))), key.String())
-		s.know(*pod)
+		s.pods[placeOf(pod)], s.addresses[placeOf(pod)] = pod, pod.Status.PodIP
 	}
 }
 
@@ -253,14 +243,15 @@ func appPods(ctx context.Context, tenant string) []corev1.Pod {
 	return apps
 }
 
-func (s *site) know(pod corev1.Pod) {
+// placeOf returns what the matrix calls a pod.
+func placeOf(pod *corev1.Pod) string {
 	place := pod.Namespace + "/" + pod.Spec.Containers[0].Name
 	for short, long := range matrix.Shorthand {
 		if long == place {
-			place = short
+			return short
 		}
 	}
-	s.pods[place], s.addresses[place] = pod, pod.Status.PodIP
+	return place
 }
 
 // portsOf returns the ports of the matrix that a place is to answer on.

@@ -34,12 +34,14 @@ func watch(ctx context.Context, addresses []string) {
 
 func again(began time.Time, address string) string {
 	last, made := time.Duration(0), 0
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
 	for at := time.Since(began); at-last < quiet; at = time.Since(began) {
 		if connection, err := net.DialTimeout("tcp", address, watchPatience); err == nil {
 			last, made = at, made+1
 			connection.Close()
 		}
-		time.Sleep(watchEvery)
+		<-tick.C
 	}
 	return fmt.Sprintf("%s made %d until %d", address, made, last.Milliseconds())
 }
