@@ -221,7 +221,7 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		pod := serverPod(ctx, tenant)
 		_, err := kubectl(ctx, "exec", "--namespace="+pod.Namespace, pod.Name, "--container=postgres", "--", "sh", "-c", "head -c 256M /dev/zero >/dev/shm/shared")
 		Expect(err).To(HaveOccurred(), "no container has more memory than its limit")
-		lacks := And(ContainSubstring("OOMKilled"), ContainSubstring("raise spec.database.dedicated.resources.limits.memory"))
+		lacks := And(Or(ContainSubstring("OOMKilled"), ContainSubstring("OOM-killed")), ContainSubstring("raise spec.database.dedicated.resources.limits.memory"))
 		Eventually(ctx, komega.Object(serverOf(tenant))).WithTimeout(patience).Should(says(metav1.ConditionFalse, lacks))
 		Eventually(ctx, komega.Object(tenant)).WithTimeout(patience).Should(says(metav1.ConditionFalse, lacks))
 		limit("256Mi")
