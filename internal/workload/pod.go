@@ -26,8 +26,12 @@ const (
 	endPatience = 30 * time.Second
 )
 
-// reasonOutOfMemory is the reason of a container that has exceeded its memory limit.
-const reasonOutOfMemory = "OOMKilled"
+const (
+	// reasonOutOfMemory is the reason of a container that has exceeded its memory limit.
+	reasonOutOfMemory = "OOMKilled"
+	// neverStarted is what runc says of a container whose limit is too low for its start.
+	neverStarted = "OOM-killed (memory limit too low?)"
+)
 
 // PodTrouble returns what keeps a pod from running, or from being ready again, as the scheduler or the kubelet
 // reports it; empty if nothing does.
@@ -94,7 +98,7 @@ func inTrouble(pod *corev1.Pod, field string, now time.Time) (problem.Problem, b
 	case reason == "NodeNotReady":
 		return about.NodeSilent(since(condition(pod, corev1.PodReady))), true
 	case ended != nil:
-		return about.Ends(reason, message, ended.name, ended.String(), ended.terminated.Reason == reasonOutOfMemory), true
+		return about.Ends(reason, message, ended.name, ended.String(), ended.outOfMemory()), true
 	default:
 		return about.NotRunning(reason, message), true
 	}
@@ -139,6 +143,10 @@ type end struct {
 	name       string
 	times      int32
 	terminated *corev1.ContainerStateTerminated
+}
+
+func (e end) outOfMemory() bool {
+	return e.terminated.Reason == reasonOutOfMemory || strings.Contains(e.terminated.Message, neverStarted)
 }
 
 func (e end) String() string {

@@ -74,6 +74,11 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 				"It needs more memory than its limit; raise spec.app.resources.limits.memory.",
 		},
 		{
+			"a container lacks memory to start", pod().Ended("app", 128, "StartError").Saying("failed to create containerd task: container init was OOM-killed (memory limit too low?): unknown"),
+			"StartError", `Pod app-1 does not run: container "app" has ended with exit code 128 (StartError): failed to create containerd task: container init was OOM-killed (memory limit too low?): unknown. ` +
+				"It needs more memory than its limit; raise spec.app.resources.limits.memory.",
+		},
+		{
 			"a container was started anew, and is not ready yet", pod().Running("app", false, noon).Restarted(2, 137, "OOMKilled"),
 			"OOMKilled", `Pod app-1 does not run: container "app" has ended 2 times, the last time with exit code 137 (OOMKilled). ` +
 				"It needs more memory than its limit; raise spec.app.resources.limits.memory.",
