@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/procfs"
 
 	"github.com/tenantry/tenantry/hack/process"
 )
@@ -173,6 +175,37 @@ var _ = Describe("A process", func() {
 
 		_, err = process.Load(command.RecordPath)
 		Expect(err).To(MatchError(fs.ErrNotExist))
+	}, SpecTimeout(time.Minute))
+
+	It("isn't alive once it has ended, although its parent doesn't ask how", func(ctx SpecContext) {
+		command := shell(dir, "parent", "true & echo $!; exec sleep 300")
+		parent := start(command)
+		var child int
+		Eventually(ctx, func() error {
+			printed, err := parent.LogTail(1)
+			if err == nil {
+				child, err = strconv.Atoi(printed)
+			}
+			return err
+		}).Should(Succeed())
+		ended, err := procfs.NewProc(child)
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(ctx, ended.Stat).Should(HaveField("State", "Z"))
+		stat, err := ended.Stat()
+		Expect(err).NotTo(HaveOccurred())
+
+		content, err := os.ReadFile(command.RecordPath)
+		Expect(err).NotTo(HaveOccurred())
+		record := map[string]any{}
+		Expect(json.Unmarshal(content, &record)).To(Succeed())
+		boot, _, _ := strings.Cut(record["identity"].(string), "/")
+		record["pid"], record["identity"] = child, fmt.Sprintf("%s/%d", boot, stat.Starttime)
+		content, err = json.Marshal(record)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(os.WriteFile(command.RecordPath, content, 0o644)).To(Succeed())
+		found, err := process.Load(command.RecordPath)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found.Alive()).To(BeFalse())
 	}, SpecTimeout(time.Minute))
 
 	It("is never mistaken for a stranger that got its number", func() {

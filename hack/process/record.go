@@ -68,27 +68,39 @@ func (r record) current() bool {
 	return err == nil && found == r.Identity
 }
 
-// watchExit closes exited once the process, which is not a child of this program, has ended.
+// watchExit closes exited once the process, which is not a child of this program, has ended. If it has already, and
+// only its parent doesn't know yet, exited is closed when this returns.
 func (p *Process) watchExit() error {
-	if err := p.handle.WithHandle(func(uintptr) {}); err != nil {
-		if errors.Is(err, os.ErrProcessDone) {
-			close(p.exited)
-			return nil
-		}
+	ended := false
+	err := p.handle.WithHandle(func(pidfd uintptr) { ended = endedWithin(pidfd, 0) })
+	if errors.Is(err, os.ErrProcessDone) {
+		ended, err = true, nil
+	}
+	if ended {
+		close(p.exited)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	go func() {
 		defer close(p.exited)
-		_ = p.handle.WithHandle(func(pidfd uintptr) {
-			exit := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-			for {
-				if _, err := unix.Poll(exit, -1); !errors.Is(err, unix.EINTR) {
-					return
-				}
-			}
-		})
+		_ = p.handle.WithHandle(func(pidfd uintptr) { endedWithin(pidfd, forever) })
 	}()
 	return nil
+}
+
+// forever is for endedWithin.
+const forever = -1
+
+// endedWithin waits for the end of a process for so many milliseconds.
+func endedWithin(pidfd uintptr, milliseconds int) bool {
+	exit := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for {
+		if n, err := unix.Poll(exit, milliseconds); !errors.Is(err, unix.EINTR) {
+			return err == nil && n > 0
+		}
+	}
 }
 
 func (p *Process) writeRecord() error {
