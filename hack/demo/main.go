@@ -29,8 +29,11 @@ func run(args []string) (err error) {
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	nodes := flags.String("nodes", "", `"fake" for nodes on which no container starts`)
-	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 || (*nodes != "" && *nodes != "fake") {
+	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
 		return errUsage
+	}
+	if *nodes != "" && *nodes != "fake" {
+		return fmt.Errorf("NODES is %q; write NODES=fake, or leave it out", *nodes)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
