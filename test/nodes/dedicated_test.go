@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -229,14 +230,13 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 	}, SpecTimeout(specTimeout))
 
 	It("goes with its volume when its tenant is deleted", func(ctx SpecContext) {
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: names.DatabasesNamespace, Name: names.ServerVolume(serverOf(tenant).Name)}}
+		Expect(komega.Get(claim)()).To(Succeed())
+		on := nodeOf(serverPod(ctx, tenant).Spec.NodeName)
+		Expect(on.Run(ctx, "mount")).To(ContainSubstring(claim.Spec.VolumeName))
 		Expect(cl.Delete(ctx, tenant)).To(Succeed())
-		Eventually(ctx, func() ([]corev1.PersistentVolume, error) {
-			volumes := &corev1.PersistentVolumeList{}
-			err := cl.List(ctx, volumes)
-			return volumes.Items, err
-		}).Should(BeEmpty())
-		for _, n := range kubernetes.Nodes() {
-			Expect(n.Run(ctx, "mount")).NotTo(ContainSubstring(" type xfs "))
-		}
+		volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: claim.Spec.VolumeName}}
+		Eventually(ctx, komega.Get(volume)).WithTimeout(patience).Should(MatchError(apierrors.IsNotFound, "IsNotFound"))
+		Expect(on.Run(ctx, "mount")).NotTo(ContainSubstring(claim.Spec.VolumeName))
 	}, SpecTimeout(specTimeout))
 })
