@@ -37,8 +37,7 @@ generate: bin/controller-gen ## Generate the deep copies of the API types.
 .PHONY: manifests
 manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRole from markers.
 	bin/controller-gen crd paths=./api/... output:crd:dir=$(CRD_DIR)
-	@# Kubernetes' own types bring defaults along, and a Tenant is stored as it was written.
-	sed -i '/^ *default: \(""\|false\)$$/d' $(CRD_DIR)/tenantry.dev_tenants.yaml
+	go run ./hack/crds $(CRD_DIR)
 	bin/controller-gen rbac:roleName=tenantry-manager paths=./internal/... paths=./cmd/... output:rbac:dir=$(RBAC_DIR)
 
 .PHONY: check-generated
