@@ -115,3 +115,23 @@ func objectIn(content map[string]any, key string) map[string]any {
 	found, _ := content[key].(map[string]any)
 	return found
 }
+
+// DefaultClass returns the class of new tenants that name none; empty if there is no default. Of several, it is the
+// newest, as with StorageClasses.
+func DefaultClass(classes []v1alpha1.TenantClass) string {
+	var found *v1alpha1.TenantClass
+	for i := range classes {
+		class := &classes[i]
+		if class.Annotations[v1alpha1.AnnotationDefaultClass] != "true" || !class.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if found == nil || found.CreationTimestamp.Before(&class.CreationTimestamp) ||
+			found.CreationTimestamp.Equal(&class.CreationTimestamp) && class.Name < found.Name {
+			found = class
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	return found.Name
+}
