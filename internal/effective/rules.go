@@ -2,6 +2,7 @@ package effective
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,7 +23,8 @@ type Rules struct {
 	validator  *cel.Validator
 }
 
-// Compile compiles the rules of a class; nil if there are none. The error says which rule is wrong, and where.
+// Compile compiles the rules of a class; nil if there are none. The error says which rule is wrong, and where; the
+// result has the others.
 func Compile(rules []v1alpha1.TenantClassRule) (*Rules, error) {
 	if len(rules) == 0 {
 		return nil, nil //nolint:nilnil // A class without rules is a usual one.
@@ -43,17 +45,22 @@ func Compile(rules []v1alpha1.TenantClassRule) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
+	var failures []error
+	var sound apiextensionsv1.ValidationRules
 	for i, result := range compiled {
 		if result.Error != nil {
-			return nil, fmt.Errorf("spec.bounds.rules[%d].rule: %s", i, strings.TrimSuffix(result.Error.Detail, "."))
+			failures = append(failures, fmt.Errorf("spec.bounds.rules[%d].rule: %s", i, strings.TrimSuffix(result.Error.Detail, ".")))
+			continue
 		}
+		sound = append(sound, structural.XValidations[i])
 	}
-	return &Rules{structural: structural, validator: cel.NewValidator(structural, false, celconfig.PerCallLimit)}, nil
+	structural.XValidations = sound
+	return &Rules{structural: structural, validator: cel.NewValidator(structural, false, celconfig.PerCallLimit)}, errors.Join(failures...)
 }
 
 // broken returns the messages of the rules that a tenant's own spec breaks.
 func (r *Rules) broken(own map[string]any) (said []string) {
-	if r == nil {
+	if r == nil || r.validator == nil {
 		return nil
 	}
 	found, _ := r.validator.Validate(context.Background(), nil, r.structural, own, nil, celconfig.RuntimeCELCostBudget)

@@ -25,15 +25,8 @@ func RevisionOfOtherClass(revision, other, class string) Problem {
 		"TenantClassRevision %q is one of the class %s and not of %s, and the tenant stays as it is; name another one in spec.classRevision, or leave that out to follow the class.", revision, other, class)
 }
 
-// ClassRulesBroken means that the rules of the tenant's class can't be evaluated, so that nobody can say whether it
-// may have its new spec.
-func ClassRulesBroken(class string) Problem {
-	return stalled(v1alpha1.ReasonInvalid, OnChange,
-		"The rules of TenantClass %q can't be evaluated, so the tenant stays as it is; the class says what is wrong with them.", class)
-}
-
 // RulesInvalid means that a rule of a TenantClass is no valid CEL expression. err says which, and where.
 func RulesInvalid(err error) Problem {
 	return stalled(v1alpha1.ReasonInvalid, OnChange,
-		"A rule can't be compiled, so tenants that are new or have changed wait: %s.", err)
+		"A rule can't be compiled, and doesn't apply until it is corrected: %s.", err)
 }

@@ -83,7 +83,7 @@ const goldSpec = `
 description: For customers with a contract
 tenant:
   quota: {pods: "10", requests.cpu: "4"}
-  database: {isolation: Schema, serverRef: {name: shared}}
+  database: {isolation: Database, serverRef: {name: shared}}
   app: {image: "registry.example/shop:1", port: 8080}
 `
 
@@ -99,7 +99,7 @@ var _ = Describe("A TenantClass", func() {
 
 		Expect(read(ctx, tenant).Spec).To(Equal(member("gold-plain-acme", "gold-plain").Spec), "nothing of the class is stored in it")
 		Expect(tenant.Status.Class.Name).To(Equal("gold-plain"))
-		Expect(tenant.Status.Database.Isolation).To(Equal(v1alpha1.DatabaseIsolationSchema))
+		Expect(tenant.Status.Database.Isolation).To(Equal(v1alpha1.DatabaseIsolationDatabase))
 		Expect(tenant.Status.App.Image).To(Equal("registry.example/shop:1"))
 		Expect(read(ctx, overriding).Status.App.Image).To(Equal("registry.example/shop:own"))
 		Expect(kubectl(ctx, "get", "tenants", "gold-plain-acme")).To(MatchRegexp(`CLASS(.|\n)*gold-plain\s`))
@@ -122,7 +122,7 @@ var _ = Describe("A TenantClass", func() {
 	It("takes a tenant over that says the same, without a write to its objects or a restart", func(ctx SpecContext) {
 		class(ctx, "gold-migrated", goldSpec)
 		before := builders.Tenant("gold-migrating").Quota("pods", "10").Quota("requests.cpu", "4").Database("shared").
-			Isolation(v1alpha1.DatabaseIsolationSchema).App("registry.example/shop:1").Port(8080).Build()
+			Isolation(v1alpha1.DatabaseIsolationDatabase).App("registry.example/shop:1").Port(8080).Build()
 		tenant := create(ctx, before)
 		waitReady(ctx, tenant)
 		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(HaveField("Status.Usage.Used", HaveKey(corev1.ResourcePods)))
@@ -140,7 +140,8 @@ var _ = Describe("A TenantClass", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("that doesn't exist leaves its tenants as they are, and they say so until it does", func(ctx SpecContext) {
-		tenant := create(ctx, member("gold-awaiting", "gold-late"))
+		tenant := member("gold-awaiting", "gold-late")
+		Expect(env.Client.Create(ctx, tenant)).To(Succeed())
 		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(stalled(v1alpha1.ReasonClassNotFound,
 			`There is no TenantClass "gold-late", and the tenant stays as it is; create it, or name another one in spec.className.`))
 		class(ctx, "gold-late", `{tenant: {quota: {pods: "3"}}}`)
@@ -162,18 +163,18 @@ var _ = Describe("A TenantClass", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("can be changed, and what is fixed stays, which the tenant says", func(ctx SpecContext) {
-		class(ctx, "gold-schema", goldSpec)
-		class(ctx, "gold-database", strings.Replace(goldSpec, "Schema", "Database, connectionLimit: 7", 1))
-		tenant := create(ctx, member("gold-changing", "gold-schema"))
+		class(ctx, "gold-database", goldSpec)
+		class(ctx, "gold-schema", strings.Replace(goldSpec, "isolation: Database", "isolation: Schema, connectionLimit: 7", 1))
+		tenant := create(ctx, member("gold-changing", "gold-database"))
 		waitReady(ctx, tenant)
-		change(ctx, tenant, func() { tenant.Spec.ClassName = new("gold-database") })
+		change(ctx, tenant, func() { tenant.Spec.ClassName = new("gold-schema") })
 		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(And(
-			HaveField("Status.Class.Name", "gold-database"),
+			HaveField("Status.Class.Name", "gold-schema"),
 			HaveField("Status.Database.ConnectionLimit", int32(7)),
-			HaveField("Status.Database.Isolation", v1alpha1.DatabaseIsolationSchema),
-			haveCondition(v1alpha1.ConditionHeldBack, "True", v1alpha1.ReasonImmutable, "spec.database.isolation is Schema, and can't become Database"),
+			HaveField("Status.Database.Isolation", v1alpha1.DatabaseIsolationDatabase),
+			haveCondition(v1alpha1.ConditionHeldBack, "True", v1alpha1.ReasonImmutable, "spec.database.isolation is Database, and can't become Schema"),
 			haveCondition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady)))
-		Eventually(ctx, func() *int32 { return classState(ctx, "gold-database").Status.HeldBack }).Should(Equal(new(int32(1))))
+		Eventually(ctx, func() *int32 { return classState(ctx, "gold-schema").Status.HeldBack }).Should(Equal(new(int32(1))))
 	}, SpecTimeout(specTimeout))
 
 	It("says what is wrong with what a tenant and it say together", func(ctx SpecContext) {
@@ -201,8 +202,6 @@ var _ = Describe("A TenantClass", func() {
 			HaveField("Type", v1alpha1.ConditionStalled), HaveField("Message", ContainSubstring("spec.bounds.rules[0].rule: compilation failed: ERROR: <input>:1:5: undefined field 'appp'")))))
 		Eventually(ctx, func() string { return quotaOf(ctx, tenant, "pods") }).Should(Equal("4"))
 		change(ctx, tenant, func() { tenant.Spec.DisplayName = "Changed" })
-		Eventually(ctx, func() *v1alpha1.Tenant { return read(ctx, tenant) }).Should(stalled(v1alpha1.ReasonInvalid, `The rules of TenantClass "gold-ruled" can't be evaluated`))
-		changeClass(ctx, gold, func(spec *v1alpha1.TenantClassSpec) { spec.Bounds.Rules = nil })
 		waitReady(ctx, tenant)
 	}, SpecTimeout(specTimeout))
 })
@@ -210,7 +209,8 @@ var _ = Describe("A TenantClass", func() {
 // quotaOf returns an entry of a tenant's ResourceQuota.
 func quotaOf(ctx context.Context, tenant *v1alpha1.Tenant, name corev1.ResourceName) string {
 	GinkgoHelper()
-	quota := read(ctx, in(tenant, &corev1.ResourceQuota{}, "tenant"))
+	quota := in(tenant, &corev1.ResourceQuota{}, "tenant")
+	Expect(client.IgnoreNotFound(env.Client.Get(ctx, client.ObjectKeyFromObject(quota), quota))).To(Succeed())
 	value := quota.Spec.Hard[name]
 	return value.String()
 }

@@ -98,11 +98,9 @@ func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name 
 	case content.Spec.ClassName != name:
 		return nil, problem.RevisionOfOtherClass(revision, content.Spec.ClassName, name)
 	}
-	rules, err := r.rules.of(class)
-	if err != nil && tenant.Status.ObservedGeneration != tenant.Generation {
-		return nil, problem.ClassRulesBroken(name)
-	}
-	return &effective.Class{Name: name, Revision: revision, Tenant: content.Spec.Tenant, Bounds: class.Spec.Bounds, Rules: rules}, nil
+	return &effective.Class{
+		Name: name, Revision: revision, Tenant: content.Spec.Tenant, Bounds: class.Spec.Bounds, Rules: r.rules.of(class),
+	}, nil
 }
 
 // revision reads a revision. The cache may have a class before its revision.
@@ -145,22 +143,21 @@ type compilation struct {
 	uid        types.UID
 	generation int64
 	rules      *effective.Rules
-	err        error
 }
 
-func (c *compiledRules) of(class *v1alpha1.TenantClass) (*effective.Rules, error) {
+func (c *compiledRules) of(class *v1alpha1.TenantClass) *effective.Rules {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	known := c.known[class.Name]
 	if known.uid != class.UID || known.generation != class.Generation {
 		known = compilation{uid: class.UID, generation: class.Generation}
-		known.rules, known.err = effective.Compile(class.Spec.Bounds.Rules)
+		known.rules, _ = effective.Compile(class.Spec.Bounds.Rules) // The class says which don't compile.
 		if c.known == nil {
 			c.known = map[string]compilation{}
 		}
 		c.known[class.Name] = known
 	}
-	return known.rules, known.err
+	return known.rules
 }
 
 func (c *compiledRules) forget(class string) {
