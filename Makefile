@@ -160,7 +160,7 @@ deploy: bin/kustomize ## Install all of the operator, with the image IMG, into t
 
 .PHONY: undeploy
 undeploy: bin/kustomize ## Remove the operator and its API from the current cluster.
-	@left=$$($(KUBECTL) get tenants.tenantry.dev,databaseservers.tenantry.dev --output=name 2>/dev/null || true); \
+	@left=$$($(KUBECTL) get tenants.tenantry.dev,databaseservers.tenantry.dev,tenantclasses.tenantry.dev --output=name 2>/dev/null || true); \
 	if [ -n "$$left" ]; then \
 		printf 'These are still there, and only the operator can clean up after them; delete them first:\n%s\n' "$$left" >&2; \
 		exit 1; \

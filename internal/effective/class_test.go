@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/diff"
 	"sigs.k8s.io/yaml"
 
@@ -205,6 +206,33 @@ func TestWhatIsPlacedStaysWhenTheClassSaysOtherwise(t *testing.T) {
 				t.Errorf("held back are %q, want %q", made.HeldBack, test.held)
 			}
 		})
+	}
+}
+
+func TestTheDefaultClass(t *testing.T) {
+	class := func(name, marked string, second int) v1alpha1.TenantClass {
+		return v1alpha1.TenantClass{ObjectMeta: metav1.ObjectMeta{
+			Name: name, Annotations: map[string]string{v1alpha1.AnnotationDefaultClass: marked}, CreationTimestamp: metav1.Unix(int64(second), 0),
+		}}
+	}
+	terminating := class("ending", "true", 9)
+	terminating.DeletionTimestamp = &metav1.Time{}
+	terminating.DeletionTimestamp.Time = metav1.Unix(10, 0).Time
+	for _, test := range []struct {
+		name    string
+		classes []v1alpha1.TenantClass
+		want    string
+	}{
+		{"there is none", nil, ""},
+		{"none is marked", []v1alpha1.TenantClass{class("a", "false", 1), class("b", "", 1)}, ""},
+		{"one is", []v1alpha1.TenantClass{class("a", "", 2), class("b", "true", 1)}, "b"},
+		{"the newest of several", []v1alpha1.TenantClass{class("a", "true", 1), class("b", "true", 2), class("c", "true", 1)}, "b"},
+		{"of the same age, the first by name", []v1alpha1.TenantClass{class("b", "true", 1), class("a", "true", 1)}, "a"},
+		{"not one that is being deleted", []v1alpha1.TenantClass{class("a", "true", 1), terminating}, "a"},
+	} {
+		if got := effective.DefaultClass(test.classes); got != test.want {
+			t.Errorf("%s: it is %q, want %q", test.name, got, test.want)
+		}
 	}
 }
 
