@@ -55,7 +55,7 @@ func rewrite(path string, complete func(spec node)) error {
 	if text, err = yaml.Marshal(definition); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return os.WriteFile(path, append([]byte("---\n"), text...), 0o644) //nolint:gosec // It is a file of the repository.
+	return os.WriteFile(path, append([]byte("---\n"), text...), 0o644)
 }
 
 // node is an object in a schema.

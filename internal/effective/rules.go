@@ -1,7 +1,6 @@
 package effective
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -63,7 +62,7 @@ func (r *Rules) broken(own map[string]any) (said []string) {
 	if r == nil || r.validator == nil {
 		return nil
 	}
-	found, _ := r.validator.Validate(context.Background(), nil, r.structural, own, nil, celconfig.RuntimeCELCostBudget)
+	found, _ := r.validator.Validate(atOnce, nil, r.structural, own, nil, celconfig.RuntimeCELCostBudget)
 	for _, err := range found {
 		said = append(said, strings.TrimSuffix(err.Detail, "."))
 	}

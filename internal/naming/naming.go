@@ -12,9 +12,9 @@ import (
 const (
 	// FieldOwner is the operator's manager name in metadata.managedFields.
 	FieldOwner = "tenantry"
-	// IndexClass is the index of the cache for the Tenants of a TenantClass, and IndexRevision for the
-	// TenantClassRevisions of one.
-	IndexClass    = "class"
+	// IndexClass is the index of the cache for the Tenants of a TenantClass.
+	IndexClass = "class"
+	// IndexRevision is the index of the cache for the TenantClassRevisions of a TenantClass.
 	IndexRevision = "revisionOfClass"
 	// IndexPlaced is the index of the cache for the Tenants that have, or may have, something on a DatabaseServer.
 	IndexPlaced = "placedOnDatabaseServer"

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -140,7 +141,7 @@ func saidByTheOperator(spec string) string {
 	Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object(boundedClass).Object, class)).To(Succeed())
 	Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(saying(spec).Object, tenant)).To(Succeed())
 	_, err := effective.OfClass(tenant, &effective.Class{Name: class.Name, Tenant: class.Spec.Tenant, Bounds: class.Spec.Bounds})
-	invalid, _ := err.(*effective.InvalidError) //nolint:errorlint // It is this one and no other.
-	Expect(invalid).NotTo(BeNil())
+	invalid := &effective.InvalidError{}
+	Expect(errors.As(err, &invalid)).To(BeTrue())
 	return invalid.Message
 }

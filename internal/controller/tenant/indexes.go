@@ -93,14 +93,7 @@ func serversWaitedFor(tenant *effective.Tenant) []string {
 	}
 	servers := serversOf(tenant)
 	if hasClass(tenant) {
-		if everything := apimeta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady); ready == nil && everything != nil &&
-			everything.Status == metav1.ConditionTrue && everything.ObservedGeneration == tenant.Generation {
-			return nil // It has no database.
-		}
-		servers = append(servers, naming.DedicatedServer(tenant.Name))
-		if tenant.Status.Database == nil {
-			return append(servers, anyServer)
-		}
+		return append(servers, serversOfAnyClass(tenant, ready != nil)...)
 	}
 	if spec := tenant.Spec.Database; spec != nil && spec.ServerSelector != nil && tenant.Status.Database == nil {
 		servers = append(servers, anyServer)
@@ -114,4 +107,19 @@ func pinOf(tenant *effective.Tenant) []string {
 		return []string{revision}
 	}
 	return nil
+}
+
+// serversOfAnyClass returns the servers that the class of a tenant may make it wait for. hasDatabase says that the
+// class is known to give it a database.
+func serversOfAnyClass(tenant *effective.Tenant, hasDatabase bool) []string {
+	ready := apimeta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
+	complete := ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation
+	switch {
+	case complete && !hasDatabase:
+		return nil
+	case tenant.Status.Database != nil:
+		return []string{naming.DedicatedServer(tenant.Name)}
+	default:
+		return []string{naming.DedicatedServer(tenant.Name), anyServer}
+	}
 }

@@ -177,7 +177,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // hold keeps a class from being deleted while it has tenants, and reports whether it is still there.
 func (r *Reconciler) hold(ctx context.Context, class *v1alpha1.TenantClass) (held bool, err error) {
 	before := class.DeepCopy()
-	changed := false
+	var changed bool
 	switch {
 	case class.DeletionTimestamp.IsZero():
 		changed = controllerutil.AddFinalizer(class, naming.FinalizerClass)
