@@ -37,8 +37,7 @@ generate: bin/controller-gen ## Generate the deep copies of the API types.
 .PHONY: manifests
 manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRole from markers.
 	bin/controller-gen crd paths=./api/... output:crd:dir=$(CRD_DIR)
-	@# Kubernetes' own types bring defaults along, and a Tenant is stored as it was written.
-	sed -i '/^ *default: \(""\|false\)$$/d' $(CRD_DIR)/tenantry.dev_tenants.yaml
+	go run ./hack/crds $(CRD_DIR)
 	bin/controller-gen rbac:roleName=tenantry-manager paths=./internal/... paths=./cmd/... output:rbac:dir=$(RBAC_DIR)
 
 .PHONY: check-generated
@@ -169,7 +168,7 @@ deploy: bin/kustomize ## Install all of the operator, with the image IMG, into t
 
 .PHONY: undeploy
 undeploy: bin/kustomize ## Remove the operator and its API from the current cluster.
-	@left=$$($(KUBECTL) get tenants.tenantry.dev,databaseservers.tenantry.dev --output=name 2>/dev/null || true); \
+	@left=$$($(KUBECTL) get tenants.tenantry.dev,databaseservers.tenantry.dev,tenantclasses.tenantry.dev --output=name 2>/dev/null || true); \
 	if [ -n "$$left" ]; then \
 		printf 'These are still there, and only the operator can clean up after them; delete them first:\n%s\n' "$$left" >&2; \
 		exit 1; \

@@ -27,8 +27,12 @@ const (
 	// is absent if the tenant has no app.
 	ConditionAppReady = "AppReady"
 
-	// ConditionDeletionBlocked is True while a DatabaseServer is being deleted and still has tenants. It
-	// is absent otherwise.
+	// ConditionHeldBack is True on a Tenant while its class says something else about what is fixed once a database
+	// is placed. The message says what. It is absent otherwise.
+	ConditionHeldBack = "HeldBack"
+
+	// ConditionDeletionBlocked is True while a DatabaseServer or a TenantClass is being deleted and still has tenants.
+	// It is absent otherwise.
 	ConditionDeletionBlocked = "DeletionBlocked"
 	// ConditionUnexpectedAccess is True on a Tenant while other roles are members of its database roles,
 	// or its roles are members of others, and on a DatabaseServer while it has superusers that it didn't
@@ -71,6 +75,13 @@ const (
 	ReasonUntrustedOwner = "UntrustedOwner"
 	// ReasonQuotaBelowUse means that more is in use than the quota allows, because the quota was lowered.
 	ReasonQuotaBelowUse = "QuotaBelowUse"
+
+	// ReasonClassNotFound means that the spec names a TenantClass that doesn't exist.
+	ReasonClassNotFound = "ClassNotFound"
+	// ReasonRevisionNotFound means that the class has no TenantClassRevision of the name in the spec.
+	ReasonRevisionNotFound = "RevisionNotFound"
+	// ReasonImmutable means that something is fixed once the database is placed.
+	ReasonImmutable = "Immutable"
 
 	// ReasonServerNotFound means that the spec names a DatabaseServer that doesn't exist.
 	ReasonServerNotFound = "ServerNotFound"

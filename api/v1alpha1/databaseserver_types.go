@@ -94,8 +94,8 @@ type DedicatedServer struct {
 	Instances int32 `json:"instances,omitempty"`
 
 	// storage is the size of the volume of each instance, at least 128Mi. It can grow if the StorageClass
-	// allows volume expansion. It can't shrink.
-	// +required
+	// allows volume expansion. It can't shrink. It is required here or in the class.
+	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('128Mi')) >= 0",message="storage must be at least 128Mi, which an empty database nearly fills; write for example 10Gi"
 	Storage *resource.Quantity `json:"storage,omitempty"`
 
@@ -131,7 +131,7 @@ type DedicatedServer struct {
 }
 
 // DatabaseServerDedication describes a server that the operator runs for one tenant.
-// +kubebuilder:validation:XValidation:rule="has(self.instances) && has(self.version)",message="a server that the operator runs has instances and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"
+// +kubebuilder:validation:XValidation:rule="has(self.instances) && has(self.version) && has(self.storage)",message="a server that the operator runs has instances and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"
 type DatabaseServerDedication struct {
 	DedicatedServer `json:",inline"`
 

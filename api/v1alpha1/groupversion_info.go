@@ -22,6 +22,8 @@ var (
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&Tenant{}, &TenantList{},
+		&TenantClass{}, &TenantClassList{},
+		&TenantClassRevision{}, &TenantClassRevisionList{},
 		&DatabaseServer{}, &DatabaseServerList{},
 		&TenantPolicy{}, &TenantPolicyList{},
 	)

@@ -262,7 +262,7 @@ type PolicyRules struct {
 	// allowBlockedEvictions allows PodDisruptionBudgets that forbid all evictions, with maxUnavailable 0 or
 	// minAvailable 100%. A node with a pod of such a budget can't be drained. Left out, it is false.
 	// +optional
-	AllowBlockedEvictions bool `json:"allowBlockedEvictions,omitempty"`
+	AllowBlockedEvictions *bool `json:"allowBlockedEvictions,omitempty"`
 
 	// maxTokenLifetime is the longest lifetime of a ServiceAccount token that somebody may request, for example with
 	// kubectl create token: 10m to 87600h, in hours (h), minutes (m) and seconds (s). Tokens that Kubernetes mounts

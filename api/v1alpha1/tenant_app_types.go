@@ -5,8 +5,8 @@ import corev1 "k8s.io/api/core/v1"
 // TenantApp is an app that the operator runs for the tenant: a Deployment, a Service and, with more
 // than one replica, a PodDisruptionBudget. All are named app.
 type TenantApp struct {
-	// image is the container image. It must not run as root.
-	// +required
+	// image is the container image. It must not run as root. It is required here or in the class.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
@@ -49,7 +49,8 @@ type TenantApp struct {
 	Args []string `json:"args,omitempty"`
 
 	// env are environment variables. They override all others of the same name: PORT, those of the
-	// database (DATABASE_URL, PGHOST and so on), and those of the tenant's config.
+	// database (DATABASE_URL, PGHOST and so on), and those of the tenant's config. An entry replaces the one of the
+	// class with its name as a whole.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

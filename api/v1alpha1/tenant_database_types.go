@@ -87,11 +87,7 @@ type DatabaseCredentials struct {
 // AdoptNew in spec.database.adopt asks for an empty database even if a former Tenant of this name has left one.
 const AdoptNew = "New"
 
-// TenantDatabase describes the database of a tenant.
-// +kubebuilder:validation:XValidation:rule="!has(self.sharedTables) || self.sharedTables == 'Use' || (has(self.isolation) && self.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".sharedTables"
-// +kubebuilder:validation:XValidation:rule="(has(self.isolation) && self.isolation == 'Dedicated') || has(self.serverRef) != has(self.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out"
-// +kubebuilder:validation:XValidation:rule="!has(self.isolation) || self.isolation != 'Dedicated' || (!has(self.serverRef) && !has(self.serverSelector))",message="a tenant of the isolation Dedicated gets a server of its own; leave serverRef and serverSelector out"
-// +kubebuilder:validation:XValidation:rule="has(self.dedicated) == (has(self.isolation) && self.isolation == 'Dedicated')",message="dedicated says what server a tenant of the isolation Dedicated gets, and no other one has it; set isolation to Dedicated and dedicated.storage to a size such as 10Gi, or leave dedicated out",fieldPath=".dedicated"
+// TenantDatabase describes the database of a tenant. Rules about several of its fields are rules of TenantSpec.
 type TenantDatabase struct {
 	// isolation says how the tenant's data is kept apart from other tenants' data. Dedicated: the tenant
 	// has a server of its own, which the operator runs. Database: it has a database of its own on a shared
@@ -117,7 +113,8 @@ type TenantDatabase struct {
 	Dedicated *DedicatedServer `json:"dedicated,omitempty"`
 
 	// serverRef refers to the DatabaseServer. It is immutable once the database is placed. Set either this
-	// or serverSelector, unless the isolation is Dedicated.
+	// or serverSelector, unless the isolation is Dedicated. It takes the place of the class's serverSelector, as
+	// serverSelector takes the place of the class's serverRef.
 	// +optional
 	ServerRef DatabaseServerReference `json:"serverRef,omitzero"`
 

@@ -121,11 +121,34 @@ type TenantNetwork struct {
 	Egress []networkingv1.NetworkPolicyEgressRule `json:"egress,omitempty"`
 }
 
-// TenantSpec describes what a tenant may use and what it runs.
+// TenantSpec describes what a tenant may use and what it runs. A rule that begins with className is about what a
+// class may have instead, so it is left out of a TenantClass; see hack/crds.
+// +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.app) || has(self.app.image)",message="the app needs an image; write one such as registry.example/shop:1, or name the class that has it in spec.className",reason=FieldValueRequired,fieldPath=".app.image"
+// +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || !has(self.database.dedicated) || has(self.database.dedicated.storage)",message="the tenant's own database server needs a size; write one such as 10Gi, or name the class that has it in spec.className",reason=FieldValueRequired,fieldPath=".database.dedicated.storage"
+// +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || !has(self.database.sharedTables) || self.database.sharedTables == 'Use' || (has(self.database.isolation) && self.database.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".database.sharedTables"
+// +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || (has(self.database.isolation) && self.database.isolation == 'Dedicated') || has(self.database.serverRef) != has(self.database.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out",fieldPath=".database"
+// +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || !has(self.database.isolation) || self.database.isolation != 'Dedicated' || (!has(self.database.serverRef) && !has(self.database.serverSelector))",message="a tenant of the isolation Dedicated gets a server of its own; leave serverRef and serverSelector out",fieldPath=".database"
+// +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || has(self.database.dedicated) == (has(self.database.isolation) && self.database.isolation == 'Dedicated')",message="dedicated says what server a tenant of the isolation Dedicated gets, and no other one has it; set isolation to Dedicated and dedicated.storage to a size such as 10Gi, or leave dedicated out",fieldPath=".database.dedicated"
+// +kubebuilder:validation:XValidation:rule="!has(self.classRevision) || has(self.className) && self.className.size() > 0",message="classRevision pins the tenant to a revision of its class; name the class in className, or leave classRevision out",fieldPath=".classRevision"
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, k.matches('^(cpu|memory|ephemeral-storage|pods|services|services[.](loadbalancers|nodeports)|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|(requests|limits)[.](cpu|memory|ephemeral-storage)|requests[.]storage|hugepages-.+|requests[.]hugepages-.+|requests[.][^/]+/.+|count/.+|.+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|.+[.]deviceclass[.]resource[.]k8s[.]io/devices)$'))",message="quota has an entry that ResourceQuota does not know; write a name such as requests.cpu, limits.memory, requests.storage, pods, services.nodeports, count/deployments.apps or requests.nvidia.com/gpu",fieldPath=".quota"
 // +kubebuilder:validation:XValidation:rule="!has(self.quota) || self.quota.all(k, !string(self.quota[k]).startsWith('-'))",message="quota has a negative entry; write zero or more, or leave the entry out for no limit",fieldPath=".quota"
 // +kubebuilder:validation:XValidation:rule="!has(self.config) || self.config.all(k, k.matches('^[-._a-zA-Z0-9]+$'))",message="config has a key that can not be an environment variable; use letters, digits, dashes, dots and underscores",fieldPath=".config"
 type TenantSpec struct {
+	// className is the name of the TenantClass with what this spec leaves out. It can be changed; what is fixed once a
+	// database is placed then stays as it is. "" is no class. Left out, a new tenant gets the default class, if there is
+	// one, and keeps the class that it has got; status.class has its name.
+	// +optional
+	// +kubebuilder:validation:MaxLength=50
+	// +kubebuilder:validation:XValidation:rule="self.size() == 0 || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="className must be the name of a TenantClass, such as gold, or \"\" for no class"
+	ClassName *string `json:"className,omitempty"`
+
+	// classRevision is the name of a TenantClassRevision of the class. The tenant stays at it when the class changes.
+	// Left out, the tenant follows the class.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	ClassRevision string `json:"classRevision,omitempty"`
+
 	// displayName is a human-readable name of the tenant.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -210,6 +233,26 @@ type TenantUsage struct {
 	Used corev1.ResourceList `json:"used,omitempty"`
 }
 
+// TenantStatusClass is the class that a tenant has.
+type TenantStatusClass struct {
+	// name is the name of the TenantClass.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=50
+	Name string `json:"name,omitempty"`
+
+	// revision is the name of the TenantClassRevision that the tenant is at. It can be older than the class's current
+	// one if that changes nothing for this tenant.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Revision string `json:"revision,omitempty"`
+
+	// assignedAt is when the tenant got the class.
+	// +required
+	AssignedAt metav1.Time `json:"assignedAt,omitzero"`
+}
+
 // TenantStatus is the observed state of a Tenant.
 type TenantStatus struct {
 	// conditions describe the state of the tenant. Ready, NamespaceReady, QuotaReady, NetworkReady and AccessReady
@@ -225,6 +268,10 @@ type TenantStatus struct {
 	// observedGeneration is the generation of the spec that this status reflects.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// class is the tenant's class. It is absent if the tenant has none.
+	// +optional
+	Class *TenantStatusClass `json:"class,omitempty"`
 
 	// namespaces are the tenant's namespaces, the usable ones first, at most 256.
 	// +optional
@@ -257,6 +304,7 @@ type TenantStatus struct {
 // +kubebuilder:resource:scope=Cluster,shortName=tn,categories=tenantry
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Class",type=string,JSONPath=`.status.class.name`
 // +kubebuilder:printcolumn:name="Namespaces",type=integer,JSONPath=`.status.usableNamespaces`
 // +kubebuilder:printcolumn:name="Database",type=string,JSONPath=`.status.conditions[?(@.type=="DatabaseReady")].reason`
 // +kubebuilder:printcolumn:name="App",type=string,JSONPath=`.status.conditions[?(@.type=="AppReady")].reason`
@@ -266,12 +314,12 @@ type TenantStatus struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",message="the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
 // +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['default', 'tenantry-system', 'tenantry-databases']) && !self.metadata.name.startsWith('kube-')",message="this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name for the Tenant"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(oldSelf.spec.database) || has(self.spec.database)",message="the tenant has a database, which can't be taken away by leaving out spec.database; put it back, or delete the Tenant (reclaimPolicy says what becomes of the data)",fieldPath=".spec.database"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(oldSelf.spec.database) || has(self.spec.database) || has(self.spec.className) && self.spec.className.size() > 0 || !has(self.spec.className) && has(oldSelf.status.class)",message="the tenant has a database, which can't be taken away by leaving out spec.database; put it back, or delete the Tenant (reclaimPolicy says what becomes of the data)",fieldPath=".spec.database"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(self.spec.database.serverRef) || self.spec.database.serverRef.name == oldSelf.status.database.server || has(oldSelf.spec.database) && has(oldSelf.spec.database.serverRef) && self.spec.database.serverRef.name == oldSelf.spec.database.serverRef.name",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; write that name'",fieldPath=".spec.database.serverRef.name"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(oldSelf.spec.database) || !has(self.spec.database.serverSelector) || !has(oldSelf.spec.database.serverSelector) || self.spec.database.serverSelector == oldSelf.spec.database.serverSelector",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; put the selector back, or name that server in serverRef instead'",fieldPath=".spec.database.serverSelector"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.isolation) || !has(self.spec.database) || (has(self.spec.database.isolation) ? self.spec.database.isolation == oldSelf.status.database.isolation : oldSelf.status.database.isolation == 'Database') || has(oldSelf.spec.database) && has(self.spec.database.isolation) == has(oldSelf.spec.database.isolation) && (!has(self.spec.database.isolation) || self.spec.database.isolation == oldSelf.spec.database.isolation)",messageExpression="'the database is placed with the isolation ' + oldSelf.status.database.isolation + ', which can not change; write that value'",fieldPath=".spec.database.isolation"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.isolation) || !has(self.spec.database) || (has(self.spec.database.isolation) ? self.spec.database.isolation == oldSelf.status.database.isolation : oldSelf.status.database.isolation == 'Database' || has(self.spec.className) && self.spec.className.size() > 0 || !has(self.spec.className) && has(oldSelf.status.class)) || has(oldSelf.spec.database) && has(self.spec.database.isolation) == has(oldSelf.spec.database.isolation) && (!has(self.spec.database.isolation) || self.spec.database.isolation == oldSelf.spec.database.isolation)",messageExpression="'the database is placed with the isolation ' + oldSelf.status.database.isolation + ', which can not change; write that value'",fieldPath=".spec.database.isolation"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(self.spec.database.adopt) || self.spec.database.adopt == oldSelf.status.database.name || has(oldSelf.spec.database) && has(oldSelf.spec.database.adopt) && self.spec.database.adopt == oldSelf.spec.database.adopt",messageExpression="'the tenant has its database ' + oldSelf.status.database.name + ' already and can not adopt another one; write that name, or leave adopt out'",fieldPath=".spec.database.adopt"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.storage) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || self.spec.database.dedicated.storage == oldSelf.spec.database.dedicated.storage || quantity(string(self.spec.database.dedicated.storage)).compareTo(quantity(string(oldSelf.status.database.storage))) >= 0",messageExpression="'the volume has ' + string(oldSelf.status.database.storage) + ' and can not shrink; write that or more'",fieldPath=".spec.database.dedicated.storage"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.storage) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || !has(self.spec.database.dedicated.storage) || has(oldSelf.spec.database.dedicated.storage) && self.spec.database.dedicated.storage == oldSelf.spec.database.dedicated.storage || quantity(string(self.spec.database.dedicated.storage)).compareTo(quantity(string(oldSelf.status.database.storage))) >= 0",messageExpression="'the volume has ' + string(oldSelf.status.database.storage) + ' and can not shrink; write that or more'",fieldPath=".spec.database.dedicated.storage"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.version) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || (has(self.spec.database.dedicated.version) ? (has(oldSelf.spec.database.dedicated.version) ? self.spec.database.dedicated.version == oldSelf.spec.database.dedicated.version : self.spec.database.dedicated.version == '18') || self.spec.database.dedicated.version.split('.')[0] == oldSelf.status.database.version.split('.')[0] : !has(oldSelf.spec.database.dedicated.version) || oldSelf.spec.database.dedicated.version == '18' || oldSelf.status.database.version.split('.')[0] == '18')",messageExpression="'the data is that of PostgreSQL ' + oldSelf.status.database.version + ', which another major version can not read; write ' + oldSelf.status.database.version.split('.')[0] + ' or a minor version of it'",fieldPath=".spec.database.dedicated.version"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.storage) || !has(self.spec.database) || !has(self.spec.database.dedicated) || !has(oldSelf.spec.database) || !has(oldSelf.spec.database.dedicated) || has(self.spec.database.dedicated.storageClassName) == has(oldSelf.spec.database.dedicated.storageClassName) && (!has(self.spec.database.dedicated.storageClassName) || self.spec.database.dedicated.storageClassName == oldSelf.spec.database.dedicated.storageClassName)",message="storageClassName is fixed once there is a database; put it back as it was",fieldPath=".spec.database.dedicated.storageClassName"
 type Tenant struct {

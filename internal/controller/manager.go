@@ -13,6 +13,7 @@ import (
 	"github.com/tenantry/tenantry/internal/controller/admission"
 	"github.com/tenantry/tenantry/internal/controller/databaseserver"
 	"github.com/tenantry/tenantry/internal/controller/tenant"
+	"github.com/tenantry/tenantry/internal/controller/tenantclass"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -61,6 +62,12 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	}
 	admissions := &admission.Reconciler{Live: manager.GetAPIReader(), Engine: engine, Policies: objects, Recorder: recorder}
 	if err := admissions.SetupWithManager(manager); err != nil {
+		return err
+	}
+	classes := &tenantclass.Reconciler{
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder, Fleet: known,
+	}
+	if err := classes.SetupWithManager(manager); err != nil {
 		return err
 	}
 	tenants := &tenant.Reconciler{

@@ -41,6 +41,8 @@ type Fleet struct {
 	Placements Placements
 	// Admissions has the times at which quotas last admitted something.
 	Admissions Admissions
+	// Classes counts the tenants of each class.
+	Classes Classes
 	// Departures has the servers to check after Tenants were removed without the operator.
 	Departures Departures
 	// Endings has what is closed to tenants that are being deleted.
@@ -71,6 +73,7 @@ func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
 		&f.Inspections, &f.Placements, &f.Admissions, &f.Departures, &f.Endings, &f.Pace, &f.Provisioning, &f.Served, &f.Troubles,
+		&f.Classes,
 	}
 }
 

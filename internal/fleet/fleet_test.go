@@ -35,6 +35,9 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 	"Admissions": func(f *Fleet, tenant, _ string) {
 		f.Admissions.Note(&corev1.ResourceQuota{}, quotaOf(types.UID(tenant), "quota", "1"), noon)
 	},
+	"Classes": func(f *Fleet, tenant, _ string) {
+		f.Classes.Note(types.UID(tenant), ClassMember{Class: "gold-" + tenant, Revisions: []string{"gold-1-" + tenant}})
+	},
 	"Departures": func(f *Fleet, _, server string) { f.Departures.Looked(server, 0) },
 	"Endings": func(f *Fleet, tenant, server string) {
 		f.Endings.NamespaceClosed(types.UID(tenant), "namespace")

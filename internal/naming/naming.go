@@ -5,11 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
 )
 
 const (
 	// FieldOwner is the operator's manager name in metadata.managedFields.
 	FieldOwner = "tenantry"
+	// IndexClass is the index of the cache for the Tenants of a TenantClass.
+	IndexClass = "class"
+	// IndexRevision is the index of the cache for the TenantClassRevisions of a TenantClass.
+	IndexRevision = "revisionOfClass"
 	// IndexPlaced is the index of the cache for the Tenants that have, or may have, something on a DatabaseServer.
 	IndexPlaced = "placedOnDatabaseServer"
 
@@ -95,6 +101,9 @@ const (
 
 	// FinalizerServer is on a DatabaseServer while tenants may have something on it.
 	FinalizerServer = "tenantry.dev/tenants"
+
+	// FinalizerClass is on a TenantClass while tenants may have it.
+	FinalizerClass = "tenantry.dev/tenants"
 
 	// finalizerDatabasePrefix and a server's name make the finalizer that is on a Tenant while anything of it may be
 	// on that server. It also records where the tenant's database was placed, before the first SQL statement is sent.
@@ -231,4 +240,22 @@ func ManagedLabels(tenant string) map[string]string {
 // AppLabels returns the labels that select the pods of a tenant's app.
 func AppLabels(tenant string) map[string]string {
 	return map[string]string{LabelAppName: App, LabelTenant: tenant}
+}
+
+// ClassOf returns the name of a tenant's class; empty if it has none, or has not got one yet.
+func ClassOf(tenant *v1alpha1.Tenant) string {
+	switch {
+	case tenant.Spec.ClassName != nil:
+		return *tenant.Spec.ClassName
+	case tenant.Status.Class != nil:
+		return tenant.Status.Class.Name
+	default:
+		return ""
+	}
+}
+
+// Revision returns the name of the TenantClassRevision of a class with this content.
+func Revision(class string, content []byte) string {
+	sum := sha256.Sum256(content)
+	return class + "-" + hex.EncodeToString(sum[:])[:10]
 }

@@ -100,6 +100,9 @@ func ofOne(err error, answers func(error) (Problem, bool)) Problem {
 	if missing, ok := errors.AsType[*effective.MissingError](err); ok {
 		return stalled(v1alpha1.ReasonInvalid, OnChange, "%s", missing.Message)
 	}
+	if invalid, ok := errors.AsType[*effective.InvalidError](err); ok {
+		return stalled(v1alpha1.ReasonInvalid, OnChange, "%v", invalid)
+	}
 	for _, meaning := range []func(error) (Problem, bool){ofApply, answers, ofData, ofRequest} {
 		if problem, known := meaning(err); known {
 			return problem

@@ -34,6 +34,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 	result := v1alpha1.TenantStatus{
 		ObservedGeneration: o.Tenant.Generation,
 		Conditions:         o.Tenant.Status.DeepCopy().Conditions,
+		Class:              classOf(o),
 		Namespaces:         o.TenantNamespaces(),
 		UsableNamespaces:   new(o.UsableNamespaces()),
 		Database:           o.Database,
@@ -61,6 +62,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 		}
 	}
 	setUnexpectedMembers(&result.Conditions, o)
+	setHeldBack(&result.Conditions, o)
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }

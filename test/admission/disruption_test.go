@@ -63,7 +63,7 @@ var _ = Describe("A PodDisruptionBudget of a tenant", Label("K9"), func() {
 		tenant := applyReady(ctx, tenant("fixed"))
 		blocking := func() error { return try(ctx, alice, disruptionBudget("fixed", "maxUnavailable: 0")) }
 		Eventually(ctx, blocking).Should(refuse(advice))
-		change(ctx, tenant, func() { tenant.Spec.Policy.AllowBlockedEvictions = true })
+		change(ctx, tenant, func() { tenant.Spec.Policy.AllowBlockedEvictions = new(true) })
 		Eventually(ctx, blocking).Should(Succeed())
 	}, SpecTimeout(specTimeout))
 })

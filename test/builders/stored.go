@@ -54,7 +54,11 @@ func Stored[T v1alpha1.Tenant | v1alpha1.DatabaseServer](tb testing.TB, object *
 func Schema(tb testing.TB, kind string) *structuralschema.Structural {
 	tb.Helper()
 	_, here, _, _ := goruntime.Caller(0)
-	file := v1alpha1.GroupVersion.Group + "_" + strings.ToLower(kind) + "s.yaml"
+	plural := strings.ToLower(kind) + "s"
+	if strings.HasSuffix(kind, "s") {
+		plural = strings.ToLower(kind) + "es"
+	}
+	file := v1alpha1.GroupVersion.Group + "_" + plural + ".yaml"
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "config", "crd", "bases", file))
 	if err != nil {
 		tb.Fatal(err)

@@ -103,7 +103,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 
 	It("is summed up by kubectl get tenants", func(ctx SpecContext) {
 		Expect(kubectl(ctx, "get", "tenants", "acme")).To(MatchRegexp(
-			`^NAME +READY +STATUS +NAMESPACES +DATABASE +APP +AGE\nacme +True +Everything is in place\. +1 +Ready +Ready +\d+\w+\n$`))
+			`^NAME +READY +STATUS +CLASS +NAMESPACES +DATABASE +APP +AGE\nacme +True +Everything is in place\. +1 +Ready +Ready +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "tn", "acme", "-o", "wide")).To(MatchRegexp(
 			`^NAME .*DISPLAY NAME +SERVER +IMAGE +AGE\nacme .* +Acme Corp +shared +registry\.example/acme/shop:1\.4\.2 +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "dbs", shared)).To(MatchRegexp(

@@ -46,6 +46,7 @@ type Reconciler struct {
 	Identity string
 
 	retries *retry.Retries
+	rules   compiledRules
 }
 
 // Reconcile brings a tenant's actual state to the one in its spec.
@@ -61,10 +62,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	r.Fleet.SawTenant(object.Name, object.UID)
-	tenant := effective.Of(object)
+	tenant, err := r.effective(ctx, object)
 	if !tenant.DeletionTimestamp.IsZero() {
 		r.Fleet.Provisioning.End(tenant.UID)
 		return r.reconcileDeletion(ctx, tenant)
+	}
+	if err != nil {
+		r.Fleet.Provisioning.End(tenant.UID)
+		return r.reportFailure(ctx, tenant, err)
 	}
 	if isNew(tenant) && !r.Fleet.Provisioning.Begin(tenant.Name, tenant.UID) {
 		return ctrl.Result{}, nil // It is looked at again when it is its turn.

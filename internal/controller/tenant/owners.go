@@ -44,7 +44,7 @@ func (r *Reconciler) loadOwners(ctx context.Context, run *pass) error {
 
 // byOwnersNamespace returns the tenants that have ServiceAccounts of a namespace as owners.
 func (r *Reconciler) byOwnersNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
-	return r.tenantsBy(ctx, indexOwnersNamespace, namespace.GetName())
+	return append(r.tenantsBy(ctx, indexOwnersNamespace, namespace.GetName()), r.byOwnersOfClasses(ctx, namespace.GetName())...)
 }
 
 // namespaceChangesHands lets namespaces through that were created, deleted or have become another tenant's.

@@ -46,6 +46,11 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
 			CreateFunc: r.neighborCreated, UpdateFunc: r.neighborUpdated, DeleteFunc: r.neighborDeleted,
 		}).
+		Watches(&v1alpha1.Tenant{}, handler.Funcs{UpdateFunc: beganToWait}).
+		Watches(&v1alpha1.TenantClass{}, handler.Funcs{
+			CreateFunc: r.classCreated, UpdateFunc: r.classUpdated, DeleteFunc: r.classDeleted,
+		}).
+		Watches(&v1alpha1.TenantClassRevision{}, handler.EnqueueRequestsFromMapFunc(r.byPin)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(byNamespaceOwners), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byOwnersNamespace), builder.WithPredicates(namespaceChangesHands)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podSignsChanged)).

@@ -328,3 +328,39 @@ func TestTheCacheKeepsOfAnAutoscalerWhatItScales(t *testing.T) {
 		t.Errorf("of something else it makes %v, %v", object, err)
 	}
 }
+
+// What a class says isn't in the Tenant, so its tenants wait for any server while they may have to wait for one.
+func TestWhichServersTenantsOfAClassWaitFor(t *testing.T) {
+	is := func(condition string, status metav1.ConditionStatus) metav1.Condition {
+		return metav1.Condition{Type: condition, Status: status, ObservedGeneration: 1}
+	}
+	own, placed := naming.DedicatedServer("acme"), &v1alpha1.TenantDatabaseStatus{Server: "shared"}
+	for _, test := range []struct {
+		name       string
+		conditions []metav1.Condition
+		database   *v1alpha1.TenantDatabaseStatus
+		waits      []string
+	}{
+		{"it is new", nil, nil, []string{own, anyServer}},
+		{"it is Ready without a database", []metav1.Condition{is(v1alpha1.ConditionReady, "True")}, nil, nil},
+		{"it isn't Ready", []metav1.Condition{is(v1alpha1.ConditionReady, "False")}, nil, []string{own, anyServer}},
+		{"its database isn't", []metav1.Condition{is(v1alpha1.ConditionReady, "False"), is(v1alpha1.ConditionDatabaseReady, "False")}, nil, []string{own, anyServer}},
+		{"its database was", []metav1.Condition{is(v1alpha1.ConditionReady, "False"), is(v1alpha1.ConditionDatabaseReady, "False")}, placed, []string{own}},
+		{"its database is", []metav1.Condition{is(v1alpha1.ConditionReady, "True"), is(v1alpha1.ConditionDatabaseReady, "True")}, placed, nil},
+	} {
+		for _, class := range []struct {
+			name     string
+			spec     *string
+			recorded *v1alpha1.TenantStatusClass
+		}{{"that it names", new("gold"), nil}, {"that it got", nil, &v1alpha1.TenantStatusClass{Name: "gold"}}} {
+			t.Run(test.name+", of a class "+class.name, func(t *testing.T) {
+				tenant := builders.Tenant("acme").Generation(1).Build()
+				tenant.Spec.ClassName = class.spec
+				tenant.Status = v1alpha1.TenantStatus{Conditions: test.conditions, Database: test.database, Class: class.recorded}
+				if got := serversWaitedFor(effective.Of(tenant)); !slices.Equal(got, test.waits) {
+					t.Errorf("it waits for %v, want %v", got, test.waits)
+				}
+			})
+		}
+	}
+}

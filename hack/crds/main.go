@@ -1,0 +1,126 @@
+// Program crds completes the CustomResourceDefinitions that controller-gen has written into a folder, in what no
+// marker can say:
+//
+//   - Kubernetes' own types bring defaults along. A Tenant is stored as it was written, so they go.
+//   - An environment variable is replaced as a whole: one that has a value must not get the valueFrom of another.
+//   - A TenantClass repeats the spec of a Tenant, of which nothing is required there: what a tenant can't do without is
+//     required of the merged spec. Neither do the rules apply that say what a Tenant without a class must have.
+//   - A TenantClassRevision repeats what a class has been allowed to say, so nothing is checked again.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// tenantRule begins the rules about what a Tenant without a class must have.
+const tenantRule = "has(self.className)"
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: crds FOLDER")
+		os.Exit(2)
+	}
+	for file, complete := range map[string]func(spec node){
+		"tenantry.dev_tenants.yaml":              completeSpec,
+		"tenantry.dev_tenantclasses.yaml":        func(spec node) { completeClass(spec.property("tenant")) },
+		"tenantry.dev_tenantclassrevisions.yaml": func(spec node) { completeRevision(spec.property("tenant")) },
+	} {
+		if err := rewrite(filepath.Join(os.Args[1], file), complete); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// rewrite changes the schema of the spec in the file of a CustomResourceDefinition.
+func rewrite(path string, complete func(spec node)) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var definition node
+	if err := yaml.Unmarshal(text, &definition); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	versions := definition.child("spec")["versions"].([]any)
+	for _, version := range versions {
+		complete(node(version.(map[string]any)).child("schema").child("openAPIV3Schema").property("spec"))
+	}
+	if text, err = yaml.Marshal(definition); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, append([]byte("---\n"), text...), 0o644)
+}
+
+// node is an object in a schema.
+type node map[string]any
+
+func (n node) child(key string) node {
+	child, _ := n[key].(map[string]any)
+	return child
+}
+
+func (n node) property(name string) node { return n.child("properties").child(name) }
+
+// each calls visit for a schema and all schemas in it.
+func (n node) each(visit func(node)) {
+	if n == nil {
+		return
+	}
+	visit(n)
+	n.child("items").each(visit)
+	n.child("additionalProperties").each(visit)
+	for name := range n.child("properties") {
+		n.property(name).each(visit)
+	}
+}
+
+func completeSpec(spec node) {
+	spec.each(func(schema node) {
+		if value := schema["default"]; value == "" || value == false {
+			delete(schema, "default")
+		}
+	})
+	spec.property("app").property("env").child("items")["x-kubernetes-map-type"] = "atomic"
+}
+
+func completeClass(tenant node) {
+	completeSpec(tenant)
+	requireNothing(tenant, nil)
+	rules, _ := tenant["x-kubernetes-validations"].([]any)
+	tenant["x-kubernetes-validations"] = slices.DeleteFunc(rules, func(rule any) bool {
+		text, _ := rule.(map[string]any)["rule"].(string)
+		return strings.HasPrefix(text, tenantRule)
+	})
+}
+
+func completeRevision(tenant node) {
+	completeClass(tenant)
+	tenant.each(func(schema node) { delete(schema, "x-kubernetes-validations") })
+}
+
+// requireNothing makes everything in a schema optional that can be merged field by field. keys are the keys of an
+// entry of a list. What is replaced as a whole must be complete.
+func requireNothing(schema node, keys []any) {
+	if schema == nil || schema["x-kubernetes-map-type"] == "atomic" {
+		return
+	}
+	if len(keys) > 0 {
+		schema["required"] = keys
+	} else {
+		delete(schema, "required")
+	}
+	for name := range schema.child("properties") {
+		requireNothing(schema.property(name), nil)
+	}
+	if schema["x-kubernetes-list-type"] == "map" {
+		listKeys, _ := schema["x-kubernetes-list-map-keys"].([]any)
+		requireNothing(schema.child("items"), listKeys)
+	}
+}
