@@ -46,7 +46,7 @@ func (r *Reconciler) effective(ctx context.Context, object *v1alpha1.Tenant) (*e
 	if err != nil {
 		return alone, err
 	}
-	made, err := effective.OfClass(object, class)
+	made, err := effective.OfClass(object, class) //nolint:contextcheck // It is pure and waits for nothing.
 	if err != nil {
 		return alone, err
 	}
@@ -127,7 +127,8 @@ func (r *Reconciler) keepRevision(ctx context.Context, object *v1alpha1.Tenant, 
 	}
 	class := *made.Class
 	class.Revision, class.Tenant = recorded.Revision, former.Spec.Tenant
-	if was, err := effective.OfClass(object, &class); err == nil && slices.Equal(was.HeldBack, made.HeldBack) && equality.Semantic.DeepEqual(was.Spec, made.Spec) {
+	was, err := effective.OfClass(object, &class) //nolint:contextcheck // It is pure and waits for nothing.
+	if err == nil && slices.Equal(was.HeldBack, made.HeldBack) && equality.Semantic.DeepEqual(was.Spec, made.Spec) {
 		made.Class = &class
 	}
 	return nil
