@@ -79,11 +79,7 @@ func serverPod(ctx context.Context, tenant *v1alpha1.Tenant) *corev1.Pod {
 
 // sql returns what the app's database answers to the last of the statements.
 func sql(ctx context.Context, tenant *v1alpha1.Tenant, statements ...string) (string, error) {
-	pods := &corev1.PodList{}
-	if err := cl.List(ctx, pods, client.InNamespace(tenant.Name)); err != nil || len(pods.Items) == 0 {
-		return "no pod", err
-	}
-	return kubectl(ctx, append([]string{"exec", "--namespace=" + tenant.Name, pods.Items[0].Name, "--", "/usr/bin/python3", "-c", query}, statements...)...)
+	return kubectl(ctx, append([]string{"exec", "--namespace=" + tenant.Name, "deployment/app", "--", "/usr/bin/python3", "-c", query}, statements...)...)
 }
 
 // orders returns what asks for the orders in the tenant's database. A pod may fail to connect for a moment after the

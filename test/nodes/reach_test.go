@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,13 +16,16 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// podsOf returns the pods of a tenant's app.
+// podsOf returns the running pods of a tenant's app, without those that end.
 func podsOf(ctx SpecContext, tenant string) []corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
 	Expect(cl.List(ctx, pods, client.InNamespace(tenant))).To(Succeed())
-	Expect(pods.Items).NotTo(BeEmpty())
-	return pods.Items
+	running := slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool {
+		return pod.Status.Phase != corev1.PodRunning || !pod.DeletionTimestamp.IsZero()
+	})
+	Expect(running).NotTo(BeEmpty())
+	return running
 }
 
 // dial tries to connect from a pod, and returns the addresses that it has reached.
