@@ -48,6 +48,8 @@ func ask(ctx SpecContext, tenant, path string) *asking {
 	GinkgoHelper()
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "app"}}
 	Eventually(ctx, komega.Get(service)).Should(Succeed())
+	// A node learns of a Service's first pods a moment after the API server.
+	Eventually(ctx, page).WithArguments(tenant, path).ShouldNot(BeEmpty())
 	cmd := exec.CommandContext(ctx, kubernetes.KubectlPath(), "--kubeconfig="+kubernetes.KubeconfigPath(),
 		"exec", "--stdin", "--namespace="+outside, "client", "--", "/peer", "ask",
 		fmt.Sprintf("http://%s:%d%s", service.Spec.ClusterIP, service.Spec.Ports[0].Port, path))
