@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/hack/node"
+	"github.com/tenantry/tenantry/hack/process"
 )
 
 const (
@@ -74,13 +74,13 @@ func (b build) ensure(ctx context.Context) error {
 		return err
 	}
 	stampPath := filepath.Join(b.bin, program+".stamp")
-	if err := b.compileVolumes(ctx); err != nil {
-		return err
-	}
 	if previous, err := os.ReadFile(stampPath); err == nil && string(previous) == stamp {
 		return b.link()
 	}
 	if err := b.compile(ctx, flags, kubernetes); err != nil {
+		return err
+	}
+	if err := b.compileVolumes(ctx); err != nil {
 		return err
 	}
 	if err := b.link(); err != nil {
@@ -110,9 +110,13 @@ func (b build) linkFlags(ctx context.Context) (flags, kubernetes string, err err
 	}, " "), kubernetes, nil
 }
 
-// stamp identifies everything that the program is built from.
+// stamp identifies everything that the programs are built from.
 func (b build) stamp(ctx context.Context, flags string) (string, error) {
 	sources, err := dirhash.HashDir(b.source, program, dirhash.Hash1)
+	if err != nil {
+		return "", err
+	}
+	volumes, err := dirhash.HashDir(b.volumes(), "volumes", dirhash.Hash1)
 	if err != nil {
 		return "", err
 	}
@@ -120,7 +124,7 @@ func (b build) stamp(ctx context.Context, flags string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return strings.Join([]string{sources, toolchain, flags}, "\n"), nil
+	return strings.Join([]string{sources, volumes, toolchain, flags}, "\n"), nil
 }
 
 // compile replaces each program atomically, so that a control plane that runs from it keeps running.
@@ -156,9 +160,11 @@ func (b build) compile(ctx context.Context, flags, kubernetes string) error {
 	return nil
 }
 
-// compileVolumes compiles what provides volumes on real nodes, a small program, which Go's own cache keeps.
+func (b build) volumes() string { return filepath.Join(filepath.Dir(b.source), "volumes") }
+
+// compileVolumes compiles what provides volumes on real nodes.
 func (b build) compileVolumes(ctx context.Context) error {
-	_, err := goOutput(ctx, b.source, "build", "-C=../volumes", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(b.bin, node.LocalVolumes))
+	_, err := goOutput(ctx, b.volumes(), "build", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(b.bin, node.LocalVolumes))
 	return err
 }
 
@@ -222,12 +228,6 @@ func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 }
 
 func goOutput(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := goCommand(ctx, dir, args...)
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
-	output, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(complaint.Bytes()))
-	}
-	return strings.TrimSpace(string(output)), nil
+	output, err := process.Output(goCommand(ctx, dir, args...))
+	return strings.TrimSpace(output), err
 }

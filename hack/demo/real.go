@@ -15,7 +15,6 @@ import (
 	"github.com/tenantry/tenantry/hack/deploy"
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/hack/freeport"
-	"github.com/tenantry/tenantry/hack/images"
 	"github.com/tenantry/tenantry/hack/images/project"
 	"github.com/tenantry/tenantry/hack/postgres"
 )
@@ -100,6 +99,10 @@ func (r *realDemo) authorityPath() string { return filepath.Join(r.local, author
 // build compiles Kubernetes while it makes the images of the apps.
 func (r *realDemo) build(ctx context.Context) (bin string, archives []string, err error) {
 	r.say("Building Kubernetes, the operator and images; the first time takes some ten minutes.")
+	maker, err := project.Maker(ctx)
+	if err != nil {
+		return "", nil, err
+	}
 	var own, others []string
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -108,7 +111,7 @@ func (r *realDemo) build(ctx context.Context) (bin string, archives []string, er
 			if err != nil {
 				return err
 			}
-			own, err = r.maker().MakeAll(ctx, wanted...)
+			own, err = maker.MakeAll(ctx, wanted...)
 			return err
 		})
 	})
@@ -125,15 +128,13 @@ func (r *realDemo) build(ctx context.Context) (bin string, archives []string, er
 			if err != nil {
 				return err
 			}
-			others, err = r.maker().MakeAll(ctx, needed...)
+			others, err = maker.MakeAll(ctx, needed...)
 			return err
 		})
 	})
 	err = group.Wait()
 	return bin, append(others, own...), err
 }
-
-func (r *realDemo) maker() images.Maker { return images.Maker{Dir: filepath.Join(r.local, "images")} }
 
 // start starts Kubernetes, with a port for PostgreSQL and one for the gateway.
 func (r *realDemo) start(ctx context.Context, bin string, archives []string) error {

@@ -1,7 +1,6 @@
 package images
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,6 +17,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tenantry/tenantry/hack/process"
 )
 
 // installers are the packages that others depend on only for the scripts of their installation. An image has them only
@@ -118,8 +119,8 @@ func (p packages) ask(ctx context.Context, answer string, names, without []strin
 	if err := os.WriteFile(status, []byte(installed.String()), 0o644); err != nil {
 		return nil, err
 	}
-	aptGet := func(archives string, args ...string) ([]byte, error) {
-		return output(exec.CommandContext(ctx, "apt-get", slices.Concat([]string{
+	aptGet := func(archives string, args ...string) (string, error) {
+		return process.Output(exec.CommandContext(ctx, "apt-get", slices.Concat([]string{
 			"--yes", "--no-install-recommends",
 			"--option=Dir::State::status=" + status,
 			"--option=Dir::Cache::archives=" + archives,
@@ -135,8 +136,8 @@ func (p packages) ask(ctx context.Context, answer string, names, without []strin
 		return nil, err
 	}
 	var files []string
-	for _, found := range uri.FindAllSubmatch(uris, -1) {
-		files = append(files, filepath.Join(p.folder, string(found[1])))
+	for _, found := range uri.FindAllStringSubmatch(uris, -1) {
+		files = append(files, filepath.Join(p.folder, found[1]))
 	}
 	slices.Sort(files)
 	if err := os.MkdirAll(filepath.Dir(answer), 0o755); err != nil {
@@ -147,16 +148,6 @@ func (p packages) ask(ctx context.Context, answer string, names, without []strin
 
 // uri is a line of apt-get --print-uris: 'URI' FILE SIZE HASH.
 var uri = regexp.MustCompile(`(?m)^'[^']+' (\S+\.deb) \d+ `)
-
-func output(cmd *exec.Cmd) ([]byte, error) {
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
-	printed, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(complaint.Bytes()))
-	}
-	return printed, nil
-}
 
 // digestOf identifies content, in a few characters.
 func digestOf(content []byte) string {

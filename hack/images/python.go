@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tenantry/tenantry/hack/process"
 )
 
 // modules are where an image may have modules of Python.
@@ -21,7 +23,7 @@ var modules = []string{"usr/lib/python3", "usr/lib/python3.*", "app"}
 // a fraction of a CPU, starts several times more slowly. The folder is for what it unpacks.
 func compilePython(ctx context.Context, layers []string, folder string, to *tar.Writer) error {
 	for _, layer := range layers {
-		if _, err := output(exec.CommandContext(ctx, "tar", "--extract", "--no-same-owner", "--delay-directory-restore",
+		if _, err := process.Output(exec.CommandContext(ctx, "tar", "--extract", "--no-same-owner", "--delay-directory-restore",
 			"--file="+layer, "--directory="+folder, "--exclude=dev/*")); err != nil {
 			return err
 		}
@@ -30,7 +32,7 @@ func compilePython(ctx context.Context, layers []string, folder string, to *tar.
 	if err != nil || compile == nil {
 		return err
 	}
-	if _, err := output(compile); err != nil {
+	if _, err := process.Output(compile); err != nil {
 		return err
 	}
 	return filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {

@@ -107,7 +107,7 @@ func volumes(ctx context.Context) error {
 	if !slices.Contains(strings.Fields(string(known)), "xfs") {
 		return errors.New("it has no XFS")
 	}
-	_, err = output(exec.CommandContext(ctx, "losetup", "--find"))
+	_, err = process.Output(exec.CommandContext(ctx, "losetup", "--find"))
 	return err
 }
 

@@ -12,7 +12,6 @@
 package operator
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -43,31 +43,32 @@ const (
 )
 
 // Build compiles the operator into the checkout's .local/bin and returns the program's path.
-func Build(ctx context.Context) (string, error) {
+func Build(ctx context.Context) (string, error) { return Compile(ctx, "./cmd/manager") }
+
+// Compile compiles a program of the checkout, such as ./cmd/manager, with these flags of go build, into its .local/bin,
+// and returns the program's path.
+func Compile(ctx context.Context, path string, flags ...string) (string, error) {
 	root, err := Root(ctx)
 	if err != nil {
 		return "", err
 	}
-	program := filepath.Join(root, ".local", "bin", "manager")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/manager")
+	program := filepath.Join(root, ".local", "bin", filepath.Base(path))
+	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", program}, flags, []string{path})...)
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the Dockerfile: an image has no C library
 	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("can't build the operator: %w\n%s", err, output)
+		return "", fmt.Errorf("can't build %s: %w\n%s", path, err, output)
 	}
 	return program, nil
 }
 
 // Root returns the folder of the checkout that the working directory is in.
 func Root(ctx context.Context) (string, error) {
-	var stderr bytes.Buffer
-	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tenantry/tenantry")
-	list.Stderr = &stderr
-	output, err := list.Output()
+	output, err := process.Output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tenantry/tenantry"))
 	if err != nil {
-		return "", fmt.Errorf("can't find the checkout from the working directory: %w\n%s", err, stderr.Bytes())
+		return "", fmt.Errorf("can't find the checkout from the working directory: %w", err)
 	}
-	return strings.TrimSpace(string(output)), nil
+	return strings.TrimSpace(output), nil
 }
 
 // Install applies config/prerequisites: the API, the operator's namespace and its rights.

@@ -21,8 +21,8 @@ type disk struct{ dir string }
 func (d disk) path(volume string) string  { return filepath.Join(d.dir, volume) }
 func (d disk) image(volume string) string { return d.path(volume) + ".xfs" }
 
-// create makes a volume of that many bytes, unless it is there already, and returns the path where it is mounted. It takes the space on
-// this machine's disk only as it is filled.
+// create makes a volume of that many bytes, unless it is there already, and returns the path where it is mounted. It
+// takes the space on this machine's disk only as it is filled.
 func (d disk) create(ctx context.Context, volume string, size int64) (path string, err error) {
 	path, image := d.path(volume), d.image(volume)
 	mounted, err := isMounted(path)

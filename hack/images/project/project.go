@@ -4,8 +4,6 @@ package project
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/tenantry/tenantry/hack/images"
@@ -86,18 +84,7 @@ func Maker(ctx context.Context) (images.Maker, error) {
 	return images.Maker{Dir: filepath.Join(root, ".local", "images")}, err
 }
 
-// Build compiles a program of the checkout, such as ./hack/images/pause, without symbols, into .local/bin, and returns
-// its path.
+// Build compiles a program of the checkout, such as ./hack/images/pause, without symbols, and returns its path.
 func Build(ctx context.Context, path string) (program string, err error) {
-	root, err := operator.Root(ctx)
-	if err != nil {
-		return "", err
-	}
-	program = filepath.Join(root, ".local", "bin", filepath.Base(path))
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", program, path)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("can't build %s: %w\n%s", path, err, output)
-	}
-	return program, nil
+	return operator.Compile(ctx, path, "-ldflags=-s -w")
 }
