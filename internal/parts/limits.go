@@ -11,9 +11,9 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// limitsRevision changes with what the app's container gets from the LimitRange, which only applies to pods
+// limitsRevision changes with what the container of a program gets from the LimitRange, which only applies to pods
 // when they are created. It is empty if the container gets nothing, or the change must not restart the app.
-func limitsRevision(in Inputs) string {
+func limitsRevision(in Inputs, of program) string {
 	limits, found := limitRange(in, in.places()[0]).(*corev1.LimitRange)
 	if !found {
 		// The LimitRange is removed after the app was put in place, and applies until then.
@@ -22,7 +22,7 @@ func limitsRevision(in Inputs) string {
 	if limits == nil || !restartsApp(limits) {
 		return ""
 	}
-	return given(in.Tenant.Spec.App.Resources, limits)
+	return given(of.resources, limits)
 }
 
 // restartsApp reports whether the app restarts when the LimitRange changes.
