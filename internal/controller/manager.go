@@ -15,6 +15,7 @@ import (
 	"github.com/tenantry/tenantry/internal/controller/tenant"
 	"github.com/tenantry/tenantry/internal/controller/tenantclass"
 	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
@@ -68,6 +69,9 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder, Fleet: known,
 	}
 	if err := classes.SetupWithManager(manager); err != nil {
+		return err
+	}
+	if err := metrics.Register(manager, known); err != nil {
 		return err
 	}
 	tenants := &tenant.Reconciler{

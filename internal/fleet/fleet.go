@@ -55,6 +55,8 @@ type Fleet struct {
 	Served Served
 	// Troubles has the times since when pods are in trouble.
 	Troubles Troubles
+	// Uses has how much each tenant uses of its database server.
+	Uses Uses
 
 	// AvailableServers are servers that tenants may have been waiting for: the operator has logged in to them, or
 	// they have more room than was known.
@@ -73,7 +75,7 @@ func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
 		&f.Inspections, &f.Placements, &f.Admissions, &f.Departures, &f.Endings, &f.Pace, &f.Provisioning, &f.Served, &f.Troubles,
-		&f.Classes,
+		&f.Classes, &f.Uses,
 	}
 }
 
@@ -138,6 +140,19 @@ func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
 		if listed(tenant, uid) {
 			f.Pace.usageChanged(uid, now)
 		}
+	})
+}
+
+// Measured notes how much the tenants of a server use, or why that can't be found out.
+func (f *Fleet) Measured(server string, uses []database.Use, err error, now time.Time) {
+	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
+		found := measurement{at: now, err: err, tenants: map[types.UID]database.Use{}}
+		for _, use := range uses {
+			if uid := types.UID(use.UID); listed(use.Tenant, uid) {
+				found.tenants[uid] = use
+			}
+		}
+		f.Uses.note(server, found)
 	})
 }
 

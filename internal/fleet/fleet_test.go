@@ -53,6 +53,9 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 		f.Troubles.Tenant(types.UID(tenant), true, noon)
 		f.Troubles.Server(server, true, noon)
 	},
+	"Uses": func(f *Fleet, tenant, server string) {
+		f.Measured(server, []database.Use{{Tenant: tenant, UID: tenant, Connections: 1}}, nil, noon)
+	},
 }
 
 func serverNamed(name string) *v1alpha1.DatabaseServer {
@@ -143,6 +146,7 @@ func TestNothingIsKeptOfATenantAndAServerThatAreGone(t *testing.T) {
 			f.ForgetTenant("acme")
 			f.UsageChanged("acme", "acme", noon)
 			f.SortDrifts("shared", []service.Drift{{Tenant: "acme", UID: "acme", Digest: "2"}})
+			f.Measured("shared", []database.Use{{Tenant: "acme", UID: "acme"}}, nil, noon)
 			f.ForgetServer("shared")
 		}, 0},
 		{"others of the same names have taken their place", func(f *Fleet) {

@@ -2,6 +2,8 @@
 package metrics
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
@@ -37,10 +39,40 @@ var (
 		Name: "tenantry_database_server_up",
 		Help: "1 while the database server answers and is prepared for tenants, else 0.",
 	}, []string{"server"})
+
+	serverProbeSeconds = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenantry_database_server_probe_seconds",
+		Help: "How long the database server took to answer the last probe.",
+	}, []string{"server"})
+
+	serverDrifted = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenantry_database_server_drifted_tenants",
+		Help: "Tenants whose roles, rights or database have changed on the server and are being looked at, as of the last probe.",
+	}, []string{"server"})
 )
 
 func init() {
-	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, Rotations, ProvisioningSeconds, ServerUp)
+	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, Rotations, ProvisioningSeconds, ServerUp, serverProbeSeconds, serverDrifted)
+}
+
+// ServerAnswered notes that a database server has answered a probe.
+func ServerAnswered(name string, took time.Duration, drifted int) {
+	serverProbeSeconds.WithLabelValues(name).Set(took.Seconds())
+	serverDrifted.WithLabelValues(name).Set(float64(drifted))
+}
+
+// ServerFailed notes that a database server can't be used.
+func ServerFailed(name string) {
+	ServerUp.WithLabelValues(name).Set(0)
+	serverProbeSeconds.DeleteLabelValues(name)
+	serverDrifted.DeleteLabelValues(name)
+}
+
+// ForgetServer forgets a database server that no longer exists.
+func ForgetServer(name string) {
+	ServerUp.DeleteLabelValues(name)
+	serverProbeSeconds.DeleteLabelValues(name)
+	serverDrifted.DeleteLabelValues(name)
 }
 
 // Result returns the value of the label for the result of an operation.

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
+	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -14,6 +16,62 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
+
+var _ = Describe("The metrics of a tenant", func() {
+	// seriesOf returns the series that the operator serves of a tenant.
+	seriesOf := func(ctx context.Context, token, tenant string) func() ([]string, error) {
+		return func() (found []string, err error) {
+			_, body, err := get(ctx, env.Operator.MetricsURL, token)
+			for line := range strings.Lines(body) {
+				if strings.HasPrefix(line, "tenantry_tenant_") && strings.Contains(line, `tenant="`+tenant+`"`) {
+					found = append(found, strings.TrimSpace(line))
+				}
+			}
+			return found, err
+		}
+	}
+
+	It("say what its status says and what its database takes, and end with it", func(ctx SpecContext) {
+		token := tokenOf(ctx, "reads-metrics-of-tenants", "tenantry-metrics-reader")
+		tenant := applyReady(ctx, whole("measured"))
+		session, err := env.Login(ctx, tenant)
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func(ctx SpecContext) error { return session.Close(ctx) })
+
+		By("waiting for the measurement of the server, which comes once in a minute")
+		Eventually(ctx, seriesOf(ctx, token, tenant.Name)).WithTimeout(2 * time.Minute).Should(And(
+			ContainElement(`tenantry_tenant_database_connections{tenant="measured"} 1`),
+			ContainElement(HavePrefix(`tenantry_tenant_database_bytes{tenant="measured"} `))))
+		series, err := seriesOf(ctx, token, tenant.Name)()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(series).To(ContainElements(
+			`tenantry_tenant_info{class="",isolation="Database",revision="",server="shared",tenant="measured"} 1`,
+			`tenantry_tenant_condition{reason="Ready",status="True",tenant="measured",type="Ready"} 1`,
+			`tenantry_tenant_quota_hard{resource="pods",tenant="measured"} 10`,
+			`tenantry_tenant_quota_used{resource="pods",tenant="measured"} 2`,
+			`tenantry_tenant_app_replicas{tenant="measured"} 2`,
+			`tenantry_tenant_app_ready_replicas{tenant="measured"} 2`,
+			HavePrefix(`tenantry_tenant_credentials_rotated_timestamp_seconds{tenant="measured"} `),
+			HavePrefix(`tenantry_tenant_database_connection_limit{tenant="measured"} `)))
+		Expect(len(series)).To(BeNumerically("<", 40))
+
+		Expect(session.Close(ctx)).To(Succeed())
+		remove(ctx, tenant)
+		Eventually(ctx, seriesOf(ctx, token, tenant.Name)).Should(BeEmpty())
+	}, SpecTimeout(specTimeout))
+
+	It("have the series of each server beside them", func(ctx SpecContext) {
+		token := tokenOf(ctx, "reads-metrics-of-servers", "tenantry-metrics-reader")
+		Eventually(ctx, func() (string, error) {
+			_, body, err := get(ctx, env.Operator.MetricsURL, token)
+			return body, err
+		}).Should(And(
+			ContainSubstring(`tenantry_database_server_up{server="shared"} 1`),
+			ContainSubstring(`tenantry_database_server_condition{reason="Ready",server="shared",status="True",type="Ready"} 1`),
+			ContainSubstring(`tenantry_database_server_probe_seconds{server="shared"} `),
+			ContainSubstring(`tenantry_database_server_drifted_tenants{server="shared"} 0`)))
+	}, SpecTimeout(specTimeout))
+})
 
 // tokenOf creates a ServiceAccount in the namespace default, with the ClusterRole if one is given, and returns a
 // token of it.

@@ -63,6 +63,8 @@ type Databases interface {
 	Execute(ctx context.Context, server database.Server, actions []database.Action) error
 	// Accept accepts the states of tenants that Probe has reported as changed.
 	Accept(ctx context.Context, server database.Server, drifts []service.Drift) error
+	// Uses returns how much each tenant uses of a server.
+	Uses(ctx context.Context, server database.Server) ([]database.Use, error)
 	// Reload makes a server reload its configuration and certificate.
 	Reload(ctx context.Context, server database.Server) error
 	// Forget closes all connections to a server.
@@ -153,7 +155,7 @@ func (r *Reconciler) forget(name string) {
 	r.Fleet.ForgetServer(name)
 	r.Databases.Forget(name)
 	r.services.follower.Forget(name)
-	metrics.ServerUp.DeleteLabelValues(name)
+	metrics.ForgetServer(name)
 }
 
 // reportFailure writes to the status what keeps a server from being reconciled or deleted.
@@ -206,6 +208,9 @@ func (r *Reconciler) observe(ctx context.Context, server *v1alpha1.DatabaseServe
 		observation.CABundle = access.CACert
 		observation.Answer, err = r.Databases.Probe(ctx, access)
 		r.recordIntruders(server, observation.Answer.Intruders)
+	}
+	if err == nil {
+		metrics.ServerAnswered(server.Name, time.Since(observation.Now), len(observation.Answer.Drifted))
 	}
 	if err == nil && r.Fleet.Occupancy.Counted(server.Name, observation.Answer.Tenants, observation.Now) {
 		r.Fleet.AvailableServers.Add(server.Name)
@@ -287,7 +292,7 @@ func (r *Reconciler) mayWait(server *v1alpha1.DatabaseServer, next v1alpha1.Data
 // publish lets the Tenant controller use a server that answers.
 func (r *Reconciler) publish(server *v1alpha1.DatabaseServer, access database.Server, answers bool) {
 	if !answers {
-		metrics.ServerUp.WithLabelValues(server.Name).Set(0)
+		metrics.ServerFailed(server.Name)
 		return
 	}
 	metrics.ServerUp.WithLabelValues(server.Name).Set(1)

@@ -3,6 +3,7 @@ package databaseserver
 import (
 	"context"
 	"errors"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -25,6 +26,7 @@ func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServ
 		{"make the server reload its certificate", r.reload(ctx, server, access, found.Answer.Certificate)},
 		{"note which tenants are as they should be", r.inspectDrifted(ctx, access, found.Answer.Drifted)},
 		{"lock out the tenants that no longer exist", r.retainAbandoned(ctx, access)},
+		{"measure how much its tenants use", r.measure(ctx, access, found.Now)},
 	} {
 		if duty.err != nil {
 			ctrl.LoggerFrom(ctx).Info("Can't "+duty.what+"; it is tried again", "server", server.Name, "error", duty.err.Error())
@@ -35,4 +37,17 @@ func (r *Reconciler) maintain(ctx context.Context, server *v1alpha1.DatabaseServ
 		return nil // The operator ends, which is what has failed.
 	}
 	return r.writeStatus(ctx, server, status.WithUpkeep(server, failures, found.Now))
+}
+
+// measure notes how much the tenants of a server use, if it is time to. It returns why the last measurement failed.
+func (r *Reconciler) measure(ctx context.Context, access database.Server, now time.Time) error {
+	due, err := r.Fleet.Uses.Due(access.Name, now)
+	if !due {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	uses, err := r.Databases.Uses(ctx, access)
+	r.Fleet.Measured(access.Name, uses, err, now)
+	return err
 }
