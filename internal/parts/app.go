@@ -86,11 +86,12 @@ func podDisruptionBudget(in Inputs) desired.Object {
 	}
 }
 
-// deployment returns nil while the tenant's database server doesn't exist. A running app then stays as it is,
-// since it would restart without its connection settings; a new one would lack its Secret.
+// deployment returns nil until the tenant's database is in place for the first time, or while its server doesn't
+// exist. A running app then stays as it is, since it would restart without its connection settings, or without the
+// database that they lead to; a new one waits.
 func deployment(in Inputs) desired.Object {
 	tenant := in.Tenant
-	if tenant.Spec.Database != nil && in.Login == nil {
+	if tenant.Spec.Database != nil && (in.Login == nil || in.Unplaced) {
 		return nil
 	}
 	result := &appsv1.Deployment{

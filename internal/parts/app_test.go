@@ -95,6 +95,24 @@ func TestTheApp(t *testing.T) {
 	}
 }
 
+func TestAnAppWaitsForItsFirstDatabase(t *testing.T) {
+	in := everything(t, "acme")
+	has := func() bool {
+		return slices.ContainsFunc(parts.App.Objects(in), func(object desired.Object) bool {
+			_, is := object.(*appsv1.Deployment)
+			return is
+		})
+	}
+	in.Unplaced = true
+	if has() {
+		t.Error("it starts before its database is there")
+	}
+	in.Unplaced = false
+	if !has() {
+		t.Error("it doesn't start")
+	}
+}
+
 func TestAnAppRunsAsTheUserAndGroupOfTheSpec(t *testing.T) {
 	context := deploymentOf(t, inputsOf(t, builders.Tenant("acme").App(image).RunAs(1000, 2000))).Spec.Template.Spec.SecurityContext
 	if *context.RunAsUser != 1000 || *context.RunAsGroup != 2000 || !*context.RunAsNonRoot {

@@ -75,6 +75,7 @@ func anticipated(in Inputs) Inputs {
 	if in.Login == nil {
 		in.Login = &Login{}
 	}
+	in.Unplaced = false
 	return in
 }
 

@@ -34,6 +34,8 @@ type Inputs struct {
 	Server *v1alpha1.DatabaseServer
 	// Login is the tenant's login; nil if Server is nil.
 	Login *Login
+	// Unplaced says that the tenant's database has never been in place so far, so that an app would find none.
+	Unplaced bool
 	// ForeignHostnames are hostnames of the tenant that an older tenant has already.
 	ForeignHostnames []v1alpha1.HostnamePattern
 	// DNS are the egress rules that allow the cluster's DNS. If empty, they are those of nearly all distributions.

@@ -211,7 +211,8 @@ var _ = Describe("When a database server goes down", Ordered, func() {
 		settled := applyReady(ctx, whole("steadfast").Database("unsteady"))
 		elsewhere := applyReady(ctx, whole("elsewhere"))
 		store(ctx, settled, "kept")
-		pods := podUIDs(ctx, settled)
+		growing := applyReady(ctx, bare("growing").App(image).Replicas(2))
+		pods, grown := podUIDs(ctx, settled), podUIDs(ctx, growing)
 
 		Expect(postgres.Kill()).To(Succeed())
 		Eventually(ctx, komega.Object(server)).Should(haveCondition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonUnreachable, "connection refused"))
@@ -222,8 +223,15 @@ var _ = Describe("When a database server goes down", Ordered, func() {
 
 		newcomer := apply(ctx, whole("newcomer").Database("unsteady"))
 		Eventually(ctx, komega.Object(newcomer)).Should(waitsFor(v1alpha1.ReasonServerNotReady, "connection refused"))
-		Expect(managedObjects(ctx, "newcomer")).To(ContainElements("resourcequota/tenant", "networkpolicy.networking.k8s.io/deny-all",
-			"rolebinding.rbac.authorization.k8s.io/tenant-admin", "secret/database", "deployment.apps/app", "service/app"))
+		Expect(managedObjects(ctx, "newcomer")).To(And(ContainElements("resourcequota/tenant", "networkpolicy.networking.k8s.io/deny-all",
+			"rolebinding.rbac.authorization.k8s.io/tenant-admin", "secret/database", "service/app"), Not(ContainElement("deployment.apps/app"))))
+		Expect(newcomer).To(haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonProgressing, "The app waits for its database."))
+
+		By("and an app that runs without a database does so until it has one")
+		change(ctx, growing, func() { growing.Spec.Database = whole("growing").Database("unsteady").Build().Spec.Database })
+		Eventually(ctx, komega.Object(growing)).Should(And(waitsFor(v1alpha1.ReasonServerNotReady, "connection refused"),
+			haveCondition(v1alpha1.ConditionAppReady, "True", v1alpha1.ReasonReady)))
+		Expect(podUIDs(ctx, growing)).To(ConsistOf(grown))
 		applyReady(ctx, whole("meanwhile"))
 		before := elsewhere.DeepCopy()
 		Expect(read(ctx, elsewhere).Status.Conditions).To(Equal(before.Status.Conditions))
@@ -232,6 +240,8 @@ var _ = Describe("When a database server goes down", Ordered, func() {
 		waitReady(ctx, server)
 		waitReady(ctx, settled)
 		waitReady(ctx, newcomer)
+		Eventually(ctx, func() any { return podUIDs(ctx, growing) }).Should(And(HaveLen(2), Not(ContainElements(grown))))
+		waitReady(ctx, growing)
 		Expect(stored(ctx, settled)).To(Equal([]string{"kept"}))
 		Expect(podUIDs(ctx, settled)).To(ConsistOf(pods))
 		Expect(ping(ctx, newcomer)).To(Succeed())

@@ -53,6 +53,7 @@ func (d *databasePhase) tenant() *effective.Tenant { return d.in.Tenant }
 
 // load reads what the tenant's objects and finalizers depend on.
 func (d *databasePhase) load(ctx context.Context) error {
+	d.in.Unplaced = d.tenant().Spec.Database != nil && d.recorded == nil
 	if err := d.adoptRestored(ctx); err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (d *databasePhase) provision(ctx context.Context) error {
 
 // place records where the database is, now that the server has what the tenant wants.
 func (d *databasePhase) place() {
-	d.recorded, d.provisioned = d.placement(), true
+	d.recorded, d.provisioned, d.in.Unplaced = d.placement(), true, false
 	d.fleet.Placements.Put(d.tenant().UID, d.recorded)
 }
 

@@ -33,9 +33,10 @@ func (o objects) prune(ctx context.Context, run *pass) error {
 	if run.blocked() || (run.tenant().Spec.Database != nil && run.inputs.Login == nil) {
 		return nil
 	}
-	keep := sets.New[apply.Key]()
+	in, keep := run.inputs, sets.New[apply.Key]()
+	in.Unplaced = false // An app that waits for its first database keeps running.
 	for _, part := range parts.All {
-		for _, object := range part.Objects(run.inputs) {
+		for _, object := range part.Objects(in) {
 			key, err := apply.KeyOf(object, o.Client)
 			if err != nil {
 				return err
