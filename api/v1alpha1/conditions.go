@@ -112,6 +112,8 @@ const (
 	ReasonNoEndpoints = "NoEndpoints"
 	// ReasonUnreachable means that the database server doesn't answer.
 	ReasonUnreachable = "Unreachable"
+	// ReasonDiskFull means that the database server answers, but can't write, since its disk or volume is full.
+	ReasonDiskFull = "DiskFull"
 	// ReasonAuthenticationFailed means that the database server refuses the admin's username or password.
 	ReasonAuthenticationFailed = "AuthenticationFailed"
 	// ReasonSecretNotFound means that a Secret that the spec refers to is missing or lacks a key.

@@ -64,6 +64,9 @@ type ServerStatus struct {
 	Superusers []string
 	// Intruders are the tenants with sessions that held up others by a lock on a database, and were ended.
 	Intruders []string
+	// DiskFull is what the server has said when it was to write something to its disk, which is full; empty if it
+	// could.
+	DiskFull string
 }
 
 // RetainedDatabase is a database that was kept when its tenant was deleted.

@@ -49,6 +49,19 @@ func VolumeFull(trouble Problem) Problem {
 	return trouble
 }
 
+// OwnDiskFull means that a tenant's own server runs, and that its volume, of that size, is full. said is what
+// PostgreSQL has said.
+func OwnDiskFull(size fmt.Stringer, said string) Problem {
+	return stalled(v1alpha1.ReasonDiskFull, Later,
+		"The server answers, but its volume of %s is full, so that the app can only read: %s. Raise spec.database.dedicated.storage of the Tenant.", size, said)
+}
+
+// DiskFull means the same of a server that the operator doesn't run.
+func DiskFull(said string) Problem {
+	return stalled(v1alpha1.ReasonDiskFull, Later,
+		"The server answers, but its disk is full, so that apps can only read: %s. Make room on it, or make it larger.", said)
+}
+
 // DataNotFound means that there is no volume or Cluster with the database that a server is to adopt.
 func DataNotFound(server, database string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,

@@ -67,14 +67,39 @@ func OfServer(o ServerObservation) v1alpha1.DatabaseServerStatus {
 		})
 	}
 	result.UnprotectedTables, result.Unprotected = unprotected(o)
-	summary := condition.Ready("%s", answering(o, result.Conditions))
-	summary.Stalled = o.Dedicated.Unmet != nil
-	summarize(&result.Conditions, o.Server.Generation, o.Now, summary)
-	if unmet := o.Dedicated.Unmet; unmet != nil {
-		condition.Set(&result.Conditions, o.Server.Generation, o.Now, v1alpha1.ConditionStalled,
+	setReady(&result.Conditions, o)
+	return result
+}
+
+// setReady sets the conditions of kstatus for a server that answers.
+func setReady(conditions *[]metav1.Condition, o ServerObservation) {
+	unmet := o.Dedicated.Unmet
+	if full := diskFull(o); full != nil {
+		if unmet != nil {
+			full = new(problem.Together(*full, *unmet))
+		}
+		summarize(conditions, o.Server.Generation, o.Now, condition.Of(*full))
+		return
+	}
+	summary := condition.Ready("%s", answering(o, *conditions))
+	summary.Stalled = unmet != nil
+	summarize(conditions, o.Server.Generation, o.Now, summary)
+	if unmet != nil {
+		condition.Set(conditions, o.Server.Generation, o.Now, v1alpha1.ConditionStalled,
 			condition.State{Status: metav1.ConditionTrue, Reason: unmet.Reason, Message: unmet.Message})
 	}
-	return result
+}
+
+// diskFull returns the problem of a server that can't write; nil if it can.
+func diskFull(o ServerObservation) *problem.Problem {
+	switch {
+	case o.Answer.DiskFull == "":
+		return nil
+	case o.Dedicated.Storage != nil:
+		return new(problem.OwnDiskFull(o.Dedicated.Storage, o.Answer.DiskFull))
+	default:
+		return new(problem.DiskFull(o.Answer.DiskFull))
+	}
 }
 
 // unprotected returns the number of unprotected tables, and those that the server has listed.

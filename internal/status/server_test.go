@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/diff"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -90,6 +91,49 @@ func TestAServerThatCanNotHaveAllItAsksForIsUsedAsItIs(t *testing.T) {
 	o.Dedicated.Unmet = nil
 	if got := conditions(status.OfServer(o).Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
 		t.Errorf("once it has all, its conditions are %v", got)
+	}
+}
+
+func TestAServerThatCanNotWriteSaysWhatToDo(t *testing.T) {
+	const said = `could not write to file "base/pgsql_tmp/pgsql_tmp71.0": No space left on device`
+	size := resource.MustParse("512Mi")
+	for _, test := range []struct {
+		name      string
+		dedicated status.Dedicated
+		want      string
+	}{
+		{"somebody else runs it", status.Dedicated{}, "The server answers, but its disk is full, so that apps can only read: " + said + ". Make room on it, or make it larger."},
+		{
+			"the operator runs it", status.Dedicated{Storage: &size},
+			"The server answers, but its volume of 512Mi is full, so that the app can only read: " + said + ". Raise spec.database.dedicated.storage of the Tenant.",
+		},
+		{
+			"its volume can't grow",
+			status.Dedicated{Storage: &size, Unmet: &problem.Problem{Reason: v1alpha1.ReasonInvalid, Message: "The volume can't grow.", Stalled: true}},
+			"The server answers, but its volume of 512Mi is full, so that the app can only read: " + said + ". Raise spec.database.dedicated.storage of the Tenant. The volume can't grow.",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := answering(t)
+			o.Dedicated, o.Answer.DiskFull = test.dedicated, said
+			result := status.OfServer(o)
+			if got := conditions(result.Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "False DiskFull", "Stalled": "True DiskFull"}) {
+				t.Errorf("its conditions are %v", got)
+			}
+			for _, kind := range []string{"Ready", "Stalled"} {
+				if message := condition(t, result.Conditions, kind).Message; message != test.want {
+					t.Errorf("%s says %q, not %q", kind, message, test.want)
+				}
+			}
+			checkConditions(t, result.Conditions, 1)
+			if result.Version != "15.18" || *result.Tenants != 412 {
+				t.Errorf("it no longer says what else the server answers: %+v", result)
+			}
+			o.Server.Status, o.Answer.DiskFull, o.Dedicated.Unmet = stored(t, result), "", nil
+			if got := conditions(status.OfServer(o).Conditions); !equality.Semantic.DeepEqual(got, map[string]string{"Ready": "True Ready"}) {
+				t.Errorf("once it can write again, its conditions are %v", got)
+			}
+		})
 	}
 }
 

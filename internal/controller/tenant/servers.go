@@ -54,11 +54,12 @@ func (s servers) serverNamed(ctx context.Context, name string) (*v1alpha1.Databa
 }
 
 // reachable returns how to connect to a server to remove a tenant from it, or why that is impossible now. If only
-// the Secret with the admin's login is gone, the known login still works.
+// the Secret with the admin's login is gone, the known login still works. On a full disk, a removal makes room, and an
+// end of access must not wait until somebody does.
 func (s servers) reachable(server *v1alpha1.DatabaseServer) (database.Server, error) {
 	access, connected := s.fleet.Connections.To(server)
 	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
-	if connected && ready != nil && ready.Reason == v1alpha1.ReasonSecretNotFound {
+	if connected && ready != nil && (ready.Reason == v1alpha1.ReasonSecretNotFound || ready.Reason == v1alpha1.ReasonDiskFull) {
 		return access, nil
 	}
 	return access, unreachable(server, connected)

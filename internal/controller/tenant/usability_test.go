@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/database"
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
@@ -131,6 +133,23 @@ func TestWhyATenantCannotUseItsServer(t *testing.T) {
 				t.Errorf("it is %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+func TestATenantCanBeRemovedFromAServerWhoseDiskIsFull(t *testing.T) {
+	server := ready(t, saying(metav1.ConditionFalse, v1alpha1.ReasonDiskFull, "Its disk is full."))
+	memory := &fleet.Fleet{}
+	of := servers{fleet: memory}
+	if _, err := of.reachable(server); err == nil {
+		t.Error("nobody has logged in to it yet")
+	}
+	memory.SawServer(server.Name, server.UID)
+	memory.Connections.Put(server, database.Server{Name: server.Name})
+	if _, err := of.reachable(server); err != nil {
+		t.Errorf("it waits for somebody to make room: %v", err)
+	}
+	if err := (prospect{tenant: builders.Effective(t, builders.Tenant("acme").Database("shared").Build()), server: server, connected: true}).unusable(); err == nil {
+		t.Error("a tenant that writes there learns nothing of it")
 	}
 }
 

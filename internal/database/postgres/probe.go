@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -130,16 +132,41 @@ func probe(ctx context.Context, conn *conn) (database.ServerStatus, error) {
 // scanAll allows sequential scans for one transaction, for a query that reads all rows in any case.
 const scanAll = "SELECT set_config('enable_seqscan', 'on', true)"
 
+// spill makes queries of one transaction use temporary files on the server's own disk, which no setting of the
+// server forbids or logs. writeToDisk then writes a file of 256 kB, which ends with it. Nothing else does so without a
+// trace: rows go to free room in files that are there, until a page or a segment of the write-ahead log has to be added,
+// and PostgreSQL ends if that can't be done.
+const (
+	spill = "SELECT set_config('work_mem', '64kB', true), set_config('temp_tablespaces', '', true)," +
+		" set_config('temp_file_limit', '-1', true), set_config('log_temp_files', '-1', true)"
+	writeToDisk = "WITH written AS MATERIALIZED (SELECT repeat('x', 8000) AS page FROM generate_series(1, 32))" +
+		" SELECT sum(length(page)) FROM written"
+)
+
 func readStatus(ctx context.Context, conn *conn) (status database.ServerStatus, hardened bool, err error) {
 	status.Version = version(conn.Conn().PgConn())
 	status.Certificate = shownCertificate(conn.Conn().PgConn())
-	batch := &pgx.Batch{}
+	batch, complete := &pgx.Batch{}, false
 	batch.Queue(scanAll)
 	batch.Queue(serverStatus).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened, &status.Drifted, &status.Superusers, &status.Intruders)
+		err := row.Scan(&status.Tenants, &status.RetainedTotal, &status.Retained, &hardened, &status.Drifted, &status.Superusers, &status.Intruders)
+		complete = err == nil
+		return err
 	})
+	batch.Queue(spill)
+	batch.Queue(writeToDisk)
 	err = conn.SendBatch(ctx, batch).Close()
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && complete && isDiskFull(answer) {
+		status.DiskFull, err = answer.Message, nil
+	}
 	return status, hardened, err
+}
+
+// isDiskFull reports whether a temporary file could not be written. PostgreSQL gives no SQLSTATE of its own if not even
+// its name could be.
+func isDiskFull(answer *pgconn.PgError) bool {
+	return answer.Code == sqlstateDiskFull ||
+		answer.Code == sqlstateInternal && strings.HasPrefix(answer.Message, "could not create temporary file")
 }
 
 // shownCertificate returns the certificate that the server has presented for this connection.

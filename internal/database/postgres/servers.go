@@ -74,7 +74,8 @@ func (s *Servers) retire(old *server) {
 
 // Probe returns what the server reports, and prepares it for tenants if it isn't prepared: it creates the registry
 // and the role that owns the tenants' databases, and revokes the rights of PUBLIC on the databases that every
-// server has. For a prepared server it needs one round trip.
+// server has. For a prepared server it needs one round trip. It has the server write a temporary file, so that it
+// learns whether the disk is full.
 //
 // Its errors are [service.UnreachableError], [service.AuthenticationError] and
 // [service.UnsuitableServerError].

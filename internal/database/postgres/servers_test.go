@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -42,7 +43,7 @@ var _ = Describe("A database server", func() {
 			before := server.statements(ctx)
 			_, err = operator.servers.Probe(ctx, operator.address)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(server.statements(ctx)-before).To(Equal(2), "one query, and a setting for it, in one round trip")
+			Expect(server.statements(ctx)-before).To(Equal(4), "two queries, and the settings for each, in one round trip")
 		}
 
 		By("probing after somebody let PUBLIC in")
@@ -100,6 +101,33 @@ var _ = Describe("A database server", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(status.Tenants).To(Equal(1))
 		Expect(server.step(ctx, tenant)).To(BeEmpty())
+	}, SpecTimeout(time.Minute))
+
+	It("says when its disk is full, and that it is no more once there is room", func(ctx SpecContext) {
+		server := startInstance(ctx)
+		// Limits on temporary files are not what the disk is.
+		server.exec(ctx, "postgres", "ALTER SYSTEM SET temp_file_limit = 0")
+		server.exec(ctx, "postgres", "ALTER SYSTEM SET log_temp_files = 0")
+		server.exec(ctx, "postgres", "SELECT pg_reload_conf()")
+		Expect(server.servers.Probe(ctx, server.address)).To(HaveField("DiskFull", BeEmpty()))
+
+		full := filepath.Join(server.DataDir, "base", "pgsql_tmp")
+		Expect(os.MkdirAll(full, 0o777)).To(Succeed())
+		if err := syscall.Mount("small", full, "tmpfs", 0, "size=64k,mode=777"); errors.Is(err, syscall.EPERM) {
+			Skip("only root can have a full disk")
+		} else {
+			Expect(err).NotTo(HaveOccurred())
+		}
+		DeferCleanup(func() { _ = syscall.Unmount(full, syscall.MNT_DETACH) }) // The spec has done that.
+		status, err := server.servers.Probe(ctx, server.address)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(status.DiskFull).To(ContainSubstring("No space left on device"))
+		Expect(status.Version).NotTo(BeEmpty())
+		Expect(os.ReadDir(full)).To(BeEmpty(), "nothing of it stays")
+
+		Expect(syscall.Unmount(full, 0)).To(Succeed())
+		Expect(server.servers.Probe(ctx, server.address)).To(HaveField("DiskFull", BeEmpty()))
+		Expect(os.ReadFile(server.LogPath())).NotTo(ContainSubstring("temporary file: path"), "probes don't fill the log")
 	}, SpecTimeout(time.Minute))
 
 	It("that was restarted between two calls is no failure", func(ctx SpecContext) {
