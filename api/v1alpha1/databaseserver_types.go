@@ -131,7 +131,7 @@ type DedicatedServer struct {
 }
 
 // DatabaseServerDedication describes a server that the operator runs for one tenant.
-// +kubebuilder:validation:XValidation:rule="has(self.instances) && has(self.version) && has(self.storage)",message="a server that the operator runs has instances and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"
+// +kubebuilder:validation:XValidation:rule="has(self.instances) && has(self.version) && has(self.storage)",message="a server that the operator runs has instances, storage and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"
 type DatabaseServerDedication struct {
 	DedicatedServer `json:",inline"`
 

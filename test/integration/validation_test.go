@@ -160,7 +160,11 @@ spec:
 		Entry("a server of the operator's without its version", server().Dedicated(v1alpha1.DatabaseServerDedication{
 			Tenant: "acme", MaxConnections: 100, Database: "t_aaaaaaaaaaaaaaaaaaaa", ReclaimPolicy: v1alpha1.ReclaimPolicyRetain,
 			DedicatedServer: v1alpha1.DedicatedServer{Instances: 1, Storage: new(resource.MustParse("1Gi"))},
-		}), "a server that the operator runs has instances and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"),
+		}), "a server that the operator runs has instances, storage and a version here; the operator writes them, as spec.database.dedicated of the Tenant says"),
+		Entry("a server of the operator's without its storage", server().Dedicated(v1alpha1.DatabaseServerDedication{
+			Tenant: "acme", MaxConnections: 100, Database: "t_aaaaaaaaaaaaaaaaaaaa", ReclaimPolicy: v1alpha1.ReclaimPolicyRetain,
+			DedicatedServer: v1alpha1.DedicatedServer{Instances: 1, Version: "16"},
+		}), "a server that the operator runs has instances, storage and a version here"),
 		Entry("a negative capacity", server().Capacity(-1), "spec.capacity.tenants in body should be greater than or equal to 0"),
 	)
 

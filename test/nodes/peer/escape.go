@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -47,7 +48,7 @@ var escapes = []struct {
 	}},
 	{"set a kernel parameter", func() error { return write("/proc/sys/kernel/core_pattern", "|/tmp/run") }},
 	{"restart the machine", func() error { return write("/proc/sysrq-trigger", "h") }},
-	{"lift the limits of the container", func() error { return write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "-1") }},
+	{"lift the limits of the container", liftLimits},
 	{"read the kernel's memory", func() error { return read("/proc/kcore") }},
 	{"read the kernel's log", func() error {
 		_, err := unix.Klogctl(unix.SYSLOG_ACTION_READ_ALL, make([]byte, 16))
@@ -125,6 +126,16 @@ func processes() error {
 		}
 	}
 	return os.ErrNotExist
+}
+
+// liftLimits succeeds if the container can have more memory, by either version of cgroups.
+func liftLimits() error {
+	version1 := write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "-1")
+	version2 := write("/sys/fs/cgroup/memory.max", "max")
+	if version1 != nil && version2 != nil {
+		return errors.Join(version1, version2)
+	}
+	return nil
 }
 
 func write(path, text string) error {
