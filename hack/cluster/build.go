@@ -133,6 +133,16 @@ func (b build) compile(ctx context.Context, flags, kubernetes string) error {
 	if err != nil {
 		return err
 	}
+	// The lock is held, so that what is there is from a build that was killed.
+	left, err := filepath.Glob(filepath.Join(b.bin, "new-*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
 	fresh, err := os.MkdirTemp(b.bin, "new-")
 	if err != nil {
 		return err

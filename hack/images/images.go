@@ -111,10 +111,12 @@ func (m Maker) Make(ctx context.Context, image Image) (string, error) {
 	return path, nil
 }
 
-func (m Maker) make(ctx context.Context, image Image) (string, error) {
-	if err := os.MkdirAll(m.layers(), 0o755); err != nil {
+func (m Maker) make(ctx context.Context, image Image) (path string, err error) {
+	end, err := m.begin()
+	if err != nil {
 		return "", err
 	}
+	defer func() { err = errors.Join(err, end()) }()
 	debs, err := m.download(ctx, image)
 	if err != nil {
 		return "", err
@@ -123,7 +125,7 @@ func (m Maker) make(ctx context.Context, image Image) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(m.Dir, fmt.Sprintf("%s-%s.tar", image.fileName(), digest))
+	path = filepath.Join(m.Dir, fmt.Sprintf("%s-%s.tar", image.fileName(), digest))
 	if used(path) {
 		return path, nil
 	}
@@ -209,12 +211,12 @@ func (i Image) digest(debs [][]string) (string, error) {
 }
 
 func (m Maker) write(ctx context.Context, image Image, debs [][]string, path string) (err error) {
-	unfinished, err := os.MkdirTemp(m.Dir, "new-")
+	folder, err := os.MkdirTemp(m.Dir, unfinished)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
-	layers, err := m.writeLayers(ctx, image, debs, unfinished)
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	layers, err := m.writeLayers(ctx, image, debs, folder)
 	if err != nil {
 		return err
 	}
@@ -231,7 +233,7 @@ func (m Maker) write(ctx context.Context, image Image, debs [][]string, path str
 	if made, err = configure(made, image.Config); err != nil {
 		return err
 	}
-	archive := filepath.Join(unfinished, "archive")
+	archive := filepath.Join(folder, "archive")
 	if err := writeTar(archive, func(to *tar.Writer) error { return writeArchive(to, image.Reference, made) }); err != nil {
 		return err
 	}
@@ -271,18 +273,18 @@ func (m Maker) packageLayer(ctx context.Context, debs, without []string) (string
 	if used(path) {
 		return path, nil
 	}
-	unfinished, err := os.CreateTemp(m.layers(), "new-")
+	layer, err := os.CreateTemp(m.layers(), unfinished)
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(unfinished.Name())
-	err = errors.Join(unfinished.Close(), writeTar(unfinished.Name(), func(to *tar.Writer) error {
+	defer os.Remove(layer.Name())
+	err = errors.Join(layer.Close(), writeTar(layer.Name(), func(to *tar.Writer) error {
 		return (&unpacking{to: to, without: without}).unpack(ctx, debs)
 	}))
 	if err != nil {
 		return "", err
 	}
-	return path, os.Rename(unfinished.Name(), path)
+	return path, os.Rename(layer.Name(), path)
 }
 
 func writeTar(path string, fill func(*tar.Writer) error) error {

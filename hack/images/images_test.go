@@ -62,6 +62,29 @@ var _ = Describe("An image", func() {
 
 	BeforeEach(func() { maker = Maker{Dir: GinkgoT().TempDir()} })
 
+	It("that a killed program was making leaves nothing behind once the next one is made, and no other is disturbed", func(ctx SpecContext) {
+		program := filepath.Join(GinkgoT().TempDir(), "shop")
+		Expect(os.WriteFile(program, []byte("a program"), 0o755)).To(Succeed())
+		killed := []string{filepath.Join(maker.Dir, "new-1", "archive"), filepath.Join(maker.Dir, "layers", "new-2")}
+		for _, path := range killed {
+			Expect(os.MkdirAll(filepath.Dir(path), 0o755)).To(Succeed())
+			Expect(os.WriteFile(path, []byte("half"), 0o644)).To(Succeed())
+		}
+		end, err := maker.begin()
+		Expect(err).NotTo(HaveOccurred())
+		for _, path := range killed {
+			Expect(path).NotTo(BeAnExistingFile())
+		}
+		Expect(os.Mkdir(filepath.Join(maker.Dir, "new-3"), 0o755)).To(Succeed())
+		_, err = maker.Make(ctx, Static("tenantry.local/shop:1", program))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(filepath.Join(maker.Dir, "new-3")).To(BeADirectory(), "somebody makes something there")
+		Expect(end()).To(Succeed())
+		_, err = maker.Make(ctx, Static("tenantry.local/shop:2", program))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(filepath.Glob(filepath.Join(maker.Dir, "new-*"))).To(BeEmpty())
+	})
+
 	It("of a program is the same whenever it is made", func(ctx SpecContext) {
 		program := filepath.Join(GinkgoT().TempDir(), "shop")
 		Expect(os.WriteFile(program, []byte("a program"), 0o755)).To(Succeed())
