@@ -12,6 +12,11 @@ import (
 	"github.com/tenantry/tenantry/hack/node"
 )
 
+// NodeDir returns the folder of the real node with the number, from 1, of the control plane in a folder.
+func NodeDir(dir string, number int) string {
+	return filepath.Join(layout{dir: dir}.nodes(), node.Name(number))
+}
+
 func (l layout) nodes() string { return filepath.Join(l.dir, "nodes") }
 
 // startNetwork makes the network that the control plane shares with real nodes, and the way into it.
@@ -34,7 +39,7 @@ func (s *starter) startNodes(ctx context.Context) error {
 				Number:    index + 1,
 				Nodes:     s.options.RealNodes,
 				Bin:       s.layout.bin(),
-				Dir:       filepath.Join(s.layout.nodes(), node.Name(index+1)),
+				Dir:       NodeDir(s.layout.dir, index+1),
 				Fabric:    s.network,
 				Authority: s.layout.config(authorityFile),
 				Kubeconfig: func(user string) string {

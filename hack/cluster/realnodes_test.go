@@ -12,7 +12,7 @@ import (
 
 var _ = Describe("A control plane in a network of its own", func() {
 	It("says which port is in use outside, and leaves nothing behind", func(ctx SpecContext) {
-		if missing := node.Missing(ctx); len(missing) > 0 {
+		if missing := node.Missing(ctx, ""); len(missing) > 0 {
 			Skip(missing[0])
 		}
 		taken, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))

@@ -84,7 +84,7 @@ func (d *demo) missing(ctx context.Context) []string {
 			return []string{fmt.Sprintf("Packages can't be installed: %v", err)}
 		}
 	}
-	return node.Missing(ctx)
+	return node.Missing(ctx, cluster.NodeDir(d.local, 1))
 }
 
 // kubectl prints what kubectl does, as if it was called by hand.

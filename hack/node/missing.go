@@ -24,11 +24,18 @@ var Packages = []string{Containerd, "runc", "containernetworking-plugins", "ipta
 // probeLimit is how long it may take to find out what a machine lacks.
 const probeLimit = time.Minute
 
+// longestDir is how long the path of a node's folder may be: the kernel takes no longer path of a socket than that of
+// the kubelet's in it, and containerd none of its own.
+const longestDir = 107 - len("/kubelet/pod-resources/kubelet.sock")
+
 // Missing says what this machine lacks for real nodes, each in a sentence. It tries everything in namespaces that it
-// removes again.
-func Missing(ctx context.Context) []string {
+// removes again. dir is the Dir that a node is to have; empty if that isn't known yet.
+func Missing(ctx context.Context, dir string) []string {
 	if os.Geteuid() != 0 {
 		return []string{"Only root may make network namespaces, mounts and cgroups; run this as root."}
+	}
+	if problem := tooLong(dir); problem != "" {
+		return []string{problem}
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
@@ -47,6 +54,15 @@ func Missing(ctx context.Context) []string {
 		}
 	}
 	return missing
+}
+
+// tooLong returns a sentence if the path of a node's folder is too long.
+func tooLong(dir string) string {
+	if len(dir) <= longestDir {
+		return ""
+	}
+	return fmt.Sprintf("The path %s is %d characters too long for the sockets of containerd and kubelet in it; use a folder with a shorter path, such as a checkout that is higher up.",
+		dir, len(dir)-longestDir)
 }
 
 func programs(context.Context) error {

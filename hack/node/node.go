@@ -103,6 +103,9 @@ func Start(ctx context.Context, options Options) (*Node, error) {
 }
 
 func (n *Node) start(ctx context.Context, options Options) error {
+	if problem := tooLong(options.Dir); problem != "" {
+		return errors.New(problem)
+	}
 	if err := errors.Join(n.files.write(), makeCgroups(n.files.Cgroup)); err != nil {
 		return err
 	}

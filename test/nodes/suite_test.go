@@ -56,7 +56,7 @@ func TestNodes(t *testing.T) { environment.RunSpecs(t, "Nodes") }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(apt.Ensure(ctx, GinkgoWriter, node.Packages...)).To(Succeed())
-	if missing := node.Missing(ctx); len(missing) > 0 {
+	if missing := node.Missing(ctx, ""); len(missing) > 0 {
 		Skip("This machine can't run real nodes. " + strings.Join(missing, " "))
 	}
 	bin, err := cluster.Build(ctx, GinkgoWriter)

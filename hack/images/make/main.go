@@ -52,10 +52,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	fmt.Print(`
-Each is an OCI archive. To load one:
-  ctr --namespace k8s.io images import ARCHIVE   # on a node with containerd
-  kind load image-archive ARCHIVE                # into all nodes of a kind cluster
-  docker load --input ARCHIVE                    # or podman
+Each is an OCI archive. To load one, on each node with containerd:
+  ctr --namespace k8s.io images import ARCHIVE
 postgres and redis have the names of the official images, but only what the project uses of them.
 `)
 	return nil
