@@ -241,8 +241,8 @@ type TenantStatusClass struct {
 	// +kubebuilder:validation:MaxLength=50
 	Name string `json:"name,omitempty"`
 
-	// revision is the name of the TenantClassRevision that the tenant is at. It can be older than the class's current
-	// one if that changes nothing for this tenant.
+	// revision is the name of the TenantClassRevision that the tenant is at, as far as its conditions say so. It can be
+	// older than the class's current one if that changes nothing for this tenant, or has not reached it yet.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -251,6 +251,10 @@ type TenantStatusClass struct {
 	// assignedAt is when the tenant got the class.
 	// +required
 	AssignedAt metav1.Time `json:"assignedAt,omitzero"`
+
+	// readyAt is since when the tenant is Ready at this revision. That further pods of its app start doesn't change it.
+	// +optional
+	ReadyAt *metav1.Time `json:"readyAt,omitempty"`
 }
 
 // TenantStatus is the observed state of a Tenant.

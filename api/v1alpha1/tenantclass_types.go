@@ -95,6 +95,10 @@ type TenantClassSpec struct {
 	// +optional
 	Bounds TenantClassBounds `json:"bounds,omitzero"`
 
+	// rollout says how a change of tenant reaches the tenants of the class. Left out, it reaches one after the other.
+	// +optional
+	Rollout TenantClassRollout `json:"rollout,omitzero"`
+
 	// revisionHistoryLimit is how many TenantClassRevisions that no tenant uses are kept. Left out, it is 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -122,6 +126,8 @@ type TenantClassStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	CurrentRevision string `json:"currentRevision,omitempty"`
 
+	TenantClassRelease `json:",inline"`
+
 	// tenants is the number of Tenants with this class.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -145,15 +151,17 @@ type TenantClassStatus struct {
 }
 
 // TenantClass is a plan: what its tenants have unless they say otherwise, and what they may say. A Tenant names its
-// class in spec.className. A change of the class changes all its tenants.
+// class in spec.className. A change of the class reaches its tenants in waves.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=tnc,categories=tenantry
-// +kubebuilder:printcolumn:name="Description",type=string,JSONPath=`.spec.description`
+// +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.currentRevision`
 // +kubebuilder:printcolumn:name="Tenants",type=integer,JSONPath=`.status.tenants`
+// +kubebuilder:printcolumn:name="Updated",type=integer,JSONPath=`.status.updated`
 // +kubebuilder:printcolumn:name="Ready",type=integer,JSONPath=`.status.ready`
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failed`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
-// +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.currentRevision`,priority=1
+// +kubebuilder:printcolumn:name="Description",type=string,JSONPath=`.spec.description`,priority=1
 // +kubebuilder:printcolumn:name="Pinned",type=integer,JSONPath=`.status.pinned`,priority=1
 // +kubebuilder:printcolumn:name="Held Back",type=integer,JSONPath=`.status.heldBack`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

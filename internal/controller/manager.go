@@ -14,6 +14,7 @@ import (
 	"github.com/tenantry/tenantry/internal/controller/databaseserver"
 	"github.com/tenantry/tenantry/internal/controller/tenant"
 	"github.com/tenantry/tenantry/internal/controller/tenantclass"
+	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -47,7 +48,7 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	if err != nil {
 		return err
 	}
-	known := &fleet.Fleet{}
+	known, rules := &fleet.Fleet{}, &effective.Compiled{}
 	recorder := manager.GetEventRecorder(naming.FieldOwner)
 	engine := apply.New(manager.GetClient(), manager.GetAPIReader(), naming.FieldOwner)
 	servers := &databaseserver.Reconciler{
@@ -66,7 +67,7 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 		return err
 	}
 	classes := &tenantclass.Reconciler{
-		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder, Fleet: known,
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder, Fleet: known, Rules: rules,
 	}
 	if err := classes.SetupWithManager(manager); err != nil {
 		return err
@@ -77,7 +78,7 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	tenants := &tenant.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
 		Engine: engine, Databases: databases, Fleet: known, DNS: tenant.NewClusterDNS(watching, settings.DNS),
-		Audit: settings.Enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()),
+		Audit: settings.Enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()), Rules: rules,
 	}
 	return tenants.SetupWithManager(manager)
 }

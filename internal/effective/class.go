@@ -2,7 +2,9 @@ package effective
 
 import (
 	"fmt"
+	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -21,6 +23,18 @@ type Class struct {
 	Bounds v1alpha1.TenantClassBounds
 	// Rules are the rules of the bounds; nil if there are none.
 	Rules *Rules
+}
+
+// At returns what a class says at one of its revisions.
+func At(class *v1alpha1.TenantClass, revision *v1alpha1.TenantClassRevision, rules *Rules) *Class {
+	return &Class{
+		Name: class.Name, Revision: revision.Name, Tenant: revision.Spec.Tenant, Bounds: class.Spec.Bounds, Rules: rules,
+	}
+}
+
+// Same reports whether two revisions of a class have the same effect on a tenant.
+func Same(a, b *Tenant) bool {
+	return slices.Equal(a.HeldBack, b.HeldBack) && equality.Semantic.DeepEqual(a.Spec, b.Spec)
 }
 
 // InvalidError means that a tenant can't have what it and its class say together.

@@ -19,6 +19,8 @@ type ClassMember struct {
 	// Ready says that the tenant is Ready, Pinned that it has a classRevision, and HeldBack that it keeps something
 	// that the class would change.
 	Ready, Pinned, HeldBack bool
+	// ReleaseMember is what a release of the class needs to know.
+	ReleaseMember
 }
 
 // ClassCount is how many tenants a class has, and how many of them are Ready, pinned and held back.
@@ -45,13 +47,17 @@ type Classes struct {
 	counts  map[string]ClassCount
 	uses    map[string]int
 	written map[string]time.Time
+	courses map[string]*course
 }
 
 // Note notes a tenant as it is now, and returns the class that it had before.
 func (c *Classes) Note(tenant types.UID, member ClassMember) (before string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	before = c.remove(tenant)
+	before = c.uncount(tenant)
+	if before != "" && before != member.Class {
+		c.courses[before].drop(tenant)
+	}
 	if member.Class == "" {
 		return before
 	}
@@ -60,6 +66,7 @@ func (c *Classes) Note(tenant types.UID, member ClassMember) (before string) {
 	}
 	c.tenants[tenant] = member
 	c.count(member, 1)
+	c.courses[member.Class].put(tenant, member)
 	return before
 }
 
@@ -67,10 +74,12 @@ func (c *Classes) Note(tenant types.UID, member ClassMember) (before string) {
 func (c *Classes) Forget(tenant types.UID) (before string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	return c.remove(tenant)
+	before = c.uncount(tenant)
+	c.courses[before].drop(tenant)
+	return before
 }
 
-func (c *Classes) remove(tenant types.UID) string {
+func (c *Classes) uncount(tenant types.UID) string {
 	member, known := c.tenants[tenant]
 	if known {
 		delete(c.tenants, tenant)
@@ -129,6 +138,7 @@ func (c *Classes) ForgetClass(class string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	delete(c.written, class)
+	delete(c.courses, class)
 }
 
 func (c *Classes) forgetTenant(uid types.UID) { c.Forget(uid) }

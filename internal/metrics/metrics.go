@@ -34,6 +34,18 @@ var (
 		Buckets: prometheus.ExponentialBuckets(0.25, 2, 12),
 	})
 
+	// ClassTenants has the number of tenants of each class, by what they are.
+	ClassTenants = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenantry_tenantclass_tenants",
+		Help: "Tenants of a TenantClass: all, and those that are updated, ready, failed, pinned, held_back or in_flight.",
+	}, []string{"class", "state"})
+
+	// ClassStopped is 1 for classes whose release has stopped, and 0 for others.
+	ClassStopped = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenantry_tenantclass_release_stopped",
+		Help: "1 while the release of the TenantClass has stopped because too many tenants have failed, else 0.",
+	}, []string{"class"})
+
 	// ServerUp is 1 for database servers that answer, and 0 for others.
 	ServerUp = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "tenantry_database_server_up",
@@ -52,7 +64,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, Rotations, ProvisioningSeconds, ServerUp, serverProbeSeconds, serverDrifted)
+	metrics.Registry.MustRegister(ObjectChanges, DatabaseChanges, Rotations, ProvisioningSeconds, ClassTenants, ClassStopped, ServerUp, serverProbeSeconds, serverDrifted)
 }
 
 // ServerAnswered notes that a database server has answered a probe.

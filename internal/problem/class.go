@@ -30,3 +30,9 @@ func RulesInvalid(err error) Problem {
 	return stalled(v1alpha1.ReasonInvalid, OnChange,
 		"A rule can't be compiled, and doesn't apply until it is corrected: %s.", err)
 }
+
+// RolloutInvalid means that nobody can be told to change by what spec.rollout of a TenantClass says. message says which
+// field is wrong, and what to write.
+func RolloutInvalid(message string) Problem {
+	return stalled(v1alpha1.ReasonInvalid, OnChange, "No tenant is told to change until this is corrected: %s.", message)
+}

@@ -7,7 +7,9 @@ package release
 
 import (
 	"container/heap"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -22,9 +24,14 @@ type Settings struct {
 	MaxFailures int
 	// MinReady is how long a tenant must be Ready to count as moved.
 	MinReady time.Duration
-	// Deadline is how long a tenant may take to become Ready.
+	// Deadline is how long a tenant may take to become Ready, or to become so again.
 	Deadline time.Duration
-	// Closed says that nobody may be assigned now: the release is paused, or no window is open.
+	// Most is how many tenants may be on their way at a time, whatever MaxUnavailable says; zero for any number.
+	Most int
+	// Paused says that nobody may be assigned now.
+	Paused bool
+	// Closed says that no window is open: nobody may be assigned but who holds a slot already, or has been made
+	// unavailable by an earlier revision.
 	Closed bool
 }
 
@@ -34,7 +41,7 @@ type Tenant struct {
 	Name string
 	// Canary says that it goes first.
 	Canary bool
-	// Skipped says that it doesn't take part: it is pinned, cordoned, hibernated or being deleted.
+	// Skipped says that it doesn't take part: it is pinned, cordoned or being deleted.
 	Skipped bool
 	// Revision is the one that the tenant is at.
 	Revision string
@@ -59,14 +66,36 @@ type Decision struct {
 	Wait time.Duration
 }
 
-// sort is which of a revision's queues a tenant is in. Those that are unready come first within the unproven
-// revision that has made them so, and last within the proven one.
-type sort struct{ canary, ready bool }
+// sort is which of a revision's queues a tenant is in.
+type sort struct {
+	canary bool
+	state  state
+}
+
+// state is what a move does to a tenant.
+type state int
+
+const (
+	// ready tenants may be made unavailable, and need a slot.
+	ready state = iota
+	// unready tenants are unavailable. At the proven revision they go last and need no slot. At others, the release
+	// has made them so: they hold a slot, and go first.
+	unready
+	// exempt tenants were unready when an earlier revision came, and have not been Ready since.
+	exempt
+)
 
 // draft is a queue of tenants.
 type draft struct {
 	waiting ordered
 	count   int
+}
+
+func (d *draft) size() int {
+	if d == nil {
+		return 0
+	}
+	return d.count
 }
 
 // entry is a tenant with its place.
@@ -76,11 +105,28 @@ type entry struct {
 	version int
 	queue   *draft
 	flight  *flight
+	// exempt says that it was assigned without a slot, and has not been Ready since.
+	exempt bool
+}
+
+// Flight is a tenant on its way.
+type Flight struct {
+	// Name is the name of the Tenant, and Revision the one that it was assigned.
+	Name, Revision string
+	// AssignedAt is when that was.
+	AssignedAt time.Time
+	// Exempt says that it was not Ready beforehand, and holds no slot.
+	Exempt bool
 }
 
 // flight is a tenant on its way, which holds a slot.
 type flight struct {
+	revision   string
 	assignedAt time.Time
+	// from is when its deadline began: when it was assigned, or when it was last seen to be Ready no more.
+	from time.Time
+	// arrived says that it was Ready at the revision when it was last looked at.
+	arrived bool
 	// late says that it was not Ready by its deadline, and failed that it counts as failed, for this or otherwise.
 	late, failed bool
 }
@@ -97,8 +143,12 @@ type Release struct {
 	// versions is how many versions tenants have had, those that are gone included.
 	versions int
 
-	// told are the tenants that were assigned without a slot, since they were not Ready before.
-	told map[string]*entry
+	// told are the tenants that were assigned without a slot, since they were not Ready before, and when.
+	told map[string]time.Time
+	// stranded are the tenants on their way to a former revision. They keep their slots.
+	stranded map[string]*entry
+	// lost are those that were Ready at the revision and are no more, since the last decision.
+	lost []*entry
 
 	taking, moved                     int
 	canariesInFlight, canariesFailing int
@@ -109,45 +159,55 @@ type Release struct {
 func New(current, proven string) *Release {
 	return &Release{
 		current: current, proven: proven, tenants: map[string]*entry{}, queues: map[string]map[sort]*draft{},
-		flights: map[string]*entry{}, failing: map[string]*entry{}, told: map[string]*entry{},
+		flights: map[string]*entry{}, failing: map[string]*entry{}, told: map[string]time.Time{}, stranded: map[string]*entry{},
 	}
 }
 
-// Begin ends the wave and begins the one to another revision. Those that are on their way are at the former revision
-// from now on, and move first unless that is proven.
+// Begin ends the wave and begins the one to another revision. Those that are on their way keep their slots, and move
+// first.
 func (r *Release) Begin(current, proven string) {
-	former := r.current
 	r.current, r.proven = current, proven
 	for _, tenant := range r.flights {
-		r.land(tenant)
-		r.turn(tenant, former)
+		tenant.flight.late = false
+		r.follow(tenant)
 	}
-	for _, tenant := range r.told {
-		delete(r.told, tenant.Name)
-		r.turn(tenant, former)
+	for name := range r.told {
+		delete(r.told, name)
+		r.place(r.tenants[name])
 	}
+	maps.DeleteFunc(r.queues, func(_ string, queues map[sort]*draft) bool {
+		for _, queue := range queues {
+			if queue.count > 0 {
+				return false
+			}
+		}
+		return true
+	})
 	r.moved = 0
 	for _, queue := range r.queues[current] {
 		r.moved += queue.count
 	}
 }
 
-// turn puts a tenant that was on its way to a former revision into a queue again.
-func (r *Release) turn(tenant *entry, former string) {
-	if tenant.Revision != r.current {
-		tenant.Revision = former
-	}
-	r.place(tenant)
-}
-
 // Prove notes that all tenants that take part have reached the current revision.
 func (r *Release) Prove() { r.proven = r.current }
 
 // Resume notes a tenant that was assigned before this process began.
-func (r *Release) Resume(name string, assignedAt time.Time) {
-	if tenant := r.tenants[name]; tenant != nil && !tenant.Skipped && tenant.flight == nil {
-		r.leave(tenant)
-		r.launch(tenant, assignedAt)
+func (r *Release) Resume(flight Flight) {
+	tenant := r.tenants[flight.Name]
+	if tenant == nil || tenant.Skipped || tenant.flight != nil {
+		return
+	}
+	r.leave(tenant)
+	switch {
+	case !flight.Exempt:
+		r.launch(tenant, flight.Revision, flight.AssignedAt)
+	case flight.Revision == r.current && tenant.Revision != r.current:
+		tenant.exempt = true
+		r.told[flight.Name] = flight.AssignedAt
+	default:
+		tenant.exempt = !tenant.Ready
+		r.place(tenant)
 	}
 }
 
@@ -155,20 +215,55 @@ func (r *Release) Resume(name string, assignedAt time.Time) {
 func (r *Release) Assigned(names []string, now time.Time) {
 	for _, name := range names {
 		tenant := r.tenants[name]
-		if tenant == nil || tenant.Skipped || tenant.flight != nil {
+		if tenant == nil || tenant.Skipped {
 			continue
 		}
+		if tenant.flight != nil {
+			if tenant.flight.revision != r.current {
+				r.land(tenant)
+				r.launch(tenant, r.current, now)
+			}
+			continue
+		}
+		excused := r.excused(tenant)
 		r.leave(tenant)
-		if !tenant.Ready && tenant.Revision == r.proven {
-			r.told[name] = tenant
+		if excused {
+			tenant.exempt = true
+			r.told[name] = now
 			continue
 		}
-		r.launch(tenant, now)
+		r.launch(tenant, r.current, now)
 	}
 }
 
-func (r *Release) launch(tenant *entry, at time.Time) {
-	tenant.flight = &flight{assignedAt: at}
+// excused reports whether a tenant was not Ready beforehand.
+func (r *Release) excused(tenant *entry) bool {
+	return !tenant.Ready && (tenant.exempt || tenant.Revision == r.proven)
+}
+
+// InFlight returns the tenants that are on their way once a decision takes effect, by name.
+func (r *Release) InFlight(assign []string, now time.Time) []Flight {
+	var flights []Flight
+	again := make(map[string]bool, len(assign))
+	for _, name := range assign {
+		tenant := r.tenants[name]
+		again[name] = true
+		flights = append(flights, Flight{name, r.current, now, tenant.flight == nil && r.excused(tenant)})
+	}
+	for name, tenant := range r.flights {
+		if !again[name] {
+			flights = append(flights, Flight{name, tenant.flight.revision, tenant.flight.assignedAt, false})
+		}
+	}
+	for name, at := range r.told {
+		flights = append(flights, Flight{name, r.current, at, true})
+	}
+	slices.SortFunc(flights, func(a, b Flight) int { return strings.Compare(a.Name, b.Name) })
+	return flights
+}
+
+func (r *Release) launch(tenant *entry, revision string, at time.Time) {
+	tenant.flight = &flight{revision: revision, assignedAt: at, from: at}
 	r.flights[tenant.Name] = tenant
 	if tenant.Canary {
 		r.canariesInFlight++
@@ -180,6 +275,7 @@ func (r *Release) launch(tenant *entry, at time.Time) {
 func (r *Release) land(tenant *entry) {
 	r.fail(tenant, false)
 	delete(r.flights, tenant.Name)
+	delete(r.stranded, tenant.Name)
 	if tenant.Canary {
 		r.canariesInFlight--
 	}
@@ -194,9 +290,8 @@ func (r *Release) Update(tenant Tenant) {
 		known = &entry{}
 		r.tenants[tenant.Name] = known
 	} else {
-		if known.flight != nil && !tenant.Skipped && tenant.Canary == known.Canary {
-			known.Tenant = tenant
-			r.follow(known)
+		if known.flight != nil && !tenant.Skipped {
+			r.watch(known, tenant)
 			return
 		}
 		r.remove(known)
@@ -205,10 +300,21 @@ func (r *Release) Update(tenant Tenant) {
 		}
 	}
 	known.Tenant = tenant
+	known.exempt = known.exempt && !tenant.Ready && !tenant.Skipped
 	if !tenant.Skipped {
 		r.taking++
 		r.place(known)
 	}
+}
+
+// watch notes what is known of a tenant on its way.
+func (r *Release) watch(known *entry, tenant Tenant) {
+	if known.Canary != tenant.Canary {
+		r.fail(known, false)
+		r.canariesInFlight += map[bool]int{true: 1, false: -1}[tenant.Canary]
+	}
+	known.Tenant = tenant
+	r.follow(known)
 }
 
 // Remove forgets a tenant.
@@ -234,7 +340,7 @@ func (r *Release) remove(tenant *entry) {
 
 // place puts a tenant that is not on its way into the queue of its revision.
 func (r *Release) place(tenant *entry) {
-	if r.told[tenant.Name] != nil {
+	if _, told := r.told[tenant.Name]; told {
 		return
 	}
 	queues := r.queues[tenant.Revision]
@@ -242,7 +348,7 @@ func (r *Release) place(tenant *entry) {
 		queues = map[sort]*draft{}
 		r.queues[tenant.Revision] = queues
 	}
-	key := sort{tenant.Canary, tenant.Ready}
+	key := sort{tenant.Canary, tenant.state()}
 	if queues[key] == nil {
 		queues[key] = &draft{}
 	}
@@ -254,6 +360,17 @@ func (r *Release) place(tenant *entry) {
 	heap.Push(&tenant.queue.waiting, ticket{tenant.Name, tenant.version})
 	if tenant.Revision == r.current {
 		r.moved++
+	}
+}
+
+func (e *entry) state() state {
+	switch {
+	case e.Ready:
+		return ready
+	case e.exempt:
+		return exempt
+	default:
+		return unready
 	}
 }
 
@@ -270,15 +387,26 @@ func (r *Release) leave(tenant *entry) {
 	}
 }
 
-// follow sets when a tenant on its way has to be looked at again.
+// follow sets when a tenant on its way has to be looked at again. One on its way to a former revision is not, but is
+// assigned anew.
 func (r *Release) follow(tenant *entry) {
-	at := tenant.flight.assignedAt.Add(r.settings.Deadline)
+	r.renew(tenant)
+	if tenant.flight.revision != r.current {
+		r.fail(tenant, false)
+		r.stranded[tenant.Name] = tenant
+		return
+	}
+	delete(r.stranded, tenant.Name)
+	at := tenant.flight.from.Add(r.settings.Deadline)
 	arrived := tenant.Revision == r.current && tenant.Ready
+	if tenant.flight.arrived && !arrived {
+		r.lost = append(r.lost, tenant)
+	}
+	tenant.flight.arrived = arrived
 	if arrived {
 		at = tenant.ReadyAt.Add(r.settings.MinReady)
 		tenant.flight.late = false
 	}
-	r.renew(tenant)
 	r.fail(tenant, !arrived && (tenant.flight.late || tenant.Stalled && tenant.Revision == r.current))
 	r.due = compact(r.due, len(r.flights), func(d deadline) bool { return r.flies(d.ticket) },
 		func(left []deadline) { heap.Init((*deadlines)(&left)) })
@@ -313,6 +441,13 @@ func (r *Release) Decide(settings Settings, now time.Time) Decision {
 			r.follow(tenant)
 		}
 	}
+	for _, tenant := range r.lost {
+		if tenant.flight != nil && !tenant.flight.arrived {
+			tenant.flight.from = now
+			r.follow(tenant)
+		}
+	}
+	r.lost = nil
 	r.settle(now)
 	result := Decision{
 		Stopped:  r.canariesFailing > 0 || len(r.failing) > settings.MaxFailures,
@@ -322,7 +457,7 @@ func (r *Release) Decide(settings Settings, now time.Time) Decision {
 		result.Failing = append(result.Failing, name)
 	}
 	slices.Sort(result.Failing)
-	if !settings.Closed && !result.Stopped {
+	if !settings.Paused && !result.Stopped {
 		result.Assign = r.choose()
 	}
 	if len(r.due) > 0 {
@@ -353,39 +488,76 @@ func (r *Release) settle(now time.Time) {
 	}
 }
 
-// choose returns who is next.
+// choose returns who is next. First are those that hold a slot since an earlier revision: they are on their way to it,
+// or it has made them unavailable. Then come canaries, then others, and at last those that were not Ready beforehand.
 func (r *Release) choose() []string {
-	free := r.slots() - len(r.flights)
-	chosen := r.draw(true, free)
-	if len(chosen) > 0 || r.canariesInFlight > 0 || free <= 0 {
-		return chosen
+	free, unproven := r.slots()-len(r.flights), r.unproven()
+	chosen := slices.Sorted(maps.Keys(r.stranded))
+	limit, canaries := len(chosen)+free, r.canariesInFlight
+	for _, canary := range []bool{true, false} {
+		for _, revision := range unproven {
+			broken := r.queues[revision][sort{canary, unready}]
+			chosen = r.take(chosen, broken, limit)
+			free -= broken.size()
+			if canary {
+				canaries += broken.size()
+			}
+		}
 	}
-	if chosen = r.draw(false, free); len(chosen) > 0 || r.proven == r.current {
+	if r.settings.Closed {
 		return chosen
 	}
 	for _, canary := range []bool{true, false} {
-		chosen = r.take(chosen, r.queues[r.proven][sort{canary, false}], r.slots())
+		before := len(chosen)
+		chosen = r.draw(chosen, canary, unproven, before+free)
+		if free <= 0 || canaries > 0 || len(chosen) > before {
+			return chosen
+		}
+	}
+	if len(chosen) == 0 {
+		chosen = r.drawExempt(unproven)
 	}
 	return chosen
 }
 
-// draw returns canaries, or others, that need a slot: first those at revisions that are not proven.
-func (r *Release) draw(canary bool, free int) (chosen []string) {
-	var unproven []string
-	for revision := range r.queues {
-		if revision != r.current && revision != r.proven {
-			unproven = append(unproven, revision)
-		}
-	}
-	slices.Sort(unproven)
+// draw adds canaries, or others, that need a slot: first those at revisions that are not proven.
+func (r *Release) draw(chosen []string, canary bool, unproven []string, limit int) []string {
 	for _, revision := range unproven {
-		chosen = r.take(chosen, r.queues[revision][sort{canary, false}], free)
-		chosen = r.take(chosen, r.queues[revision][sort{canary, true}], free)
+		chosen = r.take(chosen, r.queues[revision][sort{canary, ready}], limit)
 	}
 	if r.proven != r.current {
-		chosen = r.take(chosen, r.queues[r.proven][sort{canary, true}], free)
+		chosen = r.take(chosen, r.queues[r.proven][sort{canary, ready}], limit)
 	}
 	return chosen
+}
+
+// drawExempt returns tenants that were not Ready beforehand, as many at a time as may be on their way.
+func (r *Release) drawExempt(unproven []string) (chosen []string) {
+	limit := r.slots()
+	if r.settings.Most > 0 {
+		limit = min(limit, r.settings.Most-len(r.told))
+	}
+	for _, canary := range []bool{true, false} {
+		for _, revision := range unproven {
+			chosen = r.take(chosen, r.queues[revision][sort{canary, exempt}], limit)
+		}
+		if r.proven != r.current {
+			chosen = r.take(chosen, r.queues[r.proven][sort{canary, exempt}], limit)
+			chosen = r.take(chosen, r.queues[r.proven][sort{canary, unready}], limit)
+		}
+	}
+	return chosen
+}
+
+// unproven returns the revisions that tenants are at and that are neither current nor proven.
+func (r *Release) unproven() (revisions []string) {
+	for revision := range r.queues {
+		if revision != r.current && revision != r.proven {
+			revisions = append(revisions, revision)
+		}
+	}
+	slices.Sort(revisions)
+	return revisions
 }
 
 // take adds the first of a queue to those that are chosen, up to a number of all. They stay in the queue.
@@ -429,7 +601,16 @@ func (r *Release) flies(t ticket) bool {
 func (r *Release) slots() int {
 	limit, err := intstr.GetScaledValueFromIntOrPercent(&r.settings.MaxUnavailable, r.taking, false)
 	if err != nil {
-		return 1
+		limit = 1
 	}
-	return max(1, limit)
+	if limit = max(1, limit); r.settings.Most > 0 {
+		limit = min(limit, r.settings.Most)
+	}
+	return limit
+}
+
+// Flies reports whether a tenant is on its way, to the current revision or a former one.
+func (r *Release) Flies(name string) bool {
+	tenant := r.tenants[name]
+	return tenant != nil && tenant.flight != nil
 }

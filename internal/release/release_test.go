@@ -57,9 +57,10 @@ func TestARelease(t *testing.T) {
 	// The others wait until the canary has been Ready for long enough.
 	now := noon.Add(61 * time.Second)
 	expect(t, r, settings, now, release.Decision{Assign: []string{"acme"}})
-	closed := settings
-	closed.Closed = true
+	closed, paused := settings, settings
+	closed.Closed, paused.Paused = true, true
 	expect(t, r, closed, now, release.Decision{})
+	expect(t, r, paused, now, release.Decision{})
 	r.Assigned([]string{"acme"}, now)
 	expect(t, r, settings, now.Add(9*time.Minute), release.Decision{Wait: time.Minute})
 
@@ -88,6 +89,26 @@ func TestARelease(t *testing.T) {
 	expect(t, r, settings, now, release.Decision{Complete: true})
 }
 
+func TestATenantThatIsReadyNoMoreHasItsDeadlineAgain(t *testing.T) {
+	r := fleetOf(at("acme", "old"), at("globex", "old"))
+	r.Decide(settings, noon)
+	r.Assigned([]string{"acme"}, noon)
+	acme, long := at("acme", "new"), settings
+	acme.ReadyAt, long.MinReady = noon, time.Hour
+	r.Update(acme)
+	expect(t, r, long, noon, release.Decision{Wait: time.Hour})
+	acme.Ready = false
+	r.Update(acme)
+	expect(t, r, long, noon.Add(30*time.Minute), release.Decision{Wait: 10 * time.Minute})
+	acme.Ready = true
+	r.Update(acme) // It was scaled.
+	expect(t, r, long, noon.Add(31*time.Minute), release.Decision{Wait: 29 * time.Minute})
+	acme.Ready = false
+	r.Update(acme)
+	expect(t, r, long, noon.Add(32*time.Minute), release.Decision{Wait: 10 * time.Minute})
+	expect(t, r, long, noon.Add(42*time.Minute), release.Decision{Failing: []string{"acme"}, Stopped: true})
+}
+
 func TestTheNextRevisionMovesThoseOnTheUnprovenOneFirst(t *testing.T) {
 	r := fleetOf(at("acme", "old"), at("globex", "old"), at("initech", "old"))
 	expect(t, r, settings, noon, release.Decision{Assign: []string{"acme"}})
@@ -112,13 +133,21 @@ func TestAPercentageOfFewIsOne(t *testing.T) {
 	expect(t, fleetOf(), tenth, noon, release.Decision{Complete: true})
 }
 
+// flown is a tenant on its way.
+type flown struct {
+	revision      string
+	at            time.Time
+	arrived, lost bool
+}
+
 // model decides by walking over all tenants.
 type model struct {
 	current, proven string
 	tenants         map[string]release.Tenant
-	flights         map[string]time.Time
+	flights         map[string]flown
 	late            map[string]bool
 	told            map[string]bool
+	exempt          map[string]bool
 }
 
 func (m *model) slots(s release.Settings) int {
@@ -133,16 +162,24 @@ func (m *model) slots(s release.Settings) int {
 }
 
 func (m *model) settle(s release.Settings, now time.Time) {
-	for name, assigned := range m.flights {
+	for name, flight := range m.flights {
+		if flight.revision != m.current {
+			continue
+		}
 		tenant := m.tenants[name]
 		arrived := tenant.Revision == m.current && tenant.Ready
 		if arrived {
 			m.late[name] = false
 		}
+		if flight.lost && !arrived {
+			flight.at = now
+		}
+		flight.lost = false
+		m.flights[name] = flight
 		switch {
 		case arrived && !tenant.ReadyAt.Add(s.MinReady).After(now):
 			delete(m.flights, name)
-		case !arrived && !assigned.Add(s.Deadline).After(now):
+		case !arrived && !flight.at.Add(s.Deadline).After(now):
 			m.late[name] = true
 		}
 	}
@@ -150,29 +187,34 @@ func (m *model) settle(s release.Settings, now time.Time) {
 
 func (m *model) decide(s release.Settings, now time.Time) (assign, failing []string, stopped, complete bool) {
 	m.settle(s, now)
-	complete, canaryFailed, canaryFlies := true, false, false
+	complete, canaryFailed, canaryHolds := true, false, false
 	queues := map[int][]string{}
 	for _, name := range slices.Sorted(maps.Keys(m.tenants)) {
 		tenant := m.tenants[name]
-		_, flies := m.flights[name]
+		flight, flies := m.flights[name]
 		moved := tenant.Revision == m.current
 		complete = complete && (tenant.Skipped || !flies && !m.told[name] && moved)
 		switch {
+		case flies && flight.revision != m.current:
+			canaryHolds = canaryHolds || tenant.Canary
+			queues[0] = append(queues[0], name)
 		case flies:
-			canaryFlies = canaryFlies || tenant.Canary
+			canaryHolds = canaryHolds || tenant.Canary
 			if (!moved || !tenant.Ready) && (m.late[name] || moved && tenant.Stalled) {
 				failing = append(failing, name)
 				canaryFailed = canaryFailed || tenant.Canary
 			}
 		case !tenant.Skipped && !m.told[name] && !moved:
-			queues[m.rank(tenant)] = append(queues[m.rank(tenant)], name)
+			rank := m.rank(tenant)
+			canaryHolds = canaryHolds || tenant.Canary && rank < 20
+			queues[rank] = append(queues[rank], name)
 		}
 	}
 	stopped = canaryFailed || len(failing) > s.MaxFailures
-	if s.Closed || stopped {
+	if s.Paused || stopped {
 		return nil, failing, stopped, complete
 	}
-	return m.next(queues, s, canaryFlies), failing, stopped, complete
+	return m.next(queues, s, canaryHolds), failing, stopped, complete
 }
 
 // revisions are those of the fleets that are played.
@@ -180,45 +222,58 @@ var revisions = []string{"r0", "r1", "r2", "r3"}
 
 // begin begins the wave to another revision.
 func (m *model) begin(current, proven string) {
-	for name, tenant := range m.tenants {
-		if _, flies := m.flights[name]; (flies || m.told[name]) && tenant.Revision != current {
-			tenant.Revision = m.current
-			m.tenants[name] = tenant
-		}
-	}
 	m.current, m.proven = current, proven
-	clear(m.flights)
 	clear(m.told)
 	clear(m.late)
+	for name := range m.flights {
+		m.note(name, m.tenants[name].Revision == current && m.tenants[name].Ready)
+	}
 }
 
-// rank orders canaries, then others, then those that were not Ready beforehand.
+// rank orders those that hold a slot, by canary and revision; canaries; others; those that were not Ready beforehand.
 func (m *model) rank(tenant release.Tenant) int {
-	rank := map[bool]int{true: 0, false: 10}[tenant.Canary]
+	canary, revision := map[bool]int{true: 0, false: 1}[tenant.Canary], slices.Index(revisions, tenant.Revision)
+	proven := tenant.Revision == m.proven
 	switch {
-	case tenant.Revision == m.proven && !tenant.Ready:
-		return 20 + rank
-	case tenant.Revision == m.proven:
-		return rank + 9
+	case tenant.Ready && proven:
+		return 20 + 10*canary + 9
+	case tenant.Ready:
+		return 20 + 10*canary + revision
+	case proven && m.exempt[tenant.Name]:
+		return 40 + 10*canary + 8
+	case proven:
+		return 40 + 10*canary + 9
+	case m.exempt[tenant.Name]:
+		return 40 + 10*canary + revision
+	default:
+		return 10*canary + revision + 1
 	}
-	rank += 2 * slices.Index(revisions, tenant.Revision)
-	if tenant.Ready {
-		rank++
-	}
-	return rank
 }
 
-func (m *model) next(queues map[int][]string, s release.Settings, canaryFlies bool) (assign []string) {
+func (m *model) next(queues map[int][]string, s release.Settings, canaryHolds bool) (assign []string) {
+	assign = queues[0]
 	free := m.slots(s) - len(m.flights)
-	for rank := range 40 {
-		if rank == 10 && (len(assign) > 0 || canaryFlies || free <= 0) || rank == 20 && len(assign) > 0 {
-			break
+	add := func(from, to, limit int) {
+		for rank := from; rank < to; rank++ {
+			assign = append(assign, queues[rank][:min(len(queues[rank]), max(0, limit-len(assign)))]...)
 		}
-		limit := free
-		if rank >= 20 {
-			limit = m.slots(s)
+	}
+	add(1, 20, len(assign)+free)
+	if s.Closed {
+		return assign
+	}
+	for rank := 1; rank < 20; rank++ {
+		free -= len(queues[rank])
+	}
+	for _, from := range []int{20, 30} {
+		before := len(assign)
+		add(from, from+10, before+free)
+		if free <= 0 || canaryHolds || len(assign) > before {
+			return assign
 		}
-		assign = append(assign, queues[rank][:min(len(queues[rank]), max(0, limit-len(assign)))]...)
+	}
+	if len(assign) == 0 {
+		add(40, 60, m.slots(s))
 	}
 	return assign
 }
@@ -234,8 +289,8 @@ func TestDecisionsAreThoseOfAWalkOverAllTenants(t *testing.T) {
 func play(t *testing.T, random *rand.Rand) {
 	t.Helper()
 	m := &model{
-		current: "r2", proven: "r0", tenants: map[string]release.Tenant{}, flights: map[string]time.Time{},
-		late: map[string]bool{}, told: map[string]bool{},
+		current: "r2", proven: "r0", tenants: map[string]release.Tenant{}, flights: map[string]flown{},
+		late: map[string]bool{}, told: map[string]bool{}, exempt: map[string]bool{},
 	}
 	r, now, s := release.New(m.current, m.proven), noon, settings
 	s.MaxFailures = random.IntN(3)
@@ -252,7 +307,7 @@ func play(t *testing.T, random *rand.Rand) {
 				m.begin(current, m.proven)
 			}
 		case 1:
-			s.Closed = random.IntN(3) == 0
+			s.Closed, s.Paused = random.IntN(3) == 0, random.IntN(4) == 0
 		case 2:
 			now = now.Add(time.Duration(random.IntN(400)) * time.Second)
 		default:
@@ -279,11 +334,11 @@ func (m *model) check(t *testing.T, assign []string, s release.Settings) {
 	slotted := 0
 	for _, name := range assign {
 		tenant := m.tenants[name]
-		_, flies := m.flights[name]
-		if tenant.Skipped || tenant.Revision == m.current || flies {
+		flight, flies := m.flights[name]
+		if tenant.Skipped || !flies && tenant.Revision == m.current || flies && flight.revision == m.current {
 			t.Fatalf("%s is assigned, which is %+v", name, tenant)
 		}
-		if tenant.Ready || tenant.Revision != m.proven {
+		if !flies && (tenant.Ready || tenant.Revision != m.proven && !m.exempt[name]) {
 			slotted++
 		}
 	}
@@ -313,11 +368,25 @@ func (m *model) update(tenant release.Tenant) {
 	if tenant.Skipped {
 		delete(m.flights, tenant.Name)
 	}
-	if tenant.Revision == m.current && tenant.Ready {
+	if tenant.Skipped || tenant.Ready {
+		delete(m.exempt, tenant.Name)
+	}
+	arrived := tenant.Revision == m.current && tenant.Ready
+	if arrived {
 		m.late[tenant.Name] = false
 	}
+	m.note(tenant.Name, arrived)
 	if tenant.Skipped || tenant.Revision == m.current {
 		delete(m.told, tenant.Name)
+	}
+}
+
+// note notes whether a tenant on its way is Ready at the current revision.
+func (m *model) note(name string, arrived bool) {
+	if flight, flies := m.flights[name]; flies && flight.revision == m.current {
+		flight.lost = flight.lost || flight.arrived && !arrived
+		flight.arrived = arrived
+		m.flights[name] = flight
 	}
 }
 
@@ -325,14 +394,17 @@ func (m *model) remove(name string) {
 	delete(m.tenants, name)
 	delete(m.flights, name)
 	delete(m.told, name)
+	delete(m.exempt, name)
 }
 
 func (m *model) assigned(names []string, now time.Time) {
 	for _, name := range names {
-		if tenant := m.tenants[name]; !tenant.Ready && tenant.Revision == m.proven {
-			m.told[name] = true
+		tenant := m.tenants[name]
+		if _, flies := m.flights[name]; !flies && !tenant.Ready && (tenant.Revision == m.proven || m.exempt[name]) {
+			m.told[name], m.exempt[name] = true, true
 		} else {
-			m.flights[name], m.late[name] = now, false
+			m.flights[name], m.late[name] = flown{revision: m.current, at: now}, false
+			m.note(name, tenant.Revision == m.current && tenant.Ready)
 		}
 	}
 }

@@ -34,7 +34,6 @@ func Of(o Observation) v1alpha1.TenantStatus {
 	result := v1alpha1.TenantStatus{
 		ObservedGeneration: o.Tenant.Generation,
 		Conditions:         o.Tenant.Status.DeepCopy().Conditions,
-		Class:              classOf(o),
 		Namespaces:         o.TenantNamespaces(),
 		UsableNamespaces:   new(o.UsableNamespaces()),
 		Database:           o.Database,
@@ -63,6 +62,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 	}
 	setUnexpectedMembers(&result.Conditions, o)
 	setHeldBack(&result.Conditions, o)
+	result.Class = classOf(o, summary)
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }
@@ -76,6 +76,9 @@ func Failing(o Observation, found problem.Problem) v1alpha1.TenantStatus {
 func withSummary(o Observation, summary condition.State) v1alpha1.TenantStatus {
 	result := *o.Tenant.Status.DeepCopy()
 	result.ObservedGeneration = o.Tenant.Generation
+	if o.Tenant.Class != nil {
+		result.Class = classOf(o, summary)
+	}
 	summarize(&result.Conditions, o.Tenant.Generation, o.Now, summary)
 	return result
 }

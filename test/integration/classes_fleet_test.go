@@ -26,7 +26,7 @@ var _ = Describe("A TenantClass with many tenants", Ordered, func() {
 	}
 
 	BeforeAll(func(ctx SpecContext) {
-		gold = class(ctx, "gold-many", `{tenant: {quota: {pods: "3"}}}`)
+		gold = class(ctx, "gold-many", `{tenant: {quota: {pods: "3"}}, rollout: {maxUnavailable: 100%}}`)
 		for i := range tenants {
 			Expect(env.Client.Create(ctx, member(name(i), "gold-many"))).To(Succeed())
 		}

@@ -103,7 +103,7 @@ var _ = Describe("A TenantClass", func() {
 		Expect(tenant.Status.App.Image).To(Equal("registry.example/shop:1"))
 		Expect(read(ctx, overriding).Status.App.Image).To(Equal("registry.example/shop:own"))
 		Expect(kubectl(ctx, "get", "tenants", "gold-plain-acme")).To(MatchRegexp(`CLASS(.|\n)*gold-plain\s`))
-		Eventually(ctx, func() string { return kubectl(ctx, "get", "tnc", "gold-plain") }).Should(MatchRegexp(`TENANTS\s+READY(.|\n)*\s2\s+2\s+2 of 2 tenants are ready\.`))
+		Eventually(ctx, func() string { return kubectl(ctx, "get", "tnc", "gold-plain") }).Should(MatchRegexp(`TENANTS\s+UPDATED\s+READY\s+FAILED(.|\n)*\s2\s+2\s+2\s+0\s+2 of 2 tenants are ready\.`))
 
 		mark, err := env.Audit.Mark()
 		Expect(err).NotTo(HaveOccurred())

@@ -115,6 +115,8 @@ func behind(object client.Object) int64 {
 		return object.Generation - object.Status.ObservedGeneration
 	case *v1alpha1.DatabaseServer:
 		return object.Generation - object.Status.ObservedGeneration
+	case *v1alpha1.TenantClass:
+		return object.Generation - object.Status.ObservedGeneration
 	}
 	panic(fmt.Sprintf("%T has no status of ours", object))
 }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -42,13 +42,17 @@ func (r *Reconciler) effective(ctx context.Context, object *v1alpha1.Tenant) (*e
 	if name == "" {
 		return alone, nil
 	}
-	class, err := r.classAt(ctx, object, name)
+	class, told, err := r.classAt(ctx, object, name)
 	if err != nil {
 		return alone, err
 	}
 	made, err := effective.OfClass(object, class) //nolint:contextcheck // It is pure and waits for nothing.
 	if err != nil {
+		alone.Class = class
 		return alone, err
+	}
+	if told {
+		return made, nil
 	}
 	return made, r.keepRevision(ctx, object, made)
 }
@@ -73,34 +77,72 @@ func (r *Reconciler) assignDefault(ctx context.Context, tenant *v1alpha1.Tenant)
 	return r.Status().Patch(ctx, tenant, patch, client.FieldOwner(naming.FieldOwner))
 }
 
-// classAt returns what a class says about a tenant. All that decides which revision a tenant is at is here.
-func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name string) (*effective.Class, error) {
+// classAt returns what a class says about a tenant, and whether the tenant was told to change to that.
+func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name string) (found *effective.Class, told bool, err error) {
 	class := &v1alpha1.TenantClass{}
-	err := r.Get(ctx, types.NamespacedName{Name: name}, class)
+	err = r.Get(ctx, types.NamespacedName{Name: name}, class)
 	if apierrors.IsNotFound(err) {
-		return nil, problem.ClassNotFound(name)
+		return nil, false, problem.ClassNotFound(name)
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	revision := cmp.Or(tenant.Spec.ClassRevision, class.Status.CurrentRevision)
+	revision, told := revisionOf(tenant, class)
 	if revision == "" {
-		return nil, problem.WaitsForClass(name)
+		return nil, false, problem.WaitsForClass(name)
 	}
 	content, err := r.revision(ctx, revision)
+	if apierrors.IsNotFound(err) && tenant.Spec.ClassRevision == "" {
+		revision = class.Status.CurrentRevision
+		content, err = r.revision(ctx, revision)
+	}
 	switch {
 	case apierrors.IsNotFound(err) && tenant.Spec.ClassRevision != "":
-		return nil, problem.RevisionNotFound(revision)
+		return nil, false, problem.RevisionNotFound(revision)
 	case apierrors.IsNotFound(err):
-		return nil, problem.WaitsForClass(name)
+		return nil, false, problem.WaitsForClass(name)
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case content.Spec.ClassName != name:
-		return nil, problem.RevisionOfOtherClass(revision, content.Spec.ClassName, name)
+		return nil, false, problem.RevisionOfOtherClass(revision, content.Spec.ClassName, name)
 	}
-	return &effective.Class{
-		Name: name, Revision: revision, Tenant: content.Spec.Tenant, Bounds: class.Spec.Bounds, Rules: r.rules.of(class),
-	}, nil
+	rules, _ := r.Rules.Of(class) // The class says which don't compile.
+	return effective.At(class, content, rules), told, nil
+}
+
+// revisionOf returns the revision of its class that a tenant is to be at, empty if the class has none yet, and whether
+// the tenant was told to change to it. All that decides that is here. A tenant changes its revision only if it has been told so in the status of the class, but for
+// one that comes to the class, and one that comes back once all others are at the current revision.
+func revisionOf(tenant *v1alpha1.Tenant, class *v1alpha1.TenantClass) (revision string, told bool) {
+	current, stable := class.Status.CurrentRevision, class.Status.StableRevision
+	if tenant.Spec.ClassRevision != "" {
+		return tenant.Spec.ClassRevision, false
+	}
+	recorded := tenant.Status.Class
+	if recorded == nil || recorded.Name != class.Name || recorded.Revision == "" {
+		return cmp.Or(stable, current), false
+	}
+	if tenant.Spec.Cordoned {
+		return recorded.Revision, false
+	}
+	if assigned := assignment(tenant, class); assigned != "" {
+		return assigned, true
+	}
+	if stable == current {
+		return current, false
+	}
+	return recorded.Revision, false
+}
+
+// assignment returns the revision that a tenant was told to change to; empty if it was told nothing.
+func assignment(tenant *v1alpha1.Tenant, class *v1alpha1.TenantClass) string {
+	at, found := slices.BinarySearchFunc(class.Status.InFlight, tenant.Name, func(entry v1alpha1.TenantClassAssignment, name string) int {
+		return strings.Compare(entry.Name, name)
+	})
+	if !found {
+		return ""
+	}
+	return class.Status.InFlight[at].Revision
 }
 
 // revision reads a revision. The cache may have a class before its revision.
@@ -113,8 +155,8 @@ func (r *Reconciler) revision(ctx context.Context, name string) (*v1alpha1.Tenan
 	return found, err
 }
 
-// keepRevision leaves a tenant that isn't pinned at the revision in its status if the current one changes nothing for
-// it, so that nothing has to be written.
+// keepRevision leaves a tenant that has not been told to change at the revision in its status if the one that it
+// gets has the same effect, so that nothing has to be written.
 func (r *Reconciler) keepRevision(ctx context.Context, object *v1alpha1.Tenant, made *effective.Tenant) error {
 	recorded := object.Status.Class
 	if recorded == nil || recorded.Name != made.Class.Name || recorded.Revision == "" ||
@@ -128,59 +170,42 @@ func (r *Reconciler) keepRevision(ctx context.Context, object *v1alpha1.Tenant, 
 	class := *made.Class
 	class.Revision, class.Tenant = recorded.Revision, former.Spec.Tenant
 	was, err := effective.OfClass(object, &class) //nolint:contextcheck // It is pure and waits for nothing.
-	if err == nil && slices.Equal(was.HeldBack, made.HeldBack) && equality.Semantic.DeepEqual(was.Spec, made.Spec) {
+	if err == nil && effective.Same(was, made) {
 		made.Class = &class
 	}
 	return nil
-}
-
-// compiledRules has the compiled rules of classes. The zero value is ready to use.
-type compiledRules struct {
-	mutex sync.Mutex
-	known map[string]compilation
-}
-
-type compilation struct {
-	uid        types.UID
-	generation int64
-	rules      *effective.Rules
-}
-
-func (c *compiledRules) of(class *v1alpha1.TenantClass) *effective.Rules {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	known := c.known[class.Name]
-	if known.uid != class.UID || known.generation != class.Generation {
-		known = compilation{uid: class.UID, generation: class.Generation}
-		known.rules, _ = effective.Compile(class.Spec.Bounds.Rules) // The class says which don't compile.
-		if c.known == nil {
-			c.known = map[string]compilation{}
-		}
-		c.known[class.Name] = known
-	}
-	return known.rules
-}
-
-func (c *compiledRules) forget(class string) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	delete(c.known, class)
 }
 
 func (r *Reconciler) classCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	enqueue(ctx, q, r.tenantsBy(ctx, naming.IndexClass, e.Object.GetName()))
 }
 
-// classUpdated enqueues the tenants of a class if it says something else about them.
+// classUpdated enqueues the tenants of a class that were told to change, or all if it says something else about all.
 func (r *Reconciler) classUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	was, is := e.ObjectOld.(*v1alpha1.TenantClass), e.ObjectNew.(*v1alpha1.TenantClass)
-	if was.UID != is.UID || was.Status.CurrentRevision != is.Status.CurrentRevision || !equality.Semantic.DeepEqual(was.Spec.Bounds, is.Spec.Bounds) {
+	if was.UID != is.UID || was.Status.CurrentRevision == "" && is.Status.CurrentRevision != "" || !equality.Semantic.DeepEqual(was.Spec.Bounds, is.Spec.Bounds) {
 		enqueue(ctx, q, r.tenantsBy(ctx, naming.IndexClass, is.Name))
+		return
 	}
+	enqueue(ctx, q, requestsFor(newlyTold(was.Status.InFlight, is.Status.InFlight)))
+}
+
+// newlyTold returns the tenants that were told to change, or something else than before. Both lists are in the order
+// of the names.
+func newlyTold(was, is []v1alpha1.TenantClassAssignment) (names []string) {
+	for _, entry := range is {
+		for len(was) > 0 && was[0].Name < entry.Name {
+			was = was[1:]
+		}
+		if len(was) == 0 || was[0].Name != entry.Name || was[0].Revision != entry.Revision {
+			names = append(names, entry.Name)
+		}
+	}
+	return names
 }
 
 func (r *Reconciler) classDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
-	r.rules.forget(e.Object.GetName())
+	r.Rules.Forget(e.Object.GetName())
 	enqueue(ctx, q, r.tenantsBy(ctx, naming.IndexClass, e.Object.GetName()))
 }
 

@@ -44,9 +44,10 @@ type Reconciler struct {
 	Audit bool
 	// Identity identifies this process of the operator. No other process, present or past, has the same.
 	Identity string
+	// Rules has the compiled rules of classes.
+	Rules *effective.Compiled
 
 	retries *retry.Retries
-	rules   compiledRules
 }
 
 // Reconcile brings a tenant's actual state to the one in its spec.

@@ -4,6 +4,8 @@ package tenantclass
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -46,6 +48,8 @@ type Reconciler struct {
 	Fleet *fleet.Fleet
 	// Recorder records Events.
 	Recorder events.EventRecorder
+	// Rules has the compiled rules of classes.
+	Rules *effective.Compiled
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -135,6 +139,8 @@ func memberOf(tenant *v1alpha1.Tenant) fleet.ClassMember {
 		Ready:    apimeta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionReady),
 		Pinned:   tenant.Spec.ClassRevision != "",
 		HeldBack: apimeta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionHeldBack),
+
+		ReleaseMember: readinessOf(tenant),
 	}
 	if member.Pinned {
 		member.Revisions = append(member.Revisions, tenant.Spec.ClassRevision)
@@ -151,6 +157,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	err := r.Get(ctx, request.NamespacedName, class)
 	if apierrors.IsNotFound(err) {
 		r.Fleet.Classes.ForgetClass(request.Name)
+		forgetMetrics(request.Name)
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -163,16 +170,34 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	observation, err := r.observe(ctx, class, revision)
+	now := time.Now()
+	decided, invalid, err := r.decide(ctx, class, revision, now)
+	if errors.Is(err, errUnheard) {
+		return ctrl.Result{RequeueAfter: fleet.ClassInterval}, nil
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	wait, err := r.writeStatus(ctx, class, status.OfClass(observation), observation.Now)
+	observation, err := r.observe(ctx, class, revision, now)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	observation.Release = releaseOf(decided)
+	if invalid != nil {
+		observation.Problem = invalid
+	}
+	next := status.OfClass(observation)
+	measure(class.Name, next, decided.Stopped)
+	wait, err := r.writeStatus(ctx, class, next, now)
 	if err != nil || wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, err
 	}
-	return ctrl.Result{}, r.prune(ctx, class, revision)
+	r.Fleet.Classes.Assigned(class.Name, decided.Progress, now)
+	return ctrl.Result{RequeueAfter: decided.next(now)}, r.prune(ctx, class)
 }
+
+// errUnheard means that a tenant is gone, of which the release has not been told yet.
+var errUnheard = errors.New("a tenant is gone, and the release of its class has not been told so yet")
 
 // hold keeps a class from being deleted while it has tenants, and reports whether it is still there.
 func (r *Reconciler) hold(ctx context.Context, class *v1alpha1.TenantClass) (held bool, err error) {
@@ -194,23 +219,24 @@ func (r *Reconciler) hold(ctx context.Context, class *v1alpha1.TenantClass) (hel
 }
 
 // observe returns what the status of a class depends on.
-func (r *Reconciler) observe(ctx context.Context, class *v1alpha1.TenantClass, revision string) (status.ClassObservation, error) {
+func (r *Reconciler) observe(ctx context.Context, class *v1alpha1.TenantClass, revision string, now time.Time) (status.ClassObservation, error) {
 	classes := &v1alpha1.TenantClassList{}
 	if err := r.List(ctx, classes, client.UnsafeDisableDeepCopy); err != nil {
 		return status.ClassObservation{}, err
 	}
 	count := r.Fleet.Classes.Of(class.Name)
 	observation := status.ClassObservation{
-		Class: class, Revision: revision, Default: effective.DefaultClass(classes.Items), Now: time.Now(),
+		Class: class, Revision: revision, Default: effective.DefaultClass(classes.Items), Now: now,
 		Tenants: count.Tenants, Ready: count.Ready, Pinned: count.Pinned, HeldBack: count.HeldBack,
 	}
-	if _, err := effective.Compile(class.Spec.Bounds.Rules); err != nil {
+	if _, err := r.Rules.Of(class); err != nil {
 		observation.Problem = new(problem.RulesInvalid(err))
 	}
 	return observation, nil
 }
 
-// writeStatus writes a status that differs from the one that the class has. What only counts tenants may wait; then
+// writeStatus writes a status that differs from the one that the class has, unless somebody has changed the class since
+// it was read: tenants change when it says so, and never twice by what was decided once. It may have to wait; then
 // writeStatus returns how long.
 func (r *Reconciler) writeStatus(ctx context.Context, class *v1alpha1.TenantClass, next v1alpha1.TenantClassStatus, now time.Time) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(class.Status, next) {
@@ -223,14 +249,27 @@ func (r *Reconciler) writeStatus(ctx context.Context, class *v1alpha1.TenantClas
 	defer cancel()
 	before := class.DeepCopy()
 	class.Status = next
-	if err := r.Status().Patch(ctx, class, client.MergeFrom(before), client.FieldOwner(naming.FieldOwner)); err != nil {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Status().Patch(ctx, class, patch, client.FieldOwner(naming.FieldOwner)); err != nil {
+		if apierrors.IsConflict(err) {
+			r.Fleet.Classes.Lose(class.Name)
+			return fleet.ClassInterval, nil
+		}
 		return 0, client.IgnoreNotFound(err)
 	}
 	r.Fleet.Classes.Written(class.Name, now)
-	if was, is := readyOf(before), readyOf(class); was == nil || is.Reason != v1alpha1.ReasonReady || was.Reason != v1alpha1.ReasonReady {
+	r.announce(class, before.Status, class.Status)
+	if was, is := readyOf(before), readyOf(class); !ofRelease(was) && !ofRelease(is) {
 		report.Transition(r.Recorder, class, was, is)
 	}
 	return 0, nil
+}
+
+// ofRelease reports whether a condition only says how far a release is, of which there are other Events.
+func ofRelease(ready *metav1.Condition) bool {
+	return ready != nil && slices.Contains([]string{
+		v1alpha1.ReasonReady, v1alpha1.ReasonReleaseStopped, v1alpha1.ReasonPaused, v1alpha1.ReasonWindowClosed,
+	}, ready.Reason)
 }
 
 func readyOf(class *v1alpha1.TenantClass) *metav1.Condition {

@@ -58,19 +58,27 @@ func (r *Reconciler) ensureRevision(ctx context.Context, class *v1alpha1.TenantC
 }
 
 // prune deletes the oldest of the revisions that no tenant uses, beyond the limit of the class.
-func (r *Reconciler) prune(ctx context.Context, class *v1alpha1.TenantClass, current string) error {
+func (r *Reconciler) prune(ctx context.Context, class *v1alpha1.TenantClass) error {
 	list := &v1alpha1.TenantClassRevisionList{}
 	if err := r.List(ctx, list, client.MatchingFields{naming.IndexRevision: class.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	var failures []error
-	for _, revision := range superfluous(list.Items, current, r.Fleet.Classes.InUse, int(ptr.Deref(class.Spec.RevisionHistoryLimit, defaultHistoryLimit))) {
+	for _, revision := range superfluous(list.Items, class.Status.CurrentRevision, r.inUse(class), int(ptr.Deref(class.Spec.RevisionHistoryLimit, defaultHistoryLimit))) {
 		err := r.Delete(ctx, revision.DeepCopy(), client.Preconditions{UID: &revision.UID})
 		if err = client.IgnoreNotFound(err); err != nil {
 			failures = append(failures, fmt.Errorf("delete the revision %s: %w", revision.Name, err))
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// inUse returns which revisions of a class tenants are at, pinned to or told to change to, or will get.
+func (r *Reconciler) inUse(class *v1alpha1.TenantClass) func(string) bool {
+	return func(revision string) bool {
+		return revision == class.Status.StableRevision || r.Fleet.Classes.InUse(revision) ||
+			slices.ContainsFunc(class.Status.InFlight, func(entry v1alpha1.TenantClassAssignment) bool { return entry.Revision == revision })
+	}
 }
 
 // superfluous returns the revisions to delete: those that are neither current nor in use, but for the newest.
