@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	"k8s.io/client-go/rest"
@@ -31,6 +32,8 @@ type kubernetesProxy struct {
 	server *httptest.Server
 	next   http.RoundTripper
 	fault  atomic.Pointer[fault]
+	// delay is how much later the operator gets the events of watches that it begins from then on, in nanoseconds.
+	delay atomic.Int64
 }
 
 func startKubernetesProxy(kubernetes *cluster.ControlPlane) (*kubernetesProxy, error) {
@@ -81,6 +84,12 @@ func (p *kubernetesProxy) stop() {
 
 // RoundTrip passes a request on.
 func (p *kubernetesProxy) RoundTrip(request *http.Request) (response *http.Response, err error) {
+	if delay := time.Duration(p.delay.Load()); delay > 0 && request.URL.Query().Get("watch") == "true" {
+		if response, err = p.next.RoundTrip(request); err == nil {
+			response.Body = late(response.Body, delay)
+		}
+		return response, err
+	}
 	armed := p.fault.Load()
 	if armed == nil || request.Method == http.MethodGet || strings.HasPrefix(request.URL.Path, "/apis/events.k8s.io/") {
 		return p.next.RoundTrip(request)
