@@ -110,6 +110,10 @@ bench: ## Measure the operator against a bare client, in turn; see .local/bench.
 bench-admission: ## Measure creates under all admission policies against none; see .local/bench-admission.json.
 	go run ./hack/bench -admission -tenants 2000
 
+.PHONY: bench-fleet
+bench-fleet: ## Measure a tenant and a class among 5,000 tenants against 10, and a release; see .local/bench-fleet.json.
+	go run ./hack/bench -fleet -tenants 5000
+
 .PHONY: bench-databases
 bench-databases: ## Measure provisioning on PostgreSQL against the bare SQL; see .local/bench-databases.json.
 	go run ./hack/bench-databases

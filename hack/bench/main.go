@@ -4,6 +4,9 @@
 //
 // With -admission it measures how much longer creating objects takes with the admission policies, and writes
 // .local/bench-admission.json.
+//
+// With -fleet it measures what a change of one tenant and of a class costs in a small fleet and in a large one, and a
+// release, and writes .local/bench-fleet.json.
 package main
 
 import (
@@ -28,7 +31,7 @@ import (
 
 type options struct {
 	tenants, blocks, samples int
-	admission                bool
+	admission, fleet         bool
 	creates                  int
 }
 
@@ -38,6 +41,7 @@ func main() {
 	flag.IntVar(&o.blocks, "blocks", 3, "the number of blocks in which it does so, in turn with the other side")
 	flag.IntVar(&o.samples, "latency-samples", 50, "the number of tenants that are applied one by one to measure latency, after the first block and again after the last")
 	flag.BoolVar(&o.admission, "admission", false, "measure the admission policies, with 10 tenants and then with as many as -tenants says")
+	flag.BoolVar(&o.fleet, "fleet", false, "measure classes, with 10 tenants and then with as many as -tenants says")
 	flag.IntVar(&o.creates, "creates", 800, "with -admission, the number of objects of each kind on either side")
 	flag.Parse()
 	log.SetLogger(logr.Discard())
@@ -72,6 +76,9 @@ func run(o options) error {
 	bench := &bench{options: o, policies: policies, bin: bin, program: program, dir: filepath.Join(root, ".local", "bench")}
 	if o.admission {
 		return bench.runAdmission(ctx, root, slices.Compact([]int{pairs, max(pairs, o.tenants)}), o.creates)
+	}
+	if o.fleet {
+		return bench.runFleet(ctx, root, slices.Compact([]int{fewTenants, max(fewTenants, o.tenants)}))
 	}
 	if err := bench.measure(ctx); err != nil {
 		return err
