@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +25,8 @@ type app struct {
 	// image is what the sample names, and example the folder that it is made from.
 	image, example string
 	hostname       string
+	// routed is the port by which an HTTPRoute leads to it; 0 if an Ingress does.
+	routed int
 	// env are the app's own settings.
 	env string
 }
@@ -38,7 +37,7 @@ var apps = []app{
 		env: "[{name: SQLALCHEMY_DATABASE_URI, value: $(DATABASE_URL)}, {name: SHOP_NAME, value: The shop of acme}]",
 	},
 	{
-		tenant: "globex", image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example",
+		tenant: "globex", image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example", routed: 3000,
 		env: "[{name: SHOP_NAME, value: The shop of globex}]",
 	},
 }
@@ -80,28 +79,56 @@ func appPatches() string {
 	return patches.String()
 }
 
-// exposure is what a tenant's owner applies to have the app served: a certificate, and an Ingress.
-const exposure = `---
+// certificate is the Secret with the certificate of an app, for the gateway.
+const certificate = `---
 apiVersion: v1
 kind: Secret
-metadata: {name: app-tls, namespace: %[1]s}
+metadata: {name: %[1]s-tls, namespace: %[3]s}
 type: kubernetes.io/tls
 data:
-  tls.crt: %[3]s
-  tls.key: %[4]s
----
+  tls.crt: %[4]s
+  tls.key: %[5]s
+`
+
+// byIngress is what a tenant's owner applies to have the app served by an Ingress.
+const byIngress = `---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: app, namespace: %[1]s}
 spec:
-  ingressClassName: %[5]s
+  ingressClassName: %[6]s
   tls:
-  - {hosts: [%[2]s], secretName: app-tls}
+  - {hosts: [%[2]s], secretName: %[1]s-tls}
   rules:
   - host: %[2]s
     http:
       paths:
       - {path: /, pathType: Prefix, backend: {service: {name: app, port: {name: http}}}}
+`
+
+// byRoute is the same by an HTTPRoute. The Gateway, which has the certificate, is the platform's.
+const byRoute = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: %[1]s, namespace: %[3]s}
+spec:
+  gatewayClassName: %[6]s
+  listeners:
+  - name: https
+    protocol: HTTPS
+    port: 443
+    hostname: %[2]s
+    tls: {certificateRefs: [{name: %[1]s-tls}]}
+    allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {tenantry.dev/tenant: %[1]s}}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: app, namespace: %[1]s}
+spec:
+  parentRefs: [{name: %[1]s, namespace: %[3]s}]
+  hostnames: [%[2]s]
+  rules:
+  - backendRefs: [{name: app, port: %[7]d}]
 `
 
 // expose has the gateway serve the apps, and returns once they answer.
@@ -117,9 +144,13 @@ func (r *realDemo) expose(ctx context.Context) error {
 			return err
 		}
 		encode := base64.StdEncoding.EncodeToString
-		fmt.Fprintf(&objects, exposure, app.tenant, app.hostname, encode(pair.Certificate), encode(pair.Key), deploy.GatewayClass)
+		namespace, served := app.tenant, byIngress
+		if app.routed > 0 {
+			namespace, served = deploy.GatewayNamespace, byRoute
+		}
+		fmt.Fprintf(&objects, certificate+served, app.tenant, app.hostname, namespace, encode(pair.Certificate), encode(pair.Key), deploy.GatewayClass, app.routed)
 	}
-	path := filepath.Join(r.local, "samples", "ingresses.yaml")
+	path := filepath.Join(r.local, "samples", "exposure.yaml")
 	if err := os.WriteFile(path, []byte(objects.String()), 0o600); err != nil {
 		return err
 	}
@@ -129,7 +160,7 @@ func (r *realDemo) expose(ctx context.Context) error {
 	if err := deploy.Wait(ctx, r.kubernetes); err != nil {
 		return err
 	}
-	client, err := r.client()
+	client, err := deploy.Client(r.authority, r.gateway)
 	if err != nil {
 		return err
 	}
@@ -139,23 +170,6 @@ func (r *realDemo) expose(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// client finds each hostname at the gateway, and trusts nobody but the demo's own authority.
-func (r *realDemo) client() (*http.Client, error) {
-	certificate, err := r.authority.PEM()
-	if err != nil {
-		return nil, err
-	}
-	trusted := x509.NewCertPool()
-	trusted.AppendCertsFromPEM(certificate)
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(r.gateway))
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, address)
-		},
-	}}, nil
 }
 
 const (

@@ -200,7 +200,7 @@ func (r *realDemo) explain(ctx context.Context) error {
 func (r *realDemo) show(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"get", "tenants"},
-		{"get", "pods,ingresses", "--all-namespaces"},
+		{"get", "pods,ingresses,httproutes", "--all-namespaces"},
 	} {
 		if err := kubectl(ctx, r.kubernetes, args...); err != nil {
 			return err

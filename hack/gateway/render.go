@@ -35,9 +35,10 @@ func certificatePath(folder string, h *host) string {
 	return filepath.Join(folder, "certificates", h.Secret.Namespace, h.Secret.Name+".pem")
 }
 
-// ServerName returns the hostname as nginx writes it. A wildcard of an Ingress stands for one label.
+// ServerName returns the hostname as nginx writes it. A wildcard of an Ingress stands for one label; that of a route for
+// any number of them, as nginx's own does.
 func (h *host) ServerName() string {
-	if domain, wildcard := strings.CutPrefix(h.Name, "*"); wildcard {
+	if domain, wildcard := strings.CutPrefix(h.Name, "*"); wildcard && !h.Deep {
 		return fmt.Sprintf("~^[^.]+%s$", regexp.QuoteMeta(domain))
 	}
 	return h.Name

@@ -1,27 +1,9 @@
 package environment
 
-import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"os/exec"
-	"path/filepath"
-)
+import "context"
 
 // ApplyDefinitions applies the CustomResourceDefinitions in files of a Go module, as in
 // "example.com/module@v1.2.3", and returns once the API server serves them.
 func (e *Environment) ApplyDefinitions(ctx context.Context, module string, paths ...string) error {
-	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module).Output()
-	if err != nil {
-		return fmt.Errorf("can't download the module %s: %w: %s", module, err, output)
-	}
-	var downloaded struct{ Dir string }
-	if err := json.Unmarshal(output, &downloaded); err != nil {
-		return err
-	}
-	var files []string
-	for _, path := range paths {
-		files = append(files, "--filename", filepath.Join(downloaded.Dir, path))
-	}
-	return e.Kubernetes.Apply(ctx, files...)
+	return e.Kubernetes.ApplyDefinitions(ctx, module, paths...)
 }

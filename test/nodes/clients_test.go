@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 )
 
@@ -21,6 +23,16 @@ func fromOutside() networkingv1.NetworkPolicyIngressRule {
 	return networkingv1.NetworkPolicyIngressRule{From: []networkingv1.NetworkPolicyPeer{{
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: outside}},
 	}}}
+}
+
+// as returns a client with the rights of a user.
+func as(user string) client.Client {
+	GinkgoHelper()
+	config := kubernetes.Config()
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
+	made, err := client.New(config, client.Options{Scheme: cl.Scheme()})
+	Expect(err).NotTo(HaveOccurred())
+	return made
 }
 
 // startClient starts the pod that requests are sent from.

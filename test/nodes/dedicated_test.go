@@ -139,6 +139,12 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 		Eventually(ctx, komega.Object(tenant)).Should(ready())
 	}, NodeTimeout(specTimeout))
 
+	It("is there before the app is, whose containers never ended", func(ctx SpecContext) {
+		for _, pod := range podsOf(ctx, tenant.Name) {
+			Expect(pod.Status.ContainerStatuses).To(HaveEach(And(HaveField("RestartCount", BeZero()), HaveField("Ready", true))), pod.Name)
+		}
+	}, SpecTimeout(specTimeout))
+
 	It("answers the app over TLS, on a volume of the size that it asks for", func(ctx SpecContext) {
 		pod := podsOf(ctx, tenant.Name)[0]
 		Expect(kubectl(ctx, "exec", "--namespace="+pod.Namespace, pod.Name, "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
@@ -181,11 +187,21 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 
 	It("keeps its data when its volume is full, and takes more once it has more storage", func(ctx SpecContext) {
 		// A page has room for one of these rows. Without a write-ahead log, nothing but the table can fill the volume.
-		Expect(sql(ctx, tenant, "CREATE UNLOGGED TABLE filler (content text) WITH (fillfactor = 10)", "SELECT 1")).To(ContainSubstring("(1,)"))
+		// Nothing makes room again by itself.
+		Expect(sql(ctx, tenant, "CREATE UNLOGGED TABLE filler (content text) WITH (fillfactor = 10, autovacuum_enabled = off)", "SELECT 1")).To(ContainSubstring("(1,)"))
 		const megabytes = "INSERT INTO filler SELECT repeat('x', 1000) FROM generate_series(1, 10 * 128)"
 		answer, err := sql(ctx, tenant, slices.Repeat([]string{megabytes}, 60)...)
 		Expect(err).To(HaveOccurred(), "it takes 600 MB on a volume of 448 MB")
 		Expect(fmt.Sprint(answer, err)).To(ContainSubstring("No space left on device"))
+		Expect(sql(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
+
+		By("saying so, and what to do")
+		full := And(ContainSubstring("volume of 512Mi is full"), ContainSubstring("No space left on device"), ContainSubstring("Raise spec.database.dedicated.storage of the Tenant."))
+		for _, object := range []client.Object{serverOf(tenant), tenant} {
+			Eventually(ctx, komega.Object(object)).Should(And(says(metav1.ConditionFalse, full), HaveField("Status.Conditions", ContainElement(And(
+				HaveField("Type", v1alpha1.ConditionStalled), HaveField("Reason", v1alpha1.ReasonDiskFull))))))
+		}
+		Expect(tenant.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionAppReady), HaveField("Status", metav1.ConditionTrue))))
 		Expect(sql(ctx, tenant, "SELECT number FROM orders")).To(ContainSubstring("A-1"))
 
 		container := serverPod(ctx, tenant).Status.ContainerStatuses[0].ContainerID
@@ -195,6 +211,10 @@ var _ = Describe("A server of a tenant's own", Ordered, func() {
 			err := cl.Get(ctx, client.ObjectKeyFromObject(claim), claim)
 			return claim.Status.Capacity.Storage().String(), err
 		}).Should(Equal("1Gi"))
+		Eventually(ctx, komega.Object(tenant)).Should(ready())
+		Expect(serverOf(tenant)).To(WithTransform(func(server *v1alpha1.DatabaseServer) (*v1alpha1.DatabaseServer, error) {
+			return server, cl.Get(ctx, client.ObjectKeyFromObject(server), server)
+		}, ready()))
 		Expect(sql(ctx, tenant, append(slices.Repeat([]string{megabytes}, 20), "SELECT number FROM orders")...)).To(ContainSubstring("A-1"))
 		Expect(serverPod(ctx, tenant)).To(HaveField("Status.ContainerStatuses", HaveExactElements(HaveField("ContainerID", container))), "it has grown in use")
 		Expect(sql(ctx, tenant, "DROP TABLE filler", "SELECT 1")).To(ContainSubstring("(1,)"))

@@ -10,8 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/test/matrix"
@@ -148,10 +146,7 @@ var _ = Describe("Three tenants and all around them", Ordered, ContinueOnFailure
 				},
 			}
 		}
-		config := kubernetes.Config()
-		config.Impersonate = rest.ImpersonationConfig{UserName: tyrellOwner, Groups: []string{"system:authenticated"}}
-		owner, err := client.New(config, client.Options{Scheme: cl.Scheme()})
-		Expect(err).NotTo(HaveOccurred())
+		owner := as(tyrellOwner)
 		Expect(owner.Create(ctx, policy())).To(MatchError(ContainSubstring("opens the way to the cloud's metadata address")))
 		Expect(owner.Create(ctx, policy("169.254.0.0/16"))).To(Succeed())
 		public, metadata := here.target("internet:443/TCP"), here.target("metadata:80/TCP")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +17,12 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/apt"
 	"github.com/tenantry/tenantry/hack/cluster"
+	"github.com/tenantry/tenantry/hack/deploy"
 	"github.com/tenantry/tenantry/hack/fabric"
 	"github.com/tenantry/tenantry/hack/freeport"
 	"github.com/tenantry/tenantry/hack/images"
@@ -50,6 +51,8 @@ var (
 	// ports are those that PostgreSQL servers may have: the first is that of database, which all share.
 	ports    []int
 	database *postgres.Server
+	// gatewayPort is where this machine reaches the gateway.
+	gatewayPort int
 )
 
 func TestNodes(t *testing.T) { environment.RunSpecs(t, "Nodes") }
@@ -66,11 +69,12 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(os.Chmod(dir, 0o755)).To(Succeed())
 	DeferCleanup(os.RemoveAll, dir)
 
-	ports, err = freeport.Find(1 + len(project.Examples))
+	ports, err = freeport.Find(2 + len(project.Examples))
 	Expect(err).NotTo(HaveOccurred())
+	gatewayPort, ports = ports[0], ports[1:]
 	kubernetes, err = cluster.Start(ctx, cluster.Options{
 		Bin: bin, Dir: dir, Nodes: 1, RealNodes: 2, Exposed: ports, Images: makeImages(ctx, bin),
-		AuditUsers: []string{operator.User},
+		NodePorts: map[int]int{gatewayPort: deploy.GatewayPort}, AuditUsers: []string{operator.User},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(kubernetes.Stop)
@@ -78,6 +82,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	scheme := runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	Expect(gatewayv1.Install(scheme)).To(Succeed())
 	cl, err = client.New(kubernetes.Config(), client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	komega.SetClient(cl)
@@ -104,18 +109,12 @@ func makeImages(ctx context.Context, bin string) []string {
 	return paths
 }
 
-// install installs DNS and the operator as an admin would, and registers the PostgreSQL server.
+// install installs DNS, the operator and the gateway as an admin would, and registers the PostgreSQL server.
 func install(ctx context.Context) {
 	GinkgoHelper()
-	root, err := operator.Root(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(kubernetes.Apply(ctx, "--filename="+filepath.Join(root, "hack", "cluster", "addons"))).To(Succeed())
-	Expect(kubernetes.Apply(ctx, "-k", filepath.Join(root, "config", "default"))).To(Succeed())
+	Expect(deploy.Install(ctx, kubernetes)).To(Succeed())
 	server := register(ctx, shared, database)
-	for _, deployment := range []string{"kube-system/coredns", operator.Namespace + "/tenantry-manager"} {
-		namespace, name, _ := strings.Cut(deployment, "/")
-		Expect(kubectl(ctx, "rollout", "status", "deployment/"+name, "--namespace="+namespace, "--timeout=2m")).To(ContainSubstring("successfully rolled out"))
-	}
+	Expect(deploy.Wait(ctx, kubernetes)).To(Succeed())
 	Eventually(ctx, komega.Object(server)).Should(ready())
 }
 
@@ -166,6 +165,7 @@ func explain(ctx SpecContext) {
 	for _, line := range []string{
 		"get tenants,databaseservers -o wide", "get pods -A -o wide", "get events -A --sort-by=.lastTimestamp",
 		"logs --namespace=tenantry-system deployment/tenantry-manager --tail=30",
+		"logs --namespace=" + deploy.GatewayNamespace + " deployment/gateway --tail=10",
 	} {
 		output, err := kubernetes.Kubectl(ctx, strings.Fields(line)...)
 		AddReportEntry("kubectl "+line, fmt.Sprint(output, err))

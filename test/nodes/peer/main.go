@@ -6,6 +6,7 @@
 //	peer ask URL          sends ten requests a second until its input ends, and prints how many, and which failed
 //	peer listen, probe    are for TCP and UDP: see probe.go
 //	peer watch            connects again and again from its first moment on: see watch.go
+//	peer token, call      are for the API server: see call.go
 //	peer escape           tries to get out of its container, and prints in which ways it could
 //	peer eat              allocates memory for ever
 //	peer sleep            does nothing
@@ -57,6 +58,10 @@ func main() {
 		probe(os.Args[2:])
 	case "watch":
 		watch(ctx, os.Args[2:])
+	case "token":
+		token()
+	case "call":
+		call(os.Args[2:])
 	case "escape":
 		escape()
 	case "eat":

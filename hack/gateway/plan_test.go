@@ -128,10 +128,10 @@ func TestPlan(t *testing.T) {
 			if test.change != nil {
 				test.change(found)
 			}
-			hosts, refusals := plan(found)
+			hosts, _, refusals := plan(found)
 			var said []string
 			for _, r := range refusals {
-				said = append(said, r.ingress.Namespace+": "+r.message)
+				said = append(said, r.of.GetNamespace()+": "+r.message)
 			}
 			blocks := map[string][]block{}
 			for _, host := range hosts {
@@ -148,7 +148,7 @@ func TestPlan(t *testing.T) {
 
 func TestRender(t *testing.T) {
 	g := NewWithT(t)
-	hosts, _ := plan(clusterOf(t, ingress("acme", shop, 0, "/orders"), ingress("globex", "*.globex.example", 0, "/")))
+	hosts, _, _ := plan(clusterOf(t, ingress("acme", shop, 0, "/orders"), ingress("globex", "*.globex.example", 0, "/")))
 	configuration, err := render("/run/gateway", hosts)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(configuration).To(HaveSuffix(`
