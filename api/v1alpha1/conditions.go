@@ -124,6 +124,8 @@ const (
 	// ReasonForbidden means that the API server refuses the app's pods or another object of the tenant: Pod Security,
 	// container limits, or a policy or webhook of the cluster forbids it, or the operator lacks a right.
 	ReasonForbidden = "Forbidden"
+	// ReasonJobFailed means that the last run of a schedule has failed.
+	ReasonJobFailed = "JobFailed"
 	// ReasonScaledToZero means that the app has zero replicas, as the spec asks.
 	ReasonScaledToZero = "ScaledToZero"
 )

@@ -4,6 +4,7 @@ import corev1 "k8s.io/api/core/v1"
 
 // TenantApp is an app that the operator runs for the tenant: a Deployment, a Service and, with more
 // than one replica, a PodDisruptionBudget. All are named app.
+// +kubebuilder:validation:XValidation:rule="!has(self.workers) || !has(self.schedules) || self.workers.all(w, self.schedules.all(s, s.name != w.name))",message="a worker and a schedule have the same name; give each a name of its own",fieldPath=".schedules"
 type TenantApp struct {
 	// image is the container image. It must not run as root. It is required here or in the class.
 	// +optional
@@ -85,6 +86,20 @@ type TenantApp struct {
 	// securityContext says which user and group the app runs as.
 	// +optional
 	SecurityContext AppSecurityContext `json:"securityContext,omitzero"`
+
+	// workers are programs that run beside the app, such as consumers of a queue.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Workers []AppWorker `json:"workers,omitempty"`
+
+	// schedules are programs that run at certain times.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Schedules []AppSchedule `json:"schedules,omitempty"`
 }
 
 // AppSecurityContext says which user and group an app runs as. An app never runs as root, whatever its image says.
@@ -134,4 +149,11 @@ type TenantAppStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+
+	// workers are the app's workers.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Workers []AppWorkerStatus `json:"workers,omitempty"`
 }

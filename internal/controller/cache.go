@@ -1,15 +1,19 @@
 package controller
 
 import (
+	"errors"
+	"maps"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -36,6 +40,7 @@ func CacheOptions() cache.Options {
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&v1alpha1.Tenant{}:  {Transform: sharing(pool, cache.TransformStripManagedFields())},
 		&corev1.Pod{}:       managed,
+		&batchv1.Job{}:       {Label: jobs(), Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},
 		&corev1.Namespace{}: {Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},
 		&corev1.Event{}: {
 			Field:     fields.OneTermEqualSelector("reason", tenant.ReasonRefused),
@@ -47,6 +52,16 @@ func CacheOptions() cache.Options {
 		options.ByObject[kind] = managed
 	}
 	return options
+}
+
+// jobs selects the Jobs of tenants' schedules. They lack the operator's label, since owners may create and delete them.
+func jobs() labels.Selector {
+	ofTenant, err := labels.NewRequirement(naming.LabelTenant, selection.Exists, nil)
+	component, invalid := labels.NewRequirement(naming.LabelAppComponent, selection.In, []string{naming.ComponentSchedule})
+	if err := errors.Join(err, invalid); err != nil {
+		panic(err) // It is the same each time.
+	}
+	return labels.NewSelector().Add(*ofTenant, *component)
 }
 
 // sharing makes the results of a transformation share equal values through the pool.
@@ -78,16 +93,24 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// trimContent drops the specs of pods except for their node, and the statuses of pods that are settled; the
-// conditions of a Deployment that report no trouble; the status of a PodDisruptionBudget; and the managed fields
+// trimContent drops the specs of pods except for their node, their annotations but for that of their settings, and the statuses of pods that are settled or have
+// succeeded; the specs of Jobs, and of CronJobs the status but for when they began their last run; the conditions of a Deployment that report no trouble; the status of a PodDisruptionBudget; and the managed fields
 // of a claim, from which the operator removes nothing that the cluster has added.
 func trimContent(object client.Object) {
 	switch object := object.(type) {
 	case *corev1.Pod:
-		object.Spec, object.ManagedFields, object.Annotations = corev1.PodSpec{NodeName: object.Spec.NodeName}, nil, nil
-		if workload.Settled(object) {
+		object.Spec, object.ManagedFields = corev1.PodSpec{NodeName: object.Spec.NodeName}, nil
+		maps.DeleteFunc(object.Annotations, func(key, _ string) bool { return key != naming.AnnotationSettings })
+		switch {
+		case workload.Settled(object):
 			object.Status = corev1.PodStatus{}
+		case object.Status.Phase == corev1.PodSucceeded:
+			object.Status = corev1.PodStatus{Phase: corev1.PodSucceeded}
 		}
+	case *batchv1.Job:
+		object.Spec, object.ManagedFields = batchv1.JobSpec{}, nil
+	case *batchv1.CronJob:
+		object.Status = batchv1.CronJobStatus{LastScheduleTime: object.Status.LastScheduleTime}
 	case *appsv1.Deployment:
 		object.Status.Conditions = slices.DeleteFunc(object.Status.Conditions, isGood)
 	case *policyv1.PodDisruptionBudget:

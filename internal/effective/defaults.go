@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +29,11 @@ const (
 	defaultInstances         = 1
 	defaultPostgreSQLVersion = "18"
 	defaultReplicas          = 1
+	defaultWorkers           = 1
+	defaultTimeZone          = "UTC"
+	defaultConcurrency       = batchv1.ForbidConcurrent
+	defaultLateness          = 300 // seconds
+	defaultJobRetries        = 2
 	// Seconds. A container has five minutes to start.
 	defaultReadinessPeriod = 5
 	defaultStartupPeriod   = 5
@@ -74,13 +80,40 @@ func completeApp(app *v1alpha1.TenantApp) {
 			PeriodSeconds: defaultReadinessPeriod,
 		}
 	}
-	if app.StartupProbe == nil && app.LivenessProbe != nil {
-		app.StartupProbe = &corev1.Probe{
-			ProbeHandler:     *app.LivenessProbe.ProbeHandler.DeepCopy(),
-			TimeoutSeconds:   app.LivenessProbe.TimeoutSeconds,
-			PeriodSeconds:    defaultStartupPeriod,
-			FailureThreshold: defaultStartupTries,
+	app.StartupProbe = startup(app.StartupProbe, app.LivenessProbe)
+	for i := range app.Workers {
+		worker := &app.Workers[i]
+		if worker.Replicas == nil {
+			worker.Replicas = new(int32(defaultWorkers))
 		}
+		worker.StartupProbe = startup(worker.StartupProbe, worker.LivenessProbe)
+	}
+	for i := range app.Schedules {
+		completeSchedule(&app.Schedules[i])
+	}
+}
+
+// startup returns the startup probe of a container.
+func startup(own, liveness *corev1.Probe) *corev1.Probe {
+	if own != nil || liveness == nil {
+		return own
+	}
+	return &corev1.Probe{
+		ProbeHandler:     *liveness.ProbeHandler.DeepCopy(),
+		TimeoutSeconds:   liveness.TimeoutSeconds,
+		PeriodSeconds:    defaultStartupPeriod,
+		FailureThreshold: defaultStartupTries,
+	}
+}
+
+func completeSchedule(schedule *v1alpha1.AppSchedule) {
+	schedule.TimeZone = cmp.Or(schedule.TimeZone, defaultTimeZone)
+	schedule.ConcurrencyPolicy = cmp.Or(schedule.ConcurrencyPolicy, defaultConcurrency)
+	if schedule.StartingDeadlineSeconds == nil {
+		schedule.StartingDeadlineSeconds = new(int64(defaultLateness))
+	}
+	if schedule.BackoffLimit == nil {
+		schedule.BackoffLimit = new(int32(defaultJobRetries))
 	}
 }
 

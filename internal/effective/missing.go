@@ -1,6 +1,10 @@
 package effective
 
-import "github.com/tenantry/tenantry/api/v1alpha1"
+import (
+	"fmt"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+)
 
 // MissingError means that the effective spec lacks something that is required.
 type MissingError struct {
@@ -29,8 +33,21 @@ func (s *Spec) MissingForDatabase() error {
 
 // MissingForApp returns a *MissingError if the spec asks for an app and lacks something that is required for it.
 func (s *Spec) MissingForApp() error {
-	if s.App != nil && s.App.Image == "" {
+	switch {
+	case s.App == nil:
+		return nil
+	case s.App.Image == "":
 		return &MissingError{"The app needs an image; write one such as registry.example/shop:1 in spec.app.image."}
+	}
+	for _, worker := range s.App.Workers {
+		if len(worker.Command)+len(worker.Args) == 0 {
+			return &MissingError{fmt.Sprintf("The worker %[1]s needs a program that differs from the app's; write command or args in spec.app.workers[%[1]s].", worker.Name)}
+		}
+	}
+	for _, schedule := range s.App.Schedules {
+		if schedule.Schedule == "" || len(schedule.Command)+len(schedule.Args) == 0 {
+			return &MissingError{fmt.Sprintf("The schedule %[1]s needs the times at which it runs, and a program; write schedule, and command or args, in spec.app.schedules[%[1]s].", schedule.Name)}
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	_ "time/tzdata" // The rules ask for time zones, and the operator's image has none.
 
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"

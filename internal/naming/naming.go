@@ -47,14 +47,22 @@ const (
 	// the DatabaseServer.
 	LabelServer = "tenantry.dev/database-server"
 
-	// LabelAppComponent names the component that a pod of the operator belongs to.
+	// LabelAppComponent names the component that a pod of the operator belongs to, and of the tenants' pods what runs
+	// beside the app: ComponentWorker or ComponentSchedule. The app's own pods have none.
 	LabelAppComponent = "app.kubernetes.io/component"
+	// ComponentWorker and ComponentSchedule are values of LabelAppComponent. LabelAppName has the name of the worker or
+	// schedule.
+	ComponentWorker   = "worker"
+	ComponentSchedule = "schedule"
 
 	// AnnotationDisplayName is on a tenant's namespaces, with its display name.
 	AnnotationDisplayName = "tenantry.dev/display-name"
 	// AnnotationSettings is on the app's pods. It changes with the ConfigMap and the Secret that the app gets its
 	// environment from, which restarts the app.
 	AnnotationSettings = "tenantry.dev/settings"
+
+	// AnnotationProgram is on the Jobs of a schedule. It changes with what they run, but not with the login.
+	AnnotationProgram = "tenantry.dev/program"
 
 	// AnnotationRestartsApp is on the LimitRange of the primary namespace, with the value true, if the app restarts
 	// when the container defaults change. A LimitRange of an older version lacks it until its defaults change, so
@@ -240,6 +248,11 @@ func ManagedLabels(tenant string) map[string]string {
 // AppLabels returns the labels that select the pods of a tenant's app.
 func AppLabels(tenant string) map[string]string {
 	return map[string]string{LabelAppName: App, LabelTenant: tenant}
+}
+
+// ComponentLabels returns the labels that select the pods of what runs beside a tenant's app.
+func ComponentLabels(tenant, component, name string) map[string]string {
+	return map[string]string{LabelAppName: name, LabelAppComponent: component, LabelTenant: tenant}
 }
 
 // ClassOf returns the name of a tenant's class; empty if it has none, or has not got one yet.

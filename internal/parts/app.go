@@ -1,7 +1,10 @@
 package parts
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +19,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;patch;delete
 
 // App is the part with the tenant's app.
@@ -24,6 +28,7 @@ var App = &Part{
 	Opens:     true,
 	Kinds: []desired.Object{
 		&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
+		&batchv1.CronJob{},
 	},
 	applies: func(spec effective.Spec) bool { return spec.App != nil },
 	missing: (*effective.Spec).MissingForApp,
@@ -36,8 +41,16 @@ func app(in Inputs) []desired.Object {
 	if tenant.Spec.App == nil {
 		return nil
 	}
-	return present(
-		serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in))
+	return slices.Concat(
+		present(serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in)),
+		workers(in), schedules(in))
+}
+
+// connected reports whether pods can connect to what they need. They can't until the tenant's database is in place for
+// the first time, or while its server doesn't exist. Running pods then stay as they are, since they would restart without
+// their connection settings, or without the database that these lead to; new ones wait.
+func connected(in Inputs) bool {
+	return in.Tenant.Spec.Database == nil || in.Login != nil && !in.Unplaced
 }
 
 func serviceAccount(tenant *effective.Tenant) desired.Object {
@@ -86,12 +99,9 @@ func podDisruptionBudget(in Inputs) desired.Object {
 	}
 }
 
-// deployment returns nil until the tenant's database is in place for the first time, or while its server doesn't
-// exist. A running app then stays as it is, since it would restart without its connection settings, or without the
-// database that they lead to; a new one waits.
 func deployment(in Inputs) desired.Object {
 	tenant := in.Tenant
-	if tenant.Spec.Database != nil && (in.Login == nil || in.Unplaced) {
+	if !connected(in) {
 		return nil
 	}
 	result := &appsv1.Deployment{

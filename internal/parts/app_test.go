@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -14,13 +15,14 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
+	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
 )
 
 func deploymentOf(t *testing.T, in parts.Inputs) *appsv1.Deployment {
 	t.Helper()
-	return find[*appsv1.Deployment](t, parts.App, in)
+	return findNamed[*appsv1.Deployment](t, parts.App, in, naming.App)
 }
 
 func containerOf(t *testing.T, in parts.Inputs) corev1.Container {
@@ -165,7 +167,7 @@ func TestWhatRunsIsOwnedByItsFieldsAndAllElseAsAWhole(t *testing.T) {
 		for _, object := range part.Objects(in) {
 			want := false
 			switch object.(type) {
-			case *corev1.ServiceAccount, *corev1.Service, *appsv1.Deployment, *policyv1.PodDisruptionBudget:
+			case *corev1.ServiceAccount, *corev1.Service, *appsv1.Deployment, *batchv1.CronJob, *policyv1.PodDisruptionBudget:
 				want = true
 			}
 			if got := desired.OwningOf(object).Fields; got != want {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -101,5 +102,6 @@ var resources = map[reflect.Type]schema.GroupResource{
 	reflect.TypeFor[*rbacv1.RoleBinding]():           {Group: rbacv1.GroupName, Resource: "rolebindings"},
 	reflect.TypeFor[*policyv1.PodDisruptionBudget](): {Group: policyv1.GroupName, Resource: "poddisruptionbudgets"},
 	reflect.TypeFor[*appsv1.Deployment]():            {Group: appsv1.GroupName, Resource: "deployments"},
+	reflect.TypeFor[*batchv1.CronJob]():              {Group: batchv1.GroupName, Resource: "cronjobs"},
 	reflect.TypeFor[*v1alpha1.TenantPolicy]():        {Group: v1alpha1.GroupVersion.Group, Resource: "tenantpolicies"},
 }

@@ -4,7 +4,9 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
@@ -31,12 +33,29 @@ type Observation struct {
 	Slice corev1.ResourceList
 	// Deployment is the live Deployment of the tenant's app; nil if there is none.
 	Deployment *appsv1.Deployment
-	// Pods are the app's live pods.
+	// Workers and CronJobs are the live Deployments of the app's workers, and the live CronJobs of its schedules, by
+	// name.
+	Workers  map[string]*appsv1.Deployment
+	CronJobs map[string]*batchv1.CronJob
+	// Jobs are the live Jobs of the schedules.
+	Jobs []batchv1.Job
+	// Refusals has, by the UID of a Job or CronJob, what the API server said last when it refused to create what the
+	// Job or CronJob asks for.
+	Refusals map[types.UID]Refusal
+	// Pods are the live pods of the app, its workers and its Jobs.
 	Pods []corev1.Pod
 	// TroubledSince is since when AppTrouble has found any problem.
 	TroubledSince time.Time
 	// Now is the time of the observation.
 	Now time.Time
+}
+
+// Refusal is an answer of the API server to a controller.
+type Refusal struct {
+	// Message is the answer.
+	Message string
+	// At is when it was given.
+	At time.Time
 }
 
 // MaxNamespaces is the maximum number of namespaces in a status.

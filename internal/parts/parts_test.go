@@ -75,7 +75,8 @@ func everything(t *testing.T, name string) parts.Inputs {
 		Database("shared").
 		App(image).Replicas(3).Port(8080).Command("/shop", "--verbose").Env("GREETING", "hello").EnvFromConfigMap("more").
 		Request(corev1.ResourceCPU, "100m").Limit(corev1.ResourceMemory, "256Mi").
-		Probes(probe(), probe(), probe()),
+		Probes(probe(), probe(), probe()).
+		Worker("mail", 2, "/worker").Schedule("bill", "0 3 * * *", "/bill"),
 		server().CASecret("tenantry-system", "shared-ca", "ca.crt").CABundle("-----BEGIN CERTIFICATE-----"))
 }
 
@@ -156,6 +157,7 @@ func TestTheObjectsOfATenant(t *testing.T) {
 				"NetworkPolicy deny-all", "NetworkPolicy allow-dns", "NetworkPolicy allow-tenant", "NetworkPolicy allow-database",
 				"NetworkPolicy allow-spec", "RoleBinding tenant-admin", "RoleBinding tenant-editor", "RoleBinding tenant-viewer",
 				"Secret database", "ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app", "Deployment app",
+				"Deployment mail", "CronJob bill",
 			},
 		},
 		{

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/tenantry/tenantry/internal/apply"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/effective"
-	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/service"
 )
 
@@ -144,14 +144,17 @@ func ofRequest(err error) (Problem, bool) {
 	}
 }
 
-// deploymentOfApp is the name of the Deployment of a tenant's app in the API server's errors.
-const deploymentOfApp = `Deployment.apps "` + naming.App + `"`
-
 // invalid means that the API server refuses an object because its content is invalid.
 func invalid(err error) Problem {
 	found := stalled(v1alpha1.ReasonInvalid, OnChange, "%v", err)
-	if advice := inFields(found.Message); advice != "" && strings.HasPrefix(found.Message, deploymentOfApp) {
+	of, isWorkload := workloadOf(found.Message)
+	if !isWorkload {
+		return found
+	}
+	if advice := of.inFields(found.Message); advice != "" {
 		found.Message = sentence(err) + " " + advice
+	} else if of != App {
+		found.Message = fmt.Sprintf("%s Correct %s.", sentence(err), of.Field)
 	}
 	return found
 }

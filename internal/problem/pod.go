@@ -25,7 +25,7 @@ func (p Problem) Lasting(since, now time.Time) Problem {
 type Pod struct {
 	// Namespace, Name and Node are the pod's; Node is empty for one that has none.
 	Namespace, Name, Node string
-	// Field is the field of the Tenant with the pod's image and resources, such as spec.app.
+	// Field is the field of the Tenant with the pod's resources, such as spec.app.
 	Field string
 }
 
@@ -38,13 +38,21 @@ func (p Pod) NotRunning(reason, message string) Problem {
 	return found
 }
 
+// whole returns the field with the image: what runs beside the app has that of the app.
+func (p Pod) whole() string {
+	if strings.HasPrefix(p.Field, App.Field+".") {
+		return App.Field
+	}
+	return p.Field
+}
+
 // remedy returns what to do about a pod that isn't running; empty if the pod is replaced in any case.
 func (p Pod) remedy(reason string) string {
 	switch {
 	case reason == corev1.PodReasonUnschedulable:
 		return fmt.Sprintf("Lower %s.resources, or have the cluster's administrator make room on its nodes.", p.Field)
 	case slices.Contains([]string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}, reason):
-		return fmt.Sprintf("Correct %s.image, or see that the registry answers and lets its nodes in.", p.Field)
+		return fmt.Sprintf("Correct %s.image, or see that the registry answers and lets its nodes in.", p.whole())
 	case strings.HasPrefix(reason, "Create") || strings.HasPrefix(reason, "Run") || strings.HasPrefix(reason, "CrashLoop"):
 		return fmt.Sprintf("See \"kubectl describe pod --namespace %s %s\", and correct %s.", p.Namespace, p.Name, p.Field)
 	default:

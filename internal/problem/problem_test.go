@@ -64,19 +64,19 @@ func TestEachProblemSaysWhatToDo(t *testing.T) {
 		{"KeepsChanging", problem.KeepsChanging(`Service "app"`, "argocd"), "Failed", false, problem.Again, `It was last changed by "argocd"; if that lasts, have "argocd" leave it alone.`},
 		{"KeepsChanging, by an unknown one", problem.KeepsChanging(`Service "app"`, ""), "Failed", false, problem.Again, "Find out what else writes it, and have that leave it alone."},
 		{
-			"a 403 for pods of the app: a quota", problem.PodsRefused(`pods "app-1" is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=2, limited: pods=2`),
+			"a 403 for pods of the app: a quota", problem.App.PodsRefused(`pods "app-1" is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=2, limited: pods=2`),
 			"QuotaExceeded", false, problem.OnChange, "The app's pods need more than the quota leaves: requested: pods=1, used: pods=2, limited: pods=2. Raise spec.quota",
 		},
 		{
-			"a 403 for pods of the app: a quota that is new", problem.PodsRefused(`pods "app-1" is forbidden: status unknown for quota: tenant, resources: pods`),
+			"a 403 for pods of the app: a quota that is new", problem.App.PodsRefused(`pods "app-1" is forbidden: status unknown for quota: tenant, resources: pods`),
 			"Progressing", false, problem.OnChange, "The app waits until the cluster has counted the new quota.",
 		},
 		{
-			"a 403 for pods of the app: a policy", problem.PodsRefused(`pods "app-1" is forbidden: ValidatingAdmissionPolicy 'x' with binding 'y' denied request: No latest.`),
+			"a 403 for pods of the app: a policy", problem.App.PodsRefused(`pods "app-1" is forbidden: ValidatingAdmissionPolicy 'x' with binding 'y' denied request: No latest.`),
 			"Forbidden", false, problem.OnChange, "denied request: No latest. Change spec.app so that it complies",
 		},
 		{
-			"a 403 for pods of the app: container limits", problem.PodsRefused(`pods "app-1" is forbidden: maximum cpu usage per Container is 1`),
+			"a 403 for pods of the app: container limits", problem.App.PodsRefused(`pods "app-1" is forbidden: maximum cpu usage per Container is 1`),
 			"Forbidden", false, problem.OnChange, `The API server refuses the app's pods: pods "app-1" is forbidden: maximum cpu usage per Container is 1.`,
 		},
 

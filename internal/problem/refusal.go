@@ -118,31 +118,6 @@ func rightMissing(what string) Problem {
 		strings.TrimSuffix(what, "."), naming.Manager, naming.ManagerNamespace)
 }
 
-// PodsRefused means that the API server refuses to create the app's pods. message is its answer, from the
-// Deployment's conditions.
-func PodsRefused(message string) Problem {
-	switch by, details := refusedBy(message); by {
-	case uncounted:
-		return progressing("The app waits until the cluster has counted the new quota.")
-	case quota:
-		raise := "spec.quota"
-		if details[0] != naming.Quota {
-			raise = fmt.Sprintf("the ResourceQuota %s, which is not the operator's", details[0])
-		}
-		return temporary(v1alpha1.ReasonQuotaExceeded, OnChange,
-			"The app's pods need more than the quota leaves: %s. Raise %s, or lower spec.app.resources or spec.app.replicas.", details[1], raise)
-	case podSecurity, policy, webhook:
-		return temporary(v1alpha1.ReasonForbidden, OnChange,
-			"The API server refuses the app's pods: %s. Change spec.app so that it complies, or %s.", strings.TrimSuffix(message, "."), orElse(by, details[0]))
-	default:
-		found := temporary(v1alpha1.ReasonForbidden, OnChange, "The API server refuses the app's pods: %s.", strings.TrimSuffix(message, "."))
-		if advice := inFields(message); advice != "" {
-			found.Message += " " + advice
-		}
-		return found
-	}
-}
-
 // orElse returns the alternative remedy if the app is refused: changing what refuses it.
 func orElse(by refuser, name string) string {
 	switch {

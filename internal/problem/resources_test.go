@@ -79,7 +79,7 @@ func TestARefusalOfTheAppsPodsNamesFieldsOfTheTenant(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := problem.PodsRefused(test.message).Message; !strings.HasSuffix(got, ". "+test.want) {
+			if got := problem.App.PodsRefused(test.message).Message; !strings.HasSuffix(got, ". "+test.want) {
 				t.Errorf("it says\n%q\nwant the end\n%q", got, test.want)
 			}
 		})

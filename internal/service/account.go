@@ -33,6 +33,9 @@ func (r Record) credentials(rotation Rotation) Credentials {
 	if r.InGrace {
 		// The grace period may have been changed since.
 		credentials.FormerUntil = r.RotatedAt.Add(rotation.GracePeriod)
+		if rotation.FormerInUse {
+			credentials.FormerUntil = credentials.FormerUntil.Add(rotation.GracePeriod)
+		}
 	}
 	return credentials
 }

@@ -94,3 +94,42 @@ func TestWhatTheServerSaysOfAnAccount(t *testing.T) {
 		}
 	})
 }
+
+func TestAFormerLoginThatIsStillInUseGoesOnForAsLongAgain(t *testing.T) {
+	rotation := monthly
+	rotation.FormerInUse = true
+	recorded := &service.Record{Revision: service.Revision(password), RotatedAt: noon, InGrace: true}
+	stored := service.Credentials{Password: password}
+	for _, test := range []struct {
+		name string
+		at   time.Duration
+		due  bool
+	}{
+		{"as its grace period ends", time.Hour, false},
+		{"just before it has passed twice", 2*time.Hour - time.Second, false},
+		{"when it has passed twice", 2 * time.Hour, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			now := noon.Add(test.at)
+			account := service.Open(rotation, recorded, stored, now)
+			if got := account.FormerIsDue(now); got != test.due {
+				t.Errorf("it is to be locked: %t, want %t", got, test.due)
+			}
+			if next := account.NextLook(now, true); next != noon.Add(2*time.Hour) {
+				t.Errorf("it is looked at again at %s", next)
+			}
+		})
+	}
+	t.Run("so that a rotation that is requested meanwhile doesn't take it away", func(t *testing.T) {
+		rotation.Request = "again"
+		if account := service.Open(rotation, recorded, stored, noon.Add(90*time.Minute)); account.Credentials.Next != "" {
+			t.Error("it gets another password")
+		}
+	})
+	t.Run("but not if it was to end at once", func(t *testing.T) {
+		rotation.GracePeriod = 0
+		if account := service.Open(rotation, recorded, stored, noon); !account.FormerIsDue(noon) {
+			t.Error("it goes on")
+		}
+	})
+}

@@ -8,6 +8,9 @@ type Rotation struct {
 	Interval time.Duration
 	// GracePeriod is how long the former login accepts new sessions after a rotation.
 	GracePeriod time.Duration
+	// FormerInUse says that something of the tenant's still runs with the former login. That login then accepts new
+	// sessions for as long again as the GracePeriod.
+	FormerInUse bool
 	// Request asks for a rotation if it differs from the one in the Credentials; empty asks for none.
 	Request string
 }

@@ -47,7 +47,7 @@ func FuzzWhatPodsSay(f *testing.F) {
 		if !found {
 			t.Error("a pod that failed is no trouble")
 		}
-		for _, said := range []problem.Problem{trouble, problem.PodsRefused(message), problem.RolloutStuck(reason, message)} {
+		for _, said := range []problem.Problem{trouble, problem.App.PodsRefused(message), problem.RolloutStuck(reason, message)} {
 			check(t, said)
 		}
 	})

@@ -135,9 +135,23 @@ func appStatus(o Observation) *v1alpha1.TenantAppStatus {
 		Image:         spec.Image,
 		Replicas:      o.Deployment.Spec.Replicas,
 		ReadyReplicas: new(o.Deployment.Status.ReadyReplicas),
+		Workers:       workers(o),
 	}
 	if spec.Port != 0 {
 		result.URL = fmt.Sprintf("http://%s.%s.svc:%d", naming.App, o.Tenant.Name, spec.Port)
+	}
+	return result
+}
+
+// workers returns the state of those of the app's workers that have a Deployment.
+func workers(o Observation) []v1alpha1.AppWorkerStatus {
+	var result []v1alpha1.AppWorkerStatus
+	for _, worker := range o.Tenant.Spec.App.Workers {
+		if deployment := o.Workers[string(worker.Name)]; deployment != nil {
+			result = append(result, v1alpha1.AppWorkerStatus{
+				Name: worker.Name, Replicas: deployment.Spec.Replicas, ReadyReplicas: new(deployment.Status.ReadyReplicas),
+			})
+		}
 	}
 	return result
 }

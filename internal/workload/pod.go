@@ -36,6 +36,9 @@ const (
 // PodTrouble returns what keeps a pod from running, or from being ready again, as the scheduler or the kubelet
 // reports it; empty if nothing does.
 func PodTrouble(pod *corev1.Pod) (reason, message string) {
+	if pod.Status.Phase == corev1.PodSucceeded {
+		return "", ""
+	}
 	if scheduled := condition(pod, corev1.PodScheduled); scheduled != nil && scheduled.Status == corev1.ConditionFalse {
 		return scheduled.Reason, scheduled.Message
 	}

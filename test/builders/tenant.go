@@ -363,3 +363,19 @@ func setQuantity(list *corev1.ResourceList, name corev1.ResourceName, amount str
 	}
 	(*list)[name] = resource.MustParse(amount)
 }
+
+// Worker adds a worker of the app, and lets change further fields of it.
+func (b *TenantBuilder) Worker(name string, replicas int32, command ...string) *TenantBuilder {
+	b.app().Workers = append(b.app().Workers, v1alpha1.AppWorker{
+		Name: v1alpha1.WorkloadName(name), Replicas: &replicas, Command: command,
+	})
+	return b
+}
+
+// Schedule adds a schedule of the app.
+func (b *TenantBuilder) Schedule(name, schedule string, command ...string) *TenantBuilder {
+	b.app().Schedules = append(b.app().Schedules, v1alpha1.AppSchedule{
+		Name: v1alpha1.WorkloadName(name), Schedule: schedule, Command: command,
+	})
+	return b
+}

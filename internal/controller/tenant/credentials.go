@@ -32,11 +32,30 @@ func (d *databasePhase) loadCredentials(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.account = service.Open(rotationOf(d.tenant()), recordOf(d.recorded), stored, d.now)
+	rotation := rotationOf(d.tenant())
+	d.open(rotation, stored)
+	if d.account.Unverified != nil || !d.account.FormerIsDue(d.now) {
+		return nil
+	}
+	if rotation.FormerInUse, err = d.formerInUse(ctx); rotation.FormerInUse {
+		d.open(rotation, stored)
+	}
+	return err
+}
+
+// open sets the account and, if it can be trusted, the login.
+func (d *databasePhase) open(rotation service.Rotation, stored service.Credentials) {
+	d.account = service.Open(rotation, recordOf(d.recorded), stored, d.now)
 	if d.account.Unverified == nil {
 		d.setLogin()
 	}
-	return nil
+}
+
+// formerInUse reports whether pods that the operator runs for the tenant may still use the former login, for example
+// those of a Job that takes long.
+func (d *databasePhase) formerInUse(ctx context.Context) (bool, error) {
+	pods, err := podsOf(ctx, d.servers, d.tenant())
+	return err == nil && parts.Outlive(*d.in, pods), err
 }
 
 // rotationOf returns the rotation that the tenant's spec and annotation ask for.
@@ -214,7 +233,11 @@ func (d *databasePhase) nextLook() time.Duration {
 	if at.IsZero() {
 		return 0
 	}
-	return max(time.Until(at), time.Millisecond)
+	wait := max(time.Until(at), time.Millisecond)
+	if d.account.Rotation.FormerInUse {
+		return min(wait, podsInterval) // Nothing tells when a pod is gone.
+	}
+	return wait
 }
 
 func timeOrNil(at time.Time) *metav1.Time {

@@ -82,8 +82,8 @@ func lastSeen(told *corev1.Event) time.Time {
 	return last
 }
 
-// TrimEvent drops the fields of an Event that the controller doesn't read, and its message if that isn't about a
-// quota.
+// TrimEvent drops the fields of an Event that the controller doesn't read, and its message if that is neither about a
+// quota nor about a Job.
 func TrimEvent(object any) (any, error) {
 	whole, ok := object.(*corev1.Event)
 	if !ok {
@@ -96,7 +96,10 @@ func TrimEvent(object any) (any, error) {
 		InvolvedObject: corev1.ObjectReference{UID: whole.InvolvedObject.UID},
 		LastTimestamp:  whole.LastTimestamp, EventTime: whole.EventTime, Series: whole.Series,
 	}
-	if isRefusal(whole) {
+	if aboutJobs(whole) {
+		trimmed.InvolvedObject.Kind, trimmed.InvolvedObject.Name = whole.InvolvedObject.Kind, whole.InvolvedObject.Name
+	}
+	if isRefusal(whole) || aboutJobs(whole) {
 		trimmed.Message = strings.Clone(whole.Message)
 	}
 	return trimmed, nil

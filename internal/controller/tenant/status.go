@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +23,6 @@ import (
 	"github.com/tenantry/tenantry/internal/report"
 	"github.com/tenantry/tenantry/internal/retry"
 	"github.com/tenantry/tenantry/internal/status"
-	"github.com/tenantry/tenantry/internal/workload"
 )
 
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenants,verbs=get;list;watch;patch;manage
@@ -44,23 +41,8 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 		},
 		Failure: run.failure, Memberships: run.database.memberships,
 	}
-	if tenant.Spec.App != nil {
-		deployment := &appsv1.Deployment{}
-		found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.App}, deployment)
-		if err != nil {
-			return observation, err
-		}
-		pods := &corev1.PodList{}
-		if err := r.List(ctx, pods, client.InNamespace(tenant.Name), client.MatchingLabels(naming.AppLabels(tenant.Name))); err != nil {
-			return observation, err
-		}
-		observation.Pods = pods.Items
-		if found && metav1.IsControlledBy(deployment, tenant) {
-			observation.Deployment = deployment
-		}
-		_, troubled := parts.AppTrouble(observation.Observation)
-		begun := status.TroubleBegun(tenant.Status.Conditions, v1alpha1.ConditionAppReady, observation.Now)
-		observation.TroubledSince = r.Fleet.Troubles.Tenant(tenant.UID, troubled, begun)
+	if err := r.observeApp(ctx, tenant, &observation); err != nil {
+		return observation, err
 	}
 	if len(tenant.Spec.Quota) > 0 {
 		quotas, err := r.quotas(ctx, tenant)
@@ -101,7 +83,7 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 		return ctrl.Result{}, err
 	}
 	wait = sooner(wait, again)
-	if observation.Deployment != nil && !workload.RolledOut(observation.Deployment) {
+	if !parts.AppSettled(observation.Observation) {
 		wait = sooner(wait, problem.Grace)
 	}
 	if run.quotaBusy {

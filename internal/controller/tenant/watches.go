@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -56,6 +57,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podSignsChanged)).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerTargetChanged)).
 		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalReported)).
+		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byJob), builder.WithPredicates(jobRefusalReported)).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(jobChanged)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
@@ -149,7 +152,7 @@ func objectChanged(was, is client.Object) bool {
 	}
 	same := equality.Semantic.DeepEqual
 	switch is := is.(type) {
-	case *policyv1.PodDisruptionBudget:
+	case *policyv1.PodDisruptionBudget, *batchv1.CronJob:
 		return false
 	case *appsv1.Deployment:
 		return !same(was.(*appsv1.Deployment).Status, is.Status)
