@@ -126,6 +126,11 @@ const (
 	ReasonForbidden = "Forbidden"
 	// ReasonJobFailed means that the last run of a schedule has failed.
 	ReasonJobFailed = "JobFailed"
+	// ReasonMigrationFailed means that the migration of a new version of the app has failed, so that the old one stays.
+	ReasonMigrationFailed = "MigrationFailed"
+	// ReasonRollbackOverMigration means that the app can't return to an older image by itself, since a newer migration
+	// has run.
+	ReasonRollbackOverMigration = "RollbackOverMigration"
 	// ReasonScaledToZero means that the app has zero replicas, as the spec asks.
 	ReasonScaledToZero = "ScaledToZero"
 )

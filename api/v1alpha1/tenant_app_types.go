@@ -100,6 +100,10 @@ type TenantApp struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Schedules []AppSchedule `json:"schedules,omitempty"`
+
+	// migration changes the database before a new version of the app starts. Left out, new versions start at once.
+	// +optional
+	Migration *AppMigration `json:"migration,omitempty"`
 }
 
 // AppSecurityContext says which user and group an app runs as. An app never runs as root, whatever its image says.
@@ -156,4 +160,8 @@ type TenantAppStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Workers []AppWorkerStatus `json:"workers,omitempty"`
+
+	// migration is the record of the migrations that have run. It is absent if none has.
+	// +optional
+	Migration *AppMigrationStatus `json:"migration,omitempty"`
 }

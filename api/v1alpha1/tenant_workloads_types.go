@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // WorkloadName is the name of a worker or schedule of an app.
@@ -144,4 +145,72 @@ type AppWorkerStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+}
+
+// AnnotationRollback on a Tenant lets its app return to an older image although the migration of a newer one has run.
+// Its value is that image. The database stays as the newer migration has left it.
+const AnnotationRollback = "tenantry.dev/rollback"
+
+// AppMigration is a program that changes the tenant's database for a new version of the app: a Job with the app's
+// image, settings, login and user. It runs once for each image, command and database, before any pod of the new version
+// starts; until it has succeeded, the old version stays.
+type AppMigration struct {
+	// command replaces the image's entrypoint. A migration needs command or args, here or in the class.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=65536
+	Command []string `json:"command,omitempty"`
+
+	// args replaces the image's arguments.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=65536
+	Args []string `json:"args,omitempty"`
+
+	// activeDeadlineSeconds is how long the migration may take, with all that is tried again. Then it is ended, and has
+	// failed. Left out, it is 1800.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+
+	// backoffLimit is how often the migration is tried again after its program has failed. Pods that were evicted, or
+	// lost with their node, don't count. Left out, it is 2.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=20
+	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
+
+	// resources are the container's requests and limits. Left out, they are those of the app.
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
+}
+
+// AppMigrationStatus is the record of the migrations that have run.
+type AppMigrationStatus struct {
+	// image is the image whose migration has run last.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Image string `json:"image,omitempty"`
+
+	// revision identifies that migration: its image, command and database.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Revision string `json:"revision,omitempty"`
+
+	// completedAt is when it was complete.
+	// +optional
+	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
+
+	// earlier are the revisions of the migrations that have run before it, the newest first, at most 10.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Earlier []string `json:"earlier,omitempty"`
 }

@@ -40,7 +40,6 @@ func CacheOptions() cache.Options {
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&v1alpha1.Tenant{}:  {Transform: sharing(pool, cache.TransformStripManagedFields())},
 		&corev1.Pod{}:       managed,
-		&batchv1.Job{}:       {Label: jobs(), Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},
 		&corev1.Namespace{}: {Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},
 		&corev1.Event{}: {
 			Field:     fields.OneTermEqualSelector("reason", tenant.ReasonRefused),
@@ -50,14 +49,17 @@ func CacheOptions() cache.Options {
 	}}
 	for _, kind := range append(parts.Kinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
 		options.ByObject[kind] = managed
+		if _, isJob := kind.(*batchv1.Job); isJob {
+			options.ByObject[kind] = cache.ByObject{Label: jobs(), Transform: managed.Transform, UnsafeDisableDeepCopy: new(true)}
+		}
 	}
 	return options
 }
 
-// jobs selects the Jobs of tenants' schedules. They lack the operator's label, since owners may create and delete them.
+// jobs selects the Jobs of tenants' schedules and migrations. The former lack the operator's label, since owners may create and delete them.
 func jobs() labels.Selector {
 	ofTenant, err := labels.NewRequirement(naming.LabelTenant, selection.Exists, nil)
-	component, invalid := labels.NewRequirement(naming.LabelAppComponent, selection.In, []string{naming.ComponentSchedule})
+	component, invalid := labels.NewRequirement(naming.LabelAppComponent, selection.In, []string{naming.ComponentSchedule, naming.ComponentMigration})
 	if err := errors.Join(err, invalid); err != nil {
 		panic(err) // It is the same each time.
 	}

@@ -22,7 +22,7 @@ type Owning struct {
 // platforms add to them, and walls as a whole.
 func OwningOf(kind runtime.Object) Owning {
 	switch kind.(type) {
-	case *corev1.ServiceAccount, *corev1.Service, *policyv1.PodDisruptionBudget, *appsv1.StatefulSet, *batchv1.CronJob:
+	case *corev1.ServiceAccount, *corev1.Service, *policyv1.PodDisruptionBudget, *appsv1.StatefulSet, *batchv1.CronJob, *batchv1.Job:
 		return Owning{Fields: true}
 	case *appsv1.Deployment:
 		return Owning{Fields: true, Keep: [][]string{{"spec", "replicas"}}}

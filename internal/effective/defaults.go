@@ -34,6 +34,7 @@ const (
 	defaultConcurrency       = batchv1.ForbidConcurrent
 	defaultLateness          = 300 // seconds
 	defaultJobRetries        = 2
+	defaultMigrationDeadline = 1800 // seconds
 	// Seconds. A container has five minutes to start.
 	defaultReadinessPeriod = 5
 	defaultStartupPeriod   = 5
@@ -90,6 +91,22 @@ func completeApp(app *v1alpha1.TenantApp) {
 	}
 	for i := range app.Schedules {
 		completeSchedule(&app.Schedules[i])
+	}
+	if app.Migration != nil {
+		completeMigration(app.Migration, app.Resources)
+	}
+}
+
+// completeMigration gives the migration the resources of the app.
+func completeMigration(migration *v1alpha1.AppMigration, resources corev1.ResourceRequirements) {
+	if migration.ActiveDeadlineSeconds == nil {
+		migration.ActiveDeadlineSeconds = new(int64(defaultMigrationDeadline))
+	}
+	if migration.BackoffLimit == nil {
+		migration.BackoffLimit = new(int32(defaultJobRetries))
+	}
+	if own := migration.Resources; len(own.Limits)+len(own.Requests)+len(own.Claims) == 0 {
+		migration.Resources = *resources.DeepCopy()
 	}
 }
 

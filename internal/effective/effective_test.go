@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -49,6 +50,16 @@ func probe(port intstr.IntOrString, periodSeconds, failureThreshold int32) *core
 	}
 }
 
+// beside states the defaults of a migration and a schedule.
+func beside(tenant *builders.TenantBuilder) *builders.TenantBuilder {
+	return tenant.Workloads(func(app *v1alpha1.TenantApp) {
+		app.Migration.ActiveDeadlineSeconds, app.Migration.BackoffLimit, app.Migration.Resources = new(int64(1800)), new(int32(2)), app.Resources
+		schedule := &app.Schedules[0]
+		schedule.TimeZone, schedule.ConcurrencyPolicy = "UTC", batchv1.ForbidConcurrent
+		schedule.StartingDeadlineSeconds, schedule.BackoffLimit = new(int64(300)), new(int32(2))
+	})
+}
+
 func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
 	for _, test := range []struct {
 		name              string
@@ -69,6 +80,10 @@ func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
 			}),
 		},
 		{"an app", builders.Tenant("acme").App(image), writtenOut().App(image).Replicas(1)},
+		{
+			"what runs beside the app", builders.Tenant("acme").App(image).Limit(corev1.ResourceMemory, "1Gi").Migration("/m").Schedule("bill", "@daily", "/b"),
+			beside(writtenOut().App(image).Replicas(1).Limit(corev1.ResourceMemory, "1Gi").Migration("/m").Schedule("bill", "@daily", "/b")),
+		},
 		{
 			"an app that serves", builders.Tenant("acme").App(image).Port(8080),
 			writtenOut().App(image).Replicas(1).Port(8080).Probes(nil, probe(intstr.FromInt32(8080), 5, 0), nil),
@@ -195,4 +210,17 @@ func sentence(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+func TestATenantAtAnotherReleaseKeepsItsReplicas(t *testing.T) {
+	former := effective.Of(builders.Tenant("acme").Config("A", "old").App("registry.example/shop:0").Replicas(2).Worker("mail", 1, "/old").Worker("gone", 4, "/gone").Build())
+	next := effective.Of(builders.Tenant("acme").Config("A", "new").App(image).Replicas(5).Worker("mail", 3, "/new").DisplayName("Acme").Build())
+	at := next.At(former.Spec.App, former.Spec.Config)
+	app := at.Spec.App
+	if app.Image != "registry.example/shop:0" || *app.Replicas != 5 || *app.Workers[0].Replicas != 3 || app.Workers[0].Command[0] != "/old" || *app.Workers[1].Replicas != 4 {
+		t.Errorf("the app is %+v", app)
+	}
+	if at.Spec.Config["A"] != "old" || at.Spec.DisplayName != "Acme" || *former.Spec.App.Replicas != 2 || next.Spec.App.Image != image {
+		t.Errorf("the rest is %+v, or one of the two was changed", at.Spec)
+	}
 }

@@ -49,5 +49,8 @@ func (s *Spec) MissingForApp() error {
 			return &MissingError{fmt.Sprintf("The schedule %[1]s needs the times at which it runs, and a program; write schedule, and command or args, in spec.app.schedules[%[1]s].", schedule.Name)}
 		}
 	}
+	if migration := s.App.Migration; migration != nil && len(migration.Command)+len(migration.Args) == 0 {
+		return &MissingError{"The migration needs a program; write command or args in spec.app.migration."}
+	}
 	return nil
 }

@@ -48,12 +48,13 @@ const (
 	LabelServer = "tenantry.dev/database-server"
 
 	// LabelAppComponent names the component that a pod of the operator belongs to, and of the tenants' pods what runs
-	// beside the app: ComponentWorker or ComponentSchedule. The app's own pods have none.
+	// beside the app: one of the following components. The app's own pods have none.
 	LabelAppComponent = "app.kubernetes.io/component"
-	// ComponentWorker and ComponentSchedule are values of LabelAppComponent. LabelAppName has the name of the worker or
-	// schedule.
-	ComponentWorker   = "worker"
-	ComponentSchedule = "schedule"
+	// ComponentWorker, ComponentSchedule and ComponentMigration are values of LabelAppComponent. LabelAppName has the
+	// name of the worker or schedule, or Migration.
+	ComponentWorker    = "worker"
+	ComponentSchedule  = "schedule"
+	ComponentMigration = "migration"
 
 	// AnnotationDisplayName is on a tenant's namespaces, with its display name.
 	AnnotationDisplayName = "tenantry.dev/display-name"
@@ -63,6 +64,11 @@ const (
 
 	// AnnotationProgram is on the Jobs of a schedule. It changes with what they run, but not with the login.
 	AnnotationProgram = "tenantry.dev/program"
+
+	// AnnotationMigration is on the Job of a migration, with the revision of the migration, and AnnotationImage with its
+	// image.
+	AnnotationMigration = "tenantry.dev/migration"
+	AnnotationImage     = "tenantry.dev/image"
 
 	// AnnotationRestartsApp is on the LimitRange of the primary namespace, with the value true, if the app restarts
 	// when the container defaults change. A LimitRange of an older version lacks it until its defaults change, so
@@ -124,6 +130,10 @@ const (
 	App = "app"
 	// AppConfig names the ConfigMap with the tenant's config.
 	AppConfig = "app-config"
+	// AppRelease names the ConfigMap with the app and config that were released last, of an app with a migration.
+	AppRelease = "app-release"
+	// Migration names the container of a migration, and begins the names of its Job and ConfigMap.
+	Migration = "migration"
 	// AppPort names the app's port.
 	AppPort = "http"
 	// Policy names the TenantPolicy.
@@ -254,6 +264,9 @@ func AppLabels(tenant string) map[string]string {
 func ComponentLabels(tenant, component, name string) map[string]string {
 	return map[string]string{LabelAppName: name, LabelAppComponent: component, LabelTenant: tenant}
 }
+
+// MigrationJob names the Job of an attempt at a migration, and the ConfigMap with the config that it runs with.
+func MigrationJob(attempt string) string { return Migration + "-" + attempt }
 
 // ClassOf returns the name of a tenant's class; empty if it has none, or has not got one yet.
 func ClassOf(tenant *v1alpha1.Tenant) string {

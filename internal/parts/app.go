@@ -20,6 +20,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;patch;delete
 
 // App is the part with the tenant's app.
@@ -28,7 +29,7 @@ var App = &Part{
 	Opens:     true,
 	Kinds: []desired.Object{
 		&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
-		&batchv1.CronJob{},
+		&batchv1.CronJob{}, &batchv1.Job{},
 	},
 	applies: func(spec effective.Spec) bool { return spec.App != nil },
 	missing: (*effective.Spec).MissingForApp,
@@ -41,9 +42,12 @@ func app(in Inputs) []desired.Object {
 	if tenant.Spec.App == nil {
 		return nil
 	}
+	if in.Release.Held() && in.Release.Unknown {
+		return append(present(serviceAccount(tenant)), migration(in)...)
+	}
 	return slices.Concat(
-		present(serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in)),
-		workers(in), schedules(in))
+		present(serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in), releaseRecord(in)),
+		workers(in), schedules(in), migration(in))
 }
 
 // connected reports whether pods can connect to what they need. They can't until the tenant's database is in place for

@@ -22,6 +22,10 @@ func appInPlace(o Observation) condition.State {
 	if trouble, found := AppTrouble(o); found {
 		return condition.Of(trouble.Lasting(o.TroubledSince, o.Now))
 	}
+	if o.Release.Held() {
+		state, _ := waitingFor(o)
+		return state
+	}
 	all := rollouts(o)
 	for _, each := range all {
 		if state, done := each.progress(); !done {
@@ -31,7 +35,7 @@ func appInPlace(o Observation) condition.State {
 	return running(all)
 }
 
-// AppTrouble returns what is wrong with the app, its workers and its schedules. It returns false if nothing is, or if
+// AppTrouble returns what is wrong with the app, its workers, its schedules and its migration. It returns false if nothing is, or if
 // rollouts only take time.
 func AppTrouble(o Observation) (problem.Problem, bool) {
 	var troubles []problem.Problem
@@ -39,6 +43,10 @@ func AppTrouble(o Observation) (problem.Problem, bool) {
 		troubles = append(troubles, each.troubles(o)...)
 	}
 	troubles = append(troubles, scheduleTroubles(o)...)
+	if o.Release.Held() {
+		_, waiting := waitingFor(o)
+		troubles = append(troubles, waiting...)
+	}
 	if len(troubles) == 0 {
 		return problem.Problem{}, false
 	}

@@ -167,7 +167,7 @@ func TestWhatRunsIsOwnedByItsFieldsAndAllElseAsAWhole(t *testing.T) {
 		for _, object := range part.Objects(in) {
 			want := false
 			switch object.(type) {
-			case *corev1.ServiceAccount, *corev1.Service, *appsv1.Deployment, *batchv1.CronJob, *policyv1.PodDisruptionBudget:
+			case *corev1.ServiceAccount, *corev1.Service, *appsv1.Deployment, *batchv1.CronJob, *batchv1.Job, *policyv1.PodDisruptionBudget:
 				want = true
 			}
 			if got := desired.OwningOf(object).Fields; got != want {

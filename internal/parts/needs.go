@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
 )
 
 // Needs returns what the operator's own objects use of the tenant's quota, by namespace: existing objects, and
@@ -67,6 +68,9 @@ func countsObjects(quota corev1.ResourceList) bool {
 // anticipated returns the Inputs with placeholders for everything that isn't known yet and leads to objects.
 func anticipated(in Inputs) Inputs {
 	in.Autoscaled = true
+	if app := in.Tenant.Spec.App; app != nil && app.Migration != nil {
+		in.Release = Release{Next: in.Tenant, Create: true, revision: "any", name: naming.MigrationJob("any")}
+	}
 	if in.Tenant.Spec.Database == nil {
 		return in
 	}
@@ -103,5 +107,6 @@ var resources = map[reflect.Type]schema.GroupResource{
 	reflect.TypeFor[*policyv1.PodDisruptionBudget](): {Group: policyv1.GroupName, Resource: "poddisruptionbudgets"},
 	reflect.TypeFor[*appsv1.Deployment]():            {Group: appsv1.GroupName, Resource: "deployments"},
 	reflect.TypeFor[*batchv1.CronJob]():              {Group: batchv1.GroupName, Resource: "cronjobs"},
+	reflect.TypeFor[*batchv1.Job]():                  {Group: batchv1.GroupName, Resource: "jobs"},
 	reflect.TypeFor[*v1alpha1.TenantPolicy]():        {Group: v1alpha1.GroupVersion.Group, Resource: "tenantpolicies"},
 }

@@ -37,6 +37,8 @@ type Observation struct {
 	// name.
 	Workers  map[string]*appsv1.Deployment
 	CronJobs map[string]*batchv1.CronJob
+	// Release is as in Inputs.
+	Release Release
 	// Jobs are the live Jobs of the schedules.
 	Jobs []batchv1.Job
 	// Refusals has, by the UID of a Job or CronJob, what the API server said last when it refused to create what the

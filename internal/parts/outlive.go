@@ -19,6 +19,9 @@ func programs(tenant *effective.Tenant) []program {
 	for _, schedule := range tenant.Spec.App.Schedules {
 		all = append(all, scheduled(tenant.Name, schedule))
 	}
+	if tenant.Spec.App.Migration != nil {
+		all = append(all, migrating(tenant))
+	}
 	return all
 }
 
@@ -34,6 +37,10 @@ func Outlive(in Inputs, pods []corev1.Pod) bool {
 		for _, each := range programs(in.Tenant) {
 			current[of(each.labels)] = settingsRevision(in, each)
 		}
+	}
+	if next := in; in.Release.Held() && connected(in) {
+		next.Tenant = in.Release.Next
+		current[of(migrating(next.Tenant).labels)] = settingsRevision(next, migrating(next.Tenant))
 	}
 	return slices.ContainsFunc(pods, func(pod corev1.Pod) bool {
 		settings, ours := pod.Annotations[naming.AnnotationSettings]

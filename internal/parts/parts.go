@@ -44,6 +44,8 @@ type Inputs struct {
 	Audit bool
 	// Autoscaled says that a HorizontalPodAutoscaler sets how many replicas the app has.
 	Autoscaled bool
+	// Release is what the app in the tenant's spec waits for. Tenant has the app that it may have now.
+	Release Release
 	// Limits is the live LimitRange in the primary namespace; nil if there is none.
 	Limits *corev1.LimitRange
 }

@@ -225,6 +225,10 @@ func TestEachPartTellsOfAllKindsOfItsObjects(t *testing.T) {
 	in := everything(t, "acme")
 	in.Listing = []v1alpha1.TenantNamespace{{Name: "acme", State: v1alpha1.NamespaceUsable}}
 	in.Tenant.Spec.Namespaces = v1alpha1.TenantNamespaces{Limit: 2, AllowedNames: []v1alpha1.NamespacePattern{"shop-*"}}
+	w := released(t)
+	w.write(in.Tenant)
+	w.Tenant.Spec.App.Migration = &v1alpha1.AppMigration{Command: []string{"/migrate"}}
+	in.Tenant, in.Release = parts.ReleaseOf(w.Migrating)
 	for _, part := range parts.All {
 		told, found := sets.New[string](), sets.New[string]()
 		for _, kind := range part.Kinds {

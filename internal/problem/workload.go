@@ -32,6 +32,9 @@ func Schedule(name string) Workload {
 	return Workload{Name: "the schedule " + name, Field: fmt.Sprintf("spec.app.schedules[%s]", name)}
 }
 
+// Migration is the migration of the app.
+var Migration = Workload{Name: "the migration", Field: "spec.app.migration"}
+
 // Subject returns the name as the beginning of a sentence.
 func (w Workload) Subject() string { return strings.ToUpper(w.Name[:1]) + w.Name[1:] }
 
@@ -44,7 +47,7 @@ func (w Workload) less() string {
 }
 
 // objectOf matches what the API server calls the objects of workloads in its errors.
-var objectOf = regexp.MustCompile(`^(Deployment\.apps|CronJob\.batch) "([^"]+)"`)
+var objectOf = regexp.MustCompile(`^(Deployment\.apps|CronJob\.batch|Job\.batch) "([^"]+)"`)
 
 // workloadOf returns the workload that an error of the API server is about.
 func workloadOf(message string) (Workload, bool) {
@@ -54,6 +57,8 @@ func workloadOf(message string) (Workload, bool) {
 		return Workload{}, false
 	case found[1] == "CronJob.batch":
 		return Schedule(found[2]), true
+	case found[1] == "Job.batch":
+		return Migration, true
 	case found[2] == naming.App:
 		return App, true
 	default:
@@ -90,4 +95,23 @@ func (w Workload) RunFailed(namespace, job, why, since string) Problem {
 	return stalled(v1alpha1.ReasonJobFailed, OnChange,
 		"The last run of %s has failed at %s: %s. \"kubectl logs --namespace %s job/%s\" has its last words; correct %s. The next run that succeeds ends this, and so does deleting the Job.",
 		w.Name, since, strings.TrimSuffix(why, "."), namespace, job, w.Field)
+}
+
+// MigrationFailed means that the migration of an image has failed. tooLong says that it took too long.
+func MigrationFailed(namespace, job, image, why string, tooLong bool) Problem {
+	remedy := "correct spec.app.migration or the image"
+	if tooLong {
+		remedy = "raise spec.app.migration.activeDeadlineSeconds, or correct the image"
+	}
+	return stalled(v1alpha1.ReasonMigrationFailed, OnChange,
+		"The migration of %s has failed in Job %s: %s. The app stays as it was. \"kubectl logs --namespace %s job/%s\" has its last words; %s. To try it again as it is, delete the Job.",
+		image, job, strings.TrimSuffix(why, "."), namespace, job, remedy)
+}
+
+// RollbackOverMigration means that the app is to return to an image although the migration of a newer one has run.
+func RollbackOverMigration(tenant, image, newer string) Problem {
+	return stalled(v1alpha1.ReasonRollbackOverMigration, OnChange,
+		"The migration of %s has run since that of %s, and the older image may not know what it has changed in the database; the app stays as it is. "+
+			"If the older image works with that, say so by \"kubectl annotate tenant %s --overwrite %s=%s\"; otherwise, write a newer image.",
+		newer, image, tenant, v1alpha1.AnnotationRollback, image)
 }

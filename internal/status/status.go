@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -128,14 +129,23 @@ func usage(o Observation) *v1alpha1.TenantUsage {
 
 func appStatus(o Observation) *v1alpha1.TenantAppStatus {
 	spec := o.Tenant.Spec.App
-	if spec == nil || o.Deployment == nil {
+	switch {
+	case spec == nil:
 		return nil
+	case o.Deployment == nil && o.Release.Record == nil:
+		return nil
+	case o.Deployment == nil:
+		return &v1alpha1.TenantAppStatus{Migration: o.Release.Record}
 	}
 	result := &v1alpha1.TenantAppStatus{
 		Image:         spec.Image,
 		Replicas:      o.Deployment.Spec.Replicas,
 		ReadyReplicas: new(o.Deployment.Status.ReadyReplicas),
 		Workers:       workers(o),
+		Migration:     o.Release.Record,
+	}
+	if o.Release.Unknown {
+		result.Image = imageOf(o.Deployment)
 	}
 	if spec.Port != 0 {
 		result.URL = fmt.Sprintf("http://%s.%s.svc:%d", naming.App, o.Tenant.Name, spec.Port)
@@ -154,4 +164,14 @@ func workers(o Observation) []v1alpha1.AppWorkerStatus {
 		}
 	}
 	return result
+}
+
+// imageOf returns the image that a Deployment runs.
+func imageOf(deployment *appsv1.Deployment) string {
+	for _, container := range deployment.Spec.Template.Spec.Containers {
+		if container.Name == deployment.Name {
+			return container.Image
+		}
+	}
+	return ""
 }

@@ -67,6 +67,9 @@ func Pending(job *batchv1.Job, pods []corev1.Pod) []corev1.Pod {
 	return slices.DeleteFunc(PodsOf(job, pods), func(pod corev1.Pod) bool { return Ended(&pod) })
 }
 
+// Begun reports whether a container of a pod has started. The cache has no status of pods with which nothing is wrong.
+func Begun(pod *corev1.Pod) bool { return pod.Status.Phase != corev1.PodPending && !Ended(pod) }
+
 // Ended reports whether all containers of a pod have ended for good.
 func Ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed

@@ -379,3 +379,15 @@ func (b *TenantBuilder) Schedule(name, schedule string, command ...string) *Tena
 	})
 	return b
 }
+
+// Migration sets the command of the app's migration.
+func (b *TenantBuilder) Migration(command ...string) *TenantBuilder {
+	b.app().Migration = &v1alpha1.AppMigration{Command: command}
+	return b
+}
+
+// Workloads changes what the builder has no method for.
+func (b *TenantBuilder) Workloads(change func(*v1alpha1.TenantApp)) *TenantBuilder {
+	change(b.app())
+	return b
+}

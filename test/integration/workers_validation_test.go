@@ -34,6 +34,7 @@ var _ = Describe("The API server refuses", func() {
 		Entry("a worker that would be the app once more", tenant().Worker("mail", 1), "a worker needs a program that differs from the app's; write its command or args"),
 		Entry("a schedule without times", at(""), "a schedule needs the times at which it runs, and a program"),
 		Entry("a schedule without a program", tenant().Schedule("bill", "@daily"), "a schedule needs the times at which it runs, and a program"),
+		Entry("a migration without a program", tenant().Migration(), "a migration needs a program; write its command or args"),
 		Entry("four fields", at("0 3 * *"), "schedule must be five fields with one space between them"),
 		Entry("words", at("every night"), "schedule must be five fields with one space between them"),
 		Entry("an interval", at("@every 1h"), "schedule must be five fields with one space between them"),

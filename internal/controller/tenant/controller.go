@@ -115,6 +115,8 @@ func (r *Reconciler) put(ctx context.Context, run *pass, part *parts.Part) error
 		return run.network.run(ctx, r.objects(), run)
 	case parts.Database:
 		return run.database.run(ctx)
+	case parts.App:
+		return r.putApp(ctx, run)
 	default:
 		return r.objects().run(ctx, run, part)
 	}

@@ -50,8 +50,12 @@ func (p *pass) strays() []string {
 
 // load reads everything that the tenant's objects depend on, and generates a password if there is none.
 func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass, error) {
+	tenant, release, err := r.release(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
 	run := &pass{
-		inputs: parts.Inputs{Tenant: tenant, DNS: r.DNS.rules(), Audit: r.Audit},
+		inputs: parts.Inputs{Tenant: tenant, Release: release, DNS: r.DNS.rules(), Audit: r.Audit},
 		findings: findings{
 			problems: map[string]problem.Problem{}, rounds: r.retries.Rounds(tenant.Name), withheld: sets.New[string](),
 		},
@@ -59,7 +63,6 @@ func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass,
 	run.database = databasePhase{
 		servers: r.servers(), in: &run.inputs, now: time.Now().Truncate(time.Second), recorded: r.servers().databaseOf(tenant),
 	}
-	var err error
 	if run.members, err = r.members(ctx, tenant); err != nil {
 		return nil, err
 	}

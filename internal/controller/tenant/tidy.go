@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -44,16 +46,25 @@ func (o objects) prune(ctx context.Context, run *pass) error {
 			keep.Insert(key)
 		}
 	}
+	for _, name := range run.inputs.Release.Keep {
+		for _, kind := range []string{"Job", "ConfigMap"} {
+			keep.Insert(apply.Key{Kind: kind, NamespacedName: types.NamespacedName{Namespace: run.tenant().Name, Name: name}})
+		}
+	}
+	kinds := ownedKinds()
+	if run.inputs.Release.Unknown {
+		kinds = []client.Object{&batchv1.Job{}} // It isn't known what else belongs to the app that runs.
+	}
 	var failures []error
 	for _, place := range run.inputs.Places {
-		failures = append(failures, o.pruneIn(ctx, run.tenant(), place.Name, keep))
+		failures = append(failures, o.pruneIn(ctx, run.tenant(), place.Name, kinds, keep))
 	}
 	return errors.Join(failures...)
 }
 
-// pruneIn deletes the tenant's objects in a namespace, except those in keep.
-func (o objects) pruneIn(ctx context.Context, tenant *effective.Tenant, namespace string, keep sets.Set[apply.Key]) error {
-	lists, err := listsOf(o.Scheme(), ownedKinds())
+// pruneIn deletes the tenant's objects of these kinds in a namespace, except those in keep.
+func (o objects) pruneIn(ctx context.Context, tenant *effective.Tenant, namespace string, kinds []client.Object, keep sets.Set[apply.Key]) error {
+	lists, err := listsOf(o.Scheme(), kinds)
 	if err != nil {
 		return err
 	}
@@ -74,7 +85,7 @@ func (o objects) withdraw(ctx context.Context, run *pass) error {
 	}
 	for _, namespace := range run.strays() {
 		if !leaving.Has(namespace) {
-			failures = append(failures, o.pruneIn(ctx, run.tenant(), namespace, nil))
+			failures = append(failures, o.pruneIn(ctx, run.tenant(), namespace, ownedKinds(), nil))
 		}
 	}
 	return errors.Join(failures...)
@@ -84,7 +95,7 @@ func (o objects) withdraw(ctx context.Context, run *pass) error {
 // the tenant's.
 func (o objects) release(ctx context.Context, in parts.Inputs, member membership.Member) error {
 	namespace := member.Namespace
-	if err := o.pruneIn(ctx, in.Tenant, namespace.Name, nil); err != nil || !namespace.DeletionTimestamp.IsZero() {
+	if err := o.pruneIn(ctx, in.Tenant, namespace.Name, ownedKinds(), nil); err != nil || !namespace.DeletionTimestamp.IsZero() {
 		return err
 	}
 	in.Places = []parts.Place{{Name: namespace.Name, Usable: member.State != v1alpha1.NamespaceOverLimit}}

@@ -58,7 +58,6 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerTargetChanged)).
 		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalReported)).
 		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byJob), builder.WithPredicates(jobRefusalReported)).
-		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(jobChanged)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
 			CreateFunc: r.serverCreated, UpdateFunc: r.serverUpdated, DeleteFunc: r.serverDeleted,
 		}).
@@ -154,6 +153,8 @@ func objectChanged(was, is client.Object) bool {
 	switch is := is.(type) {
 	case *policyv1.PodDisruptionBudget, *batchv1.CronJob:
 		return false
+	case *batchv1.Job:
+		return jobSigns(was.(*batchv1.Job)) != jobSigns(is)
 	case *appsv1.Deployment:
 		return !same(was.(*appsv1.Deployment).Status, is.Status)
 	case *corev1.ResourceQuota:
@@ -176,7 +177,10 @@ var podSignsChanged = predicate.Funcs{
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		return workload.Signs(e.ObjectOld.(*corev1.Pod)) != workload.Signs(e.ObjectNew.(*corev1.Pod))
 	},
-	DeleteFunc: func(event.DeleteEvent) bool { return false },
+	// The next migration waits for the pods of the last one.
+	DeleteFunc: func(e event.DeleteEvent) bool {
+		return e.Object.GetLabels()[naming.LabelAppComponent] == naming.ComponentMigration
+	},
 }
 
 // byNamespaceOwners returns the tenants in a namespace's label and owner reference, and the one with its name,

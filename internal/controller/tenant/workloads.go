@@ -23,8 +23,6 @@ import (
 	"github.com/tenantry/tenantry/internal/workload"
 )
 
-// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=list;watch
-
 // observeApp reads the state of what runs in the tenant's primary namespace.
 func (r *Reconciler) observeApp(ctx context.Context, tenant *effective.Tenant, o *status.Observation) error {
 	if tenant.Spec.App == nil {
@@ -41,7 +39,7 @@ func (r *Reconciler) observeApp(ctx context.Context, tenant *effective.Tenant, o
 			return err
 		}
 	}
-	if len(tenant.Spec.App.Schedules) > 0 {
+	if len(tenant.Spec.App.Schedules) > 0 || o.Release.Held() {
 		if err := r.observeJobs(ctx, tenant, o); err != nil {
 			return err
 		}
@@ -72,7 +70,7 @@ func podsOf(ctx context.Context, reader client.Reader, tenant *effective.Tenant)
 	return pods.Items, err
 }
 
-// observeJobs reads the state of the app's schedules.
+// observeJobs reads the state of the app's schedules and its migration.
 func (r *Reconciler) observeJobs(ctx context.Context, tenant *effective.Tenant, o *status.Observation) error {
 	o.CronJobs = map[string]*batchv1.CronJob{}
 	for _, schedule := range tenant.Spec.App.Schedules {
@@ -141,11 +139,4 @@ func (r *Reconciler) byJob(ctx context.Context, object client.Object) []reconcil
 func jobSigns(job *batchv1.Job) [3]bool {
 	finish, finished := workload.FinishOf(job)
 	return [3]bool{finished, finish.Failed, job.Status.Active > 0}
-}
-
-// jobChanged lets changes of Jobs through that show in the tenant's status.
-var jobChanged = predicate.Funcs{
-	UpdateFunc: func(e event.UpdateEvent) bool {
-		return jobSigns(e.ObjectOld.(*batchv1.Job)) != jobSigns(e.ObjectNew.(*batchv1.Job))
-	},
 }

@@ -1,0 +1,20 @@
+package effective
+
+import "github.com/tenantry/tenantry/api/v1alpha1"
+
+// At returns the tenant with the app and config of another release of its. The numbers of replicas stay, since they
+// are no part of a release.
+func (t *Tenant) At(app *v1alpha1.TenantApp, config map[string]string) *Tenant {
+	other := *t
+	other.Spec.App, other.Spec.Config = app.DeepCopy(), config
+	other.Spec.App.Replicas = t.Spec.App.Replicas
+	for _, worker := range t.Spec.App.Workers {
+		for i := range other.Spec.App.Workers {
+			if other.Spec.App.Workers[i].Name == worker.Name {
+				other.Spec.App.Workers[i].Replicas = worker.Replicas
+			}
+		}
+	}
+	completeApp(other.Spec.App)
+	return &other
+}
