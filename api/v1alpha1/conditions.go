@@ -23,6 +23,9 @@ const (
 	// ConditionDatabaseReady is True when the database accepts the login in the tenant's Secret. It is
 	// absent if the tenant has no database.
 	ConditionDatabaseReady = "DatabaseReady"
+	// ConditionObjectsReady is True when the objects and copies that the tenant has from its class are in place, and the
+	// objects are ready by the rules of kstatus. It is absent if the class has none.
+	ConditionObjectsReady = "ObjectsReady"
 	// ConditionAppReady is True when all replicas of the app are available with the current settings. It
 	// is absent if the tenant has no app.
 	ConditionAppReady = "AppReady"
@@ -82,6 +85,13 @@ const (
 	ReasonRevisionNotFound = "RevisionNotFound"
 	// ReasonImmutable means that something is fixed once the database is placed.
 	ReasonImmutable = "Immutable"
+
+	// ReasonKindNotFound means that the class has an object of a kind that the cluster doesn't know.
+	ReasonKindNotFound = "KindNotFound"
+	// ReasonSourceNotFound means that the class has a copy of a Secret or ConfigMap that doesn't exist.
+	ReasonSourceNotFound = "SourceNotFound"
+	// ReasonObjectFailed means that an object from the class has failed, according to its status.
+	ReasonObjectFailed = "ObjectFailed"
 
 	// ReasonServerNotFound means that the spec names a DatabaseServer that doesn't exist.
 	ReasonServerNotFound = "ServerNotFound"

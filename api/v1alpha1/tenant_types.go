@@ -263,8 +263,8 @@ type TenantStatusClass struct {
 // TenantStatus is the observed state of a Tenant.
 type TenantStatus struct {
 	// conditions describe the state of the tenant. Ready, NamespaceReady, QuotaReady, NetworkReady and AccessReady
-	// are always present; DatabaseReady and AppReady if the spec has a database or an app; Reconciling and Stalled
-	// only while True. UnexpectedAccess is present while other roles are members of the tenant's database roles, or
+	// are always present; DatabaseReady and AppReady if the spec has a database or an app; ObjectsReady if the class
+	// has objects or copies; Reconciling and Stalled only while True. UnexpectedAccess is present while other roles are members of the tenant's database roles, or
 	// its roles are members of others.
 	// +optional
 	// +listType=map
@@ -299,6 +299,12 @@ type TenantStatus struct {
 	// app is the observed state of the tenant's app.
 	// +optional
 	App *TenantAppStatus `json:"app,omitempty"`
+
+	// objectKinds are the kinds of which the tenant has, or may have, objects from its class.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	ObjectKinds []TenantObjectKind `json:"objectKinds,omitempty"`
 
 	// usage is how much of its quota the tenant uses.
 	// +optional

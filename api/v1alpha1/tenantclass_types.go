@@ -99,6 +99,21 @@ type TenantClassSpec struct {
 	// +optional
 	Rollout TenantClassRollout `json:"rollout,omitzero"`
 
+	// objects are further objects that each tenant of this class has.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Objects []TenantClassObject `json:"objects,omitempty"`
+
+	// copies are Secrets and ConfigMaps of which each tenant of this class has a copy, which follows the original. The
+	// people and pods of a tenant can read them.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Copies []TenantClassCopy `json:"copies,omitempty"`
+
 	// revisionHistoryLimit is how many TenantClassRevisions that no tenant uses are kept. Left out, it is 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -120,7 +135,8 @@ type TenantClassStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// currentRevision is the name of the TenantClassRevision with the current spec.tenant.
+	// currentRevision is the name of the TenantClassRevision with the current spec.tenant, spec.objects
+	// and spec.copies.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -206,10 +222,24 @@ type TenantClassRevisionSpec struct {
 	// tenant is the class's spec.tenant.
 	// +optional
 	Tenant TenantSpec `json:"tenant,omitzero"`
+
+	// objects are the class's spec.objects.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Objects []TenantClassObject `json:"objects,omitempty"`
+
+	// copies are the class's spec.copies.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Copies []TenantClassCopy `json:"copies,omitempty"`
 }
 
 // TenantClassRevision is what a TenantClass said at one time. The operator writes one for each change of a class's
-// spec.tenant, with a name that follows from the class and the content, and never changes it. A Tenant with its name
+// spec.tenant, spec.objects or spec.copies, with a name that follows from the class and the content, and never changes it. A Tenant with its name
 // in spec.classRevision stays at it.
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=tncr,categories=tenantry

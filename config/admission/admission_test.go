@@ -145,7 +145,7 @@ func TestAuditWarnsOfAllButWhatProtectsTenantrysOwn(t *testing.T) {
 			protecting = append(protecting, binding.Name)
 		}
 	}
-	if want := []string{"bounds.tenantry.dev", "cordoned.tenantry.dev", "managed.tenantry.dev", "namespaces.tenantry.dev", "quotas.tenantry.dev", "reclaim.tenantry.dev", "scale.tenantry.dev", "tenantclasses.tenantry.dev", "tenantclassrevisions.tenantry.dev", "tenants.tenantry.dev"}; !slices.Equal(protecting, want) {
+	if want := []string{"bounds.tenantry.dev", "classobjects.tenantry.dev", "cordoned.tenantry.dev", "managed.tenantry.dev", "namespaces.tenantry.dev", "quotas.tenantry.dev", "reclaim.tenantry.dev", "scale.tenantry.dev", "tenantclasses.tenantry.dev", "writers.tenantclasses.tenantry.dev", "tenantclassrevisions.tenantry.dev", "tenants.tenantry.dev"}; !slices.Equal(protecting, want) {
 		t.Errorf("it still refuses by %v, want %v", protecting, want)
 	}
 }

@@ -5,6 +5,7 @@
 //   - An environment variable is replaced as a whole: one that has a value must not get the valueFrom of another.
 //   - A TenantClass repeats the spec of a Tenant, of which nothing is required there: what a tenant can't do without is
 //     required of the merged spec. Neither do the rules apply that say what a Tenant without a class must have.
+//   - An object of a TenantClass can be of any kind, but something must identify it.
 //   - A TenantClassRevision repeats what a class has been allowed to say, so nothing is checked again.
 package main
 
@@ -27,8 +28,11 @@ func main() {
 		os.Exit(2)
 	}
 	for file, complete := range map[string]func(spec node){
-		"tenantry.dev_tenants.yaml":              completeSpec,
-		"tenantry.dev_tenantclasses.yaml":        func(spec node) { completeClass(spec.property("tenant")) },
+		"tenantry.dev_tenants.yaml": completeSpec,
+		"tenantry.dev_tenantclasses.yaml": func(spec node) {
+			completeClass(spec.property("tenant"))
+			completeObjects(spec.property("objects").child("items"))
+		},
 		"tenantry.dev_tenantclassrevisions.yaml": func(spec node) { completeRevision(spec.property("tenant")) },
 	} {
 		if err := rewrite(filepath.Join(os.Args[1], file), complete); err != nil {
@@ -98,6 +102,34 @@ func completeClass(tenant node) {
 		text, _ := rule.(map[string]any)["rule"].(string)
 		return strings.HasPrefix(text, tenantRule)
 	})
+}
+
+// completeObjects says what identifies an object of a class, of which the rest can be anything.
+func completeObjects(object node) {
+	text := func(most int) map[string]any {
+		return map[string]any{"type": "string", "minLength": 1, "maxLength": most}
+	}
+	template := object.property("template")
+	template["required"] = []any{"apiVersion", "kind", "metadata"}
+	template["properties"] = map[string]any{
+		"apiVersion": text(317),
+		"kind":       text(63),
+		"metadata": map[string]any{
+			"type": "object", "x-kubernetes-preserve-unknown-fields": true, "required": []any{"name"},
+			"properties": map[string]any{"name": text(1024), "namespace": map[string]any{"type": "string"}},
+		},
+	}
+	object["x-kubernetes-validations"] = []any{
+		map[string]any{
+			"rule":      "!has(self.template.metadata.__namespace__)",
+			"message":   "an object of a class is in the namespaces of its tenants; leave metadata.namespace out, and write each: Namespace beside template to have it in each of them",
+			"fieldPath": ".template.metadata",
+		},
+		map[string]any{
+			"rule":    "!self.template.apiVersion.contains('${') && !self.template.kind.contains('${')",
+			"message": "apiVersion and kind must be known before the tenant is; write them without values in ${…}", "fieldPath": ".template",
+		},
+	}
 }
 
 func completeRevision(tenant node) {

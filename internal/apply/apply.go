@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -81,6 +82,9 @@ type Owning struct {
 	Fields bool
 	// Keep are the paths of fields that ApplyFields doesn't remove.
 	Keep [][]string
+	// Yields means that fields which somebody else has set to another value stay as they are, and are a
+	// *FieldsConflictError. Only an object that the engine has written itself is changed.
+	Yields bool
 	// Restored allows taking over an object without a controller if the engine has once written it with the desired
 	// labels.
 	Restored bool
@@ -95,7 +99,10 @@ func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning O
 	}
 	which := claim{ours: controlledBy(owner), restored: owning.Restored, way: exact{e}}
 	if owning.Fields {
-		version, which.way = "", fields{e, owning.Keep}
+		version, which.way = "", fields{engine: e, keep: owning.Keep, yields: owning.Yields}
+	}
+	if owning.Yields {
+		which.ours = func(live client.Object) bool { return metav1.IsControlledBy(live, owner) && e.hasWritten(live) }
 	}
 	outcome, err = e.put(ctx, prepared, hash, version, which)
 	return outcome, prepared.GetResourceVersion(), err
@@ -136,6 +143,11 @@ type way interface {
 	write(ctx context.Context, desired, live client.Object) (client.Object, error)
 	// disown writes next, which differs from whole only in metadata.managedFields.
 	disown(ctx context.Context, whole, next client.Object) error
+}
+
+// hasWritten reports whether the engine has set fields of an object.
+func (e *Engine) hasWritten(live client.Object) bool {
+	return slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool { return isOwn(entry, e.fieldOwner) })
 }
 
 func controlledBy(owner client.Object) func(live client.Object) bool {

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -20,6 +21,8 @@ type fields struct {
 	engine *Engine
 	// keep are the paths of fields whose values stay when they are no longer in the desired state.
 	keep [][]string
+	// yields means that fields which somebody else has set to another value stay as they are.
+	yields bool
 }
 
 // unchanged reports whether live has all desired fields and the operator owns them. That the operator owns no
@@ -63,8 +66,14 @@ func (f fields) write(ctx context.Context, desired, live client.Object) (client.
 	}
 	applied.SetNamespace(live.GetNamespace())
 	applied.SetName(live.GetName())
-	err = f.engine.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, text),
-		client.FieldOwner(f.engine.fieldOwner), client.ForceOwnership)
+	options := []client.PatchOption{client.FieldOwner(f.engine.fieldOwner)}
+	if !f.yields {
+		options = append(options, client.ForceOwnership)
+	}
+	err = f.engine.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, text), options...)
+	if f.yields {
+		return applied, f.engine.fieldsConflict(live, err)
+	}
 	if apierrors.IsInvalid(err) {
 		// Fields of others can be invalid together with ours, for example another port with the same name.
 		return f.replace(ctx, desired, live)
@@ -121,6 +130,8 @@ func intentOf(desired client.Object) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The content of an object without a Go type is the object itself, which must not change.
+	intent = maps.Clone(intent)
 	omitZero(reflect.ValueOf(desired), intent)
 	for _, field := range []string{"apiVersion", "kind", "status"} {
 		delete(intent, field)

@@ -75,9 +75,13 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	if err := metrics.Register(manager, known); err != nil {
 		return err
 	}
+	classObjects, err := tenant.NewClassObjects(manager.GetConfig(), watching, manager.GetAPIReader())
+	if err != nil {
+		return err
+	}
 	tenants := &tenant.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine: engine, Databases: databases, Fleet: known, DNS: tenant.NewClusterDNS(watching, settings.DNS),
+		Engine: engine, ClassObjects: classObjects, Databases: databases, Fleet: known, DNS: tenant.NewClusterDNS(watching, settings.DNS),
 		Audit: settings.Enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()), Rules: rules,
 	}
 	return tenants.SetupWithManager(manager)

@@ -19,6 +19,9 @@ type Class struct {
 	Revision string
 	// Tenant is what tenants of the class have unless they say otherwise.
 	Tenant v1alpha1.TenantSpec
+	// Objects and Copies are what else tenants of the class have.
+	Objects []v1alpha1.TenantClassObject
+	Copies  []v1alpha1.TenantClassCopy
 	// Bounds limit what they may say. They are those of the class as it is now, whatever the revision.
 	Bounds v1alpha1.TenantClassBounds
 	// Rules are the rules of the bounds; nil if there are none.
@@ -28,13 +31,15 @@ type Class struct {
 // At returns what a class says at one of its revisions.
 func At(class *v1alpha1.TenantClass, revision *v1alpha1.TenantClassRevision, rules *Rules) *Class {
 	return &Class{
-		Name: class.Name, Revision: revision.Name, Tenant: revision.Spec.Tenant, Bounds: class.Spec.Bounds, Rules: rules,
+		Name: class.Name, Revision: revision.Name, Tenant: revision.Spec.Tenant,
+		Objects: revision.Spec.Objects, Copies: revision.Spec.Copies, Bounds: class.Spec.Bounds, Rules: rules,
 	}
 }
 
 // Same reports whether two revisions of a class have the same effect on a tenant.
 func Same(a, b *Tenant) bool {
-	return slices.Equal(a.HeldBack, b.HeldBack) && equality.Semantic.DeepEqual(a.Spec, b.Spec)
+	return slices.Equal(a.HeldBack, b.HeldBack) && equality.Semantic.DeepEqual(a.Spec, b.Spec) &&
+		equality.Semantic.DeepEqual(a.Class.Objects, b.Class.Objects) && equality.Semantic.DeepEqual(a.Class.Copies, b.Class.Copies)
 }
 
 // InvalidError means that a tenant can't have what it and its class say together.

@@ -4,6 +4,7 @@ package naming
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -12,6 +13,8 @@ import (
 const (
 	// FieldOwner is the operator's manager name in metadata.managedFields.
 	FieldOwner = "tenantry"
+	// FieldOwnerClass is that for the objects that tenants have from their classes.
+	FieldOwnerClass = "tenantry-class"
 	// IndexClass is the index of the cache for the Tenants of a TenantClass.
 	IndexClass = "class"
 	// IndexRevision is the index of the cache for the TenantClassRevisions of a TenantClass.
@@ -42,6 +45,12 @@ const (
 	LabelClaimDefaults = "tenantry.dev/persistentvolumeclaim-defaults"
 	// LabelAppName is on the pods of a tenant's app, and distinguishes them from other pods of the tenant.
 	LabelAppName = "app.kubernetes.io/name"
+
+	// LabelClassObject is on the objects that tenants have from their classes. Its value is the tenant's name. They don't
+	// have LabelManagedBy, since those who work on them must be able to change their finalizers and status.
+	LabelClassObject = "tenantry.dev/class-object"
+	// LabelAggregateToClassObjects is on the ClusterRoles with the rights that the operator has for those objects.
+	LabelAggregateToClassObjects = "tenantry.dev/aggregate-to-class-objects"
 
 	// LabelServer is on all objects of a server that the operator runs, including its pods. Its value is the name of
 	// the DatabaseServer.
@@ -278,6 +287,11 @@ func ClassOf(tenant *v1alpha1.Tenant) string {
 	default:
 		return ""
 	}
+}
+
+// AppURL returns the URL of a tenant's app inside the cluster.
+func AppURL(tenant string, port int32) string {
+	return fmt.Sprintf("http://%s.%s.svc:%d", App, tenant, port)
 }
 
 // Revision returns the name of the TenantClassRevision of a class with this content.

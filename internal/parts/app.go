@@ -31,7 +31,7 @@ var App = &Part{
 		&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
 		&batchv1.CronJob{}, &batchv1.Job{},
 	},
-	applies: func(spec effective.Spec) bool { return spec.App != nil },
+	applies: func(tenant *effective.Tenant) bool { return tenant.Spec.App != nil },
 	missing: (*effective.Spec).MissingForApp,
 	objects: app,
 	inPlace: appInPlace,

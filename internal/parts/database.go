@@ -15,7 +15,7 @@ import (
 var Database = &Part{
 	Condition: v1alpha1.ConditionDatabaseReady,
 	Kinds:     []desired.Object{&corev1.Secret{}},
-	applies:   func(spec effective.Spec) bool { return spec.Database != nil },
+	applies:   func(tenant *effective.Tenant) bool { return tenant.Spec.Database != nil },
 	missing:   (*effective.Spec).MissingForDatabase,
 	objects:   func(in Inputs) []desired.Object { return present(secret(in)) },
 	inPlace:   databaseInPlace,

@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -46,6 +47,9 @@ type Observation struct {
 	Refusals map[types.UID]Refusal
 	// Pods are the live pods of the app, its workers and its Jobs.
 	Pods []corev1.Pod
+	// ObjectKinds are the kinds of which the tenant may have objects from its class, and Objects are those objects.
+	ObjectKinds []v1alpha1.TenantObjectKind
+	Objects     []*unstructured.Unstructured
 	// TroubledSince is since when AppTrouble has found any problem.
 	TroubledSince time.Time
 	// Now is the time of the observation.

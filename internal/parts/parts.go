@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
@@ -48,6 +49,8 @@ type Inputs struct {
 	Release Release
 	// Limits is the live LimitRange in the primary namespace; nil if there is none.
 	Limits *corev1.LimitRange
+	// Originals are those of the class's copies that are known and can be copied.
+	Originals map[v1alpha1.TenantClassCopy]*unstructured.Unstructured
 }
 
 // Place is a namespace of a tenant.
@@ -109,21 +112,22 @@ type Part struct {
 	// tenant that are no longer desired.
 	Kinds []desired.Object
 
-	applies func(effective.Spec) bool         // nil if each tenant has the part
+	applies func(*effective.Tenant) bool      // nil if each tenant has the part
 	missing func(*effective.Spec) error       // nil if a spec can't lack anything
 	objects func(Inputs) []desired.Object     // none for a spec that hasn't the part
+	spared  func(Inputs) []desired.Object     // nil if what isn't desired is always to be deleted
 	inPlace func(Observation) condition.State // of a part without a problem
 }
 
 // All has all parts in the order in which they depend on each other. That is also the order in which they explain
 // why a tenant isn't Ready. Everything that the operator does with parts uses this list.
-var All = []*Part{Namespace, Quota, Network, Access, Database, App}
+var All = []*Part{Namespace, Quota, Network, Access, Database, Objects, App}
 
 // String returns the type of the condition.
 func (p *Part) String() string { return p.Condition }
 
-// Applies reports whether a tenant with this spec has the part.
-func (p *Part) Applies(spec effective.Spec) bool { return p.applies == nil || p.applies(spec) }
+// Applies reports whether a tenant has the part.
+func (p *Part) Applies(tenant *effective.Tenant) bool { return p.applies == nil || p.applies(tenant) }
 
 // Missing returns what the spec lacks for the part, as a [*effective.MissingError]; nil if it lacks nothing.
 func (p *Part) Missing(spec *effective.Spec) error {
@@ -136,6 +140,14 @@ func (p *Part) Missing(spec *effective.Spec) error {
 // Objects returns the objects of the part, in the order in which they are put in place; none if the spec leaves
 // the part out. They share maps and slices with the Inputs: copy an object before you change it.
 func (p *Part) Objects(in Inputs) []desired.Object { return p.objects(in) }
+
+// Spared returns objects of which it isn't known how they should be, and which stay as they are.
+func (p *Part) Spared(in Inputs) []desired.Object {
+	if p.spared == nil {
+		return nil
+	}
+	return p.spared(in)
+}
 
 // State returns what the part's condition says.
 func (p *Part) State(o Observation) condition.State {

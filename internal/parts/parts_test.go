@@ -62,7 +62,7 @@ func server() *builders.DatabaseServerBuilder {
 // everything returns the inputs of a tenant with this name that uses all features.
 func everything(t *testing.T, name string) parts.Inputs {
 	t.Helper()
-	return withDatabase(t, builders.Tenant(name).DisplayName("Acme Corp").
+	in := withDatabase(t, builders.Tenant(name).DisplayName("Acme Corp").
 		Owner(v1alpha1.OwnerKindUser, "alice@acme.example", v1alpha1.OwnerRoleAdmin).
 		Owner(v1alpha1.OwnerKindGroup, "acme-devs", v1alpha1.OwnerRoleEditor).
 		ServiceAccountOwner("ci", "deployer", v1alpha1.OwnerRoleEditor).
@@ -78,6 +78,7 @@ func everything(t *testing.T, name string) parts.Inputs {
 		Probes(probe(), probe(), probe()).
 		Worker("mail", 2, "/worker").Schedule("bill", "0 3 * * *", "/bill"),
 		server().CASecret("tenantry-system", "shared-ca", "ca.crt").CABundle("-----BEGIN CERTIFICATE-----"))
+	return withCopies(in)
 }
 
 func podsOfAnyTenant() []networkingv1.NetworkPolicyPeer {
@@ -156,7 +157,7 @@ func TestTheObjectsOfATenant(t *testing.T) {
 				"Namespace acme", "TenantPolicy tenant", "ResourceQuota tenant", "LimitRange containers",
 				"NetworkPolicy deny-all", "NetworkPolicy allow-dns", "NetworkPolicy allow-tenant", "NetworkPolicy allow-database",
 				"NetworkPolicy allow-spec", "RoleBinding tenant-admin", "RoleBinding tenant-editor", "RoleBinding tenant-viewer",
-				"Secret database", "ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app", "Deployment app",
+				"Secret database", "Secret registry-login", "ConfigMap roots", "ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app", "Deployment app",
 				"Deployment mail", "CronJob bill",
 			},
 		},

@@ -13,6 +13,12 @@ func WaitsForClass(class string) Problem {
 	return progressing("It waits until the operator has seen TenantClass %q.", class)
 }
 
+// ClassStalled means that the TenantClass has mistakes and has never been without.
+func ClassStalled(class string) Problem {
+	return temporary(v1alpha1.ReasonClassNotFound, OnChange,
+		"TenantClass %q has mistakes, which its own status tells, and the tenant stays as it is until they are corrected.", class)
+}
+
 // RevisionNotFound means that the tenant is pinned to a TenantClassRevision that doesn't exist.
 func RevisionNotFound(revision string) Problem {
 	return stalled(v1alpha1.ReasonRevisionNotFound, OnChange,

@@ -3,7 +3,6 @@
 package status
 
 import (
-	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -39,6 +38,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 		UsableNamespaces:   new(o.UsableNamespaces()),
 		Database:           o.Database,
 		App:                appStatus(o),
+		ObjectKinds:        o.ObjectKinds,
 		Usage:              usage(o),
 	}
 	summary := condition.Ready("Everything is in place.")
@@ -46,7 +46,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 		summary = condition.Ready("Everything is in place, and the tenant is cordoned.")
 	}
 	for _, part := range parts.All {
-		if !part.Applies(o.Tenant.Spec) {
+		if !part.Applies(o.Tenant) {
 			meta.RemoveStatusCondition(&result.Conditions, part.Condition)
 			continue
 		}
@@ -148,7 +148,7 @@ func appStatus(o Observation) *v1alpha1.TenantAppStatus {
 		result.Image = imageOf(o.Deployment)
 	}
 	if spec.Port != 0 {
-		result.URL = fmt.Sprintf("http://%s.%s.svc:%d", naming.App, o.Tenant.Name, spec.Port)
+		result.URL = naming.AppURL(o.Tenant.Name, spec.Port)
 	}
 	return result
 }

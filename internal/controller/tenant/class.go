@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -88,6 +89,9 @@ func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name 
 		return nil, false, err
 	}
 	revision, told := revisionOf(tenant, class)
+	if revision == "" && apimeta.IsStatusConditionTrue(class.Status.Conditions, v1alpha1.ConditionStalled) {
+		return nil, false, problem.ClassStalled(name)
+	}
 	if revision == "" {
 		return nil, false, problem.WaitsForClass(name)
 	}
@@ -169,6 +173,7 @@ func (r *Reconciler) keepRevision(ctx context.Context, object *v1alpha1.Tenant, 
 	}
 	class := *made.Class
 	class.Revision, class.Tenant = recorded.Revision, former.Spec.Tenant
+	class.Objects, class.Copies = former.Spec.Objects, former.Spec.Copies
 	was, err := effective.OfClass(object, &class) //nolint:contextcheck // It is pure and waits for nothing.
 	if err == nil && effective.Same(was, made) {
 		made.Class = &class
@@ -183,7 +188,8 @@ func (r *Reconciler) classCreated(ctx context.Context, e event.CreateEvent, q qu
 // classUpdated enqueues the tenants of a class that were told to change, or all if it says something else about all.
 func (r *Reconciler) classUpdated(ctx context.Context, e event.UpdateEvent, q queue) {
 	was, is := e.ObjectOld.(*v1alpha1.TenantClass), e.ObjectNew.(*v1alpha1.TenantClass)
-	if was.UID != is.UID || was.Status.CurrentRevision == "" && is.Status.CurrentRevision != "" || !equality.Semantic.DeepEqual(was.Spec.Bounds, is.Spec.Bounds) {
+	mistaken := is.Status.CurrentRevision == "" && apimeta.IsStatusConditionTrue(is.Status.Conditions, v1alpha1.ConditionStalled)
+	if mistaken || was.UID != is.UID || was.Status.CurrentRevision == "" && is.Status.CurrentRevision != "" || !equality.Semantic.DeepEqual(was.Spec.Bounds, is.Spec.Bounds) {
 		enqueue(ctx, q, r.tenantsBy(ctx, naming.IndexClass, is.Name))
 		return
 	}

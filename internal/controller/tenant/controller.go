@@ -40,6 +40,8 @@ type Reconciler struct {
 	DNS *ClusterDNS
 	// Recorder records Events.
 	Recorder events.EventRecorder
+	// ClassObjects is what objects of classes have of their own.
+	ClassObjects *ClassObjects
 	// Audit says that the policies only warn, in the whole cluster.
 	Audit bool
 	// Identity identifies this process of the operator. No other process, present or past, has the same.
@@ -57,6 +59,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if apierrors.IsNotFound(err) {
 		r.retries.Forget(request.Name)
 		r.Fleet.TenantVanished(request.Name)
+		r.ClassObjects.forget(ctx, request.Name)
 		return ctrl.Result{}, r.releaseAllRights(ctx, request.Name)
 	}
 	if err != nil {
@@ -88,7 +91,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(errors.Join(r.objects().tidy(ctx, run), r.releaseRights(ctx, run)))
+	run.fail(errors.Join(run.class.prune(ctx, run), r.objects().tidy(ctx, run), r.releaseRights(ctx, run)))
 	return r.report(ctx, run)
 }
 
@@ -117,6 +120,8 @@ func (r *Reconciler) put(ctx context.Context, run *pass, part *parts.Part) error
 		return run.database.run(ctx)
 	case parts.App:
 		return r.putApp(ctx, run)
+	case parts.Objects:
+		return run.class.run(ctx, run, r.awaitQuota)
 	default:
 		return r.objects().run(ctx, run, part)
 	}

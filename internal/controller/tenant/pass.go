@@ -26,7 +26,8 @@ type pass struct {
 	// quotaBusy says that a quota could not be changed because it had just admitted something.
 	quotaBusy bool
 
-	// network and database are the phases that load something before the first phase runs.
+	// class, network and database are the phases that load something before the first phase runs.
+	class    classPhase
 	network  networkPhase
 	database databasePhase
 }
@@ -63,12 +64,16 @@ func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass,
 	run.database = databasePhase{
 		servers: r.servers(), in: &run.inputs, now: time.Now().Truncate(time.Second), recorded: r.servers().databaseOf(tenant),
 	}
+	run.class = r.newClassPhase(&run.inputs)
 	if run.members, err = r.members(ctx, tenant); err != nil {
 		return nil, err
 	}
 	run.inputs.Places = placesOf(run.members)
 	if tenant.Spec.Namespaces.Limit > 1 || len(run.members.All) > 1 {
 		run.inputs.Listing = run.members.List()
+	}
+	if err := run.class.load(ctx); err != nil { // The quota needs to know the copies.
+		return nil, err
 	}
 	if err := errors.Join(r.loadHostnames(ctx, run), r.loadOwners(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run)); err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func TestWhatAPassRemembersOfItsPhases(t *testing.T) {
 			"without its namespace a tenant has nothing", []outcome{{parts.Namespace, errInTheWay}},
 			map[*parts.Part]string{
 				parts.Namespace: "Conflict", parts.Database: "Progressing", parts.Quota: "Progressing",
-				parts.Network: "Progressing", parts.Access: "Progressing", parts.App: "Progressing",
+				parts.Network: "Progressing", parts.Access: "Progressing", parts.Objects: "Progressing", parts.App: "Progressing",
 			}, problem.Later, false, true,
 		},
 		{"what was decided on old data proves nothing", []outcome{{parts.Database, errChanged}}, nil, problem.Again, false, true},

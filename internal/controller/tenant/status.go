@@ -36,8 +36,9 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 	observation := status.Observation{
 		Observation: parts.Observation{
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
-			Needs: run.needs, Release: run.inputs.Release, UntrustedNamespaces: run.inputs.UntrustedNamespaces,
-			Now: time.Now(),
+			ObjectKinds: run.class.kinds, Objects: run.class.live(), Needs: run.needs, Release: run.inputs.Release,
+			UntrustedNamespaces: run.inputs.UntrustedNamespaces,
+			Now:                 time.Now(),
 		},
 		Failure: run.failure, Memberships: run.database.memberships,
 	}

@@ -38,7 +38,7 @@ func (o objects) prune(ctx context.Context, run *pass) error {
 	in, keep := run.inputs, sets.New[apply.Key]()
 	in.Unplaced = false // An app that waits for its first database keeps running.
 	for _, part := range parts.All {
-		for _, object := range part.Objects(in) {
+		for _, object := range append(part.Objects(in), part.Spared(in)...) {
 			key, err := apply.KeyOf(object, o.Client)
 			if err != nil {
 				return err

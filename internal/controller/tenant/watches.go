@@ -65,6 +65,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		WatchesRawSource(noticed(&r.Fleet.AvailableServers, r.waitingFor)).
 		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
 		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName)).
+		WatchesRawSource(noticed(&r.ClassObjects.changes, byName)).
 		WatchesRawSource(r.DNS)
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, handler.Funcs{

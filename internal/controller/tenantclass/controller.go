@@ -35,7 +35,7 @@ import (
 	"github.com/tenantry/tenantry/internal/status"
 )
 
-// +kubebuilder:rbac:groups=tenantry.dev,resources=tenantclasses,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=tenantry.dev,resources=tenantclasses,verbs=get;list;watch;patch;manage
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenantclasses/status,verbs=patch
 // +kubebuilder:rbac:groups=tenantry.dev,resources=tenantclassrevisions,verbs=get;list;watch;create;delete
 
@@ -50,6 +50,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Rules has the compiled rules of classes.
 	Rules *effective.Compiled
+
+	mistakes mistakes
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -158,6 +160,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if apierrors.IsNotFound(err) {
 		r.Fleet.Classes.ForgetClass(request.Name)
 		forgetMetrics(request.Name)
+		r.mistakes.forget(request.Name)
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -166,9 +169,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if held, err := r.hold(ctx, class); err != nil || !held {
 		return ctrl.Result{}, err
 	}
-	revision, err := r.ensureRevision(ctx, class)
-	if err != nil {
-		return ctrl.Result{}, err
+	// Without a revision, what the class has come to say concerns no tenant.
+	revision := class.Status.CurrentRevision
+	if r.mistakes.in(class) == nil {
+		if revision, err = r.ensureRevision(ctx, class); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	now := time.Now()
 	decided, invalid, err := r.decide(ctx, class, revision, now)
@@ -231,6 +237,9 @@ func (r *Reconciler) observe(ctx context.Context, class *v1alpha1.TenantClass, r
 	}
 	if _, err := r.Rules.Of(class); err != nil {
 		observation.Problem = new(problem.RulesInvalid(err))
+	}
+	if err := r.mistakes.in(class); err != nil {
+		observation.Problem = new(problem.ObjectsInvalid(err))
 	}
 	return observation, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +25,7 @@ const defaultHistoryLimit = 10
 // ensureRevision makes the revision with the current content of a class, unless there is one, and returns its name.
 // Equal content is the same revision.
 func (r *Reconciler) ensureRevision(ctx context.Context, class *v1alpha1.TenantClass) (string, error) {
-	content, err := json.Marshal(class.Spec.Tenant)
+	content, err := contentOf(class)
 	if err != nil {
 		return "", err
 	}
@@ -36,7 +37,7 @@ func (r *Reconciler) ensureRevision(ctx context.Context, class *v1alpha1.TenantC
 				APIVersion: v1alpha1.GroupVersion.String(), Kind: "TenantClass", Name: class.Name, UID: class.UID, Controller: new(true),
 			}},
 		},
-		Spec: v1alpha1.TenantClassRevisionSpec{ClassName: class.Name, Tenant: class.Spec.Tenant},
+		Spec: v1alpha1.TenantClassRevisionSpec{ClassName: class.Name, Tenant: class.Spec.Tenant, Objects: class.Spec.Objects, Copies: class.Spec.Copies},
 	}
 	found := &v1alpha1.TenantClassRevision{}
 	err = r.Get(ctx, types.NamespacedName{Name: revision.Name}, found)
@@ -55,6 +56,22 @@ func (r *Reconciler) ensureRevision(ctx context.Context, class *v1alpha1.TenantC
 		return "", fmt.Errorf("the revision %s is one of a former TenantClass of this name, and is waited for until it is gone", revision.Name)
 	}
 	return revision.Name, nil
+}
+
+// contentOf returns what a class says about its tenants, as a text.
+func contentOf(class *v1alpha1.TenantClass) ([]byte, error) {
+	content, err := json.Marshal(class.Spec.Tenant)
+	if err != nil || len(class.Spec.Objects)+len(class.Spec.Copies) == 0 {
+		return content, err // So that a class without objects has the revision that it had before there were any.
+	}
+	further, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&v1alpha1.TenantClassRevisionSpec{
+		ClassName: class.Name, Objects: class.Spec.Objects, Copies: class.Spec.Copies,
+	})
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(further) // Templates have their fields in this order, however they were written.
+	return append(content, text...), err
 }
 
 // prune deletes the oldest of the revisions that no tenant uses, beyond the limit of the class.
