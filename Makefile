@@ -134,8 +134,8 @@ demo-down: ## Stop what demo started, without a trace.
 ##@ Build
 
 .PHONY: build
-build: ## Build the manager into bin/manager.
-	go build -ldflags="-s -w -X main.version=$(VERSION)" -o bin/manager ./cmd/manager
+build: ## Build the manager and the kubectl plugin into bin.
+	go build -ldflags="-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/manager ./cmd/kubectl-tenantry
 
 .PHONY: docker-build
 docker-build: ## Build the manager's container image, by the name IMG.

@@ -1,0 +1,88 @@
+package answer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/plugin/view"
+)
+
+// Release returns how far the current revision of a class has got: its revisions with how many tenants are at each,
+// and the tenants that aren't Ready.
+func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node {
+	mark, reason, message := readiness(class.Status.Conditions)
+	root := view.Node{Kind: "TenantClass", Name: class.Name, Mark: mark, State: reason, Message: message}
+	for i := range class.Status.Conditions {
+		if c := &class.Status.Conditions[i]; !isSummary(c.Type) && c.Status == metav1.ConditionTrue {
+			root.Add(view.Node{Kind: c.Type, Mark: view.Note, State: c.Reason, Message: c.Message})
+		}
+	}
+	byRevision := map[string][]*v1alpha1.Tenant{}
+	for i := range tenants {
+		if tenant := &tenants[i]; naming.ClassOf(tenant) == class.Name {
+			revision := ""
+			if recorded := tenant.Status.Class; recorded != nil && recorded.Name == class.Name {
+				revision = recorded.Revision
+			}
+			byRevision[revision] = append(byRevision[revision], tenant)
+		}
+	}
+	current := class.Status.CurrentRevision
+	if current != "" {
+		root.Add(revisionNode(current, "the current revision", byRevision[current]))
+	}
+	for _, revision := range slices.Sorted(maps.Keys(byRevision)) {
+		switch revision {
+		case current:
+		case "":
+			root.Add(revisionNode("none", "the operator has not looked at them yet", byRevision[revision]))
+		default:
+			root.Add(revisionNode(revision, "", byRevision[revision]))
+		}
+	}
+	return root
+}
+
+// revisionNode returns the node of a revision, with the tenants there that aren't Ready.
+func revisionNode(name, note string, tenants []*v1alpha1.Tenant) view.Node {
+	node := view.Node{Kind: "Revision", Name: name, Mark: view.Good}
+	ready, pinned := 0, 0
+	var troubled []view.Node
+	for _, tenant := range tenants {
+		if tenant.Spec.ClassRevision == name {
+			pinned++
+		}
+		if meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionReady) {
+			ready++
+			continue
+		}
+		mark, reason, message := readiness(tenant.Status.Conditions)
+		troubled = append(troubled, view.Node{Kind: "Tenant", Name: tenant.Name, Mark: mark, State: reason, Message: message})
+		if node.Mark != view.Bad {
+			node.Mark = mark
+		}
+	}
+	said := []string{fmt.Sprintf("%d of %d tenants are ready", ready, len(tenants))}
+	if pinned > 0 {
+		said = append(said, fmt.Sprintf("%d pinned", pinned))
+	}
+	if note != "" {
+		said = append([]string{note}, said...)
+	}
+	node.Message = strings.Join(said, ", ")
+	if more := len(troubled) - maxTroubled; more > 0 {
+		troubled = append(troubled[:maxTroubled], view.Node{Message: fmt.Sprintf("and %d more", more)})
+	}
+	node.Add(troubled...)
+	return node
+}
+
+// maxTroubled is how many tenants of a revision are listed.
+const maxTroubled = 20
