@@ -104,7 +104,7 @@ var _ = Describe("An image", func() {
 		third, err := maker.Make(ctx, Static("tenantry.local/shop:1", program, "--serve"))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(third).NotTo(Equal(first))
-		Expect(os.ReadDir(maker.Dir)).To(HaveLen(3), "the two archives, the folder of layers, and nothing of their making")
+		Expect(os.ReadDir(maker.Dir)).To(HaveLen(4), "the two archives, the folder of layers, the lock, and nothing of their making")
 	})
 
 	It("of a program that is missing is refused", func(ctx SpecContext) {
