@@ -104,6 +104,13 @@ type TenantApp struct {
 	// migration changes the database before a new version of the app starts. Left out, new versions start at once.
 	// +optional
 	Migration *AppMigration `json:"migration,omitempty"`
+
+	// reload says what becomes of running pods when config, secretRefs, features or customFields change. Restart
+	// replaces the pods. Watch changes the files with these settings in the running pods, and gives config as files
+	// in /etc/tenantry/config, too; environment variables keep their values until the pods are restarted. A new login
+	// for the database always replaces the pods. Left out, it is Restart.
+	// +optional
+	Reload Reload `json:"reload,omitempty"`
 }
 
 // AppSecurityContext says which user and group an app runs as. An app never runs as root, whatever its image says.

@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -207,6 +208,29 @@ type TenantSpec struct {
 	// +kubebuilder:validation:MaxProperties=256
 	Config map[string]string `json:"config,omitempty"`
 
+	// secretRefs name Secrets in the tenant's primary namespace. Each of their keys becomes an environment variable
+	// of the app, and a file in /etc/tenantry/secrets, in a folder with the name of the Secret. The app gets what
+	// changes in them; app.reload says how.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	SecretRefs []SettingsSecret `json:"secretRefs,omitempty"`
+
+	// features are the app's feature flags, by name. Each is a boolean, a string or a number, or has variants, a
+	// defaultVariant and, if wanted, targeting, as in a flag definition of flagd
+	// (https://flagd.dev/reference/flag-definitions/). The app gets them as the file
+	// /etc/tenantry/settings/features.json, which the providers of OpenFeature for flagd read. Up to 128 KiB.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=256
+	Features map[string]apiextensionsv1.JSON `json:"features,omitempty"`
+
+	// customFields are further fields of the app's entities: a JSON Schema (https://json-schema.org) for each entity,
+	// by its name. The app gets them as the file /etc/tenantry/settings/custom-fields.json. Up to 128 KiB.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	CustomFields map[string]apiextensionsv1.JSON `json:"customFields,omitempty"`
+
 	// cordoned freezes the tenant: only cluster admins and the cluster itself may change anything in its
 	// namespaces or open a session to a pod. Reading is allowed, and pods keep running. Left out, it is
 	// false.
@@ -327,6 +351,7 @@ type TenantStatus struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",message="the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
 // +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['default', 'tenantry-system', 'tenantry-databases']) && !self.metadata.name.startsWith('kube-')",message="this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name for the Tenant"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.secretRefs) || self.spec.secretRefs.all(r, !has(r.__namespace__) || r.__namespace__ == self.metadata.name)",message="secretRefs names a Secret of a namespace that is not the tenant's; write the Secret into the tenant's primary namespace, and leave namespace out",fieldPath=".spec.secretRefs"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(oldSelf.spec.database) || has(self.spec.database) || has(self.spec.className) && self.spec.className.size() > 0 || !has(self.spec.className) && has(oldSelf.status.class)",message="the tenant has a database, which can't be taken away by leaving out spec.database; put it back, or delete the Tenant (reclaimPolicy says what becomes of the data)",fieldPath=".spec.database"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(self.spec.database.serverRef) || self.spec.database.serverRef.name == oldSelf.status.database.server || has(oldSelf.spec.database) && has(oldSelf.spec.database.serverRef) && self.spec.database.serverRef.name == oldSelf.spec.database.serverRef.name",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; write that name'",fieldPath=".spec.database.serverRef.name"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.database) || !has(oldSelf.status.database.server) || !has(self.spec.database) || !has(oldSelf.spec.database) || !has(self.spec.database.serverSelector) || !has(oldSelf.spec.database.serverSelector) || self.spec.database.serverSelector == oldSelf.spec.database.serverSelector",messageExpression="'the database is placed on the server ' + oldSelf.status.database.server + ' and can not move; put the selector back, or name that server in serverRef instead'",fieldPath=".spec.database.serverSelector"

@@ -95,14 +95,14 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// trimContent drops the specs of pods except for their node, their annotations but for that of their settings, and the statuses of pods that are settled or have
+// trimContent drops the specs of pods except for their node, their annotations but for those of their settings, and the statuses of pods that are settled or have
 // succeeded; the specs of Jobs, and of CronJobs the status but for when they began their last run; the conditions of a Deployment that report no trouble; the status of a PodDisruptionBudget; and the managed fields
 // of a claim, from which the operator removes nothing that the cluster has added.
 func trimContent(object client.Object) {
 	switch object := object.(type) {
 	case *corev1.Pod:
 		object.Spec, object.ManagedFields = corev1.PodSpec{NodeName: object.Spec.NodeName}, nil
-		maps.DeleteFunc(object.Annotations, func(key, _ string) bool { return key != naming.AnnotationSettings })
+		maps.DeleteFunc(object.Annotations, func(key, _ string) bool { return key != naming.AnnotationSettings && key != naming.AnnotationFiles })
 		switch {
 		case workload.Settled(object):
 			object.Status = corev1.PodStatus{}

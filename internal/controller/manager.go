@@ -81,7 +81,7 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	}
 	tenants := &tenant.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine: engine, ClassObjects: classObjects, Databases: databases, Fleet: known, DNS: tenant.NewClusterDNS(watching, settings.DNS),
+		Engine: engine, ClassObjects: classObjects, Databases: databases, Fleet: known, DNS: tenant.NewClusterDNS(watching, settings.DNS), Secrets: tenant.NewSettingsSecrets(watching),
 		Audit: settings.Enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()), Rules: rules,
 	}
 	return tenants.SetupWithManager(manager)

@@ -35,6 +35,7 @@ const (
 	defaultLateness          = 300 // seconds
 	defaultJobRetries        = 2
 	defaultMigrationDeadline = 1800 // seconds
+	defaultReload            = v1alpha1.ReloadRestart
 	// Seconds. A container has five minutes to start.
 	defaultReadinessPeriod = 5
 	defaultStartupPeriod   = 5
@@ -72,6 +73,7 @@ func (s *Spec) complete() {
 // completeApp sees to it that requests reach only containers that listen, and that a slow start isn't taken for a
 // container that hangs.
 func completeApp(app *v1alpha1.TenantApp) {
+	app.Reload = cmp.Or(app.Reload, defaultReload)
 	if app.Replicas == nil {
 		app.Replicas = new(int32(defaultReplicas))
 	}

@@ -79,18 +79,18 @@ func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
 				server.Instances, server.Version = 1, "18"
 			}),
 		},
-		{"an app", builders.Tenant("acme").App(image), writtenOut().App(image).Replicas(1)},
+		{"an app", builders.Tenant("acme").App(image), writtenOut().App(image).Replicas(1).Reload(v1alpha1.ReloadRestart)},
 		{
 			"what runs beside the app", builders.Tenant("acme").App(image).Limit(corev1.ResourceMemory, "1Gi").Migration("/m").Schedule("bill", "@daily", "/b"),
-			beside(writtenOut().App(image).Replicas(1).Limit(corev1.ResourceMemory, "1Gi").Migration("/m").Schedule("bill", "@daily", "/b")),
+			beside(writtenOut().App(image).Replicas(1).Reload(v1alpha1.ReloadRestart).Limit(corev1.ResourceMemory, "1Gi").Migration("/m").Schedule("bill", "@daily", "/b")),
 		},
 		{
 			"an app that serves", builders.Tenant("acme").App(image).Port(8080),
-			writtenOut().App(image).Replicas(1).Port(8080).Probes(nil, probe(intstr.FromInt32(8080), 5, 0), nil),
+			writtenOut().App(image).Replicas(1).Reload(v1alpha1.ReloadRestart).Port(8080).Probes(nil, probe(intstr.FromInt32(8080), 5, 0), nil),
 		},
 		{
 			"an app that may hang", builders.Tenant("acme").App(image).Probes(probe(intstr.FromString("http"), 10, 3), nil, nil),
-			writtenOut().App(image).Replicas(1).Probes(probe(intstr.FromString("http"), 10, 3), nil, probe(intstr.FromString("http"), 5, 60)),
+			writtenOut().App(image).Replicas(1).Reload(v1alpha1.ReloadRestart).Probes(probe(intstr.FromString("http"), 10, 3), nil, probe(intstr.FromString("http"), 5, 60)),
 		},
 		{
 			"a rotation", builders.Tenant("acme").Database("shared").Rotate(24 * time.Hour),
@@ -123,7 +123,7 @@ func TestWhatATenantSaysCounts(t *testing.T) {
 		}).
 		Isolation(v1alpha1.DatabaseIsolationRow).Database("shared").ManagesTables().ConnectionLimit(7).
 		ReclaimPolicy(v1alpha1.ReclaimPolicyDelete).DatabaseSecret("login").Rotation(time.Hour, 0).
-		App(image).Replicas(0).Config("A", "b").Cordoned().DeletionProtection()
+		App(image).Replicas(0).Reload(v1alpha1.ReloadWatch).Config("A", "b").Cordoned().DeletionProtection()
 	for _, test := range []struct {
 		name   string
 		tenant *builders.TenantBuilder

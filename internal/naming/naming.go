@@ -79,6 +79,10 @@ const (
 	AnnotationMigration = "tenantry.dev/migration"
 	AnnotationImage     = "tenantry.dev/image"
 
+	// AnnotationFiles is on the app's pods if they watch the files with their settings. It changes with the files, which
+	// makes the kubelet update them at once, and not only within a minute or two.
+	AnnotationFiles = "tenantry.dev/files"
+
 	// AnnotationRestartsApp is on the LimitRange of the primary namespace, with the value true, if the app restarts
 	// when the container defaults change. A LimitRange of an older version lacks it until its defaults change, so
 	// that an upgrade doesn't restart the app.
@@ -137,12 +141,15 @@ const (
 const (
 	// App names the app's Deployment, Service, ServiceAccount, PodDisruptionBudget and container.
 	App = "app"
-	// AppConfig names the ConfigMap with the tenant's config.
+	// AppConfig names the ConfigMap with the tenant's config, and its volume.
 	AppConfig = "app-config"
 	// AppRelease names the ConfigMap with the app and config that were released last, of an app with a migration.
 	AppRelease = "app-release"
 	// Migration names the container of a migration, and begins the names of its Job and ConfigMap.
 	Migration = "migration"
+
+	// AppSettings names the ConfigMap with the files of the app's settings, and its volume.
+	AppSettings = "app-settings"
 	// AppPort names the app's port.
 	AppPort = "http"
 	// Policy names the TenantPolicy.
@@ -292,6 +299,13 @@ func ClassOf(tenant *v1alpha1.Tenant) string {
 // AppURL returns the URL of a tenant's app inside the cluster.
 func AppURL(tenant string, port int32) string {
 	return fmt.Sprintf("http://%s.%s.svc:%d", App, tenant, port)
+}
+
+// SecretVolume names the volume with a Secret of the app's settings. The name of a Secret may be longer than that of a
+// volume, and have dots.
+func SecretVolume(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return "secret-" + hex.EncodeToString(sum[:])[:10]
 }
 
 // Revision returns the name of the TenantClassRevision of a class with this content.

@@ -46,7 +46,7 @@ func app(in Inputs) []desired.Object {
 		return append(present(serviceAccount(tenant)), migration(in)...)
 	}
 	return slices.Concat(
-		present(serviceAccount(tenant), configMap(tenant), service(tenant), podDisruptionBudget(in), deployment(in), releaseRecord(in)),
+		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), releaseRecord(in)),
 		workers(in), schedules(in), migration(in))
 }
 

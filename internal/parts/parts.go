@@ -47,6 +47,10 @@ type Inputs struct {
 	Autoscaled bool
 	// Release is what the app in the tenant's spec waits for. Tenant has the app that it may have now.
 	Release Release
+	// Files are the files with the app's settings.
+	Files Files
+	// Secrets has, by the names of the Secrets with the app's settings, what changes with their content.
+	Secrets map[string]string
 	// Limits is the live LimitRange in the primary namespace; nil if there is none.
 	Limits *corev1.LimitRange
 	// Originals are those of the class's copies that are known and can be copied.

@@ -56,8 +56,13 @@ func podSpec(in Inputs, of program) corev1.PodSpec {
 		EnableServiceLinks:           new(false),
 		SecurityContext:              podSecurityContext(in.Tenant.Spec.App.SecurityContext),
 		Containers:                   []corev1.Container{container(in, of)},
-		Volumes:                      caVolumes(in),
+		Volumes:                      volumes(in),
 	}
+}
+
+func volumes(in Inputs) []corev1.Volume {
+	settings, _ := settingsVolumes(in)
+	return append(caVolumes(in), settings...)
 }
 
 func podSecurityContext(spec v1alpha1.AppSecurityContext) *corev1.PodSecurityContext {
@@ -110,10 +115,12 @@ func container(in Inputs, of program) corev1.Container {
 	if len(caVolumes(in)) > 0 {
 		result.VolumeMounts = []corev1.VolumeMount{{Name: caVolume, MountPath: caMountPath, ReadOnly: true}}
 	}
+	_, settings := settingsVolumes(in)
+	result.VolumeMounts = append(result.VolumeMounts, settings...)
 	return result
 }
 
-// env returns the variables for port and database, and then those of the spec, which take precedence.
+// env returns the variables for port, database and settings, and then those of the spec, which take precedence.
 func env(in Inputs, of program) []corev1.EnvVar {
 	tenant := in.Tenant
 	var variables []corev1.EnvVar
@@ -133,6 +140,7 @@ func env(in Inputs, of program) []corev1.EnvVar {
 	if len(caVolumes(in)) > 0 {
 		variables = append(variables, corev1.EnvVar{Name: "PGSSLROOTCERT", Value: caMountPath + "/" + secretKeyCA})
 	}
+	variables = append(variables, settingsVariables(tenant)...)
 	variables = slices.DeleteFunc(variables, func(variable corev1.EnvVar) bool {
 		return slices.ContainsFunc(tenant.Spec.App.Env, func(own corev1.EnvVar) bool { return own.Name == variable.Name })
 	})
@@ -140,10 +148,7 @@ func env(in Inputs, of program) []corev1.EnvVar {
 }
 
 func envFrom(tenant *effective.Tenant) []corev1.EnvFromSource {
-	config := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{
-		LocalObjectReference: corev1.LocalObjectReference{Name: naming.AppConfig},
-	}}
-	return append([]corev1.EnvFromSource{config}, tenant.Spec.App.EnvFrom...)
+	return append(settingsSources(tenant), tenant.Spec.App.EnvFrom...)
 }
 
 func caVolumes(in Inputs) []corev1.Volume {
@@ -159,12 +164,13 @@ func caVolumes(in Inputs) []corev1.Volume {
 	}}
 }
 
-// settingsRevision changes with everything in a program's environment, and with the defaults for resources that it
-// doesn't state.
+// settingsRevision changes with everything that restarts a program: its settings, unless it watches them, its login, and
+// the defaults for resources that it doesn't state.
 func settingsRevision(in Inputs, of program) string {
 	hash := sha256.New()
-	for _, key := range slices.Sorted(maps.Keys(in.Tenant.Spec.Config)) {
-		fmt.Fprintf(hash, "%q=%q\n", key, in.Tenant.Spec.Config[key])
+	restarts := !watchesFiles(in.Tenant.Spec.App)
+	if restarts {
+		writeConfig(hash, in)
 	}
 	if database, ok := secret(in).(*corev1.Secret); ok {
 		delete(database.Data, SecretKeyNextPassword)
@@ -174,5 +180,8 @@ func settingsRevision(in Inputs, of program) string {
 		}
 	}
 	hash.Write([]byte(limitsRevision(in, of)))
+	if restarts {
+		writeFiles(hash, in)
+	}
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }

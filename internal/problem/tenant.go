@@ -111,3 +111,15 @@ func KeepsChanging(object, writer string) Problem {
 	return temporary(v1alpha1.ReasonFailed, Again,
 		"%s keeps changing while the operator brings it in line with the spec; it is tried again, less and less often. It was last changed by %q; if that lasts, have %q leave it alone.", object, writer, writer)
 }
+
+// SettingsInvalid means that the spec has settings that no app could read. what says what is wrong and what to write.
+func SettingsInvalid(what string) Problem {
+	return stalled(v1alpha1.ReasonInvalid, OnChange, "The app stays as it is, since its settings are wrong: %s.", what)
+}
+
+// SettingsSecretsMissing means that the spec names Secrets with settings that don't exist.
+func SettingsSecretsMissing(namespace string, names []string) Problem {
+	return stalled(v1alpha1.ReasonSecretNotFound, OnChange,
+		"The app stays as it is, since spec.secretRefs names Secrets that do not exist in namespace %s: %s. Create them, or leave them out.",
+		namespace, strings.Join(names, ", "))
+}

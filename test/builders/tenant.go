@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -164,6 +165,32 @@ func (b *TenantBuilder) Config(key, value string) *TenantBuilder {
 		b.tenant.Spec.Config = map[string]string{}
 	}
 	b.tenant.Spec.Config[key] = value
+	return b
+}
+
+// Feature adds a feature flag of the app, as JSON.
+func (b *TenantBuilder) Feature(name, value string) *TenantBuilder {
+	setJSON(&b.tenant.Spec.Features, name, value)
+	return b
+}
+
+// CustomFields adds the schema of an entity's custom fields, as JSON.
+func (b *TenantBuilder) CustomFields(entity, schema string) *TenantBuilder {
+	setJSON(&b.tenant.Spec.CustomFields, entity, schema)
+	return b
+}
+
+// SecretRefs adds Secrets with settings of the app.
+func (b *TenantBuilder) SecretRefs(names ...string) *TenantBuilder {
+	for _, name := range names {
+		b.tenant.Spec.SecretRefs = append(b.tenant.Spec.SecretRefs, v1alpha1.SettingsSecret{Name: name})
+	}
+	return b
+}
+
+// Reload sets how settings of the running app change.
+func (b *TenantBuilder) Reload(reload v1alpha1.Reload) *TenantBuilder {
+	b.app().Reload = reload
 	return b
 }
 
@@ -355,6 +382,13 @@ func (b *TenantBuilder) app() *v1alpha1.TenantApp {
 		b.tenant.Spec.App = &v1alpha1.TenantApp{}
 	}
 	return b.tenant.Spec.App
+}
+
+func setJSON(values *map[string]apiextensionsv1.JSON, name, value string) {
+	if *values == nil {
+		*values = map[string]apiextensionsv1.JSON{}
+	}
+	(*values)[name] = apiextensionsv1.JSON{Raw: []byte(value)}
 }
 
 func setQuantity(list *corev1.ResourceList, name corev1.ResourceName, amount string) {

@@ -38,6 +38,8 @@ type Reconciler struct {
 	Fleet *fleet.Fleet
 	// DNS knows where the cluster's DNS is.
 	DNS *ClusterDNS
+	// Secrets follows the Secrets with the apps' settings.
+	Secrets *SettingsSecrets
 	// Recorder records Events.
 	Recorder events.EventRecorder
 	// ClassObjects is what objects of classes have of their own.

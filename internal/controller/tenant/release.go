@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -55,10 +56,17 @@ func migrates(tenant *effective.Tenant) bool {
 	return tenant.Spec.App.Migration != nil || tenant.Status.App != nil && tenant.Status.App.Migration != nil
 }
 
-// putApp puts the app in place. Its migration begins when the database is.
+// putApp puts the app in place, unless its settings can't be used, and shows it the files that have changed. Its
+// migration begins when the database is in place.
 func (r *Reconciler) putApp(ctx context.Context, run *pass) error {
+	if run.unfit != nil {
+		return errors.Join(parts.App.Missing(&run.tenant().Spec), run.unfit)
+	}
 	if _, missing := run.problems[v1alpha1.ConditionDatabaseReady]; missing {
 		run.inputs.Release.Create = false
 	}
-	return r.objects().run(ctx, run, parts.App)
+	if err := r.objects().run(ctx, run, parts.App); err != nil {
+		return err
+	}
+	return r.showFiles(ctx, run)
 }

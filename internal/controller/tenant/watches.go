@@ -42,6 +42,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	}
 	r.retries = retry.New(r.Client, r.Live)
 	r.DNS.tenants = r.allTenants
+	r.Secrets.tenants = r.byPrimaryNamespace
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantChanged})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
@@ -66,6 +67,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
 		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName)).
 		WatchesRawSource(noticed(&r.ClassObjects.changes, byName)).
+		WatchesRawSource(r.Secrets).
 		WatchesRawSource(r.DNS)
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, handler.Funcs{
