@@ -45,8 +45,11 @@ func Of(o Observation) v1alpha1.TenantStatus {
 	if o.Tenant.Spec.Cordoned {
 		summary = condition.Ready("Everything is in place, and the tenant is cordoned.")
 	}
+	// What the pass has removed the last of is over, although the Tenant still has it.
+	tenant := *o.Tenant
+	tenant.Status.ObjectKinds = o.ObjectKinds
 	for _, part := range parts.All {
-		if !part.Applies(o.Tenant) {
+		if !part.Applies(&tenant) {
 			meta.RemoveStatusCondition(&result.Conditions, part.Condition)
 			continue
 		}

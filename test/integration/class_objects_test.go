@@ -280,7 +280,7 @@ objects:
 
 	It("are in each of a tenant's namespaces if the class says so, and have the values of its database", func(ctx SpecContext) {
 		class(ctx, "objects-each", `
-tenant: {database: {isolation: Schema, serverRef: {name: shared}}}
+tenant: {database: {serverRef: {name: shared}}}
 objects:
 - each: Namespace
   template: {apiVersion: v1, kind: ConfigMap, metadata: {name: each}, data: {here: "${tenant.namespace}"}}
