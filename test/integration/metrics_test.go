@@ -33,26 +33,26 @@ var _ = Describe("The metrics of a tenant", func() {
 
 	It("say what its status says and what its database takes, and end with it", func(ctx SpecContext) {
 		token := tokenOf(ctx, "reads-metrics-of-tenants", "tenantry-metrics-reader")
-		tenant := applyReady(ctx, whole("measured"))
+		tenant := applyReady(ctx, whole("metered"))
 		session, err := env.Login(ctx, tenant)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func(ctx SpecContext) error { return session.Close(ctx) })
 
 		By("waiting for the measurement of the server, which comes once in a minute")
 		Eventually(ctx, seriesOf(ctx, token, tenant.Name)).WithTimeout(2 * time.Minute).Should(And(
-			ContainElement(`tenantry_tenant_database_connections{tenant="measured"} 1`),
-			ContainElement(HavePrefix(`tenantry_tenant_database_bytes{tenant="measured"} `))))
+			ContainElement(`tenantry_tenant_database_connections{tenant="metered"} 1`),
+			ContainElement(HavePrefix(`tenantry_tenant_database_bytes{tenant="metered"} `))))
 		series, err := seriesOf(ctx, token, tenant.Name)()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(series).To(ContainElements(
-			`tenantry_tenant_info{class="",isolation="Database",revision="",server="shared",tenant="measured"} 1`,
-			`tenantry_tenant_condition{reason="Ready",status="True",tenant="measured",type="Ready"} 1`,
-			`tenantry_tenant_quota_hard{resource="pods",tenant="measured"} 10`,
-			`tenantry_tenant_quota_used{resource="pods",tenant="measured"} 2`,
-			`tenantry_tenant_app_replicas{tenant="measured"} 2`,
-			`tenantry_tenant_app_ready_replicas{tenant="measured"} 2`,
-			HavePrefix(`tenantry_tenant_credentials_rotated_timestamp_seconds{tenant="measured"} `),
-			HavePrefix(`tenantry_tenant_database_connection_limit{tenant="measured"} `)))
+			`tenantry_tenant_info{class="",isolation="Database",revision="",server="shared",tenant="metered"} 1`,
+			`tenantry_tenant_condition{reason="Ready",status="True",tenant="metered",type="Ready"} 1`,
+			`tenantry_tenant_quota_hard{resource="pods",tenant="metered"} 10`,
+			`tenantry_tenant_quota_used{resource="pods",tenant="metered"} 2`,
+			`tenantry_tenant_app_replicas{tenant="metered"} 2`,
+			`tenantry_tenant_app_ready_replicas{tenant="metered"} 2`,
+			HavePrefix(`tenantry_tenant_credentials_rotated_timestamp_seconds{tenant="metered"} `),
+			HavePrefix(`tenantry_tenant_database_connection_limit{tenant="metered"} `)))
 		Expect(len(series)).To(BeNumerically("<", 40))
 
 		Expect(session.Close(ctx)).To(Succeed())
