@@ -223,13 +223,13 @@ type TenantSpec struct {
 	// /etc/tenantry/settings/features.json, which the providers of OpenFeature for flagd read. Up to 128 KiB.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=256
-	Features map[string]apiextensionsv1.JSON `json:"features,omitempty"`
+	Features map[string]apiextensionsv1.JSON `json:"features,omitempty"` //nolint:kubeapilinter // The names are the keys of the file that is made of it.
 
 	// customFields are further fields of the app's entities: a JSON Schema (https://json-schema.org) for each entity,
 	// by its name. The app gets them as the file /etc/tenantry/settings/custom-fields.json. Up to 128 KiB.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
-	CustomFields map[string]apiextensionsv1.JSON `json:"customFields,omitempty"`
+	CustomFields map[string]apiextensionsv1.JSON `json:"customFields,omitempty"` //nolint:kubeapilinter // The names are those of the entities.
 
 	// cordoned freezes the tenant: only cluster admins and the cluster itself may change anything in its
 	// namespaces or open a session to a pod. Reading is allowed, and pods keep running. Left out, it is

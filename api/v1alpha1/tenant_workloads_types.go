@@ -110,14 +110,14 @@ type AppSchedule struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=10
 	// +kubebuilder:validation:Maximum=604800
-	StartingDeadlineSeconds *int64 `json:"startingDeadlineSeconds,omitempty"`
+	StartingDeadlineSeconds *int64 `json:"startingDeadlineSeconds,omitempty"` //nolint:kubeapilinter // As in a Job.
 
 	// activeDeadlineSeconds is how long a run may take, with all that is tried again. Then it is ended, and has failed.
 	// Left out, it may take forever.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
-	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"` //nolint:kubeapilinter // As in a Job.
 
 	// backoffLimit is how often a run is tried again after its program has failed. Left out, it is 2.
 	// +optional
@@ -174,7 +174,7 @@ type AppMigration struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
-	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"` //nolint:kubeapilinter // As in a Job.
 
 	// backoffLimit is how often the migration is tried again after its program has failed. Pods that were evicted, or
 	// lost with their node, don't count. Left out, it is 2.

@@ -29,7 +29,7 @@ const MaxInFlight = 500
 type TenantClassRollout struct {
 	// paused says that no tenant is told to change. Those that were told before go on.
 	// +optional
-	Paused bool `json:"paused,omitempty"` //nolint:kubeapilinter // As in a Deployment.
+	Paused bool `json:"paused,omitempty"`
 
 	// canarySelector selects the tenants that change first. The others wait until all of these have been Ready for
 	// minReadySeconds, and none of them may fail. Left out, no tenant is a canary.
@@ -61,7 +61,7 @@ type TenantClassRollout struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
-	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"`
+	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"` //nolint:kubeapilinter // As in a Deployment.
 
 	// windows are when tenants may be told to change. Those that were told before go on when a window closes. Left
 	// out, it is always.
@@ -117,7 +117,7 @@ type TenantClassAssignment struct {
 
 	// exempt says that the tenant was not Ready beforehand. It doesn't count against maxUnavailable and maxFailures.
 	// +optional
-	Exempt bool `json:"exempt,omitempty"` //nolint:kubeapilinter // Most aren't, and the entry is to be small.
+	Exempt bool `json:"exempt,omitempty"`
 }
 
 // TenantClassRelease is how far a class has reached its tenants. It is a part of the class's status.
@@ -150,5 +150,5 @@ type TenantClassRelease struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20
-	Failing []string `json:"failing,omitempty"`
+	Failing []string `json:"failing,omitempty"` //nolint:kubeapilinter // They are names of Tenants.
 }

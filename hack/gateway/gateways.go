@@ -54,7 +54,7 @@ func (s snapshot) attachments() []*attachment {
 }
 
 // attach finds the listener of each hostname of a route.
-func (s snapshot) attach(at *attachment) ([]attachedHost, *reasoned) {
+func (s snapshot) attach(at *attachment) ([]attachedHost, *reasoned) { //nolint:cyclop // One case after the other.
 	meant, allowed := false, false
 	best := map[string]attachedHost{}
 	var names []string

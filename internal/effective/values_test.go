@@ -51,7 +51,7 @@ func TestEachValueHasItsSource(t *testing.T) {
 			class:  `{database: {isolation: Schema, serverSelector: {matchLabels: {region: eu}}, connectionLimit: 7}}`,
 			placed: &v1alpha1.TenantDatabaseStatus{Server: "shared", Isolation: "Database"},
 			want: []string{
-				"spec.database.isolation Database Database", "spec.database.serverRef.name shared Database",
+				"spec.database.isolation Database Database", "spec.database.serverRef.name shared Database", //nolint:dupword // The value and where it comes from.
 				"spec.database.connectionLimit 7 Class", "spec.database.reclaimPolicy Retain Default",
 			},
 		},

@@ -80,7 +80,8 @@ func (f *Follower) Follow(ctx context.Context, user string, selections sets.Set[
 	defer f.mutex.Unlock()
 	for selection := range f.needs[user].Difference(selections) {
 		item := f.followed[selection]
-		if item.users.Delete(user); item.users.Len() == 0 {
+		item.users.Delete(user)
+		if item.users.Len() == 0 {
 			item.stop()
 			delete(f.followed, selection)
 		}

@@ -59,10 +59,10 @@ const (
 	// LabelAppComponent names the component that a pod of the operator belongs to, and of the tenants' pods what runs
 	// beside the app: one of the following components. The app's own pods have none.
 	LabelAppComponent = "app.kubernetes.io/component"
-	// ComponentWorker, ComponentSchedule and ComponentMigration are values of LabelAppComponent. LabelAppName has the
+	// ComponentWorker and the next two are values of LabelAppComponent. LabelAppName has the
 	// name of the worker or schedule, or Migration.
 	ComponentWorker    = "worker"
-	ComponentSchedule  = "schedule"
+	ComponentSchedule  = "schedule" //nolint:revive // See ComponentWorker.
 	ComponentMigration = "migration"
 
 	// AnnotationDisplayName is on a tenant's namespaces, with its display name.

@@ -3,6 +3,7 @@ package parts
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -46,9 +47,7 @@ func migrationJob(in Inputs, name string) *batchv1.Job {
 		}
 	}
 	job := &batchv1.Job{ObjectMeta: meta(in.Tenant, name), Spec: spec}
-	for key, value := range migrating(in.Tenant).labels {
-		job.Labels[key] = value
-	}
+	maps.Copy(job.Labels, migrating(in.Tenant).labels)
 	job.Annotations = map[string]string{
 		naming.AnnotationMigration: in.Release.wanted, naming.AnnotationImage: in.Tenant.Spec.App.Image,
 	}

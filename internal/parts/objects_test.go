@@ -137,7 +137,7 @@ func TestTheObjectsOfATemplate(t *testing.T) {
 		}
 	}
 	const rest = "Acme Corp gold http://app.acme.svc:8080 " + image + " pg.example:5432 t_brewsrmdqcfqkxdoaomm database 8080"
-	if got, want := strings.Join(said, "\n"), "acme: acme acme "+rest+"\nacme-two: acme acme-two "+rest; got != want {
+	if got, want := strings.Join(said, "\n"), "acme: acme acme "+rest+"\nacme-two: acme acme-two "+rest; got != want { //nolint:dupword // The namespace is named like the tenant.
 		t.Errorf("the objects are\n%s\nwant\n%s", got, want)
 	}
 }

@@ -256,6 +256,7 @@ func TestWhatNeedsAMigration(t *testing.T) {
 
 func TestAMigrationThatHasFailed(t *testing.T) {
 	failed := func(t *testing.T) *world {
+		t.Helper()
 		w := released(t)
 		w.write(shop(t, second))
 		w.reconcile(t)
@@ -306,6 +307,7 @@ func TestAMigrationThatHasFailed(t *testing.T) {
 
 func TestNeverTwoMigrationsAtOnce(t *testing.T) {
 	begin := func(t *testing.T, phase corev1.PodPhase) *world {
+		t.Helper()
 		w := released(t)
 		w.write(shop(t, second))
 		w.reconcile(t)
@@ -330,7 +332,8 @@ func TestNeverTwoMigrationsAtOnce(t *testing.T) {
 			if len(w.Jobs) != 2 {
 				t.Errorf("the next has not begun, or the last is gone before it is recorded: %v", w.Jobs)
 			}
-			if w.reconcile(t); len(w.Jobs) != 1 || w.Jobs[0].Name == going {
+			w.reconcile(t)
+			if len(w.Jobs) != 1 || w.Jobs[0].Name == going {
 				t.Errorf("the last is still there: %v", w.Jobs)
 			}
 		}

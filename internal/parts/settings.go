@@ -28,7 +28,7 @@ type Files struct {
 const (
 	settingsMountPath = "/etc/tenantry/settings"
 	configMountPath   = "/etc/tenantry/config"
-	secretsMountPath  = "/etc/tenantry/secrets"
+	secretsMountPath  = "/etc/tenantry/secrets" //nolint:gosec // A path.
 	featuresFile      = "features.json"
 	customFieldsFile  = "custom-fields.json"
 )

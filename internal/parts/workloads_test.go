@@ -150,7 +150,7 @@ func TestAPodThatOutlivesAChangeOfItsSettings(t *testing.T) {
 	if parts.Outlive(rotated, []corev1.Pod{foreign}) {
 		t.Error("a pod that the operator has not made counts")
 	}
-	gone := busy(t, func(b *builders.TenantBuilder) {})
+	gone := busy(t, func(*builders.TenantBuilder) {})
 	gone.Tenant.Spec.App.Workers = nil
 	worker := corev1.Pod{ObjectMeta: *templates[1].ObjectMeta.DeepCopy()}
 	if !parts.Outlive(gone, []corev1.Pod{worker}) {

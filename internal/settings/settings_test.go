@@ -178,8 +178,8 @@ func FuzzSettings(f *testing.F) {
 		if !json.Valid([]byte(value)) {
 			t.Skip()
 		}
-		for _, make := range []func(values) (string, error){settings.Features, settings.CustomFields} {
-			file, err := make(of("it", value))
+		for _, reading := range []func(values) (string, error){settings.Features, settings.CustomFields} {
+			file, err := reading(of("it", value))
 			if err == nil && !json.Valid([]byte(file)) {
 				t.Errorf("%s becomes %s", value, file)
 			}

@@ -131,7 +131,7 @@ func (s *Scope) Set(name string, value map[string]any) {
 type leftOut struct{}
 
 // fill returns the content with the values filled in.
-func (s *Scope) fill(content any) (any, error) {
+func (s *Scope) fill(content any) (any, error) { //nolint:cyclop // One case after the other.
 	switch content := content.(type) {
 	case map[string]any:
 		result := make(map[string]any, len(content))

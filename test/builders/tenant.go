@@ -384,7 +384,7 @@ func (b *TenantBuilder) app() *v1alpha1.TenantApp {
 	return b.tenant.Spec.App
 }
 
-func setJSON(values *map[string]apiextensionsv1.JSON, name, value string) {
+func setJSON(values *map[string]apiextensionsv1.JSON, name, value string) { //nolint:gocritic // It makes the map.
 	if *values == nil {
 		*values = map[string]apiextensionsv1.JSON{}
 	}

@@ -43,7 +43,7 @@ func (l *lateBody) Read(into []byte) (int, error) {
 		if !more {
 			return 0, io.EOF
 		}
-		time.Sleep(time.Until(next.due))
+		time.Sleep(time.Until(next.due)) //nolint:forbidigo // The delay is what is tried.
 		l.rest, l.err = next.content, next.err
 	}
 	n := copy(into, l.rest)

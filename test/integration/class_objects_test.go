@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -154,7 +153,7 @@ objects:
 			if usage == nil {
 				return ""
 			}
-			return ptr.To(usage.Used[corev1.ResourcePods]).String()
+			return new(usage.Used[corev1.ResourcePods]).String()
 		}).Should(Equal("1"))
 		before := mark()
 		Expect(env.RestartOperator(ctx)).To(Succeed())

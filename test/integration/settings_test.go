@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -229,10 +230,8 @@ func revisions(ctx context.Context, tenant *v1alpha1.Tenant) func() []string {
 // overlap reports whether two lists have an element in common.
 func overlap(a, b []types.UID) bool {
 	for _, uid := range a {
-		for _, other := range b {
-			if uid == other {
-				return true
-			}
+		if slices.Contains(b, uid) {
+			return true
 		}
 	}
 	return false

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -117,7 +118,7 @@ func unpack(path string) map[string]string {
 	files, archive := map[string]string{}, tar.NewReader(packed)
 	for {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files
 		}
 		Expect(err).NotTo(HaveOccurred())
@@ -157,11 +158,11 @@ var _ = Describe("kubectl tenantry report", func() {
 		GinkgoHelper()
 		values := []string{token, setting, argument, variable, env.Postgres.Password}
 		for key, value := range secretOf(ctx, tenant).Data {
-			if strings.Contains("password PGPASSWORD uri jdbc-uri DATABASE_URL pgpass", key) {
+			if strings.Contains("password PGPASSWORD uri jdbc-uri DATABASE_URL pgpass", key) { //nolint:gocritic // The list has the key.
 				values = append(values, strings.TrimSpace(string(value)))
 			}
 		}
-		Expect(len(values)).To(Equal(11))
+		Expect(values).To(HaveLen(11))
 		for name, content := range files {
 			for _, value := range values {
 				Expect(content).NotTo(ContainSubstring(value), name)

@@ -79,7 +79,7 @@ func (r *Reconciler) assignDefault(ctx context.Context, tenant *v1alpha1.Tenant)
 }
 
 // classAt returns what a class says about a tenant, and whether the tenant was told to change to that.
-func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name string) (found *effective.Class, told bool, err error) {
+func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name string) (found *effective.Class, told bool, err error) { //nolint:cyclop // One case after the other.
 	class := &v1alpha1.TenantClass{}
 	err = r.Get(ctx, types.NamespacedName{Name: name}, class)
 	if apierrors.IsNotFound(err) {

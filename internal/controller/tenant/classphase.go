@@ -124,7 +124,8 @@ func (c *classPhase) loadOriginals(ctx context.Context) error {
 	c.in.Originals = map[v1alpha1.TenantClassCopy]*unstructured.Unstructured{}
 	for _, of := range c.copies() {
 		namespace := &corev1.Namespace{}
-		if err := c.Get(ctx, types.NamespacedName{Name: of.Namespace}, namespace); client.IgnoreNotFound(err) != nil {
+		err := c.Get(ctx, types.NamespacedName{Name: of.Namespace}, namespace)
+		if err = client.IgnoreNotFound(err); err != nil {
 			return err
 		}
 		original, err := c.original(of, namespace.Labels[naming.LabelTenant])
@@ -186,7 +187,8 @@ func (c *classPhase) run(ctx context.Context, run *pass, awaitQuota func(context
 			outcomes[i] = c.putObject(ctx, rendered[i])
 		}
 	})
-	return errors.Join(append(failures, append(outcomes, ctx.Err())...)...)
+	failures = append(failures, outcomes...)
+	return errors.Join(append(failures, ctx.Err())...)
 }
 
 // unsettleAll notes that it isn't known which objects the tenant should have.

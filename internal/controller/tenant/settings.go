@@ -37,11 +37,11 @@ func (r *Reconciler) loadSettings(ctx context.Context, run *pass) error {
 	if spec.App == nil {
 		return nil
 	}
-	var features, fields error
+	var features, custom error
 	run.inputs.Files.Features, features = settings.Features(spec.Features)
-	run.inputs.Files.CustomFields, fields = settings.CustomFields(spec.CustomFields)
-	if err := errors.Join(features, fields); err != nil {
-		run.unfit = settingsProblem(features, fields)
+	run.inputs.Files.CustomFields, custom = settings.CustomFields(spec.CustomFields)
+	if err := errors.Join(features, custom); err != nil {
+		run.unfit = settingsProblem(features, custom)
 	}
 	if len(spec.SecretRefs) == 0 {
 		return nil

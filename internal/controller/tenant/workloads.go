@@ -74,7 +74,8 @@ func podsOf(ctx context.Context, reader client.Reader, tenant *effective.Tenant)
 func (r *Reconciler) observeJobs(ctx context.Context, tenant *effective.Tenant, o *status.Observation) error {
 	o.CronJobs = map[string]*batchv1.CronJob{}
 	for _, schedule := range tenant.Spec.App.Schedules {
-		name, err := string(schedule.Name), error(nil)
+		var err error
+		name := string(schedule.Name)
 		if o.CronJobs[name], err = owned(ctx, r, tenant, name, &batchv1.CronJob{}); err != nil {
 			return err
 		}

@@ -154,7 +154,7 @@ func memberOf(tenant *v1alpha1.Tenant) fleet.ClassMember {
 }
 
 // Reconcile makes the current revision of a class, writes its status, and deletes revisions that nobody needs.
-func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) { //nolint:cyclop // A table of contents.
 	class := &v1alpha1.TenantClass{}
 	err := r.Get(ctx, request.NamespacedName, class)
 	if apierrors.IsNotFound(err) {

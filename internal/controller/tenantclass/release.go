@@ -175,7 +175,7 @@ func (p plan) next(now time.Time) time.Duration {
 }
 
 // announce records Events on a class for the start, the stop and the end of a release.
-func (r *Reconciler) announce(class *v1alpha1.TenantClass, was, is v1alpha1.TenantClassStatus) {
+func (r *Reconciler) announce(class *v1alpha1.TenantClass, was, is v1alpha1.TenantClassStatus) { //nolint:cyclop // One case after the other.
 	note := func(kind, reason, format string, args ...any) {
 		r.Recorder.Eventf(class, nil, kind, reason, "Release", format, args...)
 	}

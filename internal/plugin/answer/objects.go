@@ -135,7 +135,7 @@ func ownerOf(pod *corev1.Pod, objects map[string]bool) string {
 // parents has the kinds whose objects create those of others, and append something to their own name for that.
 var parents = map[string]string{"ReplicaSet": "Deployment", "Job": "CronJob"}
 
-func cutLast(text, separator string) (before, after string, found bool) {
+func cutLast(text, separator string) (before, after string, found bool) { //nolint:unparam // As strings.Cut.
 	at := strings.LastIndex(text, separator)
 	if at < 0 {
 		return text, "", false

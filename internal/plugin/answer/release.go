@@ -16,7 +16,7 @@ import (
 
 // Release returns how far the current revision of a class has got: its revisions with how many tenants are at each,
 // and the tenants that aren't Ready.
-func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node {
+func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node { //nolint:cyclop // One case after the other.
 	mark, reason, message := readiness(class.Status.Conditions)
 	root := view.Node{Kind: "TenantClass", Name: class.Name, Mark: mark, State: reason, Message: message}
 	for i := range class.Status.Conditions {

@@ -27,7 +27,7 @@ func Status(f Facts) Answer {
 	}
 	pods := podsByOwner(f)
 	for _, part := range parts.All {
-		if node, any := partNode(f, part, pods); any {
+		if node, found := partNode(f, part, pods); found {
 			root.Add(node)
 		}
 	}

@@ -125,8 +125,8 @@ func inTrouble(node view.Node) (chain []view.Node) {
 
 // chained returns a chain as a tree, with the last Event about its end.
 func chained(f Facts, chain []view.Node) view.Node {
-	for i := len(chain) - 1; i >= 0; i-- {
-		if event := lastEvent(f.Events, chain[i]); event != nil {
+	for _, c := range slices.Backward(chain) {
+		if event := lastEvent(f.Events, c); event != nil {
 			chain = append(chain, eventNode(f.Now, event))
 			break
 		}

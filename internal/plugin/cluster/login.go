@@ -30,7 +30,7 @@ func (c *Connection) Login(ctx context.Context, tenant string) (*corev1.Secret, 
 }
 
 // secretName returns the name of that Secret: by the Tenant, or for owners by what the operator has put there.
-func (c *Connection) secretName(ctx context.Context, name string) (string, error) {
+func (c *Connection) secretName(ctx context.Context, name string) (string, error) { //nolint:cyclop // One case after the other.
 	tenant, err := c.Tenant(ctx, name)
 	switch {
 	case err == nil && tenant.Status.Database != nil && tenant.Status.Database.SecretName != "":

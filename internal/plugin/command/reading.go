@@ -97,7 +97,7 @@ func (p *plugin) effective() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			made, err := answer.EffectiveOf(tenant, class, current) //nolint:contextcheck // It is pure and waits for nothing.
+			made, err := answer.EffectiveOf(tenant, class, current)
 			if err != nil {
 				return err
 			}

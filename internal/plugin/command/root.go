@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,10 +77,8 @@ func (o *output) add(command *cobra.Command, formats ...string) {
 	_ = command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	check := command.RunE
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		for _, known := range append(formats, "") {
-			if o.format == known {
-				return check(cmd, args)
-			}
+		if slices.Contains(append(formats, ""), o.format) {
+			return check(cmd, args)
 		}
 		return fmt.Errorf("there is no format %q; write %s, or leave --output out", o.format, strings.Join(formats, " or "))
 	}
@@ -112,11 +111,12 @@ func (p *plugin) sentences(sentences []string) error {
 	if len(sentences) == 0 {
 		return nil
 	}
-	lines := "\n"
+	var lines strings.Builder
+	lines.WriteString("\n")
 	for _, sentence := range sentences {
-		lines += view.Clean(sentence) + "\n"
+		lines.WriteString(view.Clean(sentence) + "\n")
 	}
-	_, err := io.WriteString(p.streams.Out, lines)
+	_, err := io.WriteString(p.streams.Out, lines.String())
 	return err
 }
 

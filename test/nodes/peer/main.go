@@ -36,7 +36,7 @@ const (
 	pause = 100 * time.Millisecond
 )
 
-func main() {
+func main() { //nolint:cyclop // One case after the other.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	switch os.Args[1] {
