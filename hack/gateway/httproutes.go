@@ -96,5 +96,5 @@ func (s snapshot) ruleBackend(namespace string, rule gatewayv1.HTTPRouteRule) (s
 	case string(ptr.Deref(reference.Namespace, gatewayv1.Namespace(namespace))) != namespace:
 		return "", unresolved(gatewayv1.RouteReasonRefNotPermitted, "the Service %s is in another namespace than the route", reference.Name)
 	}
-	return s.backend(namespace, string(reference.Name), networkingv1.ServiceBackendPort{Number: int32(ptr.Deref(reference.Port, 0))})
+	return s.backend(namespace, string(reference.Name), networkingv1.ServiceBackendPort{Number: ptr.Deref(reference.Port, 0)})
 }

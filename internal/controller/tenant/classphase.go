@@ -124,8 +124,8 @@ func (c *classPhase) loadOriginals(ctx context.Context) error {
 	c.in.Originals = map[v1alpha1.TenantClassCopy]*unstructured.Unstructured{}
 	for _, of := range c.copies() {
 		namespace := &corev1.Namespace{}
-		err := c.Get(ctx, types.NamespacedName{Name: of.Namespace}, namespace)
-		if err = client.IgnoreNotFound(err); err != nil {
+		err := client.IgnoreNotFound(c.Get(ctx, types.NamespacedName{Name: of.Namespace}, namespace))
+		if err != nil {
 			return err
 		}
 		original, err := c.original(of, namespace.Labels[naming.LabelTenant])
