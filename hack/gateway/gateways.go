@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,43 +55,50 @@ func (s snapshot) attachments() []*attachment {
 }
 
 // attach finds the listener of each hostname of a route.
-func (s snapshot) attach(at *attachment) ([]attachedHost, *reasoned) { //nolint:cyclop // One case after the other.
-	meant, allowed := false, false
-	best := map[string]attachedHost{}
-	var names []string
+func (s snapshot) attach(at *attachment) ([]attachedHost, *reasoned) {
+	meant, allowed := s.listenersFor(at)
+	hosts := closest(allowed, at.route)
+	switch {
+	case meant == 0:
+		return nil, &reasoned{reason: gatewayv1.RouteReasonNoMatchingParent, message: fmt.Sprintf("the Gateway %s has no listener of this sectionName or port", at.gateway.Name)}
+	case len(allowed) == 0:
+		return nil, &reasoned{reason: gatewayv1.RouteReasonNotAllowedByListeners, message: fmt.Sprintf("no listener of the Gateway %s that works takes routes of this namespace; see its status and its allowedRoutes", at.gateway.Name)}
+	case len(hosts) == 0:
+		return nil, &reasoned{reason: gatewayv1.RouteReasonNoMatchingListenerHostname, message: fmt.Sprintf("no listener of the Gateway %s is for a hostname of this route", at.gateway.Name)}
+	}
+	return hosts, nil
+}
+
+// listenersFor returns how many listeners a route means, and those of them that work and take it.
+func (s snapshot) listenersFor(at *attachment) (meant int, allowed []*gatewayv1.Listener) {
 	for i := range at.gateway.Spec.Listeners {
 		listener := &at.gateway.Spec.Listeners[i]
 		if (at.parent.SectionName != nil && *at.parent.SectionName != listener.Name) || (at.parent.Port != nil && *at.parent.Port != listener.Port) {
 			continue
 		}
-		meant = true
-		if invalidListener(listener) != nil || !s.admits(at.gateway, listener, at.route.Namespace) {
-			continue
-		}
-		allowed = true
-		for _, name := range hostnamesOf(listener, at.route) {
-			former, known := best[name]
-			if !known {
-				names = append(names, name)
-			}
-			if !known || len(ptr.Deref(former.listener.Hostname, "")) < len(ptr.Deref(listener.Hostname, "")) {
-				best[name] = attachedHost{name, listener}
-			}
+		meant++
+		if invalidListener(listener) == nil && s.admits(at.gateway, listener, at.route.Namespace) {
+			allowed = append(allowed, listener)
 		}
 	}
-	switch {
-	case !meant:
-		return nil, &reasoned{reason: gatewayv1.RouteReasonNoMatchingParent, message: fmt.Sprintf("the Gateway %s has no listener of this sectionName or port", at.gateway.Name)}
-	case !allowed:
-		return nil, &reasoned{reason: gatewayv1.RouteReasonNotAllowedByListeners, message: fmt.Sprintf("no listener of the Gateway %s that works takes routes of this namespace; see its status and its allowedRoutes", at.gateway.Name)}
-	case len(names) == 0:
-		return nil, &reasoned{reason: gatewayv1.RouteReasonNoMatchingListenerHostname, message: fmt.Sprintf("no listener of the Gateway %s is for a hostname of this route", at.gateway.Name)}
+	return meant, allowed
+}
+
+// closest returns the hostnames of a route, each with the listener whose hostname is the longest.
+func closest(listeners []*gatewayv1.Listener, route *gatewayv1.HTTPRoute) []attachedHost {
+	var hosts []attachedHost
+	for _, listener := range listeners {
+		for _, name := range hostnamesOf(listener, route) {
+			known := slices.IndexFunc(hosts, func(host attachedHost) bool { return host.name == name })
+			switch {
+			case known < 0:
+				hosts = append(hosts, attachedHost{name, listener})
+			case len(ptr.Deref(hosts[known].listener.Hostname, "")) < len(ptr.Deref(listener.Hostname, "")):
+				hosts[known].listener = listener
+			}
+		}
 	}
-	hosts := make([]attachedHost, 0, len(names))
-	for _, name := range names {
-		hosts = append(hosts, best[name])
-	}
-	return hosts, nil
+	return hosts
 }
 
 // invalidListener returns why a listener can't be; nil if it can.

@@ -56,7 +56,8 @@ func CacheOptions() cache.Options {
 	return options
 }
 
-// jobs selects the Jobs of tenants' schedules and migrations. The former lack the operator's label, since owners may create and delete them.
+// jobs selects the Jobs of tenants' schedules and migrations. The former lack the operator's label, since owners may
+// create and delete them.
 func jobs() labels.Selector {
 	ofTenant, err := labels.NewRequirement(naming.LabelTenant, selection.Exists, nil)
 	component, invalid := labels.NewRequirement(naming.LabelAppComponent, selection.In, []string{naming.ComponentSchedule, naming.ComponentMigration})
@@ -95,9 +96,14 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// trimContent drops the specs of pods except for their node, their annotations but for those of their settings, and the statuses of pods that are settled or have
-// succeeded; the specs of Jobs, and of CronJobs the status but for when they began their last run; the conditions of a Deployment that report no trouble; the status of a PodDisruptionBudget; and the managed fields
-// of a claim, from which the operator removes nothing that the cluster has added.
+// trimContent drops
+//   - of pods: the spec but for the node, the annotations but for those of their settings, and the status of those that
+//     are settled or have succeeded
+//   - of Jobs: the spec
+//   - of CronJobs: the status but for when they began their last run
+//   - of Deployments: the conditions that report no trouble
+//   - of PodDisruptionBudgets: the status
+//   - of claims: the managed fields, since the operator removes nothing that the cluster has added
 func trimContent(object client.Object) {
 	switch object := object.(type) {
 	case *corev1.Pod:

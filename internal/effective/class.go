@@ -30,10 +30,15 @@ type Class struct {
 
 // At returns what a class says at one of its revisions.
 func At(class *v1alpha1.TenantClass, revision *v1alpha1.TenantClassRevision, rules *Rules) *Class {
-	return &Class{
-		Name: class.Name, Revision: revision.Name, Tenant: revision.Spec.Tenant,
-		Objects: revision.Spec.Objects, Copies: revision.Spec.Copies, Bounds: class.Spec.Bounds, Rules: rules,
-	}
+	return (&Class{Name: class.Name, Bounds: class.Spec.Bounds, Rules: rules}).At(revision)
+}
+
+// At returns what the class says at another one of its revisions.
+func (c *Class) At(revision *v1alpha1.TenantClassRevision) *Class {
+	at := *c
+	at.Revision, at.Tenant = revision.Name, revision.Spec.Tenant
+	at.Objects, at.Copies = revision.Spec.Objects, revision.Spec.Copies
+	return &at
 }
 
 // Same reports whether two revisions of a class have the same effect on a tenant.

@@ -139,7 +139,6 @@ func (c *Classes) Steer(class string, target Target) {
 		return
 	case known.current != target.Current:
 		known.current = target.Current
-		known.canaries = target.Canaries
 		known.release.Begin(target.Current, target.Stable)
 	case known.canaries.String() == target.Canaries.String():
 		return

@@ -59,10 +59,11 @@ const (
 	// LabelAppComponent names the component that a pod of the operator belongs to, and of the tenants' pods what runs
 	// beside the app: one of the following components. The app's own pods have none.
 	LabelAppComponent = "app.kubernetes.io/component"
-	// ComponentWorker and the next two are values of LabelAppComponent. LabelAppName has the
-	// name of the worker or schedule, or Migration.
-	ComponentWorker    = "worker"
-	ComponentSchedule  = "schedule" //nolint:revive // See ComponentWorker.
+	// ComponentWorker is the value of LabelAppComponent for a worker, whose name is in LabelAppName.
+	ComponentWorker = "worker"
+	// ComponentSchedule is that for a schedule, whose name is in LabelAppName.
+	ComponentSchedule = "schedule"
+	// ComponentMigration is that for a migration, with Migration in LabelAppName.
 	ComponentMigration = "migration"
 
 	// AnnotationDisplayName is on a tenant's namespaces, with its display name.
@@ -74,10 +75,10 @@ const (
 	// AnnotationProgram is on the Jobs of a schedule. It changes with what they run, but not with the login.
 	AnnotationProgram = "tenantry.dev/program"
 
-	// AnnotationMigration is on the Job of a migration, with the revision of the migration, and AnnotationImage with its
-	// image.
+	// AnnotationMigration is on the Job of a migration, with the revision of the migration.
 	AnnotationMigration = "tenantry.dev/migration"
-	AnnotationImage     = "tenantry.dev/image"
+	// AnnotationImage is on the Job of a migration, with its image.
+	AnnotationImage = "tenantry.dev/image"
 
 	// AnnotationFiles is on the app's pods if they watch the files with their settings. It changes with the files, which
 	// makes the kubelet update them at once, and not only within a minute or two.

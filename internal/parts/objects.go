@@ -3,6 +3,7 @@ package parts
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -107,7 +108,7 @@ func NameIsTaken(tenant *effective.Tenant, of v1alpha1.TenantClassCopy) bool {
 	if of.Kind == v1alpha1.CopySecret {
 		return tenant.Spec.Database != nil && of.Name == tenant.Spec.Database.Credentials.SecretName
 	}
-	return of.Name == naming.AppConfig || of.Name == naming.NamespaceList
+	return slices.Contains([]string{naming.AppConfig, naming.AppSettings, naming.AppRelease, naming.NamespaceList}, of.Name)
 }
 
 // ClassObject is an object that a tenant has from its class.

@@ -93,6 +93,7 @@ func TestNoCopyTakesTheNameOfWhatTheOperatorHas(t *testing.T) {
 	}{
 		{v1alpha1.CopySecret, "login", true}, {v1alpha1.CopyConfigMap, "login", false}, {v1alpha1.CopySecret, "other", false},
 		{v1alpha1.CopyConfigMap, "app-config", true}, {v1alpha1.CopyConfigMap, "tenant-namespaces", true}, {v1alpha1.CopySecret, "app-config", false},
+		{v1alpha1.CopyConfigMap, "app-settings", true}, {v1alpha1.CopyConfigMap, "app-release", true},
 	} {
 		if got := parts.NameIsTaken(tenant, v1alpha1.TenantClassCopy{Kind: test.kind, Name: test.name}); got != test.want {
 			t.Errorf("%s %s is taken: %t, want %t", test.kind, test.name, got, test.want)

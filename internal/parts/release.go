@@ -85,9 +85,8 @@ func ReleaseOf(m Migrating) (*effective.Tenant, Release) {
 
 // isNew reports whether a Job has completed a migration that the status doesn't have yet.
 func isNew(job *batchv1.Job, status *v1alpha1.TenantAppStatus) bool {
-	finish, finished := workload.FinishOf(job)
 	revision := job.Annotations[naming.AnnotationMigration]
-	return finished && !finish.Failed && (status == nil || status.Migration == nil ||
+	return workload.Completed(job) && (status == nil || status.Migration == nil ||
 		status.Migration.Revision != revision && !slices.Contains(status.Migration.Earlier, revision))
 }
 
@@ -176,7 +175,7 @@ func hasBegun(job *batchv1.Job, pods []corev1.Pod) bool {
 func completed(m Migrating, revision string) (names []string) {
 	for i := range m.Jobs {
 		job := &m.Jobs[i]
-		if finish, finished := workload.FinishOf(job); finished && !finish.Failed && job.Annotations[naming.AnnotationMigration] == revision {
+		if workload.Completed(job) && job.Annotations[naming.AnnotationMigration] == revision {
 			names = append(names, job.Name)
 		}
 	}
@@ -200,8 +199,8 @@ func recordOf(m Migrating) *v1alpha1.AppMigrationStatus {
 		return cmp.Or(first.At.Compare(second.At), cmp.Compare(a.Name, b.Name))
 	})
 	for i := range jobs {
-		finish, finished := workload.FinishOf(&jobs[i])
-		if revision := jobs[i].Annotations[naming.AnnotationMigration]; finished && !finish.Failed && revision != "" {
+		finish, _ := workload.FinishOf(&jobs[i])
+		if revision := jobs[i].Annotations[naming.AnnotationMigration]; workload.Completed(&jobs[i]) && revision != "" {
 			record = ran(record, revision, jobs[i].Annotations[naming.AnnotationImage], finish.At)
 		}
 	}

@@ -131,29 +131,21 @@ func (s *Scope) Set(name string, value map[string]any) {
 type leftOut struct{}
 
 // fill returns the content with the values filled in.
-func (s *Scope) fill(content any) (any, error) { //nolint:cyclop // One case after the other.
+func (s *Scope) fill(content any) (any, error) {
 	switch content := content.(type) {
 	case map[string]any:
 		result := make(map[string]any, len(content))
 		for key, item := range content {
-			filled, err := s.fill(item)
-			if err != nil {
+			if err := s.fillItem(item, func(filled any) { result[key] = filled }); err != nil {
 				return nil, err
-			}
-			if _, none := filled.(leftOut); !none {
-				result[key] = filled
 			}
 		}
 		return result, nil
 	case []any:
 		result := make([]any, 0, len(content))
 		for _, item := range content {
-			filled, err := s.fill(item)
-			if err != nil {
+			if err := s.fillItem(item, func(filled any) { result = append(result, filled) }); err != nil {
 				return nil, err
-			}
-			if _, none := filled.(leftOut); !none {
-				result = append(result, filled)
 			}
 		}
 		return result, nil
@@ -167,6 +159,18 @@ func (s *Scope) fill(content any) (any, error) { //nolint:cyclop // One case aft
 	default:
 		return content, nil
 	}
+}
+
+// fillItem hands an item with its values filled in to put, unless it is left out.
+func (s *Scope) fillItem(item any, put func(filled any)) error {
+	filled, err := s.fill(item)
+	if err != nil {
+		return err
+	}
+	if _, none := filled.(leftOut); !none {
+		put(filled)
+	}
+	return nil
 }
 
 func (s *Scope) fillText(t *text) (any, error) {

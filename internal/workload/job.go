@@ -33,6 +33,12 @@ func FinishOf(job *batchv1.Job) (Finish, bool) {
 	return Finish{}, false
 }
 
+// Completed reports whether a Job has finished, and not failed.
+func Completed(job *batchv1.Job) bool {
+	finish, finished := FinishOf(job)
+	return finished && !finish.Failed
+}
+
 // PodsOf returns the pods of a Job.
 func PodsOf(job *batchv1.Job, pods []corev1.Pod) []corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool {

@@ -3,18 +3,13 @@ package faults
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
@@ -94,91 +89,10 @@ func (w *wave) done(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// moves is the order in which apps get an image and tenants are Ready with it, as the API server has it.
-type moves struct {
-	mutex  sync.Mutex
-	prefix string
-	events []move
-}
-
-type move struct {
-	version       int
-	tenant, image string
-	ready         bool
-}
-
-func followMoves(prefix string) *moves {
-	GinkgoHelper()
-	m := &moves{prefix: prefix}
-	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &v1alpha1.TenantList{}} {
-		watched, err := env.Client.Watch(context.Background(), list)
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(watched.Stop)
-		go func() {
-			for event := range watched.ResultChan() {
-				m.note(event)
-			}
-		}()
-	}
-	return m
-}
-
-func (m *moves) note(event watch.Event) {
-	var noted move
-	switch object := event.Object.(type) {
-	case *appsv1.Deployment:
-		noted = move{tenant: object.Namespace, image: object.Spec.Template.Spec.Containers[0].Image}
-		noted.version, _ = strconv.Atoi(object.ResourceVersion)
-	case *v1alpha1.Tenant:
-		noted = move{tenant: object.Name, ready: true}
-		noted.version, _ = strconv.Atoi(object.ResourceVersion)
-		if ready := readyNow(object); !ready || object.Status.App == nil {
-			return
-		}
-		noted.image = object.Status.App.Image
-	}
-	if event.Type == watch.Deleted || !strings.HasPrefix(noted.tenant, m.prefix) {
-		return
-	}
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	m.events = append(m.events, noted)
-}
-
-func readyNow(tenant *v1alpha1.Tenant) bool {
-	return slices.ContainsFunc(tenant.Status.Conditions, func(condition metav1.Condition) bool {
-		return condition.Type == v1alpha1.ConditionReady && condition.Status == metav1.ConditionTrue
-	})
-}
-
-// most returns the largest number of tenants at any moment whose app had got an image with which the tenant had not
-// been Ready yet, and how often an app has got another image.
-func (m *moves) most() (most, moved int) {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	slices.SortFunc(m.events, func(a, b move) int { return a.version - b.version })
-	has, away := map[string]string{}, map[string]bool{}
-	for _, event := range m.events {
-		switch {
-		case event.ready && has[event.tenant] == event.image:
-			delete(away, event.tenant)
-		case event.ready || has[event.tenant] == event.image:
-		case has[event.tenant] == "":
-			has[event.tenant] = event.image
-		default:
-			has[event.tenant] = event.image
-			away[event.tenant] = true
-			most = max(most, len(away))
-			moved++
-		}
-	}
-	return most, moved
-}
-
 var _ = Describe("A release of a TenantClass", func() {
 	It("has no more tenants on their way than it may, wherever the operator is killed", func(ctx SpecContext) {
 		w := beginWave(ctx, "sweeping")
-		moves := followMoves("sweeping-")
+		moves := env.FollowMoves("sweeping-")
 		var known []string
 		for {
 			armed := newFault(known, after, "sweeping", func() error { return env.Operator.Kill() })
@@ -204,9 +118,13 @@ var _ = Describe("A release of a TenantClass", func() {
 			Expect(startOperator(ctx)).To(Succeed())
 			Eventually(ctx, w.done).WithArguments(ctx).WithTimeout(time.Minute).Should(BeTrue(), "it was killed after %q", known[len(known)-1])
 		}
-		most, moved := moves.most()
+		order, most := moves.Replay()
 		AddReportEntry("killed after", strings.Join(known, "\n"))
 		Expect(most).To(Equal(waveSlots))
+		moved := 0
+		for _, tenants := range order {
+			moved += len(tenants)
+		}
 		Expect(moved).To(Equal(w.releases * waveTenants))
 		Expect(known).To(ContainElements(
 			HaveSuffix("/tenantclassrevisions"), HaveSuffix("/tenantclasses/TENANT/status"), HaveSuffix("/tenants/TENANT-0/status"), HaveSuffix("/TENANT-0/deployments/app")))
@@ -214,7 +132,7 @@ var _ = Describe("A release of a TenantClass", func() {
 
 	It("has no more tenants on their way than it may when the cache is 5 s behind", func(ctx SpecContext) {
 		w := beginWave(ctx, "lagging")
-		moves := followMoves("lagging-")
+		moves := env.FollowMoves("lagging-")
 		DeferCleanup(func(ctx SpecContext) {
 			kubernetes.delay.Store(0)
 			Expect(env.Operator.Stop()).To(Succeed())
@@ -235,7 +153,7 @@ var _ = Describe("A release of a TenantClass", func() {
 		}).WithTimeout(time.Minute).ShouldNot(BeEmpty())
 		w.release(ctx)
 		Eventually(ctx, w.done).WithArguments(ctx).WithTimeout(3 * time.Minute).Should(BeTrue())
-		most, _ := moves.most()
+		_, most := moves.Replay()
 		Expect(most).To(Equal(waveSlots))
 	}, SpecTimeout(3*sweepTimeout))
 })

@@ -4,20 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
-	appsv1 "k8s.io/api/apps/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -148,93 +142,10 @@ func announced(ctx context.Context, class string) (reasons []string) {
 	return reasons
 }
 
-// history is what the API server says about tenants and their apps, in its own order.
-type history struct {
-	mutex  sync.Mutex
-	prefix string
-	events []happening
-}
-
-// happening is that an app has got an image, or that a tenant is Ready with it.
-type happening struct {
-	version int
-	tenant  string
-	image   string
-	ready   bool
-}
-
-// keepHistory records what happens to the tenants whose names begin so, until the spec ends.
-func keepHistory(ctx context.Context, prefix string) *history {
-	GinkgoHelper()
-	h := &history{prefix: prefix}
-	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &v1alpha1.TenantList{}} {
-		Expect(env.Client.List(ctx, list)).To(Succeed())
-		options := &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}}
-		watched, err := env.Client.Watch(context.Background(), list, options)
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(watched.Stop)
-		go func() {
-			for event := range watched.ResultChan() {
-				h.note(event)
-			}
-		}()
-	}
-	return h
-}
-
-func (h *history) note(event watch.Event) {
-	var noted happening
-	switch object := event.Object.(type) {
-	case *appsv1.Deployment:
-		noted = happening{tenant: object.Namespace, image: object.Spec.Template.Spec.Containers[0].Image}
-		noted.version, _ = strconv.Atoi(object.ResourceVersion)
-	case *v1alpha1.Tenant:
-		noted = happening{tenant: object.Name, ready: apimeta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady)}
-		if object.Status.App == nil || !noted.ready {
-			return
-		}
-		noted.image = object.Status.App.Image
-		noted.version, _ = strconv.Atoi(object.ResourceVersion)
-	}
-	if !strings.HasPrefix(noted.tenant, h.prefix) || event.Type == watch.Deleted {
-		return
-	}
-	h.mutex.Lock()
-	defer h.mutex.Unlock()
-	h.events = append(h.events, noted)
-}
-
-// order returns the tenants in the order in which their apps got an image, and the largest number of tenants at any
-// moment whose app had got another image and that had not been Ready with it yet.
-func (h *history) order(image string) (names []string, most int) {
-	h.mutex.Lock()
-	defer h.mutex.Unlock()
-	slices.SortFunc(h.events, func(a, b happening) int { return a.version - b.version })
-	has, away := map[string]string{}, map[string]bool{}
-	for _, event := range h.events {
-		if event.ready {
-			if away[event.tenant] && has[event.tenant] == event.image {
-				delete(away, event.tenant)
-			}
-			continue
-		}
-		if has[event.tenant] == event.image {
-			continue
-		}
-		has[event.tenant] = event.image
-		away[event.tenant] = true
-		most = max(most, len(away))
-		if event.image == image {
-			names = append(names, event.tenant)
-		}
-	}
-	return names, most
-}
-
 var _ = Describe("A release of a TenantClass", func() {
 	It("goes to the canaries first and then to the others, at no moment to more than it may", func(ctx SpecContext) {
 		w := beginWave(ctx, "wave-plain", 10, 2, `{canarySelector: {matchLabels: {ring: canary}}, maxUnavailable: 30%}`)
-		history := keepHistory(ctx, "wave-plain-")
+		moves := env.FollowMoves("wave-plain-")
 		former := w.state(ctx).Status.CurrentRevision
 		mark, err := env.Audit.Mark()
 		Expect(err).NotTo(HaveOccurred())
@@ -248,7 +159,8 @@ var _ = Describe("A release of a TenantClass", func() {
 			Expect(w.tenant(ctx, name).Status.Class.Revision).To(Equal(w.state(ctx).Status.CurrentRevision))
 			Expect(w.tenant(ctx, name).Status.Class.ReadyAt.Time).To(BeTemporally(">=", began.Truncate(time.Second)))
 		}
-		order, most := history.order(secondImage)
+		moved, most := moves.Replay()
+		order := moved[secondImage]
 		Expect(order).To(HaveLen(10))
 		Expect(order[:2]).To(ConsistOf("wave-plain-08", "wave-plain-09"))
 		Expect(most).To(And(BeNumerically(">", 1), BeNumerically("<=", 3)))
@@ -298,7 +210,7 @@ var _ = Describe("A release of a TenantClass", func() {
 
 	It("that is superseded on its way goes on with the next one, those first that hold a slot", func(ctx SpecContext) {
 		w := beginWave(ctx, "wave-next", 5, 1, `{canarySelector: {matchLabels: {ring: canary}}, maxUnavailable: 2}`)
-		history := keepHistory(ctx, "wave-next-")
+		moves := env.FollowMoves("wave-next-")
 		w.steer(ctx, func(rollout *v1alpha1.TenantClassRollout) {
 			rollout.MinReadySeconds = new(int32(soak))
 			rollout.CanarySelector = nil
@@ -310,11 +222,12 @@ var _ = Describe("A release of a TenantClass", func() {
 		w.flying(ctx, "wave-next-00", "wave-next-01")
 		w.steer(ctx, func(rollout *v1alpha1.TenantClassRollout) { rollout.MinReadySeconds = nil })
 		w.completed(ctx, 5)
-		order, most := history.order(thirdImage)
+		moved, most := moves.Replay()
+		order := moved[thirdImage]
 		Expect(order).To(HaveLen(5))
 		Expect(order[:2]).To(ConsistOf("wave-next-00", "wave-next-01"))
 		Expect(most).To(BeNumerically("<=", 2))
-		second, _ := history.order(secondImage)
+		second := moved[secondImage]
 		Expect(second).To(ConsistOf("wave-next-00", "wave-next-01"))
 	}, SpecTimeout(specTimeout))
 
@@ -323,10 +236,11 @@ var _ = Describe("A release of a TenantClass", func() {
 		broken := w.tenant(ctx, "wave-broken-00")
 		change(ctx, broken, func() { broken.Spec.App = &v1alpha1.TenantApp{Image: badImage} })
 		Eventually(ctx, w.tenant).WithArguments(ctx, broken.Name).Should(haveCondition(v1alpha1.ConditionReady, metav1.ConditionFalse, "ImagePullBackOff"))
-		history := keepHistory(ctx, "wave-broken-")
+		moves := env.FollowMoves("wave-broken-")
 		w.release(ctx, secondImage, func(spec *v1alpha1.TenantClassSpec) { spec.Tenant.App.Port = 8080 })
 		w.completed(ctx, 3)
-		order, most := history.order(secondImage)
+		moved, most := moves.Replay()
+		order := moved[secondImage]
 		Expect(order).To(Equal([]string{"wave-broken-01", "wave-broken-02"}))
 		Expect(most).To(Equal(1))
 		Eventually(ctx, w.tenant).WithArguments(ctx, broken.Name).Should(And(haveCondition(v1alpha1.ConditionReady, metav1.ConditionFalse, "ImagePullBackOff"),

@@ -79,7 +79,7 @@ func (r *Reconciler) assignDefault(ctx context.Context, tenant *v1alpha1.Tenant)
 }
 
 // classAt returns what a class says about a tenant, and whether the tenant was told to change to that.
-func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name string) (found *effective.Class, told bool, err error) { //nolint:cyclop // One case after the other.
+func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name string) (found *effective.Class, told bool, err error) {
 	class := &v1alpha1.TenantClass{}
 	err = r.Get(ctx, types.NamespacedName{Name: name}, class)
 	if apierrors.IsNotFound(err) {
@@ -95,28 +95,39 @@ func (r *Reconciler) classAt(ctx context.Context, tenant *v1alpha1.Tenant, name 
 	if revision == "" {
 		return nil, false, problem.WaitsForClass(name)
 	}
-	content, err := r.revision(ctx, revision)
-	if apierrors.IsNotFound(err) && tenant.Spec.ClassRevision == "" {
-		revision = class.Status.CurrentRevision
-		content, err = r.revision(ctx, revision)
-	}
-	switch {
-	case apierrors.IsNotFound(err) && tenant.Spec.ClassRevision != "":
-		return nil, false, problem.RevisionNotFound(revision)
-	case apierrors.IsNotFound(err):
-		return nil, false, problem.WaitsForClass(name)
-	case err != nil:
+	content, err := r.revisionFor(ctx, tenant, class, revision)
+	if err != nil {
 		return nil, false, err
-	case content.Spec.ClassName != name:
-		return nil, false, problem.RevisionOfOtherClass(revision, content.Spec.ClassName, name)
 	}
 	rules, _ := r.Rules.Of(class) // The class says which don't compile.
 	return effective.At(class, content, rules), told, nil
 }
 
+// revisionFor reads the revision that a tenant is to be at. If it is gone, and the tenant isn't pinned to it, that is
+// the current one.
+func (r *Reconciler) revisionFor(ctx context.Context, tenant *v1alpha1.Tenant, class *v1alpha1.TenantClass, name string) (*v1alpha1.TenantClassRevision, error) {
+	content, err := r.revision(ctx, name)
+	if apierrors.IsNotFound(err) && tenant.Spec.ClassRevision == "" {
+		name = class.Status.CurrentRevision
+		content, err = r.revision(ctx, name)
+	}
+	switch {
+	case apierrors.IsNotFound(err) && tenant.Spec.ClassRevision != "":
+		return nil, problem.RevisionNotFound(name)
+	case apierrors.IsNotFound(err):
+		return nil, problem.WaitsForClass(class.Name)
+	case err != nil:
+		return nil, err
+	case content.Spec.ClassName != class.Name:
+		return nil, problem.RevisionOfOtherClass(name, content.Spec.ClassName, class.Name)
+	}
+	return content, nil
+}
+
 // revisionOf returns the revision of its class that a tenant is to be at, empty if the class has none yet, and whether
-// the tenant was told to change to it. All that decides that is here. A tenant changes its revision only if it has been told so in the status of the class, but for
-// one that comes to the class, and one that comes back once all others are at the current revision.
+// the tenant was told to change to it. All that decides that is here. A tenant changes its revision only if it has been
+// told so in the status of the class, but for one that comes to the class, and one that comes back once all others are
+// at the current revision.
 func revisionOf(tenant *v1alpha1.Tenant, class *v1alpha1.TenantClass) (revision string, told bool) {
 	current, stable := class.Status.CurrentRevision, class.Status.StableRevision
 	if tenant.Spec.ClassRevision != "" {
@@ -171,12 +182,10 @@ func (r *Reconciler) keepRevision(ctx context.Context, object *v1alpha1.Tenant, 
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	class := *made.Class
-	class.Revision, class.Tenant = recorded.Revision, former.Spec.Tenant
-	class.Objects, class.Copies = former.Spec.Objects, former.Spec.Copies
-	was, err := effective.OfClass(object, &class) //nolint:contextcheck // It is pure and waits for nothing.
+	class := made.Class.At(former)
+	was, err := effective.OfClass(object, class) //nolint:contextcheck // It is pure and waits for nothing.
 	if err == nil && effective.Same(was, made) {
-		made.Class = &class
+		made.Class = class
 	}
 	return nil
 }

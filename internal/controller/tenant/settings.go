@@ -40,9 +40,7 @@ func (r *Reconciler) loadSettings(ctx context.Context, run *pass) error {
 	var features, custom error
 	run.inputs.Files.Features, features = settings.Features(spec.Features)
 	run.inputs.Files.CustomFields, custom = settings.CustomFields(spec.CustomFields)
-	if err := errors.Join(features, custom); err != nil {
-		run.unfit = settingsProblem(features, custom)
-	}
+	run.unfit = settingsProblem(features, custom)
 	if len(spec.SecretRefs) == 0 {
 		return nil
 	}
@@ -64,7 +62,7 @@ func (r *Reconciler) loadSettings(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// settingsProblem returns the problem of settings that are wrong.
+// settingsProblem returns the problem of settings that are wrong; nil if nothing is.
 func settingsProblem(errs ...error) error {
 	wrong := &settings.InvalidError{}
 	for _, err := range errs {
@@ -73,6 +71,9 @@ func settingsProblem(errs ...error) error {
 		} else if err != nil {
 			return err
 		}
+	}
+	if len(wrong.Faults) == 0 {
+		return nil
 	}
 	return problem.SettingsInvalid(wrong.Error())
 }

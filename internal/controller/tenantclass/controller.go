@@ -154,7 +154,7 @@ func memberOf(tenant *v1alpha1.Tenant) fleet.ClassMember {
 }
 
 // Reconcile makes the current revision of a class, writes its status, and deletes revisions that nobody needs.
-func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) { //nolint:cyclop // A table of contents.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	class := &v1alpha1.TenantClass{}
 	err := r.Get(ctx, request.NamespacedName, class)
 	if apierrors.IsNotFound(err) {
@@ -169,14 +169,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if held, err := r.hold(ctx, class); err != nil || !held {
 		return ctrl.Result{}, err
 	}
-	// Without a revision, what the class has come to say concerns no tenant.
-	revision := class.Status.CurrentRevision
-	if r.mistakes.in(class) == nil {
-		if revision, err = r.ensureRevision(ctx, class); err != nil {
-			return ctrl.Result{}, err
-		}
+	revision, err := r.currentRevision(ctx, class)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	now := time.Now()
+	return r.release(ctx, class, revision, time.Now())
+}
+
+// currentRevision makes the current revision of a class, and returns its name. What has mistakes gets none, and so
+// concerns no tenant.
+func (r *Reconciler) currentRevision(ctx context.Context, class *v1alpha1.TenantClass) (string, error) {
+	if r.mistakes.in(class) == nil {
+		return r.ensureRevision(ctx, class)
+	}
+	return class.Status.CurrentRevision, nil
+}
+
+// release decides who moves to a revision next, and writes that to the status of the class.
+func (r *Reconciler) release(ctx context.Context, class *v1alpha1.TenantClass, revision string, now time.Time) (ctrl.Result, error) {
 	decided, invalid, err := r.decide(ctx, class, revision, now)
 	if errors.Is(err, errUnheard) {
 		return ctrl.Result{RequeueAfter: fleet.ClassInterval}, nil

@@ -175,28 +175,35 @@ func (p plan) next(now time.Time) time.Duration {
 }
 
 // announce records Events on a class for the start, the stop and the end of a release.
-func (r *Reconciler) announce(class *v1alpha1.TenantClass, was, is v1alpha1.TenantClassStatus) { //nolint:cyclop // One case after the other.
+func (r *Reconciler) announce(class *v1alpha1.TenantClass, was, is v1alpha1.TenantClassStatus) {
 	note := func(kind, reason, format string, args ...any) {
 		r.Recorder.Eventf(class, nil, kind, reason, "Release", format, args...)
 	}
 	tenants := ptr.Deref(is.Tenants, 0)
-	stopped := func(status v1alpha1.TenantClassStatus) bool {
-		ready := apimeta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
-		return ready != nil && ready.Reason == v1alpha1.ReasonReleaseStopped
-	}
-	if is.CurrentRevision != was.CurrentRevision && was.CurrentRevision != "" && tenants > 0 {
+	if tenants > 0 && replaced(was.CurrentRevision, is.CurrentRevision) {
 		note(corev1.EventTypeNormal, v1alpha1.ReasonReleaseStarted, "%s goes out to %d tenants, in place of %s", is.CurrentRevision, tenants, was.CurrentRevision)
 	}
+	stopped, before := stoppedBy(is), stoppedBy(was)
 	switch {
-	case stopped(is) && !stopped(was):
-		ready := apimeta.FindStatusCondition(is.Conditions, v1alpha1.ConditionReady)
-		note(corev1.EventTypeWarning, v1alpha1.ReasonReleaseStopped, "%s", ready.Message)
-	case stopped(was) && !stopped(is) && is.CurrentRevision == was.CurrentRevision:
+	case stopped != nil && before == nil:
+		note(corev1.EventTypeWarning, v1alpha1.ReasonReleaseStopped, "%s", stopped.Message)
+	case before != nil && stopped == nil && is.CurrentRevision == was.CurrentRevision:
 		note(corev1.EventTypeNormal, v1alpha1.ReasonReleaseResumed, "%s goes on, with %d of %d tenants updated", is.CurrentRevision, ptr.Deref(is.Updated, 0), tenants)
 	}
-	if is.StableRevision != was.StableRevision && was.StableRevision != "" && tenants > 0 {
+	if tenants > 0 && replaced(was.StableRevision, is.StableRevision) {
 		note(corev1.EventTypeNormal, v1alpha1.ReasonReleaseCompleted, "%s has reached all of the %d tenants that take part", is.StableRevision, ptr.Deref(is.Updated, 0))
 	}
+}
+
+// replaced reports whether a revision took the place of another one.
+func replaced(was, is string) bool { return was != "" && was != is }
+
+// stoppedBy returns the condition that says that a release has stopped; nil if it has not.
+func stoppedBy(of v1alpha1.TenantClassStatus) *metav1.Condition {
+	if ready := apimeta.FindStatusCondition(of.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == v1alpha1.ReasonReleaseStopped {
+		return ready
+	}
+	return nil
 }
 
 // readinessOf returns what the release of its class has to know about a tenant.

@@ -121,7 +121,7 @@ func ownerOf(pod *corev1.Pod, objects map[string]bool) string {
 	if owner == nil {
 		return ""
 	}
-	parent, _, _ := cutLast(owner.Name, "-")
+	parent, _ := beforeLast(owner.Name, "-")
 	for _, candidate := range []string{
 		key(owner.Kind, pod.Namespace, owner.Name), key(parents[owner.Kind], pod.Namespace, parent),
 	} {
@@ -135,12 +135,13 @@ func ownerOf(pod *corev1.Pod, objects map[string]bool) string {
 // parents has the kinds whose objects create those of others, and append something to their own name for that.
 var parents = map[string]string{"ReplicaSet": "Deployment", "Job": "CronJob"}
 
-func cutLast(text, separator string) (before, after string, found bool) { //nolint:unparam // As strings.Cut.
+// beforeLast returns what comes before the last separator in a text, or all of a text without one.
+func beforeLast(text, separator string) (before string, found bool) {
 	at := strings.LastIndex(text, separator)
 	if at < 0 {
-		return text, "", false
+		return text, false
 	}
-	return text[:at], text[at+len(separator):], true
+	return text[:at], true
 }
 
 func key(kind, namespace, name string) string { return kind + " " + namespace + "/" + name }

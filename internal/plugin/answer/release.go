@@ -16,7 +16,7 @@ import (
 
 // Release returns how far the current revision of a class has got: its revisions with how many tenants are at each,
 // and the tenants that aren't Ready.
-func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node { //nolint:cyclop // One case after the other.
+func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node {
 	mark, reason, message := readiness(class.Status.Conditions)
 	root := view.Node{Kind: "TenantClass", Name: class.Name, Mark: mark, State: reason, Message: message}
 	for i := range class.Status.Conditions {
@@ -24,16 +24,7 @@ func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node {
 			root.Add(view.Node{Kind: c.Type, Mark: view.Note, State: c.Reason, Message: c.Message})
 		}
 	}
-	byRevision := map[string][]*v1alpha1.Tenant{}
-	for i := range tenants {
-		if tenant := &tenants[i]; naming.ClassOf(tenant) == class.Name {
-			revision := ""
-			if recorded := tenant.Status.Class; recorded != nil && recorded.Name == class.Name {
-				revision = recorded.Revision
-			}
-			byRevision[revision] = append(byRevision[revision], tenant)
-		}
-	}
+	byRevision := tenantsByRevision(class.Name, tenants)
 	current := class.Status.CurrentRevision
 	if current != "" {
 		root.Add(revisionNode(current, "the current revision", byRevision[current]))
@@ -48,6 +39,24 @@ func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node {
 		}
 	}
 	return root
+}
+
+// tenantsByRevision returns the tenants of a class by the revision that they are at; empty for those of which the
+// operator has not said so yet.
+func tenantsByRevision(class string, tenants []v1alpha1.Tenant) map[string][]*v1alpha1.Tenant {
+	byRevision := map[string][]*v1alpha1.Tenant{}
+	for i := range tenants {
+		tenant := &tenants[i]
+		if naming.ClassOf(tenant) != class {
+			continue
+		}
+		revision := ""
+		if recorded := tenant.Status.Class; recorded != nil && recorded.Name == class {
+			revision = recorded.Revision
+		}
+		byRevision[revision] = append(byRevision[revision], tenant)
+	}
+	return byRevision
 }
 
 // revisionNode returns the node of a revision, with the tenants there that aren't Ready.

@@ -161,7 +161,7 @@ func isAbout(event *corev1.Event, node view.Node) bool {
 	if about.Namespace != node.Namespace || node.Name == "" {
 		return false
 	}
-	prefix, _, cut := cutLast(about.Name, "-")
+	prefix, cut := beforeLast(about.Name, "-")
 	return about.Kind == node.Kind && about.Name == node.Name ||
 		cut && parents[about.Kind] == node.Kind && prefix == node.Name
 }

@@ -30,7 +30,7 @@ func (c *Connection) Login(ctx context.Context, tenant string) (*corev1.Secret, 
 }
 
 // secretName returns the name of that Secret: by the Tenant, or for owners by what the operator has put there.
-func (c *Connection) secretName(ctx context.Context, name string) (string, error) { //nolint:cyclop // One case after the other.
+func (c *Connection) secretName(ctx context.Context, name string) (string, error) {
 	tenant, err := c.Tenant(ctx, name)
 	switch {
 	case err == nil && tenant.Status.Database != nil && tenant.Status.Database.SecretName != "":
@@ -42,9 +42,14 @@ func (c *Connection) secretName(ctx context.Context, name string) (string, error
 	case !apierrors.IsForbidden(err):
 		return "", err
 	}
+	return c.secretInPlace(ctx, name)
+}
+
+// secretInPlace returns the name of that Secret by what is in the tenant's namespace.
+func (c *Connection) secretInPlace(ctx context.Context, name string) (string, error) {
 	found, login := &metav1.PartialObjectMetadataList{}, ""
 	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	err = c.list(ctx, found, func() {
+	err := c.list(ctx, found, func() {
 		for i := range found.Items {
 			if _, isLogin := found.Items[i].Annotations[naming.AnnotationRotatedAt]; isLogin {
 				login = found.Items[i].Name

@@ -36,39 +36,38 @@ const (
 	pause = 100 * time.Millisecond
 )
 
-func main() { //nolint:cyclop // One case after the other.
+// commands are what the program can do. With another one, it waits until it is ended.
+var commands = map[string]func(ctx context.Context, arguments []string){
+	"serve":  func(ctx context.Context, _ []string) { serve(ctx) },
+	"dial":   func(_ context.Context, arguments []string) { dial(arguments) },
+	"get":    func(_ context.Context, arguments []string) { show(arguments[0]) },
+	"ask":    func(_ context.Context, arguments []string) { ask(arguments[0]) },
+	"listen": listen,
+	"probe":  func(_ context.Context, arguments []string) { probe(arguments) },
+	"watch":  watch,
+	"token":  func(context.Context, []string) { token() },
+	"call":   func(_ context.Context, arguments []string) { call(arguments) },
+	"escape": func(context.Context, []string) { escape() },
+	"eat":    func(context.Context, []string) { eat() },
+}
+
+func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	switch os.Args[1] {
-	case "serve":
-		serve(ctx)
-	case "dial":
-		dial(os.Args[2:])
-	case "get":
-		answer, err := get(http.DefaultClient, os.Args[2])
-		if err != nil {
-			panic(err)
-		}
-		fmt.Println(answer)
-	case "ask":
-		ask(os.Args[2])
-	case "listen":
-		listen(ctx, os.Args[2:])
-	case "probe":
-		probe(os.Args[2:])
-	case "watch":
-		watch(ctx, os.Args[2:])
-	case "token":
-		token()
-	case "call":
-		call(os.Args[2:])
-	case "escape":
-		escape()
-	case "eat":
-		eat()
-	default:
-		<-ctx.Done()
+	if command, known := commands[os.Args[1]]; known {
+		command(ctx, os.Args[2:])
+		return
 	}
+	<-ctx.Done()
+}
+
+// show prints what answers to a request.
+func show(url string) {
+	answer, err := get(http.DefaultClient, url)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(answer)
 }
 
 func serve(ctx context.Context) {
