@@ -89,7 +89,7 @@ func (c *Connection) Class(ctx context.Context, tenant *v1alpha1.Tenant) (*effec
 		return nil, current, err
 	}
 	rules, _ := effective.Compile(class.Spec.Bounds.Rules) // The class says which don't compile.
-	return &effective.Class{Name: name, Revision: revision, Tenant: content.Spec.Tenant, Bounds: class.Spec.Bounds, Rules: rules}, current, nil
+	return effective.At(class, content, rules), current, nil
 }
 
 // TenantClass reads a TenantClass.
