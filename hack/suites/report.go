@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// report says how long each run and all of them took, what failed, which tests failed how often, and what this machine
+// report says how long each run and all of them took, which specs took longest, what failed, which tests failed how often, and what this machine
 // can't run. It returns an error if anything failed or was not run for another reason.
 func report(to io.Writer, results []result, total time.Duration) error {
 	fmt.Fprintln(to, "== How long the suites took ==")
@@ -26,6 +26,12 @@ func report(to io.Writer, results []result, total time.Duration) error {
 	fmt.Fprintf(table, "in all\t%s\n", total.Round(time.Second))
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	fmt.Fprintln(to, "== What took longest in each ==")
+	for _, r := range results {
+		for _, spec := range r.slow {
+			fmt.Fprintf(to, "%6.1f s  %s: %s\n", spec.took.Seconds(), r.suite, spec.name)
+		}
 	}
 	for _, line := range failures(results) {
 		fmt.Fprintln(to, line)

@@ -29,6 +29,8 @@ const (
 	ginkgo = "github.com/onsi/ginkgo/v2"
 	// reportFile is the name of Ginkgo's report of a run.
 	reportFile = "report.json"
+	// slowSpecs is how many of the specs that take longest are told of each suite.
+	slowSpecs = 5
 )
 
 // launchers are the packages that start Kubernetes or PostgreSQL.
@@ -146,6 +148,8 @@ type result struct {
 	skipped error
 	// leftOut is why its specs were left out, in the suite's own words; empty if they were not.
 	leftOut string
+	// slow are the specs that took longest.
+	slow []timing
 	// err says that the suite failed, and failures are the names of the tests that did.
 	err      error
 	failures []string
@@ -174,9 +178,10 @@ func (r runner) run(ctx context.Context, suite suite, lane int) result {
 	began := time.Now()
 	outcome.err = command.Run()
 	outcome.took = time.Since(began)
-	outcome.leftOut = reasonToSkip(filepath.Join(reports, reportFile))
+	specs := specsOf(filepath.Join(reports, reportFile))
+	outcome.leftOut, outcome.slow = reasonToSkip(specs), slowest(specs)
 	if outcome.err != nil {
-		if outcome.failures = failedSpecs(filepath.Join(reports, reportFile)); len(outcome.failures) == 0 {
+		if outcome.failures = failedSpecs(specs); len(outcome.failures) == 0 {
 			outcome.failures = failedTests(output.String())
 		}
 	}
@@ -213,20 +218,40 @@ func (r runner) command(ctx context.Context, suite suite, seed int64, reports st
 // printing is held while the output of a suite is printed, so that outputs don't mix.
 var printing sync.Mutex
 
-// failedSpecs returns the names of the specs that failed, by Ginkgo's report.
-func failedSpecs(report string) []string {
+// failedSpecs returns the names of the specs that failed.
+func failedSpecs(specs types.SpecReports) []string {
 	var names []string
-	for _, spec := range specsOf(report) {
-		if spec.Failed() {
-			names = append(names, strings.TrimSpace(fmt.Sprintf("[%s] %s", spec.LeafNodeType, spec.FullText())))
+	for i := range specs {
+		if specs[i].Failed() {
+			names = append(names, nameOf(&specs[i]))
 		}
 	}
 	return names
 }
 
-// reasonToSkip returns why a suite has left out all its specs, by Ginkgo's report; empty if it has not.
-func reasonToSkip(report string) string {
-	for _, spec := range specsOf(report) {
+func nameOf(spec *types.SpecReport) string {
+	return strings.TrimSpace(fmt.Sprintf("[%s] %s", spec.LeafNodeType, spec.FullText()))
+}
+
+// timing is how long a spec took.
+type timing struct {
+	name string
+	took time.Duration
+}
+
+// slowest returns the specs that took longest, the longest first.
+func slowest(specs types.SpecReports) []timing {
+	timings := make([]timing, 0, len(specs))
+	for i := range specs {
+		timings = append(timings, timing{name: nameOf(&specs[i]), took: specs[i].RunTime})
+	}
+	slices.SortFunc(timings, func(a, b timing) int { return cmp.Compare(b.took, a.took) })
+	return timings[:min(len(timings), slowSpecs)]
+}
+
+// reasonToSkip returns why a suite has left out all its specs; empty if it has not.
+func reasonToSkip(specs types.SpecReports) string {
+	for _, spec := range specs {
 		if spec.LeafNodeType.Is(types.NodeTypesForSuiteLevelNodes) && spec.State.Is(types.SpecStateSkipped) {
 			return spec.FailureMessage()
 		}

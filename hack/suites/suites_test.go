@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onsi/ginkgo/v2/types"
 )
 
 func TestWhatIsToldAtTheEnd(t *testing.T) {
@@ -16,7 +18,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 	failed := errors.New("exit status 1")
 	results := []result{
 		{suite: isolation, seed: 7, took: 90 * time.Second, err: failed, failures: []string{"[It] a", "[It] b"}},
-		{suite: faults, took: time.Minute},
+		{suite: faults, took: time.Minute, slow: []timing{{name: "[It] c", took: 12300 * time.Millisecond}}},
 		{suite: isolation, seed: 8, took: 90 * time.Second, err: failed, failures: []string{"[It] b"}},
 		{suite: faults, skipped: errors.New("interrupted")},
 		{suite: suite{name: "./test/nodes"}, leftOut: "This machine can't run real nodes."},
@@ -32,6 +34,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		"./test/faults     0s     not run (interrupted)\n",
 		"./test/nodes      0s     not run\n",
 		"in all            3m0s\n",
+		"  12.3 s  ./test/faults: [It] c\n",
 		"NOT RUN: ./test/nodes. This machine can't run real nodes.\n",
 		"FAILED 2 of 2 times in ./test/isolation: [It] b\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
 	} {
@@ -55,9 +58,20 @@ func TestWhyASuiteWasLeftOutIsReadFromItsReport(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := reasonToSkip(path); got != want {
+		if got := reasonToSkip(specsOf(path)); got != want {
 			t.Errorf("it is %q, want %q", got, want)
 		}
+	}
+}
+
+func TestTheSlowestSpecsComeFirst(t *testing.T) {
+	var specs types.SpecReports
+	for seconds := range time.Duration(slowSpecs + 3) {
+		specs = append(specs, types.SpecReport{RunTime: seconds * time.Second})
+	}
+	slow := slowest(specs)
+	if len(slow) != slowSpecs || slow[0].took != specs[slowSpecs+2].RunTime || slow[slowSpecs-1].took != specs[3].RunTime {
+		t.Errorf("they are %v", slow)
 	}
 }
 

@@ -108,7 +108,23 @@ func NameIsTaken(tenant *effective.Tenant, of v1alpha1.TenantClassCopy) bool {
 	if of.Kind == v1alpha1.CopySecret {
 		return tenant.Spec.Database != nil && of.Name == tenant.Spec.Database.Credentials.SecretName
 	}
-	return slices.Contains([]string{naming.AppConfig, naming.AppSettings, naming.AppRelease, naming.NamespaceList}, of.Name)
+	return slices.Contains(ownConfigMaps, of.Name)
+}
+
+// ownConfigMaps are the names of the ConfigMaps that tenants have from other parts.
+var ownConfigMaps = []string{naming.AppConfig, naming.AppSettings, naming.AppRelease, naming.NamespaceList}
+
+// IsCopy reports whether a managed object of a tenant is a copy that its class asked for. A Secret that isn't is that
+// of the database, which says when its password was made.
+func IsCopy(kind string, object metav1.Object) bool {
+	switch v1alpha1.TenantClassCopyKind(kind) {
+	case v1alpha1.CopySecret:
+		return object.GetAnnotations()[naming.AnnotationRotatedAt] == ""
+	case v1alpha1.CopyConfigMap:
+		return !slices.Contains(ownConfigMaps, object.GetName())
+	default:
+		return false
+	}
 }
 
 // ClassObject is an object that a tenant has from its class.

@@ -240,8 +240,8 @@ var _ = Describe("A release with a migration", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("goes through although its pod is lost, its Job deleted and the operator killed in the middle", func(ctx SpecContext) {
-		seen := keepChronicle(ctx, "interrupted")
-		tenant := applyReady(ctx, withMigration("interrupted"))
+		seen := keepChronicle(ctx, "bereft")
+		tenant := applyReady(ctx, withMigration("bereft"))
 		change(ctx, tenant, func() {
 			tenant.Spec.App.Image = release2
 			slow(tenant.Spec.App.Migration)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -94,10 +95,10 @@ func routeSays(kind string, status metav1.ConditionStatus) OmegaMatcher {
 
 var _ = Describe("The gateway", Ordered, func() {
 	const (
-		shop, blog         = "shopfront", "bloggers"
+		shop, blog, closed = "shopfront", "bloggers", "hermits"
 		shopName, blogName = "shop.shopfront.example", "blog.bloggers.example"
 	)
-	hostname := map[string]string{shop: shopName, blog: blogName}
+	hostname := map[string]string{shop: shopName, blog: blogName, closed: "door.hermits.example"}
 	var (
 		issuer *authority.Authority
 		web    *http.Client
@@ -135,7 +136,10 @@ var _ = Describe("The gateway", Ordered, func() {
 				Policy(func(rules *v1alpha1.PolicyRules) {
 					rules.Hostnames = []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(host)}
 				}).
-				Ingress(fromGateway()).App(peer).Command("/peer", "serve").Port(8080)
+				App(peer).Command("/peer", "serve").Port(8080)
+			if name != closed {
+				builder.Ingress(fromGateway())
+			}
 			tenant := builder.Build()
 			Expect(cl.Create(ctx, tenant)).To(Succeed())
 			DeferCleanup(func(ctx SpecContext) { Expect(cl.Delete(ctx, tenant)).To(Succeed()) })
@@ -167,6 +171,40 @@ var _ = Describe("The gateway", Ordered, func() {
 			HaveField("Status.Addresses", HaveExactElements(HaveField("Value", HavePrefix("10.200.0.")))),
 			HaveField("Status.Listeners", HaveExactElements(HaveField("AttachedRoutes", int32(1))))))
 		Expect(kubectl(ctx, "get", "gateway", blog, "--namespace="+deploy.GatewayNamespace, "--no-headers")).To(MatchRegexp(`tenantry-demo +10\.200\.0\.1\d +True`))
+	}, SpecTimeout(specTimeout))
+
+	It("takes no route of a tenant that the Gateway isn't for, nor one for another tenant's hostname", func(ctx SpecContext) {
+		route := routeTo(shop, blog, shopName)
+		Expect(as(shop+"-owner").Create(ctx, route)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(cl.Delete(ctx, route)).To(Succeed()) })
+		Eventually(ctx, komega.Object(route)).Should(routeSays("Accepted", metav1.ConditionFalse))
+		foreign := routeTo(shop, blog, blogName)
+		foreign.Name = "foreign"
+		Expect(as(shop+"-owner").Create(ctx, foreign)).To(MatchError(ContainSubstring("the hostname " + blogName + " is not the tenant's")))
+		Expect(fetch(ctx, blogName)).To(fromApp(ctx, blog))
+	}, SpecTimeout(specTimeout))
+
+	It("ends the connection of whoever asks for a hostname that nobody has", func(ctx SpecContext) {
+		for _, host := range []string{"absent.example", "other." + shopName, strings.TrimPrefix(shopName, "shop.")} {
+			_, err := fetch(ctx, host)
+			Expect(err).To(MatchError(ContainSubstring("unrecognized name")), host)
+		}
+	}, SpecTimeout(specTimeout))
+
+	It("is no way around a tenant's network policies, and those that let it in let in nobody else", func(ctx SpecContext) {
+		owner := as(closed + "-owner")
+		Expect(owner.Create(ctx, certificate(issuer, closed, "tls", hostname[closed]))).To(Succeed())
+		Expect(owner.Create(ctx, ingressTo(closed, hostname[closed]))).To(Succeed())
+		Eventually(ctx, fetch).WithArguments(hostname[closed]).Should(HavePrefix("504 "))
+
+		tenant := tenantOf(closed)
+		Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Network.Ingress = []networkingv1.NetworkPolicyIngressRule{fromGateway()} })).Should(Succeed())
+		Eventually(ctx, fetch).WithArguments(hostname[closed]).Should(fromApp(ctx, closed))
+		app := podsOf(ctx, closed)[0].Status.PodIP + ":8080"
+		client := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: outside, Name: "client"}}
+		Expect(dial(ctx, client, app)).To(BeEmpty())
+		Expect(dial(ctx, podsOf(ctx, shop)[0], app)).To(BeEmpty())
+		Expect(fetch(ctx, hostname[closed])).To(fromApp(ctx, closed))
 	}, SpecTimeout(specTimeout))
 })
 

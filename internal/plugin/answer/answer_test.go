@@ -86,6 +86,8 @@ func facts(t *testing.T) answer.Facts {
 		Name: "acme", Tenant: tenant, Namespaces: namespaces, Now: now,
 		Objects: []unstructured.Unstructured{
 			object(t, "ConfigMap", "app-config", `{}`), object(t, "ConfigMap", "tenant-namespaces", `{}`),
+			object(t, "ConfigMap", "company-ca", `{}`), object(t, "Secret", "pull", `{}`),
+			object(t, "Secret", "database", `{metadata: {annotations: {tenantry.dev/rotated-at: "2026-11-27T12:00:00Z"}}}`),
 			object(t, "Deployment", "app", badDeployment),
 			object(t, "ResourceQuota", "tenant", `{status: {hard: {pods: "5"}, used: {pods: "3"}}}`),
 		},
@@ -123,6 +125,11 @@ func TestStatusIsATreeOfPartsObjectsAndPods(t *testing.T) {
 │  └─ ✓ ResourceQuota acme/tenant  pods 3 of 5
 ├─ AccessReady
 │  └─ ✓ ConfigMap acme/tenant-namespaces
+├─ DatabaseReady
+│  └─ ✓ Secret acme/database
+├─ ObjectsReady
+│  ├─ ✓ ConfigMap acme/company-ca
+│  └─ ✓ Secret acme/pull
 └─ ✗ AppReady ErrImagePull  The image of the app can't be pulled.
    ├─ ✓ ConfigMap acme/app-config
    └─ … Deployment acme/app 0/2 ready  Available: 0/2

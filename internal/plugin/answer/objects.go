@@ -31,13 +31,16 @@ func kindOf(object desired.Object) string {
 // partOf returns the part of a tenant that an object belongs to; nil if none has objects of its kind. Of several, it
 // is the one that has an object of that name in each tenant, or else the last.
 func partOf(object *unstructured.Unstructured) *parts.Part {
+	if parts.IsCopy(object.GetKind(), object) {
+		return parts.Objects
+	}
 	var found *parts.Part
 	bare := parts.Inputs{
 		Tenant:  effective.Of(&v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: object.GetNamespace()}}),
 		Listing: []v1alpha1.TenantNamespace{{Name: object.GetNamespace()}},
 	}
 	for _, part := range parts.All {
-		if !slices.ContainsFunc(part.Kinds, func(kind desired.Object) bool { return kindOf(kind) == object.GetKind() }) {
+		if part == parts.Objects || !slices.ContainsFunc(part.Kinds, func(kind desired.Object) bool { return kindOf(kind) == object.GetKind() }) {
 			continue
 		}
 		found = part
