@@ -17,13 +17,15 @@ func report(to io.Writer, results []result, total time.Duration) error {
 	fmt.Fprintln(to, "== How long the suites took ==")
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	var bad []string
+	var cpu time.Duration
 	for _, r := range results {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", r.suite, r.took.Round(time.Second), r.verdict())
+		fmt.Fprintf(table, "%s\t%s\tCPU %s\t%s\n", r.suite, r.took.Round(time.Second), r.cpu.Round(time.Second), r.verdict())
+		cpu += r.cpu
 		if r.skipped != nil || r.err != nil {
 			bad = append(bad, r.String())
 		}
 	}
-	fmt.Fprintf(table, "in all\t%s\n", total.Round(time.Second))
+	fmt.Fprintf(table, "in all\t%s\tCPU %s\n", total.Round(time.Second), cpu.Round(time.Second))
 	if err := table.Flush(); err != nil {
 		return err
 	}

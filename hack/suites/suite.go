@@ -144,6 +144,8 @@ type result struct {
 	// seed is the random seed for the order of its specs.
 	seed int64
 	took time.Duration
+	// cpu is the CPU time of the suite and of all that it has started.
+	cpu time.Duration
 	// skipped says why it was not run; nil if it was.
 	skipped error
 	// leftOut is why its specs were left out, in the suite's own words; empty if they were not.
@@ -178,6 +180,9 @@ func (r runner) run(ctx context.Context, suite suite, lane int) result {
 	began := time.Now()
 	outcome.err = command.Run()
 	outcome.took = time.Since(began)
+	if ended := command.ProcessState; ended != nil {
+		outcome.cpu = ended.UserTime() + ended.SystemTime()
+	}
 	specs := specsOf(filepath.Join(reports, reportFile))
 	outcome.leftOut, outcome.slow = reasonToSkip(specs), slowest(specs)
 	if outcome.err != nil {

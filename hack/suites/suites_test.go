@@ -17,7 +17,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 	isolation, faults := suite{name: "./test/isolation", specs: true}, suite{name: "./test/faults", specs: true}
 	failed := errors.New("exit status 1")
 	results := []result{
-		{suite: isolation, seed: 7, took: 90 * time.Second, err: failed, failures: []string{"[It] a", "[It] b"}},
+		{suite: isolation, seed: 7, took: 90 * time.Second, cpu: 2 * time.Minute, err: failed, failures: []string{"[It] a", "[It] b"}},
 		{suite: faults, took: time.Minute, slow: []timing{{name: "[It] c", took: 12300 * time.Millisecond}}},
 		{suite: isolation, seed: 8, took: 90 * time.Second, err: failed, failures: []string{"[It] b"}},
 		{suite: faults, skipped: errors.New("interrupted")},
@@ -29,11 +29,11 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	for _, line := range []string{
-		"./test/isolation  1m30s  FAILED (exit status 1), seed 7\n",
-		"./test/faults     1m0s   passed\n",
-		"./test/faults     0s     not run (interrupted)\n",
-		"./test/nodes      0s     not run\n",
-		"in all            3m0s\n",
+		"./test/isolation  1m30s  CPU 2m0s  FAILED (exit status 1), seed 7\n",
+		"./test/faults     1m0s   CPU 0s    passed\n",
+		"./test/faults     0s     CPU 0s    not run (interrupted)\n",
+		"./test/nodes      0s     CPU 0s    not run\n",
+		"in all            3m0s   CPU 2m0s\n",
 		"  12.3 s  ./test/faults: [It] c\n",
 		"NOT RUN: ./test/nodes. This machine can't run real nodes.\n",
 		"FAILED 2 of 2 times in ./test/isolation: [It] b\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
