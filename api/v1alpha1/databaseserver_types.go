@@ -156,6 +156,10 @@ type DatabaseServerDedication struct {
 	// reclaimPolicy says what happens to the server's volumes when the DatabaseServer is deleted.
 	// +required
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
+
+	// suspended stops the server and keeps its volumes, since its tenant sleeps. Left out, it is false.
+	// +optional
+	Suspended bool `json:"suspended,omitempty"`
 }
 
 // DatabaseServerProvisioner is what runs a dedicated server.

@@ -5,6 +5,7 @@ import corev1 "k8s.io/api/core/v1"
 // TenantApp is an app that the operator runs for the tenant: a Deployment, a Service and, with more
 // than one replica, a PodDisruptionBudget. All are named app.
 // +kubebuilder:validation:XValidation:rule="!has(self.workers) || !has(self.schedules) || self.workers.all(w, self.schedules.all(s, s.name != w.name))",message="a worker and a schedule have the same name; give each a name of its own",fieldPath=".schedules"
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || !has(self.autoscaling)",message="the app has replicas and autoscaling, which both say how many pods it has; leave one of them out"
 type TenantApp struct {
 	// image is the container image. It must not run as root. It is required here or in the class.
 	// +optional
@@ -22,11 +23,16 @@ type TenantApp struct {
 	ImagePullSecrets []PullSecret `json:"imagePullSecrets,omitempty"`
 
 	// replicas is the number of pods. Left out, it is 1. If a HorizontalPodAutoscaler in the tenant's primary
-	// namespace targets the Deployment app, it sets the number instead.
+	// namespace targets the Deployment app, it sets the number instead. It excludes autoscaling.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Replicas *int32 `json:"replicas,omitempty"`
+
+	// autoscaling has a HorizontalPodAutoscaler set the number of pods. It excludes replicas: if the class has the one
+	// and the Tenant the other, that of the Tenant holds.
+	// +optional
+	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
 
 	// port is the TCP port that the app listens on. It is also in the environment variable PORT, and is
 	// the port of the Service app. Left out, the app has no Service.

@@ -261,6 +261,10 @@ type TenantDatabaseStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	Login string `json:"login,omitempty"`
 
+	// suspended says that both logins are disabled and their sessions ended, since the tenant sleeps.
+	// +optional
+	Suspended bool `json:"suspended,omitempty"`
+
 	// rotatedAt is when the current password was generated.
 	// +optional
 	RotatedAt *metav1.Time `json:"rotatedAt,omitempty"`

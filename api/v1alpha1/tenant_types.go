@@ -125,6 +125,7 @@ type TenantNetwork struct {
 // TenantSpec describes what a tenant may use and what it runs. A rule that begins with className is about what a
 // class may have instead, so it is left out of a TenantClass; see hack/crds.
 // +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.app) || has(self.app.image)",message="the app needs an image; write one such as registry.example/shop:1, or name the class that has it in spec.className",reason=FieldValueRequired,fieldPath=".app.image"
+// +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.app) || !has(self.app.autoscaling) || has(self.app.autoscaling.maxReplicas)",message="autoscaling needs the highest number of pods; write it in maxReplicas, or name the class that has it in spec.className",reason=FieldValueRequired,fieldPath=".app.autoscaling.maxReplicas"
 // +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || !has(self.database.dedicated) || has(self.database.dedicated.storage)",message="the tenant's own database server needs a size; write one such as 10Gi, or name the class that has it in spec.className",reason=FieldValueRequired,fieldPath=".database.dedicated.storage"
 // +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || !has(self.database.sharedTables) || self.database.sharedTables == 'Use' || (has(self.database.isolation) && self.database.isolation == 'Row')",message="sharedTables is about the isolation Row; set isolation to Row, or leave sharedTables out",fieldPath=".database.sharedTables"
 // +kubebuilder:validation:XValidation:rule="has(self.className) && self.className.size() > 0 || !has(self.database) || (has(self.database.isolation) && self.database.isolation == 'Dedicated') || has(self.database.serverRef) != has(self.database.serverSelector)",message="the database needs a server: name it in serverRef, or write in serverSelector which labels it must have, and leave the other one out",fieldPath=".database"
@@ -231,6 +232,11 @@ type TenantSpec struct {
 	// +kubebuilder:validation:MaxProperties=64
 	CustomFields map[string]apiextensionsv1.JSON `json:"customFields,omitempty"` //nolint:kubeapilinter // The names are those of the entities.
 
+	// hibernation says when the tenant sleeps: without pods of its app, and with its data kept. Left out, it is always
+	// awake.
+	// +optional
+	Hibernation *TenantHibernation `json:"hibernation,omitempty"`
+
 	// cordoned freezes the tenant: only cluster admins and the cluster itself may change anything in its
 	// namespaces or open a session to a pod. Reading is allowed, and pods keep running. Left out, it is
 	// false.
@@ -329,6 +335,9 @@ type TenantStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	ObjectKinds []TenantObjectKind `json:"objectKinds,omitempty"`
+	// hibernation says whether the tenant sleeps. It is absent if the spec has no hibernation and the tenant is awake.
+	// +optional
+	Hibernation *TenantHibernationStatus `json:"hibernation,omitempty"`
 
 	// usage is how much of its quota the tenant uses.
 	// +optional
@@ -348,6 +357,7 @@ type TenantStatus struct {
 // +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`,priority=1
 // +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.status.database.server`,priority=1
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.status.app.image`,priority=1
+// +kubebuilder:printcolumn:name="Hibernation",type=string,JSONPath=`.status.hibernation.state`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",message="the name of a Tenant is also the name of its namespace, so it must be a DNS label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
 // +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['default', 'tenantry-system', 'tenantry-databases']) && !self.metadata.name.startsWith('kube-')",message="this name belongs to a namespace of the cluster itself (default, kube-*, tenantry-system, tenantry-databases); choose another name for the Tenant"

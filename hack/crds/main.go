@@ -2,6 +2,7 @@
 // marker can say:
 //
 //   - Kubernetes' own types bring defaults along. A Tenant is stored as it was written, so they go.
+//   - The types of metrics are described where Kubernetes describes them.
 //   - An environment variable is replaced as a whole: one that has a value must not get the valueFrom of another.
 //   - A TenantClass repeats the spec of a Tenant, of which nothing is required there: what a tenant can't do without is
 //     required of the merged spec. Neither do the rules apply that say what a Tenant without a class must have.
@@ -91,6 +92,9 @@ func completeSpec(spec node) {
 			delete(schema, "default")
 		}
 	})
+	for _, described := range []node{spec.property("app").property("autoscaling").property("metrics").child("items")} {
+		described.each(func(schema node) { delete(schema, "description") })
+	}
 	spec.property("app").property("env").child("items")["x-kubernetes-map-type"] = "atomic"
 }
 

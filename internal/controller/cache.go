@@ -45,12 +45,15 @@ func CacheOptions() cache.Options {
 			Field:     fields.OneTermEqualSelector("reason", tenant.ReasonRefused),
 			Transform: tenant.TrimEvent, UnsafeDisableDeepCopy: new(true),
 		},
-		&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: tenant.TrimAutoscaler, UnsafeDisableDeepCopy: new(true)},
 	}}
 	for _, kind := range append(parts.Kinds(), &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}) {
 		options.ByObject[kind] = managed
 		if _, isJob := kind.(*batchv1.Job); isJob {
 			options.ByObject[kind] = cache.ByObject{Label: jobs(), Transform: managed.Transform, UnsafeDisableDeepCopy: new(true)}
+		}
+		if _, isAutoscaler := kind.(*autoscalingv2.HorizontalPodAutoscaler); isAutoscaler {
+			// Those of tenants count, too.
+			options.ByObject[kind] = cache.ByObject{Transform: sharing(pool, trimAutoscaler), UnsafeDisableDeepCopy: new(true)}
 		}
 	}
 	return options
@@ -96,12 +99,21 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
+// trimAutoscaler drops everything from an autoscaler that isn't the operator's but its target.
+func trimAutoscaler(object any) (any, error) {
+	if tenant.IsManagedAutoscaler(object) {
+		return trim(object)
+	}
+	return tenant.TrimAutoscaler(object)
+}
+
 // trimContent drops
 //   - of pods: the spec but for the node, the annotations but for those of their settings, and the status of those that
 //     are settled or have succeeded
 //   - of Jobs: the spec
 //   - of CronJobs: the status but for when they began their last run
 //   - of Deployments: the conditions that report no trouble
+//   - of HorizontalPodAutoscalers: the status but for what keeps them from scaling
 //   - of PodDisruptionBudgets: the status
 //   - of claims: the managed fields, since the operator removes nothing that the cluster has added
 func trimContent(object client.Object) {
@@ -121,11 +133,18 @@ func trimContent(object client.Object) {
 		object.Status = batchv1.CronJobStatus{LastScheduleTime: object.Status.LastScheduleTime}
 	case *appsv1.Deployment:
 		object.Status.Conditions = slices.DeleteFunc(object.Status.Conditions, isGood)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		object.Status = autoscalingv2.HorizontalPodAutoscalerStatus{Conditions: slices.DeleteFunc(object.Status.Conditions, isScaling)}
 	case *policyv1.PodDisruptionBudget:
 		object.Status = policyv1.PodDisruptionBudgetStatus{}
 	case *corev1.PersistentVolumeClaim:
 		object.ManagedFields = nil
 	}
+}
+
+// isScaling reports whether a condition of an autoscaler says nothing that keeps it from scaling.
+func isScaling(condition autoscalingv2.HorizontalPodAutoscalerCondition) bool {
+	return condition.Type != autoscalingv2.ScalingActive || condition.Status != corev1.ConditionFalse
 }
 
 // isGood reports whether a condition of a Deployment reports no trouble.

@@ -36,6 +36,7 @@ type Visitor interface {
 	UnmarkSecured(UnmarkSecured)
 	EnableLogin(EnableLogin)
 	DisableLogin(DisableLogin)
+	SuspendLogin(SuspendLogin)
 	RestrictRole(RestrictRole)
 	CreateDatabase(CreateDatabase)
 	RevokePublic(RevokePublic)
@@ -150,6 +151,9 @@ type EnableLogin struct {
 // DisableLogin removes LOGIN and the password. Open sessions stay.
 type DisableLogin struct{ Login string }
 
+// SuspendLogin removes LOGIN and keeps the password. Open sessions stay.
+type SuspendLogin struct{ Login string }
+
 // RestrictRole removes SUPERUSER, CREATEDB, CREATEROLE, REPLICATION and BYPASSRLS.
 type RestrictRole struct{ Role string }
 
@@ -242,6 +246,7 @@ func (a DropOwned) String() string      { return "drop what " + a.Owner + " has 
 func (a UnmarkSecured) String() string  { return "unmark " + a.Name }
 func (a EnableLogin) String() string    { return "enable login " + a.Login }
 func (a DisableLogin) String() string   { return "disable login " + a.Login }
+func (a SuspendLogin) String() string   { return "suspend login " + a.Login }
 func (a RestrictRole) String() string   { return "restrict role " + a.Role }
 func (a CreateDatabase) String() string { return "create database " + a.Database }
 func (a RevokePublic) String() string   { return "revoke database " + a.Database + " from public" }
@@ -284,6 +289,7 @@ func (a DropOwned) accept(v Visitor)         { v.DropOwned(a) }
 func (a UnmarkSecured) accept(v Visitor)     { v.UnmarkSecured(a) }
 func (a EnableLogin) accept(v Visitor)       { v.EnableLogin(a) }
 func (a DisableLogin) accept(v Visitor)      { v.DisableLogin(a) }
+func (a SuspendLogin) accept(v Visitor)      { v.SuspendLogin(a) }
 func (a RestrictRole) accept(v Visitor)      { v.RestrictRole(a) }
 func (a CreateDatabase) accept(v Visitor)    { v.CreateDatabase(a) }
 func (a RevokePublic) accept(v Visitor)      { v.RevokePublic(a) }

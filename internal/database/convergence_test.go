@@ -54,6 +54,8 @@ func after(t *testing.T, o database.Observed, action database.Action) database.O
 	case database.DisableLogin:
 		role := *login(a.Login)
 		role.CanLogin, role.Verifier = false, ""
+	case database.SuspendLogin:
+		(*login(a.Login)).CanLogin = false
 	case database.RestrictRole:
 		(*login(a.Role)).Privileged = false
 	case database.CreateDatabase:

@@ -92,6 +92,9 @@ func planRoles(d Desired, o Observed, mode mode) []Action {
 	}
 	actions = append(actions, mode.join(d, o)...)
 	roles := loginRoles{owner: o.Name, session: mode.sessionRole(d, o)}
+	if d.Suspended {
+		return append(append(actions, planSuspendedLogins(roles, o)...), planSettings(d, o)...)
+	}
 	for i, login := range Logins(o.Name) {
 		switch {
 		case i == d.Active:
@@ -171,6 +174,28 @@ func planDisabledLogin(roles loginRoles, login string, role *Role) []Action {
 	actions := planMembership(roles, login, role)
 	if role.CanLogin || role.Verifier != "" {
 		actions = append(actions, DisableLogin{Login: login})
+	}
+	return actions
+}
+
+// planSuspendedLogins disables the logins, and ends their sessions if one was enabled.
+func planSuspendedLogins(roles loginRoles, o Observed) []Action {
+	var actions []Action
+	enabled := false
+	for i, login := range Logins(o.Name) {
+		role := o.Logins[i]
+		if role == nil {
+			actions = append(actions, planDisabledLogin(roles, login, role)...)
+			continue
+		}
+		actions = append(actions, planMembership(roles, login, role)...)
+		if role.CanLogin {
+			actions = append(actions, SuspendLogin{Login: login})
+			enabled = true
+		}
+	}
+	if enabled {
+		actions = append(actions, TerminateSessions{Logins: Logins(o.Name)})
 	}
 	return actions
 }

@@ -145,6 +145,18 @@ func TestPlan(t *testing.T) {
 			checked(enable),
 		},
 		{
+			"a tenant that sleeps", desired(func(d *database.Desired) { d.Suspended = true }), provisioned(),
+			checked(database.SuspendLogin{Login: logins[0]}, database.TerminateSessions{Logins: logins}),
+		},
+		{
+			"a tenant that sleeps already", desired(func(d *database.Desired) { d.Suspended = true }),
+			provisioned(func(o *database.Observed) { o.Logins[0].CanLogin = false }), nil,
+		},
+		{
+			"a tenant that wakes", desired(),
+			provisioned(func(o *database.Observed) { o.Logins[0].CanLogin = false }), checked(enable),
+		},
+		{
 			"another connection limit",
 			desired(func(d *database.Desired) { d.ConnectionLimit = 30 }), provisioned(),
 			checked(

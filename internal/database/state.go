@@ -53,6 +53,8 @@ type Desired struct {
 	TempFileLimit *int64
 	// StatementTimeout is the default statement timeout of sessions; zero means the server's own.
 	StatementTimeout time.Duration
+	// Suspended disables both logins, which keep their passwords.
+	Suspended bool
 	// Active is the index of the active one of [Logins].
 	Active int
 	// Password is the password of the active login. It is empty if nobody knows it any more; then the login isn't

@@ -74,7 +74,7 @@ func cluster(in Inputs) *unstructured.Unstructured {
 	result.SetName(metadata.Name)
 	result.SetLabels(metadata.Labels)
 	metadata.Annotations[annotationHibernation] = "off"
-	if in.Retired {
+	if in.Retired || spec.Suspended {
 		metadata.Annotations[annotationHibernation] = "on"
 	}
 	result.SetAnnotations(metadata.Annotations)

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 )
@@ -75,7 +76,7 @@ func statefulSet(in Inputs) desired.Object {
 	return &appsv1.StatefulSet{
 		ObjectMeta: metadata,
 		Spec: appsv1.StatefulSetSpec{
-			Replicas:            new(int32(1)),
+			Replicas:            new(instances(server)),
 			ServiceName:         naming.ServerService(server.Name),
 			PodManagementPolicy: appsv1.ParallelPodManagement,
 			Selector:            &metav1.LabelSelector{MatchLabels: podLabels(server)},
@@ -87,6 +88,14 @@ func statefulSet(in Inputs) desired.Object {
 			},
 		},
 	}
+}
+
+// instances returns how many instances a StatefulSet runs.
+func instances(server *v1alpha1.DatabaseServer) int32 {
+	if server.Spec.Dedicated.Suspended {
+		return 0
+	}
+	return 1
 }
 
 // podSpec meets the Pod Security Standard Restricted

@@ -2,6 +2,7 @@ package desired
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -22,7 +23,8 @@ type Owning struct {
 // platforms add to them, and walls as a whole.
 func OwningOf(kind runtime.Object) Owning {
 	switch kind.(type) {
-	case *corev1.ServiceAccount, *corev1.Service, *policyv1.PodDisruptionBudget, *appsv1.StatefulSet, *batchv1.CronJob, *batchv1.Job:
+	case *corev1.ServiceAccount, *corev1.Service, *policyv1.PodDisruptionBudget, *appsv1.StatefulSet, *batchv1.CronJob, *batchv1.Job,
+		*autoscalingv2.HorizontalPodAutoscaler:
 		return Owning{Fields: true}
 	case *appsv1.Deployment:
 		return Owning{Fields: true, Keep: [][]string{{"spec", "replicas"}}}

@@ -73,6 +73,7 @@ func OfClass(tenant *v1alpha1.Tenant, class *Class) (*Tenant, error) {
 		return nil, err
 	}
 	dropAlternatives(content, own)
+	dropScaling(objectIn(content, "app"), objectIn(own, "app"))
 	merged, err := schema().merge(content, own)
 	if err != nil {
 		return nil, &InvalidError{Class: class.Name, Message: err.Error()}
@@ -132,6 +133,17 @@ func dropAlternatives(class, own map[string]any) {
 	}
 	if isolation != string(v1alpha1.DatabaseIsolationRow) {
 		delete(ofClass, "sharedTables")
+	}
+}
+
+// dropScaling removes from what a class says about an app the number of its pods if the tenant has that chosen by an
+// autoscaler, and the other way round.
+func dropScaling(class, own map[string]any) {
+	if own["autoscaling"] != nil {
+		delete(class, "replicas")
+	}
+	if own["replicas"] != nil {
+		delete(class, "autoscaling")
 	}
 }
 

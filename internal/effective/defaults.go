@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -36,6 +37,9 @@ const (
 	defaultJobRetries        = 2
 	defaultMigrationDeadline = 1800 // seconds
 	defaultReload            = v1alpha1.ReloadRestart
+	defaultMinReplicas       = 1
+	// Percent of what the pods request.
+	defaultCPUUtilization = 80
 	// Seconds. A container has five minutes to start.
 	defaultReadinessPeriod = 5
 	defaultStartupPeriod   = 5
@@ -68,13 +72,21 @@ func (s *Spec) complete() {
 	if s.App != nil {
 		completeApp(s.App)
 	}
+	if s.Hibernation != nil {
+		for i := range s.Hibernation.Schedules {
+			schedule := &s.Hibernation.Schedules[i]
+			schedule.TimeZone = cmp.Or(schedule.TimeZone, defaultTimeZone)
+		}
+	}
 }
 
 // completeApp sees to it that requests reach only containers that listen, and that a slow start isn't taken for a
 // container that hangs.
 func completeApp(app *v1alpha1.TenantApp) {
 	app.Reload = cmp.Or(app.Reload, defaultReload)
-	if app.Replicas == nil {
+	if app.Autoscaling != nil {
+		completeAutoscaling(app.Autoscaling)
+	} else if app.Replicas == nil {
 		app.Replicas = new(int32(defaultReplicas))
 	}
 	if app.ReadinessProbe == nil && app.Port != 0 {
@@ -133,6 +145,20 @@ func completeSchedule(schedule *v1alpha1.AppSchedule) {
 	}
 	if schedule.BackoffLimit == nil {
 		schedule.BackoffLimit = new(int32(defaultJobRetries))
+	}
+}
+
+func completeAutoscaling(autoscaling *v1alpha1.Autoscaling) {
+	if autoscaling.MinReplicas == nil {
+		autoscaling.MinReplicas = new(int32(defaultMinReplicas))
+	}
+	if len(autoscaling.Metrics) == 0 {
+		autoscaling.Metrics = []autoscalingv2.MetricSpec{{
+			Type: autoscalingv2.ResourceMetricSourceType,
+			Resource: &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{
+				Type: autoscalingv2.UtilizationMetricType, AverageUtilization: new(int32(defaultCPUUtilization)),
+			}},
+		}}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -91,6 +92,19 @@ func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
 		{
 			"an app that may hang", builders.Tenant("acme").App(image).Probes(probe(intstr.FromString("http"), 10, 3), nil, nil),
 			writtenOut().App(image).Replicas(1).Reload(v1alpha1.ReloadRestart).Probes(probe(intstr.FromString("http"), 10, 3), nil, probe(intstr.FromString("http"), 5, 60)),
+		},
+		{
+			"an app that scales", builders.Tenant("acme").App(image).MaxReplicas(5),
+			writtenOut().App(image).Reload(v1alpha1.ReloadRestart).Autoscaling(1, 5, autoscalingv2.MetricSpec{
+				Type: autoscalingv2.ResourceMetricSourceType,
+				Resource: &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{
+					Type: autoscalingv2.UtilizationMetricType, AverageUtilization: new(int32(80)),
+				}},
+			}),
+		},
+		{
+			"a schedule of its sleep", builders.Tenant("acme").Hibernation(v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{{Sleep: "0 20 * * *", Wake: "0 7 * * *"}}}),
+			writtenOut().Hibernation(v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{{Sleep: "0 20 * * *", Wake: "0 7 * * *", TimeZone: "UTC"}}}),
 		},
 		{
 			"a rotation", builders.Tenant("acme").Database("shared").Rotate(24 * time.Hour),

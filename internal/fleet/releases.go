@@ -21,8 +21,9 @@ type ReleaseMember struct {
 	// Current says that it is Ready for its present generation, and ReadyAt since when it is Ready at its revision.
 	Current bool
 	ReadyAt time.Time
-	// Skipped says that it takes no part, and Stalled that somebody has to change something.
-	Skipped, Stalled bool
+	// Skipped says that it takes no part, Asleep that it takes none until it is awake, and Stalled that somebody has to
+	// change something.
+	Skipped, Asleep, Stalled bool
 	// State says how it is, in a sentence.
 	State string
 }
@@ -92,14 +93,14 @@ func (c *course) tell(s *seat) {
 		s.updated = updated
 		c.updated += map[bool]int32{true: 1, false: -1}[updated]
 	}
-	if !s.Skipped && s.At != "" && s.At != c.current && s.compared != c.comparing(s) {
+	if !s.Skipped && !s.Asleep && s.At != "" && s.At != c.current && s.compared != c.comparing(s) {
 		c.unknown[s.uid] = true
 	} else {
 		delete(c.unknown, s.uid)
 	}
 	c.release.Update(release.Tenant{
 		Name: s.Name, Canary: c.canaries.Matches(labels.Set(s.Labels)), Revision: at,
-		Skipped: s.Skipped || s.At == "", Ready: s.ready && (at != c.current || s.Current), ReadyAt: s.ReadyAt, Stalled: s.Stalled,
+		Skipped: s.Skipped || s.Asleep || s.At == "", Asleep: s.Asleep && !s.Skipped, Ready: s.ready && (at != c.current || s.Current), ReadyAt: s.ReadyAt, Stalled: s.Stalled,
 	})
 }
 

@@ -84,6 +84,14 @@ const (
 	// makes the kubelet update them at once, and not only within a minute or two.
 	AnnotationFiles = "tenantry.dev/files"
 
+	// AnnotationAwakeReplicas is on the app's Deployment while the tenant is to sleep, with the number of replicas that it
+	// had before.
+	AnnotationAwakeReplicas = "tenantry.dev/awake-replicas"
+
+	// AnnotationAsleep is on the CronJobs of schedules while the tenant is to sleep, with the value true. Owners may
+	// suspend a CronJob, too, which stays so.
+	AnnotationAsleep = "tenantry.dev/asleep"
+
 	// AnnotationRestartsApp is on the LimitRange of the primary namespace, with the value true, if the app restarts
 	// when the container defaults change. A LimitRange of an older version lacks it until its defaults change, so
 	// that an upgrade doesn't restart the app.

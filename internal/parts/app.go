@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -29,7 +30,7 @@ var App = &Part{
 	Opens:     true,
 	Kinds: []desired.Object{
 		&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
-		&batchv1.CronJob{}, &batchv1.Job{},
+		&batchv1.CronJob{}, &batchv1.Job{}, &autoscalingv2.HorizontalPodAutoscaler{},
 	},
 	applies: func(tenant *effective.Tenant) bool { return tenant.Spec.App != nil },
 	missing: (*effective.Spec).MissingForApp,
@@ -46,7 +47,7 @@ func app(in Inputs) []desired.Object {
 		return append(present(serviceAccount(tenant)), migration(in)...)
 	}
 	return slices.Concat(
-		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), releaseRecord(in)),
+		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), autoscaler(in), releaseRecord(in)),
 		workers(in), schedules(in), migration(in))
 }
 
@@ -89,7 +90,7 @@ func service(tenant *effective.Tenant) desired.Object {
 // podDisruptionBudget returns nil for an app that never has more than one pod.
 func podDisruptionBudget(in Inputs) desired.Object {
 	tenant := in.Tenant
-	if !in.Autoscaled && *tenant.Spec.App.Replicas < 2 {
+	if most := in.maxReplicas(); most >= 0 && most < 2 {
 		return nil
 	}
 	return &policyv1.PodDisruptionBudget{
@@ -115,9 +116,7 @@ func deployment(in Inputs) desired.Object {
 			Template: podTemplate(in, web(tenant)),
 		},
 	}
-	if !in.Autoscaled {
-		result.Spec.Replicas = tenant.Spec.App.Replicas
-	}
+	setReplicas(in, result)
 	return result
 }
 

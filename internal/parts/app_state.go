@@ -16,6 +16,9 @@ import (
 )
 
 func appInPlace(o Observation) condition.State {
+	if o.Asleep && !o.awaitsFirstRelease() {
+		return appAsleep(o)
+	}
 	if _, missing := o.Problems[v1alpha1.ConditionDatabaseReady]; missing && o.Deployment == nil {
 		return condition.Progressing("The app waits for its database.")
 	}
@@ -26,13 +29,16 @@ func appInPlace(o Observation) condition.State {
 		state, _ := waitingFor(o)
 		return state
 	}
+	if o.Deployment != nil && IsHeld(o.Deployment) {
+		return condition.Progressing("The app starts once its database is open.")
+	}
 	all := rollouts(o)
 	for _, each := range all {
 		if state, done := each.progress(); !done {
 			return state
 		}
 	}
-	return running(all)
+	return withAutoscaling(o, running(all))
 }
 
 // AppTrouble returns what is wrong with the app, its workers, its schedules and its migration. It returns false if nothing is, or if

@@ -22,6 +22,9 @@ var Database = &Part{
 }
 
 func databaseInPlace(o Observation) condition.State {
+	if o.Asleep {
+		return databaseAsleep(o)
+	}
 	return condition.Ready("Database %s on server %s is open for the login in Secret %s.",
 		o.Database.Name, o.Database.Server, o.Database.SecretName)
 }

@@ -85,7 +85,10 @@ func waitingFor(o Observation) (state condition.State, troubles []problem.Proble
 	release := o.Release
 	next := release.Next.Spec.App
 	now := ""
-	if !release.Unknown {
+	switch {
+	case o.Deployment != nil && IsHeld(o.Deployment):
+		now = " Until then, the app has no pods, since the tenant wakes."
+	case !release.Unknown:
 		now = fmt.Sprintf(" Until then, the app stays at %s.", o.Tenant.Spec.App.Image)
 	}
 	switch {

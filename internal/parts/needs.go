@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -95,18 +96,19 @@ func countedAs(of schema.GroupResource) []corev1.ResourceName {
 
 // resources has the API resources of the kinds of all parts.
 var resources = map[reflect.Type]schema.GroupResource{
-	reflect.TypeFor[*corev1.ResourceQuota]():         {Resource: "resourcequotas"},
-	reflect.TypeFor[*corev1.LimitRange]():            {Resource: "limitranges"},
-	reflect.TypeFor[*corev1.ConfigMap]():             {Resource: "configmaps"},
-	reflect.TypeFor[*corev1.Secret]():                {Resource: "secrets"},
-	reflect.TypeFor[*corev1.ServiceAccount]():        {Resource: "serviceaccounts"},
-	reflect.TypeFor[*corev1.Service]():               {Resource: "services"},
-	reflect.TypeFor[*networkingv1.NetworkPolicy]():   {Group: networkingv1.GroupName, Resource: "networkpolicies"},
-	reflect.TypeFor[*rbacv1.Role]():                  {Group: rbacv1.GroupName, Resource: "roles"},
-	reflect.TypeFor[*rbacv1.RoleBinding]():           {Group: rbacv1.GroupName, Resource: "rolebindings"},
-	reflect.TypeFor[*policyv1.PodDisruptionBudget](): {Group: policyv1.GroupName, Resource: "poddisruptionbudgets"},
-	reflect.TypeFor[*appsv1.Deployment]():            {Group: appsv1.GroupName, Resource: "deployments"},
-	reflect.TypeFor[*batchv1.CronJob]():              {Group: batchv1.GroupName, Resource: "cronjobs"},
-	reflect.TypeFor[*batchv1.Job]():                  {Group: batchv1.GroupName, Resource: "jobs"},
-	reflect.TypeFor[*v1alpha1.TenantPolicy]():        {Group: v1alpha1.GroupVersion.Group, Resource: "tenantpolicies"},
+	reflect.TypeFor[*corev1.ResourceQuota]():                  {Resource: "resourcequotas"},
+	reflect.TypeFor[*corev1.LimitRange]():                     {Resource: "limitranges"},
+	reflect.TypeFor[*corev1.ConfigMap]():                      {Resource: "configmaps"},
+	reflect.TypeFor[*corev1.Secret]():                         {Resource: "secrets"},
+	reflect.TypeFor[*corev1.ServiceAccount]():                 {Resource: "serviceaccounts"},
+	reflect.TypeFor[*corev1.Service]():                        {Resource: "services"},
+	reflect.TypeFor[*networkingv1.NetworkPolicy]():            {Group: networkingv1.GroupName, Resource: "networkpolicies"},
+	reflect.TypeFor[*rbacv1.Role]():                           {Group: rbacv1.GroupName, Resource: "roles"},
+	reflect.TypeFor[*rbacv1.RoleBinding]():                    {Group: rbacv1.GroupName, Resource: "rolebindings"},
+	reflect.TypeFor[*policyv1.PodDisruptionBudget]():          {Group: policyv1.GroupName, Resource: "poddisruptionbudgets"},
+	reflect.TypeFor[*appsv1.Deployment]():                     {Group: appsv1.GroupName, Resource: "deployments"},
+	reflect.TypeFor[*autoscalingv2.HorizontalPodAutoscaler](): {Group: autoscalingv2.GroupName, Resource: "horizontalpodautoscalers"},
+	reflect.TypeFor[*batchv1.CronJob]():                       {Group: batchv1.GroupName, Resource: "cronjobs"},
+	reflect.TypeFor[*batchv1.Job]():                           {Group: batchv1.GroupName, Resource: "jobs"},
+	reflect.TypeFor[*v1alpha1.TenantPolicy]():                 {Group: v1alpha1.GroupVersion.Group, Resource: "tenantpolicies"},
 }

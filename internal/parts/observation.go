@@ -4,6 +4,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -45,6 +46,12 @@ type Observation struct {
 	// Refusals has, by the UID of a Job or CronJob, what the API server said last when it refused to create what the
 	// Job or CronJob asks for.
 	Refusals map[types.UID]Refusal
+	// Autoscaler is the app's live HorizontalPodAutoscaler, if it is the tenant's; nil otherwise.
+	Autoscaler *autoscalingv2.HorizontalPodAutoscaler
+	// Asleep says that the tenant is to sleep. Wakes is when it wakes by itself, and Sleeps when it falls asleep; zero
+	// if never, or if it is so already.
+	Asleep        bool
+	Wakes, Sleeps time.Time
 	// Pods are the live pods of the app, its workers and its Jobs.
 	Pods []corev1.Pod
 	// ObjectKinds are the kinds of which the tenant may have objects from its class, and Objects are those objects.

@@ -47,6 +47,12 @@ type Inputs struct {
 	Autoscaled bool
 	// Release is what the app in the tenant's spec waits for. Tenant has the app that it may have now.
 	Release Release
+	// Asleep says that the tenant is to sleep: its app has no replicas.
+	Asleep bool
+	// Waking says that the app still has no replicas since the tenant was to sleep.
+	Waking bool
+	// AwakeReplicas is how many replicas the app has, or had before the tenant was to sleep.
+	AwakeReplicas int32
 	// Files are the files with the app's settings.
 	Files Files
 	// Secrets has, by the names of the Secrets with the app's settings, what changes with their content.

@@ -62,6 +62,15 @@ type Release struct {
 // Held reports whether an app waits for its migration.
 func (r Release) Held() bool { return r.Next != nil }
 
+// MayComplete reports whether an app waits for a migration that goes on, or begins by itself.
+func (r Release) MayComplete() bool {
+	if !r.Held() || r.Rollback || r.Job == nil {
+		return r.Held() && !r.Rollback
+	}
+	_, finished := workload.FinishOf(r.Job)
+	return !finished
+}
+
 // former is the content of the ConfigMap with what was released last.
 type former struct {
 	Revision string              `json:"revision"`
@@ -231,7 +240,7 @@ func revisionOf(app *v1alpha1.TenantApp, database string) string {
 func attemptOf(tenant *effective.Tenant, revision string) string {
 	app := *tenant.Spec.App
 	app.Workers, app.Schedules, app.Replicas, app.Command, app.Args = nil, nil, nil, nil, nil
-	app.LivenessProbe, app.ReadinessProbe, app.StartupProbe, app.Reload = nil, nil, nil, ""
+	app.LivenessProbe, app.ReadinessProbe, app.StartupProbe, app.Reload, app.Autoscaling = nil, nil, nil, "", nil
 	return digest(revision, app, tenant.Spec.Config, tenant.Spec.Quota, tenant.Spec.Containers)
 }
 

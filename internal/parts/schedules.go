@@ -36,7 +36,7 @@ func cronJob(in Inputs, schedule v1alpha1.AppSchedule) *batchv1.CronJob {
 	of := scheduled(in.Tenant.Name, schedule)
 	spec := jobSpec(in, of)
 	spec.BackoffLimit, spec.ActiveDeadlineSeconds = schedule.BackoffLimit, schedule.ActiveDeadlineSeconds
-	return &batchv1.CronJob{
+	result := &batchv1.CronJob{
 		ObjectMeta: meta(in.Tenant, of.name),
 		Spec: batchv1.CronJobSpec{
 			Schedule:                   schedule.Schedule,
@@ -56,6 +56,8 @@ func cronJob(in Inputs, schedule v1alpha1.AppSchedule) *batchv1.CronJob {
 			},
 		},
 	}
+	suspend(in, result)
+	return result
 }
 
 func scheduled(tenant string, schedule v1alpha1.AppSchedule) program {

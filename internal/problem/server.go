@@ -21,6 +21,14 @@ func SecretKeyMissing(namespace, name, key string) Problem {
 // Starting means that a dedicated server has not started yet. why says what it waits for.
 func Starting(why string) Problem { return progressing("The server is starting; %s.", why) }
 
+// Suspended means that a dedicated server is stopped, since its tenant sleeps.
+func Suspended(tenant string) Problem {
+	return temporary(v1alpha1.ReasonHibernated, OnChange, "The server is stopped, and its volume kept, while the Tenant %s sleeps.", tenant)
+}
+
+// Stopping means that a dedicated server is about to stop.
+func Stopping() Problem { return progressing("The server stops, since its tenant sleeps.") }
+
 // StorageClassFixed means that the volume of a server can't get the StorageClass in the spec. has is its current
 // one.
 func StorageClassFixed(has string) Problem {

@@ -112,6 +112,11 @@ func KeepsChanging(object, writer string) Problem {
 		"%s keeps changing while the operator brings it in line with the spec; it is tried again, less and less often. It was last changed by %q; if that lasts, have %q leave it alone.", object, writer, writer)
 }
 
+// HibernationInvalid means that the spec doesn't say when the tenant sleeps. what says what is wrong and what to write.
+func HibernationInvalid(what string) Problem {
+	return stalled(v1alpha1.ReasonInvalid, OnChange, "The tenant neither falls asleep nor wakes: %s.", what)
+}
+
 // SettingsInvalid means that the spec has settings that no app could read. what says what is wrong and what to write.
 func SettingsInvalid(what string) Problem {
 	return stalled(v1alpha1.ReasonInvalid, OnChange, "The app stays as it is, since its settings are wrong: %s.", what)

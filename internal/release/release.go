@@ -41,8 +41,10 @@ type Tenant struct {
 	Name string
 	// Canary says that it goes first.
 	Canary bool
-	// Skipped says that it doesn't take part: it is pinned, cordoned or being deleted.
+	// Skipped says that it doesn't take part: it is pinned, cordoned, asleep or being deleted.
 	Skipped bool
+	// Asleep says that it will take part when it is awake.
+	Asleep bool
 	// Revision is the one that the tenant is at.
 	Revision string
 	// Ready says that it is Ready at that revision, and ReadyAt since when.
@@ -60,7 +62,7 @@ type Decision struct {
 	Failing []string
 	// Stopped says that so many have failed that no others are assigned.
 	Stopped bool
-	// Complete says that all tenants that take part have reached the revision.
+	// Complete says that all tenants that take part have reached the revision. While all sleep, none has tried it.
 	Complete bool
 	// Wait is how long to wait for the next decision if no tenant changes; zero for as long as that takes.
 	Wait time.Duration
@@ -150,7 +152,7 @@ type Release struct {
 	// lost are those that were Ready at the revision and are no more, since the last decision.
 	lost []*entry
 
-	taking, moved                     int
+	taking, moved, asleep             int
 	canariesInFlight, canariesFailing int
 }
 
@@ -301,9 +303,12 @@ func (r *Release) Update(tenant Tenant) {
 	}
 	known.Tenant = tenant
 	known.exempt = known.exempt && !tenant.Ready && !tenant.Skipped
-	if !tenant.Skipped {
+	switch {
+	case !tenant.Skipped:
 		r.taking++
 		r.place(known)
+	case tenant.Asleep:
+		r.asleep++
 	}
 }
 
@@ -329,6 +334,9 @@ func (r *Release) Remove(name string) {
 // remove takes a tenant out of what counts and orders it.
 func (r *Release) remove(tenant *entry) {
 	if tenant.Skipped {
+		if tenant.Asleep {
+			r.asleep--
+		}
 		return
 	}
 	r.taking--
@@ -451,7 +459,7 @@ func (r *Release) Decide(settings Settings, now time.Time) Decision {
 	r.settle(now)
 	result := Decision{
 		Stopped:  r.canariesFailing > 0 || len(r.failing) > settings.MaxFailures,
-		Complete: r.moved == r.taking,
+		Complete: r.moved == r.taking && (r.taking > 0 || r.asleep == 0),
 	}
 	for name := range r.failing {
 		result.Failing = append(result.Failing, name)

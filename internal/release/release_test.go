@@ -126,6 +126,29 @@ func TestTheNextRevisionMovesThoseOnTheUnprovenOneFirst(t *testing.T) {
 	expect(t, r, settings, noon, release.Decision{Complete: true})
 }
 
+func TestThoseThatSleepHoldNoSlotAndProveNothing(t *testing.T) {
+	acme, globex := at("acme", "old"), at("globex", "old")
+	r := fleetOf(acme, globex)
+	expect(t, r, settings, noon, release.Decision{Assign: []string{"acme"}})
+	r.Assigned([]string{"acme"}, noon)
+	acme.Skipped, acme.Asleep = true, true
+	r.Update(acme)
+	expect(t, r, settings, noon, release.Decision{Assign: []string{"globex"}})
+	globex.Skipped, globex.Asleep = true, true
+	r.Update(globex)
+	expect(t, r, settings, noon, release.Decision{})
+	r.Update(globex) // Something else of it has changed.
+	r.Remove("acme")
+	expect(t, r, settings, noon, release.Decision{})
+
+	// It wakes, and is the only one left to try the revision.
+	r.Update(at("globex", "old"))
+	expect(t, r, settings, noon, release.Decision{Assign: []string{"globex"}})
+	r.Assigned([]string{"globex"}, noon)
+	r.Update(at("globex", "new"))
+	expect(t, r, settings, noon, release.Decision{Complete: true})
+}
+
 func TestAPercentageOfFewIsOne(t *testing.T) {
 	tenth := settings
 	tenth.MaxUnavailable = intstr.FromString("10%")

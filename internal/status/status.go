@@ -48,6 +48,9 @@ func Of(o Observation) v1alpha1.TenantStatus {
 	// What the pass has removed the last of is over, although the Tenant still has it.
 	tenant := *o.Tenant
 	tenant.Status.ObjectKinds = o.ObjectKinds
+	if o.Asleep {
+		summary = hibernated(o)
+	}
 	for _, part := range parts.All {
 		if !part.Applies(&tenant) {
 			meta.RemoveStatusCondition(&result.Conditions, part.Condition)
@@ -64,6 +67,7 @@ func Of(o Observation) v1alpha1.TenantStatus {
 			summary = failure
 		}
 	}
+	result.Hibernation = hibernation(o, summary)
 	setUnexpectedMembers(&result.Conditions, o)
 	setHeldBack(&result.Conditions, o)
 	result.Class = classOf(o, summary)

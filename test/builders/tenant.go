@@ -3,6 +3,7 @@ package builders
 import (
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -310,6 +311,24 @@ func (b *TenantBuilder) ImagePullSecrets(names ...string) *TenantBuilder {
 // Replicas sets the number of the app's pods.
 func (b *TenantBuilder) Replicas(replicas int32) *TenantBuilder {
 	b.app().Replicas = new(replicas)
+	return b
+}
+
+// Autoscaling has an autoscaler set the number of the app's pods, by the given metrics or else by their CPU time.
+func (b *TenantBuilder) Autoscaling(atLeast, atMost int32, metrics ...autoscalingv2.MetricSpec) *TenantBuilder {
+	b.app().Autoscaling = &v1alpha1.Autoscaling{MinReplicas: &atLeast, MaxReplicas: &atMost, Metrics: metrics}
+	return b
+}
+
+// MaxReplicas has an autoscaler set the number of the app's pods, up to this one.
+func (b *TenantBuilder) MaxReplicas(atMost int32) *TenantBuilder {
+	b.app().Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: &atMost}
+	return b
+}
+
+// Hibernation says when the tenant sleeps.
+func (b *TenantBuilder) Hibernation(hibernation v1alpha1.TenantHibernation) *TenantBuilder {
+	b.tenant.Spec.Hibernation = &hibernation
 	return b
 }
 

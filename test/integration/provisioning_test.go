@@ -402,6 +402,9 @@ func undescribed(schema apiextensionsv1.JSONSchemaProps, path string) []string {
 	var paths []string
 	for name, property := range schema.Properties {
 		inner := path + "." + name
+		if name == "metrics" {
+			continue // Kubernetes describes them: kubectl explain hpa.spec.metrics --api-version=autoscaling/v2
+		}
 		if property.Description == "" && name != "metadata" {
 			paths = append(paths, inner)
 		}

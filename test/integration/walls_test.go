@@ -56,6 +56,8 @@ var _ = Describe("The walls of a tenant", Label("K5"), func() {
 				"spec.quota has too little of "+string(name)+" for what the operator itself puts into a namespace; write at least "+least+" for each namespace, or leave the entry out")), string(name))
 			Expect(env.Client.Create(ctx, roomy("scant", 2).Database(shared).App(image).Port(8080).Quota(name, least).Build(), client.DryRunAll)).To(Succeed(), string(name))
 		}
+		scaled := roomy("scant", 2).App(image).MaxReplicas(5).Quota("count/horizontalpodautoscalers.autoscaling", "0").Build()
+		Expect(env.Client.Create(ctx, scaled, client.DryRunAll)).To(MatchError(ContainSubstring("spec.quota has too little of count/horizontalpodautoscalers.autoscaling")))
 		Expect(env.Client.Create(ctx, bare("scant").Quota("secrets", "0").Quota("services", "0").Quota("count/deployments.apps", "0").Build(), client.DryRunAll)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 

@@ -162,6 +162,12 @@ func (r *Reconciler) running(ctx context.Context, in dedicated.Inputs) error {
 	if err != nil {
 		return err
 	}
+	if in.Server.Spec.Dedicated.Suspended {
+		if len(pods) > 0 {
+			return problem.Stopping()
+		}
+		return problem.Suspended(in.Server.Spec.Dedicated.Tenant)
+	}
 	now := time.Now()
 	var waits *problem.Problem
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {

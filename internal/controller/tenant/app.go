@@ -18,8 +18,6 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
-
 // loadApp reads what others decide about the app: whether an autoscaler scales it, and the LimitRange that its
 // pods get.
 func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
@@ -58,7 +56,14 @@ func byNamespace(_ context.Context, object client.Object) []reconcile.Request {
 	return requestsFor([]string{object.GetNamespace()})
 }
 
-// TrimAutoscaler drops everything from an autoscaler but its target, which is all that the controller reads.
+// IsManagedAutoscaler reports whether an object is an autoscaler that the operator has written.
+func IsManagedAutoscaler(object any) bool {
+	autoscaler, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
+	return ok && autoscaler.Labels[naming.LabelManagedBy] == naming.ManagedBy
+}
+
+// TrimAutoscaler drops everything from an autoscaler that isn't the operator's but its target, which is all that the
+// controller reads.
 func TrimAutoscaler(object any) (any, error) {
 	whole, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
 	if !ok {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/hibernation"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
 )
@@ -126,8 +127,8 @@ func (r *Reconciler) revisionFor(ctx context.Context, tenant *v1alpha1.Tenant, c
 
 // revisionOf returns the revision of its class that a tenant is to be at, empty if the class has none yet, and whether
 // the tenant was told to change to it. All that decides that is here. A tenant changes its revision only if it has been
-// told so in the status of the class, but for one that comes to the class, and one that comes back once all others are
-// at the current revision.
+// told so in the status of the class, but for one that comes to the class, one that comes back once all others are at
+// the current revision, and one that sleeps, which wakes at what is proven.
 func revisionOf(tenant *v1alpha1.Tenant, class *v1alpha1.TenantClass) (revision string, told bool) {
 	current, stable := class.Status.CurrentRevision, class.Status.StableRevision
 	if tenant.Spec.ClassRevision != "" {
@@ -139,6 +140,9 @@ func revisionOf(tenant *v1alpha1.Tenant, class *v1alpha1.TenantClass) (revision 
 	}
 	if tenant.Spec.Cordoned {
 		return recorded.Revision, false
+	}
+	if !hibernation.IsAwake(tenant.Status.Hibernation) && recorded.Revision != current {
+		return cmp.Or(stable, recorded.Revision), false
 	}
 	if assigned := assignment(tenant, class); assigned != "" {
 		return assigned, true

@@ -60,3 +60,32 @@ func TestWhoIsNewlyTold(t *testing.T) {
 		t.Errorf("told are %v, want nobody", got)
 	}
 }
+
+func TestATenantThatSleepsGetsWhatIsProven(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		state v1alpha1.HibernationState
+		at    string
+		told  bool
+		want  string
+	}{
+		{"it is awake, and was not told", v1alpha1.HibernationAwake, "older", false, "older"},
+		{"it is awake, and was told", v1alpha1.HibernationAwake, "older", true, "new"},
+		{"it sleeps", v1alpha1.HibernationAsleep, "older", false, "old"},
+		{"it falls asleep on its way", v1alpha1.HibernationFallingAsleep, "older", true, "old"},
+		{"it wakes", v1alpha1.HibernationWaking, "older", false, "old"},
+		{"it has fallen asleep at the current one", v1alpha1.HibernationAsleep, "new", false, "new"},
+	} {
+		tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}, Status: v1alpha1.TenantStatus{
+			Class: &v1alpha1.TenantStatusClass{Name: "gold", Revision: test.at}, Hibernation: &v1alpha1.TenantHibernationStatus{State: test.state},
+		}}
+		class := &v1alpha1.TenantClass{ObjectMeta: metav1.ObjectMeta{Name: "gold"}}
+		class.Status.CurrentRevision, class.Status.StableRevision = "new", "old"
+		if test.told {
+			class.Status.InFlight = []v1alpha1.TenantClassAssignment{{Name: "acme", Revision: "new"}}
+		}
+		if got, _ := revisionOf(tenant, class); got != test.want {
+			t.Errorf("%s: it gets %q, want %q", test.name, got, test.want)
+		}
+	}
+}

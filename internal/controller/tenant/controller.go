@@ -93,7 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		run.record(part, r.put(ctx, run, part))
 	}
-	run.fail(errors.Join(run.class.prune(ctx, run), r.objects().tidy(ctx, run), r.releaseRights(ctx, run)))
+	run.fail(errors.Join(run.class.prune(ctx, run), r.objects().tidy(ctx, run), r.releaseRights(ctx, run), run.sleep.invalid))
 	return r.report(ctx, run)
 }
 

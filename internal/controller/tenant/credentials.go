@@ -45,6 +45,9 @@ func (d *databasePhase) loadCredentials(ctx context.Context) error {
 
 // open sets the account and, if it can be trusted, the login.
 func (d *databasePhase) open(rotation service.Rotation, stored service.Credentials) {
+	if d.asleep {
+		rotation.Interval, rotation.Request = 0, "" // The password changes when the tenant wakes.
+	}
 	d.account = service.Open(rotation, recordOf(d.recorded), stored, d.now)
 	if d.account.Unverified == nil {
 		d.setLogin()
@@ -226,7 +229,7 @@ func (d *databasePhase) completeRotation(ctx context.Context) error {
 
 // nextLook returns how long the credentials stay as they are; zero if forever.
 func (d *databasePhase) nextLook() time.Duration {
-	if d.recorded == nil {
+	if d.recorded == nil || d.rests() {
 		return 0
 	}
 	at := d.account.NextLook(d.now, d.provisioned)

@@ -44,6 +44,8 @@ type databasePhase struct {
 	// memberships are the role memberships on the server that the operator didn't grant; nil if the server wasn't
 	// asked.
 	memberships *[]database.Membership
+	// asleep says that the tenant is to sleep, and appEnded that nothing of its app runs.
+	asleep, appEnded bool
 	// acted says that the server was changed, and provisioned that it has what the tenant wants.
 	acted       bool
 	provisioned bool
@@ -109,17 +111,49 @@ func (d *databasePhase) run(ctx context.Context) error {
 	if err := parts.Database.Missing(&d.tenant().Spec); err != nil {
 		return err
 	}
-	if err := d.applyServer(ctx, d.tenant(), d.recorded); err != nil {
+	if err := d.applyServer(ctx, d.tenant(), d.recorded, d.rests()); err != nil {
 		return err
 	}
 	if d.in.Server == nil {
 		return d.unusable
 	}
+	if d.rests() {
+		return d.rest(ctx)
+	}
 	behind := d.ownServerProblem(ctx, d.tenant())
 	if behind != nil && d.recorded == nil {
 		return behind // Without a database, what is wrong with the server can still be corrected.
 	}
-	return cmp.Or(d.provision(ctx), behind)
+	if err := cmp.Or(d.provision(ctx), behind); err != nil || !d.rests() {
+		return err
+	}
+	if err := d.applyServer(ctx, d.tenant(), d.recorded, true); err != nil {
+		return err
+	}
+	return d.ownServerStops(ctx, d.tenant())
+}
+
+// suspends reports whether the logins are to be disabled now. A database is made first, and the app ends first.
+// Nothing that begins later enables them again.
+func (d *databasePhase) suspends() bool {
+	return d.asleep && d.recorded != nil && (d.appEnded || d.recorded.Suspended)
+}
+
+// rests reports whether the logins are disabled, and are to stay so.
+func (d *databasePhase) rests() bool { return d.suspends() && d.recorded.Suspended }
+
+// rest leaves the database of a tenant that sleeps as it is: its server may be stopped. What others have changed there
+// is put right on servers that run.
+func (d *databasePhase) rest(ctx context.Context) error {
+	if _, drifted := d.fleet.Inspections.Wanted(d.tenant().UID); drifted && d.unusable == nil && !isDedicated(d.tenant()) {
+		return d.provision(ctx)
+	}
+	if d.account.Unverified == nil {
+		if err := d.applyLogin(ctx); err != nil {
+			return err
+		}
+	}
+	return d.ownServerStops(ctx, d.tenant())
 }
 
 // provision writes the Secret, then sets the password on the server. In this order, a crash in between leaves a
@@ -195,6 +229,7 @@ func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
 		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
 		RotationRequest:         credentials.Request,
 	}
+	placed.Suspended = d.suspends()
 	if isDedicated(d.tenant()) {
 		placed.Version, placed.Storage = server.Status.Version, server.Status.Storage
 	}
@@ -258,6 +293,7 @@ func (d *databasePhase) wanted(credentials service.Credentials) database.Desired
 		ConnectionLimit:  spec.ConnectionLimit,
 		Extensions:       spec.Extensions,
 		StatementTimeout: time.Duration(spec.StatementTimeoutSeconds) * time.Second,
+		Suspended:        d.suspends(),
 		Active:           credentials.Active,
 		Password:         credentials.Password,
 		NextPassword:     credentials.Next,

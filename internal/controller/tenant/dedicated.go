@@ -33,12 +33,13 @@ func (s servers) ownServer(ctx context.Context, tenant *effective.Tenant) (*v1al
 	return server, err
 }
 
-// applyServer creates or updates the tenant's own server, if its spec asks for one.
-func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus) error {
+// applyServer creates or updates the tenant's own server, if its spec asks for one. It stops it if it is suspended.
+func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, recorded *v1alpha1.TenantDatabaseStatus, suspended bool) error {
 	if !isDedicated(tenant) {
 		return s.leaveServer(ctx, tenant)
 	}
 	server := dedicated.DatabaseServer(tenant, databaseName(tenant, recorded))
+	server.Spec.Dedicated.Suspended = suspended
 	outcome, err := s.engine.Keep(ctx, naming.AnnotationTenantUID, server, tenant.Spec.AdoptObjects)
 	if err == nil {
 		s.noteChange(ctx, server, outcome)
@@ -67,6 +68,22 @@ func (s servers) ownServerProblem(ctx context.Context, tenant *effective.Tenant)
 		return problem.OwnServerStalled(stalled.Reason, stalled.Message)
 	}
 	return nil
+}
+
+// ownServerStops returns a problem while the tenant's own server, if it has one, has not stopped.
+func (s servers) ownServerStops(ctx context.Context, tenant *effective.Tenant) error {
+	if !isDedicated(tenant) {
+		return nil
+	}
+	server, err := s.ownServer(ctx, tenant)
+	if err != nil || server == nil {
+		return err
+	}
+	ready := apimeta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionReady)
+	if server.Status.ObservedGeneration == server.Generation && ready != nil && ready.Reason == v1alpha1.ReasonHibernated {
+		return nil
+	}
+	return problem.Stopping()
 }
 
 // leaveServer deletes the tenant's own server if the spec now asks for another isolation, unless the tenant may

@@ -23,6 +23,8 @@ type pass struct {
 	quotas map[string]*corev1.ResourceQuota
 	// needs is what the operator's own objects use of the quota, in all namespaces.
 	needs corev1.ResourceList
+	// sleep is what is known of its hibernation.
+	sleep sleep
 	// unfit is why the app's settings can't be used; nil if they can.
 	unfit error
 	// quotaBusy says that a quota could not be changed because it had just admitted something.
@@ -77,8 +79,10 @@ func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass,
 	if err := run.class.load(ctx); err != nil { // The quota needs to know the copies.
 		return nil, err
 	}
-	if err := errors.Join(r.loadHostnames(ctx, run), r.loadOwners(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run), r.loadSettings(ctx, run)); err != nil {
+	if err := errors.Join(r.loadHostnames(ctx, run), r.loadOwners(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run), r.loadSettings(ctx, run), r.loadSleep(ctx, run)); err != nil {
 		return nil, err
 	}
+	run.database.asleep, run.database.appEnded = run.inputs.Asleep, run.sleep.ended
+	run.database.asleep, run.database.appEnded = run.inputs.Asleep, run.sleep.ended
 	return run, run.database.load(ctx)
 }

@@ -62,8 +62,14 @@ func (r *Reconciler) putApp(ctx context.Context, run *pass) error {
 	if run.unfit != nil {
 		return errors.Join(parts.App.Missing(&run.tenant().Spec), run.unfit)
 	}
-	if _, missing := run.problems[v1alpha1.ConditionDatabaseReady]; missing {
+	_, missing := run.problems[v1alpha1.ConditionDatabaseReady]
+	// What runs can only end after its first migration, before which it isn't known what it is.
+	if missing || run.inputs.Asleep && (run.sleep.ended || !run.inputs.Release.Unknown) {
 		run.inputs.Release.Create = false
+	}
+	run.holdApp(missing)
+	if err := r.missRuns(ctx, run); err != nil {
+		return err
 	}
 	if err := r.objects().run(ctx, run, parts.App); err != nil {
 		return err

@@ -38,9 +38,14 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
 			ObjectKinds: run.class.kinds, Objects: run.class.live(), Needs: run.needs, Release: run.inputs.Release,
 			UntrustedNamespaces: run.inputs.UntrustedNamespaces,
-			Now:                 time.Now(),
+			Now:                 time.Now(), Asleep: run.database.asleep,
 		},
 		Failure: run.failure, Memberships: run.database.memberships,
+	}
+	if observation.Asleep {
+		observation.Wakes = run.sleep.changes
+	} else {
+		observation.Sleeps = run.sleep.changes
 	}
 	if err := r.observeApp(ctx, tenant, &observation); err != nil {
 		return observation, err
@@ -79,7 +84,8 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 		return r.reportFailure(ctx, run.tenant(), errors.Join(err, run.err))
 	}
 	again := r.retries.After(run.tenant().Name, run.retry)
-	wait, err := r.writeStatus(ctx, run.tenant(), status.Of(observation), observation.Now, run.err)
+	next := status.Of(observation)
+	wait, err := r.writeStatus(ctx, run.tenant(), next, observation.Now, run.err)
 	if err := errors.Join(err, run.err); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -87,6 +93,8 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 	if !parts.AppSettled(observation.Observation) {
 		wait = sooner(wait, problem.Grace)
 	}
+	wait = sooner(wait, run.wakeUp(next.Hibernation, observation.Now))
+	wait = sooner(wait, parts.AutoscalerPatience(observation.Observation))
 	if run.quotaBusy {
 		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
 	}

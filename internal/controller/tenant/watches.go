@@ -158,6 +158,9 @@ func objectChanged(was, is client.Object) bool {
 		return false
 	case *batchv1.Job:
 		return jobSigns(was.(*batchv1.Job)) != jobSigns(is)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		was := was.(*autoscalingv2.HorizontalPodAutoscaler)
+		return !same(was.Spec, is.Spec) || !same(was.Status, is.Status)
 	case *appsv1.Deployment:
 		return !same(was.(*appsv1.Deployment).Status, is.Status)
 	case *corev1.ResourceQuota:

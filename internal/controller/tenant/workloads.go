@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,9 +29,25 @@ func (r *Reconciler) observeApp(ctx context.Context, tenant *effective.Tenant, o
 	if tenant.Spec.App == nil {
 		return nil
 	}
+	if err := r.readApp(ctx, tenant, &o.Observation); err != nil {
+		return err
+	}
+	_, troubled := parts.AppTrouble(o.Observation)
+	begun := status.TroubleBegun(tenant.Status.Conditions, v1alpha1.ConditionAppReady, o.Now)
+	o.TroubledSince = r.Fleet.Troubles.Tenant(tenant.UID, troubled, begun)
+	return nil
+}
+
+// readApp reads the objects of an app.
+func (r *Reconciler) readApp(ctx context.Context, tenant *effective.Tenant, o *parts.Observation) error {
 	var err error
 	if o.Deployment, err = owned(ctx, r, tenant, naming.App, &appsv1.Deployment{}); err != nil {
 		return err
+	}
+	if tenant.Spec.App.Autoscaling != nil {
+		if o.Autoscaler, err = owned(ctx, r, tenant, naming.App, &autoscalingv2.HorizontalPodAutoscaler{}); err != nil {
+			return err
+		}
 	}
 	o.Workers = map[string]*appsv1.Deployment{}
 	for _, worker := range tenant.Spec.App.Workers {
@@ -44,13 +61,8 @@ func (r *Reconciler) observeApp(ctx context.Context, tenant *effective.Tenant, o
 			return err
 		}
 	}
-	if o.Pods, err = podsOf(ctx, r, tenant); err != nil {
-		return err
-	}
-	_, troubled := parts.AppTrouble(o.Observation)
-	begun := status.TroubleBegun(tenant.Status.Conditions, v1alpha1.ConditionAppReady, o.Now)
-	o.TroubledSince = r.Fleet.Troubles.Tenant(tenant.UID, troubled, begun)
-	return nil
+	o.Pods, err = podsOf(ctx, r, tenant)
+	return err
 }
 
 // owned reads an object of the tenant's primary namespace; nil if there is none, or if it isn't the tenant's.
@@ -71,7 +83,7 @@ func podsOf(ctx context.Context, reader client.Reader, tenant *effective.Tenant)
 }
 
 // observeJobs reads the state of the app's schedules and its migration.
-func (r *Reconciler) observeJobs(ctx context.Context, tenant *effective.Tenant, o *status.Observation) error {
+func (r *Reconciler) observeJobs(ctx context.Context, tenant *effective.Tenant, o *parts.Observation) error {
 	o.CronJobs = map[string]*batchv1.CronJob{}
 	for _, schedule := range tenant.Spec.App.Schedules {
 		var err error

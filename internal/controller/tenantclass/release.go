@@ -17,6 +17,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/fleet"
+	"github.com/tenantry/tenantry/internal/hibernation"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/release"
@@ -211,6 +212,7 @@ func readinessOf(tenant *v1alpha1.Tenant) fleet.ReleaseMember {
 	member := fleet.ReleaseMember{
 		Name: tenant.Name, Generation: tenant.Generation, Labels: tenant.Labels,
 		Skipped: tenant.Spec.ClassRevision != "" || tenant.Spec.Cordoned || !tenant.DeletionTimestamp.IsZero(),
+		Asleep:  !hibernation.IsAwake(tenant.Status.Hibernation),
 		Stalled: apimeta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionStalled),
 	}
 	if class := tenant.Status.Class; class != nil && class.Name == naming.ClassOf(tenant) {

@@ -106,6 +106,11 @@ func (r *renderer) DisableLogin(a database.DisableLogin) {
 	r.removing("ALTER ROLE " + identifier(a.Login) + " NOLOGIN PASSWORD NULL")
 }
 
+// SuspendLogin ends what is in its way, as DisableLogin does.
+func (r *renderer) SuspendLogin(a database.SuspendLogin) {
+	r.removing("ALTER ROLE " + identifier(a.Login) + " NOLOGIN")
+}
+
 func (r *renderer) RestrictRole(a database.RestrictRole) {
 	r.inRegistry("ALTER ROLE " + identifier(a.Role) + " NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
 }
