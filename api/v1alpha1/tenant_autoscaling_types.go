@@ -16,7 +16,7 @@ type Autoscaling struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
-	MaxReplicas *int32 `json:"maxReplicas,omitempty"`
+	MaxReplicas int32 `json:"maxReplicas,omitempty"`
 
 	// metrics are what the number of pods follows, as in a HorizontalPodAutoscaler
 	// (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/). The cluster must serve them. Left

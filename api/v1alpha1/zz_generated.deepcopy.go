@@ -229,11 +229,6 @@ func (in *Autoscaling) DeepCopyInto(out *Autoscaling) {
 		*out = new(int32)
 		**out = **in
 	}
-	if in.MaxReplicas != nil {
-		in, out := &in.MaxReplicas, &out.MaxReplicas
-		*out = new(int32)
-		**out = **in
-	}
 	if in.Metrics != nil {
 		in, out := &in.Metrics, &out.Metrics
 		*out = make([]v2.MetricSpec, len(*in))

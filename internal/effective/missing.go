@@ -38,7 +38,7 @@ func (s *Spec) MissingForApp() error {
 		return nil
 	case s.App.Image == "":
 		return &MissingError{"The app needs an image; write one such as registry.example/shop:1 in spec.app.image."}
-	case s.App.Autoscaling != nil && s.App.Autoscaling.MaxReplicas == nil:
+	case s.App.Autoscaling != nil && s.App.Autoscaling.MaxReplicas == 0:
 		return &MissingError{"The autoscaling of the app needs the highest number of pods; write it in spec.app.autoscaling.maxReplicas."}
 	}
 	for _, worker := range s.App.Workers {

@@ -1,6 +1,7 @@
 package parts
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
@@ -29,7 +29,7 @@ func (in Inputs) autoscaled() bool { return in.Autoscaled || in.Tenant.Spec.App.
 func (in Inputs) maxReplicas() int32 {
 	switch app := in.Tenant.Spec.App; {
 	case app.Autoscaling != nil:
-		return ptr.Deref(app.Autoscaling.MaxReplicas, -1)
+		return cmp.Or(app.Autoscaling.MaxReplicas, -1)
 	case in.Autoscaled:
 		return -1
 	default:
@@ -50,7 +50,7 @@ func autoscaler(in Inputs) desired.Object {
 				APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment", Name: naming.App,
 			},
 			MinReplicas: leastReplicas(in),
-			MaxReplicas: ptr.Deref(spec.MaxReplicas, 0),
+			MaxReplicas: spec.MaxReplicas,
 			Metrics:     spec.Metrics,
 		},
 	}
@@ -66,11 +66,11 @@ func withAutoscaling(o Observation, state condition.State) condition.State {
 	if spec == nil || state.Status != metav1.ConditionTrue {
 		return state
 	}
-	if most, name := room(o); most < *spec.MaxReplicas {
+	if most, name := room(o); most < spec.MaxReplicas {
 		amount := o.Tenant.Spec.Quota[name]
 		state.Reason = v1alpha1.ReasonAutoscalingLimited
 		state.Message += fmt.Sprintf(" spec.app.autoscaling.maxReplicas is %d, and a quota of %s %s has room for %d; lower the first or raise spec.quota.",
-			*spec.MaxReplicas, name, amount.String(), most)
+			spec.MaxReplicas, name, amount.String(), most)
 	}
 	if idle := inactive(o.Autoscaler); idle != nil && AutoscalerPatience(o) == 0 {
 		state.Reason = v1alpha1.ReasonAutoscalingInactive
@@ -106,7 +106,7 @@ func AutoscalerPatience(o Observation) time.Duration {
 
 // room returns how many of the app's pods fit into the tenant's quota, and the entry of the quota that limits them.
 func room(o Observation) (most int32, limiting corev1.ResourceName) {
-	most = *o.Tenant.Spec.App.Autoscaling.MaxReplicas
+	most = o.Tenant.Spec.App.Autoscaling.MaxReplicas
 	if o.Deployment == nil {
 		return most, ""
 	}

@@ -84,13 +84,7 @@ func releaseRecord(in Inputs) desired.Object {
 func waitingFor(o Observation) (state condition.State, troubles []problem.Problem) {
 	release := o.Release
 	next := release.Next.Spec.App
-	now := ""
-	switch {
-	case o.Deployment != nil && IsHeld(o.Deployment):
-		now = " Until then, the app has no pods, since the tenant wakes."
-	case !release.Unknown:
-		now = fmt.Sprintf(" Until then, the app stays at %s.", o.Tenant.Spec.App.Image)
-	}
+	now := untilThen(o)
 	switch {
 	case release.Rollback:
 		return state, []problem.Problem{problem.RollbackOverMigration(o.Tenant.Name, next.Image, release.Record.Image)}
@@ -112,6 +106,18 @@ func waitingFor(o Observation) (state condition.State, troubles []problem.Proble
 	}
 	return condition.Progressing("The migration of %s runs as Job %s since %s.%s%s",
 		next.Image, job.Name, job.CreationTimestamp.UTC().Format(time.RFC3339), again, now), jobTroubles(o, problem.Migration, job)
+}
+
+// untilThen says what serves while a migration is awaited.
+func untilThen(o Observation) string {
+	switch {
+	case o.Deployment != nil && IsHeld(o.Deployment):
+		return " Until then, the app has no pods, since the tenant wakes."
+	case !o.Release.Unknown:
+		return fmt.Sprintf(" Until then, the app stays at %s.", o.Tenant.Spec.App.Image)
+	default:
+		return ""
+	}
 }
 
 func times(n int32) string {

@@ -230,7 +230,7 @@ func TestEachPartTellsOfAllKindsOfItsObjects(t *testing.T) {
 	w.write(in.Tenant)
 	w.Tenant.Spec.App.Migration = &v1alpha1.AppMigration{Command: []string{"/migrate"}}
 	in.Tenant, in.Release = parts.ReleaseOf(w.Migrating)
-	in.Tenant.Spec.App.Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: new(int32(5))}
+	in.Tenant.Spec.App.Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: 5}
 	for _, part := range parts.All {
 		told, found := sets.New[string](), sets.New[string]()
 		for _, kind := range part.Kinds {

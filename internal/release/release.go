@@ -441,14 +441,7 @@ func (r *Release) fail(tenant *entry, failed bool) {
 
 // Decide returns what to do now. Other settings than before apply to those on their way, too.
 func (r *Release) Decide(settings Settings, now time.Time) Decision {
-	again := r.settings.Deadline != settings.Deadline || r.settings.MinReady != settings.MinReady
-	r.settings = settings
-	if again {
-		for _, tenant := range r.flights {
-			tenant.flight.late = false
-			r.follow(tenant)
-		}
-	}
+	r.adopt(settings)
 	for _, tenant := range r.lost {
 		if tenant.flight != nil && !tenant.flight.arrived {
 			tenant.flight.from = now
@@ -459,7 +452,7 @@ func (r *Release) Decide(settings Settings, now time.Time) Decision {
 	r.settle(now)
 	result := Decision{
 		Stopped:  r.canariesFailing > 0 || len(r.failing) > settings.MaxFailures,
-		Complete: r.moved == r.taking && (r.taking > 0 || r.asleep == 0),
+		Complete: r.isComplete(),
 	}
 	for name := range r.failing {
 		result.Failing = append(result.Failing, name)
@@ -473,6 +466,22 @@ func (r *Release) Decide(settings Settings, now time.Time) Decision {
 	}
 	return result
 }
+
+// adopt takes settings, and follows those on their way anew if their times have changed.
+func (r *Release) adopt(settings Settings) {
+	again := r.settings.Deadline != settings.Deadline || r.settings.MinReady != settings.MinReady
+	r.settings = settings
+	if !again {
+		return
+	}
+	for _, tenant := range r.flights {
+		tenant.flight.late = false
+		r.follow(tenant)
+	}
+}
+
+// isComplete reports whether all that take part have reached the revision, and somebody has tried it.
+func (r *Release) isComplete() bool { return r.moved == r.taking && (r.taking > 0 || r.asleep == 0) }
 
 // settle looks at those that are due.
 func (r *Release) settle(now time.Time) {

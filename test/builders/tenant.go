@@ -316,13 +316,13 @@ func (b *TenantBuilder) Replicas(replicas int32) *TenantBuilder {
 
 // Autoscaling has an autoscaler set the number of the app's pods, by the given metrics or else by their CPU time.
 func (b *TenantBuilder) Autoscaling(atLeast, atMost int32, metrics ...autoscalingv2.MetricSpec) *TenantBuilder {
-	b.app().Autoscaling = &v1alpha1.Autoscaling{MinReplicas: &atLeast, MaxReplicas: &atMost, Metrics: metrics}
+	b.app().Autoscaling = &v1alpha1.Autoscaling{MinReplicas: &atLeast, MaxReplicas: atMost, Metrics: metrics}
 	return b
 }
 
 // MaxReplicas has an autoscaler set the number of the app's pods, up to this one.
 func (b *TenantBuilder) MaxReplicas(atMost int32) *TenantBuilder {
-	b.app().Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: &atMost}
+	b.app().Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: atMost}
 	return b
 }
 

@@ -67,7 +67,7 @@ var _ = Describe("An app with autoscaling", func() {
 	}
 	queue := autoscalingv2.MetricSpec{Type: autoscalingv2.ExternalMetricSourceType, External: &autoscalingv2.ExternalMetricSource{
 		Metric: autoscalingv2.MetricIdentifier{Name: "queue_length"},
-		Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: ptr.To(resource.MustParse("0.5"))},
+		Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: new(resource.MustParse("0.5"))},
 	}}
 
 	It("has as many replicas as its autoscaler says, and nobody undoes anything", func(ctx SpecContext) {
@@ -76,7 +76,7 @@ var _ = Describe("An app with autoscaling", func() {
 		By("leaving the number to the autoscaler")
 		change(ctx, tenant, func() {
 			tenant.Spec.App.Replicas = nil
-			tenant.Spec.App.Autoscaling = &v1alpha1.Autoscaling{MinReplicas: ptr.To[int32](2), MaxReplicas: ptr.To[int32](5)}
+			tenant.Spec.App.Autoscaling = &v1alpha1.Autoscaling{MinReplicas: new(int32(2)), MaxReplicas: 5}
 		})
 		waitReady(ctx, tenant)
 		Expect(read(ctx, autoscaler(tenant)).Spec).To(And(
@@ -93,14 +93,14 @@ var _ = Describe("An app with autoscaling", func() {
 		waitReady(ctx, tenant)
 		kubectl(ctx, "rollout", "restart", "deployment/app", "--namespace", tenant.Name)
 		kubectl(ctx, "rollout", "status", "deployment/app", "--namespace", tenant.Name, "--timeout=90s")
-		change(ctx, tenant, func() { tenant.Spec.App.Autoscaling.MinReplicas = ptr.To[int32](5) })
+		change(ctx, tenant, func() { tenant.Spec.App.Autoscaling.MinReplicas = new(int32(5)) })
 		Eventually(ctx, komega.Object(app)).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(5)))))
 		waitReady(ctx, tenant)
 		Expect(history.seen()).To(Equal([]int32{2, 4, 5}), "all numbers that it ever had")
 		Expect(read(ctx, app).Spec.Template.Annotations).To(HaveKey("kubectl.kubernetes.io/restartedAt"))
 
 		By("setting the number again")
-		change(ctx, tenant, func() { tenant.Spec.App.Autoscaling, tenant.Spec.App.Replicas = nil, ptr.To[int32](1) })
+		change(ctx, tenant, func() { tenant.Spec.App.Autoscaling, tenant.Spec.App.Replicas = nil, new(int32(1)) })
 		waitGone(ctx, autoscaler(tenant))
 		Eventually(ctx, komega.Object(app)).Should(HaveField("Spec.Replicas", HaveValue(Equal(int32(1)))))
 		waitReady(ctx, tenant)
@@ -141,10 +141,10 @@ var _ = Describe("An app with autoscaling", func() {
 			built.Spec.ClassName, built.Spec.App = &class, &app
 			return create(ctx, built)
 		}
-		scaled := of("scaled-of-fixed", "scaled-fixed", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MaxReplicas: ptr.To[int32](2)}})
-		fixed := of("fixed-of-scaled", "scaled-auto", v1alpha1.TenantApp{Replicas: ptr.To[int32](1)})
-		more := of("scaled-of-scaled", "scaled-auto", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MaxReplicas: ptr.To[int32](9)}})
-		wrong := of("scaled-wrongly", "scaled-auto", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MinReplicas: ptr.To[int32](5)}})
+		scaled := of("scaled-of-fixed", "scaled-fixed", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MaxReplicas: 2}})
+		fixed := of("fixed-of-scaled", "scaled-auto", v1alpha1.TenantApp{Replicas: new(int32(1))})
+		more := of("scaled-of-scaled", "scaled-auto", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MaxReplicas: 9}})
+		wrong := of("scaled-wrongly", "scaled-auto", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MinReplicas: new(int32(5))}})
 		waitReady(ctx, scaled)
 		Expect(read(ctx, autoscaler(scaled)).Spec.MaxReplicas).To(Equal(int32(2)))
 		waitReady(ctx, fixed)
@@ -161,11 +161,11 @@ var _ = Describe("An app with autoscaling", func() {
 		tenant.Spec.App = &app
 		Expect(env.Client.Create(ctx, tenant, client.DryRunAll)).To(MatchError(ContainSubstring(sentence)))
 	},
-		Entry("a minimum above the maximum", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MinReplicas: ptr.To[int32](5), MaxReplicas: ptr.To[int32](4)}},
+		Entry("a minimum above the maximum", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MinReplicas: new(int32(5)), MaxReplicas: 4}},
 			"minReplicas is above maxReplicas; lower the first or raise the second"),
-		Entry("replicas", v1alpha1.TenantApp{Replicas: ptr.To[int32](2), Autoscaling: &v1alpha1.Autoscaling{MaxReplicas: ptr.To[int32](4)}},
+		Entry("replicas", v1alpha1.TenantApp{Replicas: new(int32(2)), Autoscaling: &v1alpha1.Autoscaling{MaxReplicas: 4}},
 			"the app has replicas and autoscaling, which both say how many pods it has; leave one of them out"),
-		Entry("no maximum", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MinReplicas: ptr.To[int32](2)}},
+		Entry("no maximum", v1alpha1.TenantApp{Autoscaling: &v1alpha1.Autoscaling{MinReplicas: new(int32(2))}},
 			"autoscaling needs the highest number of pods; write it in maxReplicas, or name the class that has it in spec.className"),
 	)
 

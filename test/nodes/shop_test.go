@@ -96,7 +96,7 @@ var _ = Describe("The shop of each of the examples, in each isolation,", func() 
 		}
 		var clients []*asking
 		for _, tenant := range tenants {
-			Eventually(ctx, komega.Object(tenant)).Should(ready())
+			Eventually(ctx, komega.Object(tenant)).WithTimeout(specTimeout).Should(ready()) // Twelve start at once.
 			Expect(kubectl(ctx, "exec", "--namespace="+tenant.Name, "deployment/app", "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
 			Eventually(ctx, page).WithArguments(tenant.Name, "/orders").Should(ContainSubstring(`"A-1"`))
 			clients = append(clients, ask(ctx, tenant.Name, "/orders"))

@@ -100,7 +100,8 @@ func (r *Reconciler) missRuns(ctx context.Context, run *pass) error {
 			continue
 		}
 		woken := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: cronJob.Namespace, Name: cronJob.Name}}
-		if err := r.Status().Patch(ctx, woken, patch, client.FieldOwner(naming.FieldOwner)); client.IgnoreNotFound(err) != nil {
+		err = client.IgnoreNotFound(r.Status().Patch(ctx, woken, patch, client.FieldOwner(naming.FieldOwner)))
+		if err != nil {
 			return err
 		}
 	}
