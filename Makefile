@@ -50,7 +50,7 @@ check-generated: ## Fail when generated files or go.mod files are not current.
 	  diff -ruN $(CRD_DIR) "$$fresh/crd" && \
 	  diff -u $(RBAC_DIR)/role.yaml "$$fresh/rbac/role.yaml"; } || \
 	{ echo "Generated files do not match their sources; run 'make generate manifests' and commit the result." >&2; exit 1; }
-	@for module in . hack/tools hack/kubernetes hack/volumes test/network test/conformance; do \
+	@for module in . hack/tools hack/kubernetes hack/volumes test/network; do \
 		go mod tidy -C "$$module" -diff || \
 		{ echo "$$module/go.mod does not match the imports; run 'go mod tidy -C $$module' and commit the result." >&2; exit 1; }; \
 	done
@@ -63,7 +63,7 @@ fmt: bin/golangci-lint ## Format all Go files.
 vet: ## Run go vet.
 	go vet ./...
 
-# To check the types of these two modules is to check those of all Kubernetes, in 11 GB of memory.
+# To check the types of hack/kubernetes is to check those of all Kubernetes, in 11 GB of memory.
 SYNTAX_LINTERS := cyclop,depguard,dupword,funlen,misspell,nestif,whitespace
 
 .PHONY: lint
@@ -73,7 +73,6 @@ lint: bin/golangci-lint ## Run the linters on all modules.
 	cd test/network && ../../bin/golangci-lint run --config ../../.golangci.yml
 	cd hack/volumes && ../../bin/golangci-lint run --config ../../.golangci.yml
 	cd hack/kubernetes && ../../bin/golangci-lint run --config ../../.golangci.yml --enable-only $(SYNTAX_LINTERS)
-	cd test/conformance && ../../bin/golangci-lint run --config ../../.golangci.yml --enable-only $(SYNTAX_LINTERS)
 
 .PHONY: lint-fix
 lint-fix: bin/golangci-lint ## Fix what the linters can fix by themselves.
@@ -102,10 +101,6 @@ test-repeat: ## Run SUITES (all of them if left out) N times with one core kept 
 .PHONY: test-attacks
 test-attacks: ## Try what tenants could do to each other on PostgreSQL 14 to 18, or that of TENANTRY_POSTGRES_BIN.
 	go test -count=1 -timeout=60m ./internal/database/postgres -ginkgo.focus='on PostgreSQL$(if $(TENANTRY_POSTGRES_BIN), as installed)'
-
-.PHONY: conformance
-conformance: ## Run Kubernetes' own tests of NetworkPolicies and Pod Security on real nodes, and in tenants' namespaces.
-	cd test/conformance && go test -count=1 -timeout=60m -v .
 
 .PHONY: bench
 bench: ## Measure the operator against a bare client, in turn; see .local/bench.json.
