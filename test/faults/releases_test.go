@@ -128,7 +128,7 @@ var _ = Describe("A release of a TenantClass", func() {
 		Expect(moved).To(Equal(w.releases * waveTenants))
 		Expect(known).To(ContainElements(
 			HaveSuffix("/tenantclassrevisions"), HaveSuffix("/tenantclasses/TENANT/status"), HaveSuffix("/tenants/TENANT-0/status"), HaveSuffix("/TENANT-0/deployments/app")))
-	}, SpecTimeout(3*sweepTimeout))
+	}, SpecTimeout(sweepTimeout))
 
 	It("has no more tenants on their way than it may when the cache is 5 s behind", func(ctx SpecContext) {
 		w := beginWave(ctx, "lagging")
@@ -155,5 +155,5 @@ var _ = Describe("A release of a TenantClass", func() {
 		Eventually(ctx, w.done).WithArguments(ctx).WithTimeout(3 * time.Minute).Should(BeTrue())
 		_, most := moves.Replay()
 		Expect(most).To(Equal(waveSlots))
-	}, SpecTimeout(3*sweepTimeout))
+	}, SpecTimeout(sweepTimeout))
 })

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	sweepTimeout = 5 * time.Minute
+	// A sweep takes a minute or two, and several times as long beside other suites.
+	sweepTimeout = 20 * time.Minute
 	// atOnce is below the 30 s after which the operator reconciles by itself.
 	atOnce = 28 * time.Second
 )

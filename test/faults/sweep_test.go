@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/test/builders"
@@ -53,7 +54,7 @@ type interruption struct {
 // supply has tenants in the state in which the work starts.
 type supply struct {
 	work
-	prepared []*v1alpha1.Tenant
+	prepared, all []*v1alpha1.Tenant
 }
 
 // made counts the tenants of the suite. Their names have the same length, so that no name contains another.
@@ -69,6 +70,7 @@ func (s *supply) next(ctx context.Context) *v1alpha1.Tenant {
 		if s.prepare != nil {
 			s.prepare(ctx, s.prepared)
 		}
+		s.all = append(s.all, s.prepared...)
 	}
 	tenant := s.prepared[0]
 	s.prepared = s.prepared[1:]
@@ -86,6 +88,17 @@ func (s *supply) useUp(ctx context.Context) {
 	}
 	for _, tenant := range s.prepared {
 		Eventually(ctx, s.done).WithArguments(ctx, tenant).Should(BeTrue(), tenant.Name)
+	}
+}
+
+// end deletes all tenants: an operator that starts looks at each that there is, and the next spec starts many.
+func (s *supply) end(ctx context.Context) {
+	GinkgoHelper()
+	for _, tenant := range s.all {
+		Expect(client.IgnoreNotFound(env.Client.Delete(ctx, tenant))).To(Succeed())
+	}
+	for _, tenant := range s.all {
+		Eventually(ctx, gone).WithArguments(ctx, tenant).WithTimeout(time.Minute).Should(BeTrue(), tenant.Name)
 	}
 }
 
@@ -131,6 +144,7 @@ func sweep(ctx context.Context, w work, i interruption) {
 	Expect(struck).To(ContainElements(slices.Compact(undisturbed)))
 	tenants.useUp(ctx)
 	Expect(orphans(ctx)).To(BeEmpty())
+	tenants.end(ctx)
 }
 
 // run has the work done for a tenant, with an interruption at the first step that is not known, or without one if
