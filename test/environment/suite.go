@@ -19,7 +19,7 @@ func RunSpecs(t *testing.T, name string) {
 	t.Helper()
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	gomega.Expect(freeport.Shift(ginkgo.GinkgoParallelProcess() - 1)).To(gomega.Succeed())
-	gomega.SetDefaultEventuallyTimeout(time.Minute)
+	gomega.SetDefaultEventuallyTimeout(2 * time.Minute)
 	gomega.SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	gomega.EnforceDefaultTimeoutsWhenUsingContexts()
 	log.SetLogger(ginkgo.GinkgoLogr)

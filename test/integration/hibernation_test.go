@@ -247,7 +247,7 @@ var _ = Describe("A tenant that hibernates", func() {
 			slow(tenant.Spec.App.Migration)
 		})
 		Eventually(ctx, komega.Object(tenant)).Should(beAsleep())
-		Expect(pods(ctx, tenant)).To(HaveEach(HaveField("Status.Phase", corev1.PodSucceeded)), "only the pod of the former migration is left")
+		Expect(pods(ctx, tenant)).To(Or(BeEmpty(), HaveEach(HaveField("Status.Phase", corev1.PodSucceeded))), "at most the pod of the former migration is left")
 		suspend(ctx, tenant, false)
 		pod := migrating(ctx, tenant)
 		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionAppReady, "False", corev1.PodReasonUnschedulable, "Pod migration-"))
@@ -297,8 +297,8 @@ var _ = Describe("A tenant that hibernates", func() {
 		w.completed(ctx, 3)
 	}, SpecTimeout(specTimeout))
 
-	It("is one of fifty, which sleep and wake together", Label("measure"), func(ctx SpecContext) {
-		const count = 50
+	It("is one of ten, which sleep and wake together", func(ctx SpecContext) {
+		const count = 10
 		type known struct {
 			tenant   *v1alpha1.Tenant
 			password string
@@ -312,30 +312,25 @@ var _ = Describe("A tenant that hibernates", func() {
 			store(ctx, all[i].tenant, all[i].tenant.Name)
 			all[i].password = password(ctx, all[i].tenant)
 		}
-		begun := time.Now()
 		for _, one := range all {
 			suspend(ctx, one.tenant, true)
 		}
 		for _, one := range all {
 			Eventually(ctx, komega.Object(one.tenant)).Should(beAsleep())
 		}
-		asleep := time.Since(begun)
 		for _, one := range all {
 			Expect(pods(ctx, one.tenant)).To(BeEmpty())
 		}
-		begun = time.Now()
 		for _, one := range all {
 			suspend(ctx, one.tenant, false)
 		}
 		for _, one := range all {
 			waitReady(ctx, one.tenant)
 		}
-		awake := time.Since(begun)
 		for i, one := range all {
 			Expect(podUIDs(ctx, one.tenant)).To(HaveLen(1 + i%3))
 			Expect(password(ctx, one.tenant)).To(Equal(one.password))
 			Expect(stored(ctx, one.tenant)).To(Equal([]string{one.tenant.Name}))
 		}
-		AddReportEntry("50 tenants", fmt.Sprintf("asleep after %s, awake after %s", asleep.Round(time.Millisecond), awake.Round(time.Millisecond)))
-	}, SpecTimeout(8*time.Minute))
+	}, SpecTimeout(specTimeout))
 })

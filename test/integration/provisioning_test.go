@@ -105,7 +105,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 		Expect(kubectl(ctx, "get", "tenants", "acme")).To(MatchRegexp(
 			`^NAME +READY +STATUS +CLASS +NAMESPACES +DATABASE +APP +AGE\nacme +True +Everything is in place\. +1 +Ready +Ready +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "tn", "acme", "-o", "wide")).To(MatchRegexp(
-			`^NAME .*DISPLAY NAME +SERVER +IMAGE +AGE\nacme .* +Acme Corp +shared +registry\.example/acme/shop:1\.4\.2 +\d+\w+\n$`))
+			`^NAME .*DISPLAY NAME +SERVER +IMAGE +HIBERNATION +AGE\nacme .* +Acme Corp +shared +registry\.example/acme/shop:1\.4\.2 +\d+\w+\n$`))
 		Expect(kubectl(ctx, "get", "dbs", shared)).To(MatchRegexp(
 			`^NAME +READY +STATUS +VERSION +TENANTS +CAPACITY +AGE\nshared +True +The server answers and is prepared for tenants\. +\d+\.\d+ +\d+ +\d+\w+\n$`))
 	}, SpecTimeout(specTimeout))

@@ -20,7 +20,7 @@ const (
 	// shared is the DatabaseServer of all specs that neither stop nor fill one.
 	shared = "shared"
 	// specTimeout is long enough for a busy machine.
-	specTimeout = 3 * time.Minute
+	specTimeout = 6 * time.Minute
 	// atOnce is well below the time after which the operator reconciles by itself.
 	atOnce = 20 * time.Second
 )
