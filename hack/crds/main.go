@@ -92,10 +92,9 @@ func completeSpec(spec node) {
 			delete(schema, "default")
 		}
 	})
-	for _, described := range []node{spec.property("app").property("autoscaling").property("metrics").child("items")} {
-		described.each(func(schema node) { delete(schema, "description") })
-	}
-	spec.property("app").property("env").child("items")["x-kubernetes-map-type"] = "atomic"
+	app := spec.property("app")
+	app.property("autoscaling").property("metrics").child("items").each(func(schema node) { delete(schema, "description") })
+	app.property("env").child("items")["x-kubernetes-map-type"] = "atomic"
 }
 
 func completeClass(tenant node) {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// report says how long each run and all of them took, which specs took longest, what failed, which tests failed how often, and what this machine
-// can't run. It returns an error if anything failed or was not run for another reason.
+// report says how long each run and all of them took, which specs took longest, what failed, which tests failed how
+// often, and what this machine can't run. It returns an error if anything failed or was not run for another reason.
 func report(to io.Writer, results []result, total time.Duration) error {
 	fmt.Fprintln(to, "== How long the suites took ==")
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)

@@ -101,7 +101,7 @@ func trim(object any) (any, error) {
 
 // trimAutoscaler drops everything from an autoscaler that isn't the operator's but its target.
 func trimAutoscaler(object any) (any, error) {
-	if tenant.IsManagedAutoscaler(object) {
+	if autoscaler, ok := object.(*autoscalingv2.HorizontalPodAutoscaler); ok && naming.IsManaged(autoscaler.Labels) {
 		return trim(object)
 	}
 	return tenant.TrimAutoscaler(object)

@@ -280,6 +280,9 @@ func ManagedLabels(tenant string) map[string]string {
 	return map[string]string{LabelManagedBy: ManagedBy, LabelTenant: tenant}
 }
 
+// IsManaged reports whether an object with these labels is one that the operator manages.
+func IsManaged(labels map[string]string) bool { return labels[LabelManagedBy] == ManagedBy }
+
 // AppLabels returns the labels that select the pods of a tenant's app.
 func AppLabels(tenant string) map[string]string {
 	return map[string]string{LabelAppName: App, LabelTenant: tenant}

@@ -152,7 +152,7 @@ func Render(in Inputs, template *templates.Template, scope *templates.Scope, pla
 		if err != nil {
 			return nil, err
 		}
-		if object.GetLabels()[naming.LabelManagedBy] == naming.ManagedBy {
+		if naming.IsManaged(object.GetLabels()) {
 			return nil, &templates.Error{Path: template.Path + ".metadata.labels", Message: fmt.Sprintf("the value %s of %s is for what the operator itself makes; choose another one", naming.ManagedBy, naming.LabelManagedBy)}
 		}
 		labels := maps.Clone(object.GetLabels())

@@ -36,11 +36,12 @@ func hibernation(o Observation, summary condition.State) *v1alpha1.TenantHiberna
 	case o.Tenant.Spec.Hibernation == nil:
 		return nil
 	}
-	result.NextWake, result.NextSleep = timeOrNil(o.Wakes), timeOrNil(o.Sleeps)
+	result.NextWake, result.NextSleep = TimeOrNil(o.Wakes), TimeOrNil(o.Sleeps)
 	return result
 }
 
-func timeOrNil(at time.Time) *metav1.Time {
+// TimeOrNil returns a time as a status has it; nil for the zero time.
+func TimeOrNil(at time.Time) *metav1.Time {
 	if at.IsZero() {
 		return nil
 	}

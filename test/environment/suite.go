@@ -14,7 +14,8 @@ import (
 	"github.com/tenantry/tenantry/hack/freeport"
 )
 
-// RunSpecs runs the specs of a suite that needs an environment. Its Eventually waits up to two minutes by default, since suites run beside each other.
+// RunSpecs runs the specs of a suite that needs an environment. Its Eventually waits up to two minutes by default,
+// since suites run beside each other.
 func RunSpecs(t *testing.T, name string) {
 	t.Helper()
 	gomega.RegisterFailHandler(ginkgo.Fail)

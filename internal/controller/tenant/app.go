@@ -56,12 +56,6 @@ func byNamespace(_ context.Context, object client.Object) []reconcile.Request {
 	return requestsFor([]string{object.GetNamespace()})
 }
 
-// IsManagedAutoscaler reports whether an object is an autoscaler that the operator has written.
-func IsManagedAutoscaler(object any) bool {
-	autoscaler, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
-	return ok && autoscaler.Labels[naming.LabelManagedBy] == naming.ManagedBy
-}
-
 // TrimAutoscaler drops everything from an autoscaler that isn't the operator's but its target, which is all that the
 // controller reads.
 func TrimAutoscaler(object any) (any, error) {

@@ -242,10 +242,3 @@ func (d *databasePhase) nextLook() time.Duration {
 	}
 	return wait
 }
-
-func timeOrNil(at time.Time) *metav1.Time {
-	if at.IsZero() {
-		return nil
-	}
-	return new(metav1.NewTime(at))
-}

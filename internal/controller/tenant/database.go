@@ -17,6 +17,7 @@ import (
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 	"github.com/tenantry/tenantry/internal/service"
+	"github.com/tenantry/tenantry/internal/status"
 )
 
 // databasePhase provisions a tenant's database. It loads the server and the login before the first phase, since
@@ -224,12 +225,12 @@ func (d *databasePhase) placement() *v1alpha1.TenantDatabaseStatus {
 		StatementTimeoutSeconds: spec.StatementTimeoutSeconds,
 		CredentialsRevision:     service.Revision(credentials.Password),
 		Login:                   d.in.Login.Username,
-		RotatedAt:               timeOrNil(credentials.RotatedAt),
-		NextRotation:            timeOrNil(d.account.Rotation.DueAt(credentials)),
-		FormerLoginUntil:        timeOrNil(credentials.FormerUntil),
+		RotatedAt:               status.TimeOrNil(credentials.RotatedAt),
+		NextRotation:            status.TimeOrNil(d.account.Rotation.DueAt(credentials)),
+		FormerLoginUntil:        status.TimeOrNil(credentials.FormerUntil),
 		RotationRequest:         credentials.Request,
+		Suspended:               d.suspends(),
 	}
-	placed.Suspended = d.suspends()
 	if isDedicated(d.tenant()) {
 		placed.Version, placed.Storage = server.Status.Version, server.Status.Storage
 	}

@@ -83,6 +83,5 @@ func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass,
 		return nil, err
 	}
 	run.database.asleep, run.database.appEnded = run.inputs.Asleep, run.sleep.ended
-	run.database.asleep, run.database.appEnded = run.inputs.Asleep, run.sleep.ended
 	return run, run.database.load(ctx)
 }

@@ -31,7 +31,7 @@ func (r *Reconciler) release(ctx context.Context, tenant *effective.Tenant) (*ef
 	}
 	for i := range jobs.Items {
 		// Nobody else can make an object with this label.
-		if job := &jobs.Items[i]; metav1.IsControlledBy(job, tenant) && job.Labels[naming.LabelManagedBy] == naming.ManagedBy {
+		if job := &jobs.Items[i]; metav1.IsControlledBy(job, tenant) && naming.IsManaged(job.Labels) {
 			known.Jobs = append(known.Jobs, *job)
 		}
 	}

@@ -111,14 +111,11 @@ var _ = Describe("A tenant's database", func() {
 	It("is ready without a statement that PostgreSQL compiles, which takes longer than to run it", func(ctx SpecContext) {
 		server := startInstance(ctx)
 		server.exec(ctx, "postgres", "CREATE EXTENSION pg_stat_statements")
-		_, err := server.servers.Probe(ctx, server.address)
-		Expect(err).NotTo(HaveOccurred())
-		_, err = server.servers.Share(ctx, server.address, allIsolations)
-		Expect(err).NotTo(HaveOccurred())
+		server.prepare(ctx)
 		for _, isolation := range []database.Isolation{database.IsolationDatabase, database.IsolationSchema, database.IsolationRow} {
 			server.provisioned(ctx, in(isolation))
 		}
-		_, err = server.replica().servers.Share(ctx, server.address, allIsolations)
+		_, err := server.replica().servers.Share(ctx, server.address, allIsolations)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(server.rows(ctx, "postgres", `
 			SELECT query FROM pg_stat_statements WHERE userid = 'operator'::regrole AND (to_jsonb(pg_stat_statements)->>'jit_functions')::int > 0`),

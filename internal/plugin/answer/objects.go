@@ -28,8 +28,9 @@ func kindOf(object desired.Object) string {
 	return reflect.TypeOf(object).Elem().Name()
 }
 
-// partOf returns the part of a tenant that an object belongs to; nil if none has objects of its kind. Of several, it
-// is the one that has an object of that name in each tenant, or else the last.
+// partOf returns the part of a tenant that an object belongs to; nil if none has objects of its kind. A copy
+// is of the class's objects. Of several other parts, it is the one that has an object of that name in each tenant, or
+// else the last.
 func partOf(object *unstructured.Unstructured) *parts.Part {
 	if parts.IsCopy(object.GetKind(), object) {
 		return parts.Objects

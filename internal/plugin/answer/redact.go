@@ -92,7 +92,7 @@ const shortest = 6
 
 // SecretValues returns what must not be in a report, according to a Secret.
 func SecretValues(secret *corev1.Secret) (values []string) {
-	ours := secret.Labels[naming.LabelManagedBy] == naming.ManagedBy
+	ours := naming.IsManaged(secret.Labels)
 	for key, value := range secret.Data {
 		if ours && open.Has(key) {
 			continue
