@@ -56,7 +56,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		server.Password = "wrong"
 		_, err := pgx.Connect(ctx, server.URL("postgres"))
 		Expect(err).To(MatchError(ContainSubstring("28P01")))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(3*time.Minute))
 
 	It("comes back on the same port with its data after it crashed or was stopped", func(ctx SpecContext) {
 		server := start(ctx)
@@ -80,7 +80,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		DeferCleanup(again.Stop)
 		Expect(again.Port).To(Equal(port))
 		Expect(query(ctx, again, "SELECT word FROM kept")).To(Equal("here"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(3*time.Minute))
 
 	It("is found by its folder and removed without a trace", func(ctx SpecContext) {
 		server := start(ctx)
@@ -95,7 +95,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		Eventually(server.Running).WithContext(ctx).Should(BeFalse())
 		_, err = postgres.Load(dir)
 		Expect(err).To(MatchError(fs.ErrNotExist))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(3*time.Minute))
 
 	It("says why it does not come up", func(ctx SpecContext) {
 		server := start(ctx)
@@ -110,7 +110,7 @@ var _ = Describe("A PostgreSQL server", func() {
 			ContainSubstring(server.LogPath()),
 			ContainSubstring("Address already in use"))))
 		Expect(server.Running()).To(BeFalse())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(3*time.Minute))
 
 	It("keeps its data elsewhere when its user can't enter the folder", func(ctx SpecContext) {
 		if os.Getuid() != 0 {
@@ -124,7 +124,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		Expect(server.LogPath()).To(HavePrefix(closed))
 		Expect(server.Remove()).To(Succeed())
 		Expect(server.DataDir).NotTo(BeADirectory())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(3*time.Minute))
 
 	It("runs a release from npm although its user can't enter the folder", func(ctx SpecContext) {
 		if os.Getuid() != 0 {
@@ -150,5 +150,5 @@ var _ = Describe("A PostgreSQL server", func() {
 		_, err = conn.Exec(ctx, "CREATE EXTENSION pg_stat_statements")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(query(ctx, server, "SELECT count(*)::text FROM pg_stat_statements WHERE query ~ 'CREATE EXTENSION'")).To(Equal("1"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(3*time.Minute))
 })

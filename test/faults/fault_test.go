@@ -10,8 +10,6 @@ import (
 type moment string
 
 const (
-	// before the server gets the step.
-	before moment = "before"
 	// during the server's work on the step.
 	during moment = "during"
 	// after the server has done the step, and before anybody gets its answer.
@@ -81,10 +79,8 @@ func (f *fault) pass(name, content string, send, receive func()) (struck bool) {
 		receive()
 		return false
 	}
-	if f.when != before {
-		send()
-	}
-	if f.when == after || f.when == meanwhile {
+	send()
+	if f.when != during {
 		receive()
 	}
 	f.err = f.kill()

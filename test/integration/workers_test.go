@@ -159,7 +159,9 @@ var _ = Describe("A schedule", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("whose run the quota leaves no room for says so", func(ctx SpecContext) {
-		tenant := applyReady(ctx, scheduled("crowded").Quota("pods", "2"))
+		tenant := applyReady(ctx, scheduled("crowded"))
+		change(ctx, tenant, func() { tenant.Spec.Quota["pods"] = resource.MustParse("2") })
+		Eventually(ctx, func() string { return quotaOf(ctx, tenant, corev1.ResourcePods) }).Should(Equal("2"))
 		start(ctx, tenant, "too-many")
 		Eventually(ctx, komega.Object(tenant)).Should(haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonQuotaExceeded,
 			"The schedule bill's pods need more than the quota leaves", "Raise spec.quota, or lower spec.app.schedules[bill].resources."))

@@ -60,13 +60,14 @@ func (r *Reconciler) effective(ctx context.Context, object *v1alpha1.Tenant) (*e
 }
 
 // assignDefault gives a new tenant that doesn't say which class it has the default class, and records that before
-// anything else is written. So it is decided once.
+// anything else is written. So it is decided once, and by the API server's word: the cache may not have a class yet that
+// was created just before the tenant.
 func (r *Reconciler) assignDefault(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	if tenant.Spec.ClassName != nil || tenant.Status.Class != nil {
 		return nil
 	}
 	classes := &v1alpha1.TenantClassList{}
-	if err := r.List(ctx, classes, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Live.List(ctx, classes); err != nil {
 		return err
 	}
 	class := effective.DefaultClass(classes.Items)

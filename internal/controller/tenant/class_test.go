@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
@@ -41,6 +43,24 @@ func TestWhichRevisionATenantGets(t *testing.T) {
 				t.Errorf("it gets %q, told is %t, want %q, %t", got, told, test.want, test.told)
 			}
 		})
+	}
+}
+
+func TestANewTenantGetsADefaultClassThatTheCacheDoesNotHaveYet(t *testing.T) {
+	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}
+	class := &v1alpha1.TenantClass{ObjectMeta: metav1.ObjectMeta{
+		Name: "gold", Annotations: map[string]string{v1alpha1.AnnotationDefaultClass: "true"},
+	}}
+	r := tenantsOn(on(t, interceptor.Funcs{}, tenant))
+	r.Live = on(t, interceptor.Funcs{}, class)
+	if err := r.Get(t.Context(), client.ObjectKeyFromObject(tenant), tenant); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.assignDefault(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	if tenant.Status.Class == nil || tenant.Status.Class.Name != "gold" {
+		t.Errorf("its class is %+v, want gold", tenant.Status.Class)
 	}
 }
 

@@ -105,9 +105,9 @@ var _ = Describe("A tenant that holds every lock it can, on PostgreSQL", Label("
 			BeforeAll(func(ctx SpecContext) {
 				server, floor = release.start(ctx), release.start(ctx)
 				server.tables(ctx, sharedTables)
-			}, NodeTimeout(2*time.Minute))
+			}, NodeTimeout(specTimeout))
 			for _, isolation := range isolations {
-				It("with isolation "+string(isolation)+", holds up nobody", func(ctx SpecContext) { server.expectNobodyHeldUp(ctx, isolation, floor) }, SpecTimeout(time.Minute))
+				It("with isolation "+string(isolation)+", holds up nobody", func(ctx SpecContext) { server.expectNobodyHeldUp(ctx, isolation, floor) }, SpecTimeout(specTimeout))
 			}
 
 			It("lets an operator in that starts", func(ctx SpecContext) {
@@ -124,7 +124,7 @@ var _ = Describe("A tenant that holds every lock it can, on PostgreSQL", Label("
 				}).Should(BeTrue())
 				server.replica().prepare(ctx)
 				Eventually(ctx, waiting.Ping).ShouldNot(Succeed())
-			}, SpecTimeout(time.Minute))
+			}, SpecTimeout(specTimeout))
 		})
 	}
 })
@@ -177,7 +177,7 @@ func (i *instance) removeInTheEnd(ctx context.Context, tenant database.Desired) 
 			StopTrying("it can't be removed").Wrap(err).Now()
 		}
 		g.Expect(err).NotTo(HaveOccurred())
-	}).WithTimeout(20*time.Second).Should(Succeed(), "%s is removed", tenant.Isolation)
+	}).WithTimeout(time.Minute).Should(Succeed(), "%s is removed", tenant.Isolation)
 }
 
 // expectSound expects a look at the server to find nothing wrong with it, nor with the tenants.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -117,21 +116,21 @@ func attacksOnSchemas(release release) {
 		Entry(nil, "ALTER DEFAULT PRIVILEGES IN SCHEMA $OWN GRANT SELECT ON TABLES TO $LOGIN"),
 	)
 
-	It("connects to the shared database and to no other", siege.otherDatabases, SpecTimeout(time.Minute))
+	It("connects to the shared database and to no other", siege.otherDatabases, SpecTimeout(specTimeout))
 
 	It("can't let another tenant into its schema", func(ctx SpecContext) {
 		Expect(siege.attempt(ctx, "CREATE TABLE given (id int); GRANT ALL ON given TO PUBLIC; GRANT ALL ON SCHEMA $OWN TO $VICTIM")).To(Succeed(), "PostgreSQL only warns that nothing was granted")
 		_, err := siege.victimSession.Exec(ctx, siege.names.Replace("SELECT * FROM $OWN.given"))
 		Expect(err).To(haveSQLState(attacks.InsufficientPrivilege))
 		Expect(siege.attempt(ctx, "DROP TABLE given")).To(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can't take the way in from all tenants", func(ctx SpecContext) {
 		for _, sql := range []string{"DROP OWNED BY tenantry_schema", "DROP OWNED BY $OWN", "REVOKE CONNECT ON DATABASE $DATABASE FROM tenantry_schema"} {
 			Expect(siege.attempt(ctx, sql)).To(Or(Succeed(), haveSQLState(attacks.InsufficientPrivilege)), sql)
 		}
 		siege.server.session(ctx, siege.victim, siege.victim.Name())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	// The following can't be prevented in a shared database; see docs/databases.md.
 	DescribeTable("is known to see", siege.seen,
@@ -148,7 +147,7 @@ func attacksOnSchemas(release release) {
 
 	It("has changed nothing by all that", func(ctx SpecContext) {
 		Expect(siege.state(ctx, database.IsolationSchema)).To(Equal(siege.before))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 }
 
 // knownInShared tests the ways in which tenants of one database can affect each other and which PostgreSQL has no
@@ -163,7 +162,7 @@ func knownInShared(siege *siege) {
 		notification, err := session.WaitForNotification(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(notification.Payload).To(Equal("of the victim"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is known to hold up others by an advisory lock", func(ctx SpecContext) {
 		session := siege.server.session(ctx, siege.attacker, siege.attacker.Name())
@@ -172,7 +171,7 @@ func knownInShared(siege *siege) {
 		var got bool
 		Expect(siege.victimSession.QueryRow(ctx, "SELECT pg_try_advisory_lock(7)").Scan(&got)).To(Succeed())
 		Expect(got).To(BeFalse())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 }
 
 var _ = Describe("A tenant with rows of its own, on PostgreSQL", func() {
@@ -240,22 +239,22 @@ func attacksOnRows(release release) {
 		Expect(siege.attempt(ctx, "MERGE INTO notes USING (VALUES (1)) AS v(id) ON notes.id = v.id WHEN MATCHED THEN UPDATE SET word = 'merged' WHEN NOT MATCHED THEN DO NOTHING")).To(Succeed())
 		Expect(siege.attempt(ctx, "MERGE INTO notes USING (VALUES (1)) AS v(id) ON notes.id = v.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id, tenant_id) VALUES (3, '$VICTIM')")).To(haveSQLState(attacks.InsufficientPrivilege))
 		Expect(siege.server.rows(ctx, "tenantry_row", "SELECT word FROM notes WHERE id = 1")).To(Equal([]string{"of the victim"}))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("does not find out by strict tables what others have", func(ctx SpecContext) {
 		Expect(siege.victimSession.Exec(ctx, "INSERT INTO ledger (id) VALUES (50)")).Error().NotTo(HaveOccurred())
 		Expect(siege.attempt(ctx, "BEGIN; INSERT INTO ledger (id) VALUES (50); ROLLBACK")).To(Succeed())
 		Expect(siege.attempt(ctx, "INSERT INTO entries (id, ledger) VALUES (1, 50)")).To(haveSQLState("23503"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("reads no statistics of the shared tables", func(ctx SpecContext) {
 		siege.server.exec(ctx, "tenantry_row", "ANALYZE")
 		var visible int
 		Expect(siege.server.session(ctx, siege.attacker, siege.attacker.Name()).QueryRow(ctx, "SELECT count(*) FROM pg_stats WHERE tablename IN ('notes', 'ledger', 'parts', 'parts_rest')").Scan(&visible)).To(Succeed())
 		Expect(visible).To(BeZero())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
-	It("connects to the shared database and to no other", siege.otherDatabases, SpecTimeout(time.Minute))
+	It("connects to the shared database and to no other", siege.otherDatabases, SpecTimeout(specTimeout))
 
 	// The following can't be prevented in shared tables, except where strict tables do; see docs/databases.md.
 	DescribeTable("is known to see", siege.seen,
@@ -280,7 +279,7 @@ func attacksOnRows(release release) {
 	It("has changed nothing by all that", func(ctx SpecContext) {
 		Expect(siege.state(ctx, database.IsolationRow)).To(Equal(siege.before))
 		Expect(siege.server.rows(ctx, "tenantry_row", "SELECT word FROM notes ORDER BY id")).To(Equal([]string{"of the victim", "of the attacker"}))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 }
 
 // What docs/databases.md lists as not isolated, so that a version of PostgreSQL that changes it is noticed.
@@ -302,7 +301,7 @@ var _ = Describe("What leaks on a shared server", Label("D11"), func() {
 		}
 		Expect(estimate("id > 1000")).To(BeNumerically(">", 2*estimate("id > 9000")), "though the tenant sees none of these rows")
 		shared.exec(ctx, "tenantry_row", "DROP TABLE accounts_explained")
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is the room for connections, to those who never log in", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -324,5 +323,5 @@ var _ = Describe("What leaks on a shared server", Label("D11"), func() {
 		}
 		_, err := server.loginAs(ctx, login, string(tenant.Password), tenant.Name())
 		Expect(err).To(haveSQLState(attacks.TooManyConnections))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -73,7 +73,7 @@ func attacksOnDatabases(release release) {
 	It("is refused a sequence of the victim by its number", func(ctx SpecContext) {
 		Expect(attempt(ctx, "SELECT nextval("+sequence+"::oid::regclass)")).To(haveSQLState(attacks.NoSuchRelation))
 		Expect(victimSession.Ping(ctx)).To(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	DescribeTable("may do next to that",
 		func(ctx SpecContext, sql string) {
@@ -106,14 +106,14 @@ func attacksOnDatabases(release release) {
 		Expect(err).To(haveSQLState(attacks.NotAccepting))
 		_, err = server.loginAs(ctx, database.Logins(b)[0], password, b)
 		Expect(err).To(haveSQLState("28P01"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can't let another tenant into its database", func(ctx SpecContext) {
 		Expect(attempt(ctx, "GRANT ALL ON DATABASE $DATABASE TO $VICTIM, PUBLIC")).To(Succeed(), "PostgreSQL only warns that nothing was granted")
 		Expect(server.state(ctx, attacker)).To(ConsistOf(complete(5)))
 		_, err := server.loginAs(ctx, database.Logins(b)[0], string(victim.Password), a)
 		Expect(err).To(haveSQLState(attacks.InsufficientPrivilege))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("has no more connections than it was given, and takes none from its neighbor", func(ctx SpecContext) {
 		greedy := server.provisioned(ctx, func(d *database.Desired) { d.ConnectionLimit = 3 })
@@ -126,14 +126,14 @@ func attacksOnDatabases(release release) {
 		_, err := server.loginAs(ctx, database.Logins(greedy.Name())[0], string(greedy.Password), greedy.Name())
 		Expect(err).To(haveSQLState(attacks.TooManyConnections))
 		server.session(ctx, victim, b)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can't hold up the operator with the operator's own lock", func(ctx SpecContext) {
 		_, err := session.Exec(ctx, "SELECT pg_advisory_lock(hashtext('tenantry')), pg_advisory_lock(x'74656e616e747279'::bigint)")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(server.rows(ctx, "postgres", "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND classid = x'74656e61'::int AND objid = x'6e747279'::int")).To(Equal([]string{"1"}))
 		server.provisioned(ctx)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can't have the operator run its code, nor weaken its sessions by settings", func(ctx SpecContext) {
 		// Even if somebody with the right to do so had changed the settings that a tenant would need.
@@ -168,7 +168,7 @@ func attacksOnDatabases(release release) {
 			database.SecureSchema{Database: tenant.Name(), Owner: tenant.Name()}, database.MarkSecured{Name: tenant.Name()},
 		})).To(Succeed())
 		Expect(operator.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can't slip SQL in by a name", func(ctx SpecContext) {
 		evil := newTenant(func(d *database.Desired) {
@@ -183,7 +183,7 @@ func attacksOnDatabases(release release) {
 		heir.UID, heir.Tenant = evil.UID+"'", evil.Tenant+"'"
 		Expect(server.converge(ctx, heir)).To(Succeed())
 		Expect(server.remove(ctx, heir, database.ReclaimDelete)).To(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	// The following can't be prevented on a shared server. It is here so that it is known, and so that a version of
 	// PostgreSQL that prevents it is noticed.
@@ -206,11 +206,11 @@ func attacksOnDatabases(release release) {
 		Expect(session.QueryRow(ctx, names.Replace("SELECT query, coalesce(client_addr::text, 'hidden') FROM pg_stat_activity WHERE pid = $PID")).Scan(&query, &address)).To(Succeed())
 		Expect(query).To(Equal("<insufficient privilege>"))
 		Expect(address).To(Equal("hidden"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("has changed nothing by all that", func(ctx SpecContext) {
 		Expect(append(server.state(ctx, attacker), server.state(ctx, victim)...)).To(Equal(before))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 }
 
 // The settings of a tenant's logins apply to its own sessions, and to those that the operator opens as the tenant.
@@ -228,10 +228,10 @@ var _ = Describe("Settings by which a provisioned tenant would harm the operator
 	}
 	const huge = "SELECT set_config('search_path', repeat('x', 240 * 1024 * 1024), false); ALTER ROLE $LOGIN SET search_path FROM CURRENT"
 	weapons := []TableEntry{
-		Entry("240 MB of text", huge, SpecTimeout(3*time.Minute)), // PostgreSQL itself takes most of it to store that.
-		Entry("no row-level security", "ALTER ROLE $LOGIN SET row_security = off", SpecTimeout(time.Minute)),
-		Entry("a library that there isn't", "ALTER ROLE $LOGIN SET local_preload_libraries = 'nonexistent'", SpecTimeout(time.Minute)),
-		Entry("the same in its database only", "ALTER ROLE $LOGIN IN DATABASE $DATABASE SET local_preload_libraries = 'nonexistent'", SpecTimeout(time.Minute)),
+		Entry("240 MB of text", huge, SpecTimeout(specTimeout)), // PostgreSQL itself takes most of it to store that.
+		Entry("no row-level security", "ALTER ROLE $LOGIN SET row_security = off", SpecTimeout(specTimeout)),
+		Entry("a library that there isn't", "ALTER ROLE $LOGIN SET local_preload_libraries = 'nonexistent'", SpecTimeout(specTimeout)),
+		Entry("the same in its database only", "ALTER ROLE $LOGIN IN DATABASE $DATABASE SET local_preload_libraries = 'nonexistent'", SpecTimeout(specTimeout)),
 	}
 
 	DescribeTable("are put right",
@@ -276,5 +276,5 @@ var _ = Describe("Settings by which a provisioned tenant would harm the operator
 		Expect(len(observed.Logins[0].Verifier)).To(BeNumerically("<", 1<<10))
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
 		shared.session(ctx, tenant, tenant.Name())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

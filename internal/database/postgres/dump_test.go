@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -107,7 +106,7 @@ var _ = Describe("A dump by the documented commands", Label("D8"), func() {
 			restores(ctx, shared, "Database and Dedicated", func(d *database.Desired) {
 				d.Isolation, d.Extensions = isolation, []string{"citext", "earthdistance"}
 			})
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 	}
 
 	It("restores into a new tenant of isolation Schema", func(ctx SpecContext) {
@@ -118,7 +117,7 @@ var _ = Describe("A dump by the documented commands", Label("D8"), func() {
 		_, err := server.servers.Share(ctx, server.address, offered)
 		Expect(err).NotTo(HaveOccurred())
 		restores(ctx, server, "Schema", in(database.IsolationSchema))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("restores into a new tenant of isolation Row", func(ctx SpecContext) {
 		const tables = `
@@ -150,5 +149,5 @@ var _ = Describe("A dump by the documented commands", Label("D8"), func() {
 		Expect(err).NotTo(HaveOccurred())
 		_, err = following.server.session(ctx, following.tenant, following.tenant.Name()).Exec(ctx, "INSERT INTO orders (number) VALUES ('B-1')")
 		Expect(err).NotTo(HaveOccurred(), "the app goes on")
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

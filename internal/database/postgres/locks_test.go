@@ -50,7 +50,7 @@ var _ = Describe("A tenant that holds a lock", Label("D4"), func() {
 		_, err = session.Exec(ctx, "ROLLBACK")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("on a shared table is named, and says nothing of the server", func(ctx SpecContext) {
 		manager := shared.provisioned(ctx, func(d *database.Desired) { d.Isolation, d.ManagesTables = database.IsolationRow, true })
@@ -86,5 +86,5 @@ var _ = Describe("A tenant that holds a lock", Label("D4"), func() {
 		shared.exec(ctx, database.SharedDatabase(database.IsolationRow), "DROP TABLE locked")
 		_, err = shared.servers.Share(ctx, shared.address, allIsolations)
 		Expect(err).NotTo(HaveOccurred())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

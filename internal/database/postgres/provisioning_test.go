@@ -43,7 +43,7 @@ var _ = Describe("A tenant's database", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(actions).To(BeEmpty())
 		Expect(shared.statements(ctx)-before).To(Equal(1), "one statement, the observation")
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("lets the tenant in with its password, as the role that owns what it creates", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
@@ -59,7 +59,7 @@ var _ = Describe("A tenant's database", func() {
 		Expect(err).To(haveSQLState("28P01"), "the standby login has no password")
 		_, err = shared.loginAs(ctx, tenant.Name(), string(tenant.Password), tenant.Name())
 		Expect(err).To(haveSQLState("28P01"), "the owner role has no password")
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("takes a new password and connection limit", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
@@ -70,7 +70,7 @@ var _ = Describe("A tenant's database", func() {
 		shared.session(ctx, tenant, tenant.Name())
 		_, err := shared.loginAs(ctx, database.Logins(tenant.Name())[0], string(former), tenant.Name())
 		Expect(err).To(haveSQLState("28P01"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("gets its walls back when they were changed by hand", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
@@ -91,14 +91,14 @@ var _ = Describe("A tenant's database", func() {
 			Expect(actions).NotTo(BeEmpty(), sql)
 			Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)), sql)
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is made anew when it was dropped by hand", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
 		shared.exec(ctx, "postgres", "DROP DATABASE "+tenant.Name())
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
 		Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is ready also when its tenant was let in early and dropped the schema public", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
@@ -106,7 +106,7 @@ var _ = Describe("A tenant's database", func() {
 		Expect(err).NotTo(HaveOccurred())
 		shared.exec(ctx, "postgres", "UPDATE tenantry.tenants SET secured = NULL WHERE name = '"+tenant.Name()+"'")
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is ready without a statement that PostgreSQL compiles, which takes longer than to run it", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -120,7 +120,7 @@ var _ = Describe("A tenant's database", func() {
 		Expect(server.rows(ctx, "postgres", `
 			SELECT query FROM pg_stat_statements WHERE userid = 'operator'::regrole AND (to_jsonb(pg_stat_statements)->>'jit_functions')::int > 0`),
 		).To(BeEmpty())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("keeps passwords out of the server's log, whatever that logs", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
@@ -134,7 +134,7 @@ var _ = Describe("A tenant's database", func() {
 		for _, secret := range []service.Sensitive{former, tenant.Password, shared.address.Password} {
 			Expect(string(log)).NotTo(ContainSubstring(string(secret)))
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("keeps everything about the tenant out of what other tenants can read", func(ctx SpecContext) {
 		tenant, other := shared.provisioned(ctx), shared.provisioned(ctx)
@@ -147,7 +147,7 @@ var _ = Describe("A tenant's database", func() {
 			Expect(lines).NotTo(ContainElement(ContainSubstring(tenant.Tenant)), catalog)
 			Expect(lines).NotTo(ContainElement(ContainSubstring(tenant.UID)), catalog)
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 var _ = Describe("Many tenants at once", func() {
@@ -166,7 +166,7 @@ var _ = Describe("Many tenants at once", func() {
 			Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
 			shared.session(ctx, tenant, tenant.Name())
 		}
-	}, SpecTimeout(2*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("never exceed the capacity of the server", func(ctx SpecContext) {
 		limited := startInstance(ctx)
@@ -213,7 +213,7 @@ var _ = Describe("Many tenants at once", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(status.Tenants).To(Equal(3))
 		Expect(limited.rows(ctx, "postgres", "SELECT rolname::text FROM pg_roles WHERE rolname ~ '^t_.{20}$'")).To(HaveLen(3), "no role of those refused is left")
-	}, SpecTimeout(2*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("of one UID, by two replicas of the operator, end as one", func(ctx SpecContext) {
 		for range 5 {
@@ -223,7 +223,7 @@ var _ = Describe("Many tenants at once", func() {
 			Expect(failures).To(HaveEach(BeNil()))
 			Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
 		}
-	}, SpecTimeout(2*time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // replica returns another operator for the same server.
@@ -266,7 +266,7 @@ var _ = Describe("A crash while a tenant's database is made", func() {
 			Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)), "after %d statements", executed)
 			shared.session(ctx, tenant, tenant.Name())
 		}
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("at any moment ends in the same state", func(ctx SpecContext) {
 		interrupted := 0
@@ -355,6 +355,6 @@ var _ = Describe("The connection limit of a provisioned tenant whose password is
 			if isolation == database.IsolationDatabase {
 				Expect(shared.state(ctx, tenant)).To(ContainElement(ContainSubstring("template f limit 2 ")))
 			}
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 	}
 })

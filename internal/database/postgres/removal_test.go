@@ -63,14 +63,14 @@ var _ = Describe("A deleted tenant", func() {
 			Expect(status.Retained[0].Name).To(Equal(tenant.Name()))
 			Expect(status.Retained[0].Tenant).To(Equal(tenant.Tenant))
 			Expect(status.Retained[0].Since).To(BeTemporally("~", time.Now(), time.Minute))
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("is not found again under another UID, whatever its name", func(ctx SpecContext) {
 			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
 			recreated := shared.provisioned(ctx, func(d *database.Desired) { d.Tenant = tenant.Tenant })
 			Expect(recreated.Name()).NotTo(Equal(tenant.Name()))
 			Expect(shared.rows(ctx, recreated.Name(), "SELECT relname::text FROM pg_class WHERE relname = 'orders'")).To(BeEmpty())
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("is taken over by a tenant that adopts its database", func(ctx SpecContext) {
 			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
@@ -88,7 +88,7 @@ var _ = Describe("A deleted tenant", func() {
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 			Expect(shared.statements(ctx)-before).To(Equal(1), "the former tenant has nothing to delete any more")
 			Expect(shared.state(ctx, heir)).To(ConsistOf(complete(5)))
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("is taken over by one of two that adopt it at once", func(ctx SpecContext) {
 			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
@@ -106,7 +106,7 @@ var _ = Describe("A deleted tenant", func() {
 				Expect(inUse.Name).To(Equal(tenant.Name()))
 			}
 			Expect(winners).To(Equal(1))
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("is taken over from the backup of a server of a tenant's own, in which it is still in use", func(ctx SpecContext) {
 			ofItsOwn := func(d *database.Desired) { d.Isolation = database.IsolationDedicated }
@@ -117,7 +117,7 @@ var _ = Describe("A deleted tenant", func() {
 			shared.session(ctx, heir, former.Name())
 			_, err := shared.loginAs(ctx, database.Logins(former.Name())[0], string(former.Password), former.Name())
 			Expect(err).To(haveSQLState("28P01"), "the former tenant's password is void")
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("is not taken over by a plan that another was faster than", func(ctx SpecContext) {
 			Expect(shared.remove(ctx, tenant, database.ReclaimRetain)).To(Succeed())
@@ -133,7 +133,7 @@ var _ = Describe("A deleted tenant", func() {
 			Expect(shared.servers.Execute(ctx, shared.address, plans[1])).To(beError[*service.ChangedError]())
 			Expect(shared.state(ctx, first)).To(ConsistOf(complete(5)))
 			shared.session(ctx, first, tenant.Name())
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("is restored, while the operator locks out who had the database before", func(ctx SpecContext) {
 			heir := restoring(tenant)
@@ -158,7 +158,7 @@ var _ = Describe("A deleted tenant", func() {
 				shared.session(ctx, heir, tenant.Name())
 				Expect(shared.state(ctx, heir)).To(ConsistOf(complete(5)))
 			}
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("has no login again by a plan of before it was locked out", func(ctx SpecContext) {
 			tenant.ConnectionLimit++
@@ -170,7 +170,7 @@ var _ = Describe("A deleted tenant", func() {
 			Expect(shared.servers.Execute(ctx, shared.address, change)).To(beError[*service.ChangedError]())
 			_, err = shared.loginAs(ctx, database.Logins(tenant.Name())[0], string(tenant.Password), tenant.Name())
 			Expect(err).To(haveSQLState("28P01"))
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("has its sessions ended after its logins are disabled for all to see", func(ctx SpecContext) {
 			observed, err := shared.servers.Observe(ctx, shared.address, tenant.UID, tenant.Name())
@@ -182,21 +182,21 @@ var _ = Describe("A deleted tenant", func() {
 			Expect(batches[0].SQL()).To(HaveSuffix("NOLOGIN PASSWORD NULL"))
 			Expect(batches[1].SQL()).To(HavePrefix("SELECT pg_terminate_backend"))
 			Expect(batches[2].SQL()).To(ContainSubstring("Retained"))
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("leaves nothing behind when it had no database yet", func(ctx SpecContext) {
 			unfinished := newTenant()
 			shared.runStatements(ctx, unfinished, 4)
 			Expect(shared.remove(ctx, unfinished, database.ReclaimRetain)).To(Succeed())
 			Expect(shared.state(ctx, unfinished)).To(BeEmpty())
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("ends in the same state after a crash behind any step", func(ctx SpecContext) {
 			shared.expectRemovalToSurviveCrashes(ctx, database.ReclaimRetain, func(removed database.Desired) {
 				Expect(shared.state(ctx, removed)).To(ContainElement("registry UID TENANT Database Retained"))
 				Expect(shared.state(ctx, removed)).To(ContainElement(HavePrefix("role NAME_0 (f,")))
 			})
-		}, SpecTimeout(2*time.Minute))
+		}, SpecTimeout(specTimeout))
 	})
 
 	Context("with reclaimPolicy Delete", func() {
@@ -208,25 +208,25 @@ var _ = Describe("A deleted tenant", func() {
 			before := shared.statements(ctx)
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 			Expect(shared.statements(ctx) - before).To(Equal(1))
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("leaves nothing behind when somebody made its database a template", func(ctx SpecContext) {
 			shared.exec(ctx, "postgres", "ALTER DATABASE "+tenant.Name()+" IS_TEMPLATE true")
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 			Expect(shared.state(ctx, tenant)).To(BeEmpty())
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("leaves nothing behind when an earlier drop was interrupted", func(ctx SpecContext) {
 			shared.interruptDrop(ctx, tenant)
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 			Expect(shared.state(ctx, tenant)).To(BeEmpty())
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("ends in the same state after a crash behind any step", func(ctx SpecContext) {
 			shared.expectRemovalToSurviveCrashes(ctx, database.ReclaimDelete, func(removed database.Desired) {
 				Expect(shared.state(ctx, removed)).To(BeEmpty())
 			})
-		}, SpecTimeout(2*time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("says what keeps its roles, and goes on once that is gone", func(ctx SpecContext) {
 			shared.exec(ctx, "postgres", "GRANT CONNECT ON DATABASE postgres TO "+tenant.Name())
@@ -234,20 +234,20 @@ var _ = Describe("A deleted tenant", func() {
 			shared.exec(ctx, "postgres", "REVOKE CONNECT ON DATABASE postgres FROM "+tenant.Name())
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 			Expect(shared.state(ctx, tenant)).To(BeEmpty())
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 
 		It("leaves a database alone that was given to another owner", func(ctx SpecContext) {
 			shared.exec(ctx, "postgres", "ALTER DATABASE "+tenant.Name()+" OWNER TO "+shared.Username)
 			Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(beError[*service.ConflictError]())
 			Expect(shared.rows(ctx, tenant.Name(), "SELECT number::text FROM orders")).To(Equal([]string{"42"}))
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 	})
 
 	It("whose drop was interrupted, but that lives, gets a new database", func(ctx SpecContext) {
 		shared.interruptDrop(ctx, tenant)
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
 		Expect(shared.state(ctx, tenant)).To(ConsistOf(complete(5)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // interruptDrop leaves a database in the state of an interrupted DROP DATABASE.
@@ -296,8 +296,8 @@ var _ = Describe("What is not the tenant's", func() {
 			shared.exec(ctx, "postgres", drop+name)
 			Expect(shared.converge(ctx, tenant)).To(Succeed(), "once it is out of the way")
 		},
-		Entry("a database", "CREATE DATABASE ", "database ", "DROP DATABASE ", SpecTimeout(time.Minute)),
-		Entry("a role", "CREATE ROLE ", "role ", "DROP ROLE ", SpecTimeout(time.Minute)),
+		Entry("a database", "CREATE DATABASE ", "database ", "DROP DATABASE ", SpecTimeout(specTimeout)),
+		Entry("a role", "CREATE ROLE ", "role ", "DROP ROLE ", SpecTimeout(specTimeout)),
 	)
 
 	It("is a conflict also when it came between the roles and the database", func(ctx SpecContext) {
@@ -305,7 +305,7 @@ var _ = Describe("What is not the tenant's", func() {
 		shared.runStatements(ctx, tenant, 7)
 		shared.exec(ctx, "postgres", "CREATE DATABASE "+tenant.Name())
 		Expect(shared.converge(ctx, tenant)).To(And(beError[*service.ConflictError](), MatchError(ContainSubstring("belongs to role "+shared.Username))))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can't be adopted", func(ctx SpecContext) {
 		By("a database that isn't there")
@@ -326,7 +326,7 @@ var _ = Describe("What is not the tenant's", func() {
 
 		heir.Adopt = ""
 		Expect(shared.state(ctx, heir)).To(BeEmpty(), "nothing was made for the refused tenant")
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // Objects of a tenant that refer to the roles of another keep these from being dropped.
@@ -362,7 +362,7 @@ var _ = Describe("Another tenant's objects that name a deleted tenant's roles", 
 			_, err = shared.loginAs(ctx, logins[0], string(victim.Password), database.ConnectTo(isolation, role))
 			Expect(err).To(MatchError(ContainSubstring("FATAL")))
 			Expect(session.Ping(ctx)).NotTo(Succeed())
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 	}
 })
 
@@ -391,7 +391,7 @@ var _ = Describe("A deleted tenant that has much", Label("D3"), func() {
 		Expect(shared.remove(ctx, slow, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.state(ctx, slow)).To(BeEmpty())
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM slow")).To(Equal([]string{"0"}))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("of isolation Row, in a table that refers to itself, is removed in portions, too", func(ctx SpecContext) {
 		const rows = 1700
@@ -415,7 +415,7 @@ var _ = Describe("A deleted tenant that has much", Label("D3"), func() {
 		Expect(shared.remove(ctx, manager, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.state(ctx, manager)).To(BeEmpty())
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM tree")).To(Equal([]string{"0"}))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("of isolation Schema is removed with the locks that there are", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -453,7 +453,7 @@ var _ = Describe("A deleted tenant that has much", Label("D3"), func() {
 		}
 		Expect(server.state(ctx, tenant)).To(BeEmpty())
 		Expect(server.rows(ctx, "tenantry_schema", "SELECT count(*)::text FROM pg_largeobject_metadata")).To(Equal([]string{"0"}))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // Functions that a tenant calls also need locks for each table.
@@ -484,7 +484,7 @@ var _ = Describe("Isolating more tables than there are locks for", Label("D3"), 
 		Expect(server.rows(ctx, "tenantry_row", "SELECT relation::text || problem FROM tenantry.unprotected")).To(BeEmpty())
 		_, err = session.Exec(ctx, "SELECT tenantry.isolate_all()")
 		Expect(err).NotTo(HaveOccurred(), "what is isolated takes no locks")
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // Triggers and rules see the operator's deletion, too.
@@ -506,7 +506,7 @@ var _ = Describe("The rows of a deleted tenant", Label("D2"), func() {
 		Expect(err).NotTo(HaveOccurred(), "triggers find their tables")
 		Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM patients UNION ALL SELECT count(*)::text FROM patients_history")).To(Equal([]string{"0", "0"}))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("that a trigger keeps are named with their table, and keep the tenant", func(ctx SpecContext) {
 		tenant := shared.tables(ctx, `
@@ -522,5 +522,5 @@ var _ = Describe("The rows of a deleted tenant", Label("D2"), func() {
 		Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT count(*)::text FROM kept")).To(Equal([]string{"0"}))
 		shared.exec(ctx, "tenantry_row", "DROP TABLE kept; DROP FUNCTION keep")
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -77,7 +77,7 @@ var _ = Describe("A database that tenants share", func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(server.rows(ctx, name, "SELECT nspname::text FROM pg_namespace, aclexplode(nspacl) WHERE nspname !~ '^pg_|^information' AND grantee = 0")).To(BeEmpty())
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is prepared by any number of operators at once, and after a crash", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -97,7 +97,7 @@ var _ = Describe("A database that tenants share", func() {
 			}
 		})).To(HaveEach(BeNil()))
 		server.provisioned(ctx, in(database.IsolationRow))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("that is somebody else's is left alone", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -108,7 +108,7 @@ var _ = Describe("A database that tenants share", func() {
 		Expect(err).To(MatchError(ContainSubstring("it has a database tenantry_row that does not belong to the role tenantry_owner; rename or drop it")))
 		Expect(server.rows(ctx, "tenantry_row", "SELECT nspname::text FROM pg_namespace WHERE nspname = 'tenantry'")).To(BeEmpty())
 		Expect(server.converge(ctx, newTenant(in(database.IsolationRow)))).To(beError[*database.UnpreparedError]())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("tells an app whether its migrations have tables to isolate", func(ctx SpecContext) {
 		for isolation, expected := range map[database.Isolation]bool{
@@ -120,7 +120,7 @@ var _ = Describe("A database that tenants share", func() {
 				"SELECT to_regproc('tenantry.isolate_all') IS NOT NULL").Scan(&isolates)).To(Succeed(), string(isolation))
 			Expect(isolates).To(Equal(expected), string(isolation))
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("has the extensions that the server allows, and no others", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -138,7 +138,7 @@ var _ = Describe("A database that tenants share", func() {
 		allowed.Extensions = []string{"no_such_extension"}
 		_, err = server.servers.Share(ctx, server.address, allowed)
 		Expect(err).To(MatchError(And(ContainSubstring("it lacks an extension"), ContainSubstring("no_such_extension"), ContainSubstring("take it out of spec.extensions"))))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 var _ = Describe("A tenant that shares a database", func() {
@@ -155,7 +155,7 @@ var _ = Describe("A tenant that shares a database", func() {
 				Expect(actions).To(BeEmpty())
 				Expect(shared.statements(ctx)-before).To(Equal(1), "one statement, the observation")
 				shared.session(ctx, tenant, tenant.Name())
-			}, SpecTimeout(time.Minute))
+			}, SpecTimeout(specTimeout))
 
 			It("behind a crash after any statement ends in the same state", func(ctx SpecContext) {
 				example := newTenant(in(isolation))
@@ -174,7 +174,7 @@ var _ = Describe("A tenant that shares a database", func() {
 					Expect(shared.converge(ctx, tenant)).To(Succeed(), "after %d statements", executed)
 					Expect(shared.state(ctx, tenant)).To(ConsistOf(sharing(isolation)), "after %d statements", executed)
 				}
-			}, SpecTimeout(2*time.Minute))
+			}, SpecTimeout(specTimeout))
 
 			It("that is deleted is gone in the end, wherever a crash interrupts that", func(ctx SpecContext) {
 				example := shared.provisioned(ctx, in(isolation))
@@ -194,7 +194,7 @@ var _ = Describe("A tenant that shares a database", func() {
 					Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed(), "after %s", actions[:executed])
 					Expect(shared.state(ctx, tenant)).To(BeEmpty(), "after %s", actions[:executed])
 				}
-			}, SpecTimeout(2*time.Minute))
+			}, SpecTimeout(specTimeout))
 
 			It("gets its walls back when they were changed by hand", func(ctx SpecContext) {
 				tenant := shared.provisioned(ctx, in(isolation))
@@ -209,7 +209,7 @@ var _ = Describe("A tenant that shares a database", func() {
 					Expect(shared.converge(ctx, tenant)).To(Succeed())
 					Expect(shared.state(ctx, tenant)).To(ConsistOf(sharing(isolation)), sql)
 				}
-			}, SpecTimeout(time.Minute))
+			}, SpecTimeout(specTimeout))
 
 			It("has the limits that it was given", func(ctx SpecContext) {
 				tenant := shared.provisioned(ctx, in(isolation), func(d *database.Desired) {
@@ -224,7 +224,7 @@ var _ = Describe("A tenant that shares a database", func() {
 				tenant.TempFileLimit, tenant.StatementTimeout, tenant.ConnectionLimit = nil, 0, 5
 				Expect(shared.converge(ctx, tenant)).To(Succeed())
 				Expect(shared.state(ctx, tenant)).To(ConsistOf(sharing(isolation)))
-			}, SpecTimeout(time.Minute))
+			}, SpecTimeout(specTimeout))
 
 			It("is kept and taken over, or dropped, when it is deleted", func(ctx SpecContext) {
 				tenant := shared.provisioned(ctx, in(isolation))
@@ -241,7 +241,7 @@ var _ = Describe("A tenant that shares a database", func() {
 				Expect(shared.state(ctx, heir)).To(ConsistOf(sharing(isolation)))
 				Expect(shared.remove(ctx, heir, database.ReclaimDelete)).To(Succeed())
 				Expect(shared.state(ctx, heir)).To(BeEmpty())
-			}, SpecTimeout(time.Minute))
+			}, SpecTimeout(specTimeout))
 		})
 	}
 
@@ -249,7 +249,7 @@ var _ = Describe("A tenant that shares a database", func() {
 		tenant := shared.provisioned(ctx, in(database.IsolationSchema))
 		tenant.Isolation = database.IsolationRow
 		Expect(shared.converge(ctx, tenant)).To(MatchError(ContainSubstring("was made with isolation Schema, which can't be changed to Row")))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 var _ = Describe("A schema of a tenant", func() {
@@ -259,7 +259,7 @@ var _ = Describe("A schema of a tenant", func() {
 		Expect(shared.converge(ctx, tenant)).To(MatchError(ContainSubstring("database tenantry_schema already has a schema " + tenant.Name() + ", not made for this tenant")))
 		Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.rows(ctx, "tenantry_schema", "SELECT nspname::text FROM pg_namespace WHERE nspname = $1", tenant.Name())).To(HaveLen(1))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is dropped with all that its tenant made, and no code of the tenant runs", func(ctx SpecContext) {
 		tenant, neighbor := shared.provisioned(ctx, in(database.IsolationSchema)), shared.provisioned(ctx, in(database.IsolationSchema))
@@ -278,7 +278,7 @@ var _ = Describe("A schema of a tenant", func() {
 		Expect(shared.remove(ctx, tenant, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.state(ctx, tenant)).To(BeEmpty())
 		Expect(shared.state(ctx, neighbor)).To(ConsistOf(sharing(database.IsolationSchema)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 var _ = Describe("The tables that tenants of isolation Row share", func() {
@@ -310,7 +310,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		status, err := shared.servers.Share(ctx, shared.address, allIsolations)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(status.Unprotected).NotTo(ContainElement(HaveField("Name", MatchRegexp("customers|invoices|alembic"))))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("go on working when migrations change them", func(ctx SpecContext) {
 		manager := shared.tables(ctx, "CREATE TABLE articles (id serial PRIMARY KEY, title text); SELECT tenantry.isolate('articles')")
@@ -323,7 +323,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		Expect(err).NotTo(HaveOccurred())
 		_, err = session.Exec(ctx, "UPDATE articles SET slug = 'uno' WHERE title = 'one'")
 		Expect(err).NotTo(HaveOccurred())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can be isolated again while they are in use", func(ctx SpecContext) {
 		manager := shared.tables(ctx, "CREATE TABLE journal (id serial PRIMARY KEY, entry text UNIQUE); SELECT tenantry.isolate('journal')")
@@ -335,7 +335,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		_, err = shared.session(ctx, manager, manager.Name()).Exec(ctx, "SET lock_timeout = '1s'; SELECT tenantry.isolate('journal')")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(transaction.Commit(ctx)).To(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("that are not protected are listed with what is wrong", func(ctx SpecContext) {
 		server := startInstance(ctx)
@@ -369,7 +369,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 			"public.stale: a materialized view has no row-level security",
 		}))
 		Expect(status.UnprotectedTotal).To(Equal(7))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("are refused in a sentence where they can't be kept apart", func(ctx SpecContext) {
 		manager := shared.tables(ctx, "CREATE TABLE numbered (id serial PRIMARY KEY, tenant_id int); CREATE TABLE keyed (id serial PRIMARY KEY)")
@@ -380,7 +380,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		Expect(err).To(MatchError(ContainSubstring("keyed has keys without tenant_id: keyed_pkey")))
 		_, err = session.Exec(ctx, "DROP TABLE numbered, keyed")
 		Expect(err).NotTo(HaveOccurred())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("lose the rows of a tenant that is dropped, and only those, by its own rights", func(ctx SpecContext) {
 		shared.tables(ctx, `
@@ -402,7 +402,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		log, err := os.ReadFile(shared.LogPath())
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(log)).To(ContainSubstring("deleted by tenantry_row_owner in a session of " + database.Logins(gone.Name())[0]))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("belong to no tenant, and are managed only as long as a tenant may", func(ctx SpecContext) {
 		manager := shared.tables(ctx, "CREATE TABLE managed (id serial PRIMARY KEY); SELECT tenantry.isolate('managed')")
@@ -415,7 +415,7 @@ var _ = Describe("The tables that tenants of isolation Row share", func() {
 		Expect(shared.state(ctx, manager)).To(ConsistOf(sharing(database.IsolationRow)))
 		Expect(shared.remove(ctx, manager, database.ReclaimDelete)).To(Succeed())
 		Expect(shared.rows(ctx, "tenantry_row", "SELECT relname::text FROM pg_class WHERE relname = 'managed'")).To(HaveLen(1))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // beErrorOf reports whether the error is of this type, at any depth.
@@ -447,7 +447,7 @@ var _ = Describe("The extensions of a tenant's database", func() {
 		shared.exec(ctx, "postgres", "DROP DATABASE "+tenant.Name()+" WITH (FORCE)")
 		Expect(shared.converge(ctx, tenant)).To(Succeed())
 		Expect(shared.rows(ctx, tenant.Name(), "SELECT extname::text FROM pg_extension")).To(ContainElement("pgrowlocks"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("never run over what the tenant has put in their way", func(ctx SpecContext) {
 		tenant, other := shared.provisioned(ctx), shared.provisioned(ctx)
@@ -458,5 +458,5 @@ var _ = Describe("The extensions of a tenant's database", func() {
 		tenant.Extensions, other.Extensions = []string{"pgrowlocks"}, []string{"earthdistance"}
 		Expect(shared.converge(ctx, tenant)).To(MatchError(ContainSubstring("already has a schema extensions, of role " + tenant.Name() + "; rename it")))
 		Expect(shared.converge(ctx, other)).To(MatchError(ContainSubstring("needs cube, which is in schema public; move that to the schema extensions, or drop it")))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

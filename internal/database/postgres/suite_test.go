@@ -23,10 +23,13 @@ import (
 	"github.com/tenantry/tenantry/internal/service"
 )
 
+// specTimeout leaves room for other suites beside this one.
+const specTimeout = 5 * time.Minute
+
 func TestPostgres(t *testing.T) {
 	RegisterFailHandler(Fail)
 	Expect(freeport.Shift(GinkgoParallelProcess() - 1)).To(Succeed())
-	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute)
 	RunSpecs(t, "Databases on PostgreSQL")
 }
 
@@ -51,7 +54,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shared.exec(ctx, "postgres", "SELECT pg_reload_conf()")
 	shared.exec(ctx, "postgres", "CREATE EXTENSION pg_stat_statements")
 	shared.prepare(ctx)
-}, NodeTimeout(2*time.Minute))
+}, NodeTimeout(specTimeout))
 
 // allIsolations offers all isolations with shared databases.
 var allIsolations = database.Sharing{Isolations: []database.Isolation{database.IsolationSchema, database.IsolationRow}}

@@ -1,8 +1,6 @@
 package postgres_test
 
 import (
-	"time"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -33,7 +31,7 @@ var _ = Describe("What tenants use of a server", func() {
 			And(of(schema), HaveField("Connections", int32(1)), HaveField("Bytes", HaveValue(BeNumerically("~", 1300<<10, 200<<10)))),
 			And(of(row), HaveField("Connections", int32(0)), HaveField("Bytes", BeNil())),
 		))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("isn't read of tenants of other clusters", func(ctx SpecContext) {
 		tenant := shared.provisioned(ctx)
@@ -42,5 +40,5 @@ var _ = Describe("What tenants use of a server", func() {
 		uses, err := other.servers.Uses(ctx, other.address)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(uses).NotTo(ContainElement(HaveField("UID", tenant.UID)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
