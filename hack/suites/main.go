@@ -1,7 +1,7 @@
 // Command suites runs the unit tests and then each suite that starts Kubernetes or PostgreSQL: two at a time, each
 // in two processes with servers of their own, since most of them mostly wait. It prints the output of a suite as
 // soon as that has ended, and says at the end how long each took and what failed. A suite that fails doesn't keep
-// the others from running.
+// the others from running. What failed is tried again at the end, alone, and named if it passes then.
 //
 //	go run ./hack/suites                                      every suite, once
 //	go run ./hack/suites ./test/isolation                     one of them
@@ -62,6 +62,9 @@ func run() error {
 	defer os.RemoveAll(scratch)
 	runner := runner{scratch: scratch, processes: *processes, timeout: *timeout}
 	results := runner.all(ctx, slices.Repeat(all, *repeat), *lanes)
+	if *repeat == 1 {
+		results = runner.again(ctx, results)
+	}
 	return report(os.Stdout, results, time.Since(began))
 }
 

@@ -19,9 +19,9 @@ func report(to io.Writer, results []result, total time.Duration) error {
 	var bad []string
 	var cpu time.Duration
 	for _, r := range results {
-		fmt.Fprintf(table, "%s\t%s\tCPU %s\t%s\n", r.suite, r.took.Round(time.Second), r.cpu.Round(time.Second), r.verdict())
+		fmt.Fprintf(table, "%s\t%s\tCPU %s\t%s\n", r.title(), r.took.Round(time.Second), r.cpu.Round(time.Second), r.verdict())
 		cpu += r.cpu
-		if r.skipped != nil || r.err != nil {
+		if r.skipped != nil || (r.err != nil && !r.passedAlone) {
 			bad = append(bad, r.String())
 		}
 	}
@@ -49,6 +49,14 @@ func report(to io.Writer, results []result, total time.Duration) error {
 	return nil
 }
 
+// title returns the name of a run.
+func (r result) title() string {
+	if r.suite.focus != "" {
+		return r.String() + ", what failed"
+	}
+	return r.String()
+}
+
 func (r result) verdict() string {
 	switch {
 	case r.skipped != nil:
@@ -57,6 +65,8 @@ func (r result) verdict() string {
 		return "not run"
 	case r.err == nil:
 		return "passed"
+	case r.passedAlone:
+		return fmt.Sprintf("passed but for what passed alone, seed %d", r.seed)
 	case r.specs:
 		return fmt.Sprintf("FAILED (%v), seed %d", r.err, r.seed)
 	default:

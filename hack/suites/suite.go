@@ -48,6 +48,8 @@ type suite struct {
 	packages []string
 	// starts says that it starts Kubernetes or PostgreSQL, and specs that it consists of Ginkgo specs.
 	starts, specs bool
+	// focus matches the specs to run; all are run if it is empty.
+	focus string
 }
 
 func (s suite) String() string { return s.name }
@@ -120,8 +122,9 @@ func list(ctx context.Context, folder string) ([]suite, error) {
 // longest are the suites that take minutes. They begin first, so that no lane is left idle at the end.
 var longest = []string{"./test/integration", "./test/faults", "./test/dedicated", "./internal/database/postgres"}
 
-// whole are the suites whose specs one process runs, since what they start needs most of a machine.
-var whole = []string{"./test/nodes"}
+// whole are the suites whose specs one process runs: what nodes start needs most of a machine, and what restarts the
+// operator all the time and waits for it shouldn't wait for itself.
+var whole = []string{"./test/nodes", "./test/faults"}
 
 // order returns the position of a suite among those that start something.
 func order(s suite) int {
@@ -155,6 +158,10 @@ type result struct {
 	// err says that the suite failed, and failures are the names of the tests that did.
 	err      error
 	failures []string
+	// focus matches the specs that failed, if these can be tried again.
+	focus string
+	// passedAlone says that they were, and passed.
+	passedAlone bool
 }
 
 // ginkgo returns the path of Ginkgo's program.
@@ -186,6 +193,7 @@ func (r runner) run(ctx context.Context, suite suite, lane int) result {
 	specs := specsOf(filepath.Join(reports, reportFile))
 	outcome.leftOut, outcome.slow = reasonToSkip(specs), slowest(specs)
 	if outcome.err != nil {
+		outcome.focus = focusOnFailed(specs)
 		if outcome.failures = failedSpecs(specs); len(outcome.failures) == 0 {
 			outcome.failures = failedTests(output.String())
 		}
@@ -207,12 +215,15 @@ func (r runner) command(ctx context.Context, suite suite, seed int64, reports st
 		return exec.CommandContext(ctx, "go", append(args, suite.packages...)...)
 	}
 	processes := r.processes
-	if slices.Contains(whole, suite.name) {
+	if slices.Contains(whole, suite.name) || suite.focus != "" {
 		processes = 1
 	}
 	args := []string{
 		"run", timeout, fmt.Sprintf("--procs=%d", processes), fmt.Sprintf("--seed=%d", seed),
 		"--output-dir=" + reports, "--json-report=" + reportFile, "--no-color",
+	}
+	if suite.focus != "" {
+		args = append(args, "--focus="+suite.focus, "--fail-on-empty")
 	}
 	for _, name := range suite.packages {
 		args = append(args, "."+strings.TrimPrefix(name, path.Join(module, suite.module)))
@@ -248,7 +259,9 @@ type timing struct {
 func slowest(specs types.SpecReports) []timing {
 	timings := make([]timing, 0, len(specs))
 	for i := range specs {
-		timings = append(timings, timing{name: nameOf(&specs[i]), took: specs[i].RunTime})
+		if !specs[i].State.Is(types.SpecStateSkipped) {
+			timings = append(timings, timing{name: nameOf(&specs[i]), took: specs[i].RunTime})
+		}
 	}
 	slices.SortFunc(timings, func(a, b timing) int { return cmp.Compare(b.took, a.took) })
 	return timings[:min(len(timings), slowSpecs)]

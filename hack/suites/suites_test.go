@@ -44,6 +44,56 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestWhatPassedAloneIsNoErrorAndIsNamed(t *testing.T) {
+	faults := suite{name: "./test/faults", specs: true}
+	again := faults
+	again.focus = " a$"
+	var told strings.Builder
+	if err := report(&told, []result{
+		{suite: faults, seed: 7, took: time.Hour, err: errors.New("exit status 1"), failures: []string{"[It] a"}, focus: again.focus, passedAlone: true},
+		{suite: again, took: time.Minute},
+	}, time.Hour); err != nil {
+		t.Error(err)
+	}
+	for _, line := range []string{
+		"passed but for what passed alone, seed 7\n",
+		"./test/faults, what failed  1m0s    CPU 0s  passed\n",
+		"FAILED 1 of 2 times in ./test/faults: [It] a\n",
+	} {
+		if !strings.Contains(told.String(), line) {
+			t.Errorf("%q is missing in\n%s", line, told.String())
+		}
+	}
+}
+
+func TestWhatFailedIsTriedAgain(t *testing.T) {
+	it := func(state types.SpecState, ordered bool, texts ...string) types.SpecReport {
+		last := len(texts) - 1
+		return types.SpecReport{
+			LeafNodeType: types.NodeTypeIt, State: state, IsInOrderedContainer: ordered,
+			ContainerHierarchyTexts: texts[:last], LeafNodeText: texts[last],
+		}
+	}
+	passed, timedOut := types.SpecStatePassed, types.SpecStateTimedout
+	start := types.SpecReport{LeafNodeType: types.NodeTypeBeforeSuite, State: types.SpecStateFailed}
+	for _, test := range []struct {
+		name  string
+		specs types.SpecReports
+		want  string
+	}{
+		{"nothing", types.SpecReports{it(passed, false, "A tenant", "is (soon) Ready")}, ""},
+		{"a spec", types.SpecReports{it(passed, false, "A tenant", "ends"), it(timedOut, false, "A tenant", "is (soon) Ready")}, ` A tenant is \(soon\) Ready$`},
+		{"all that are in an order", types.SpecReports{it(timedOut, true, "A release", "begins", "x"), it(timedOut, true, "A release", "ends")}, " A release "},
+		{"nothing if the suite did not start", types.SpecReports{it(timedOut, false, "A tenant", "ends"), start}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := focusOnFailed(test.specs); got != test.want {
+				t.Errorf("it is %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestNothingThatFailedIsNoError(t *testing.T) {
 	if err := report(&strings.Builder{}, []result{{suite: suite{name: "./test/faults"}, took: time.Minute}}, time.Minute); err != nil {
 		t.Error(err)

@@ -98,7 +98,7 @@ func (s *supply) end(ctx context.Context) {
 		Expect(client.IgnoreNotFound(env.Client.Delete(ctx, tenant))).To(Succeed())
 	}
 	for _, tenant := range s.all {
-		Eventually(ctx, gone).WithArguments(ctx, tenant).WithTimeout(time.Minute).Should(BeTrue(), tenant.Name)
+		Eventually(ctx, gone).WithArguments(ctx, tenant).WithTimeout(5*time.Minute).Should(BeTrue(), tenant.Name)
 	}
 }
 

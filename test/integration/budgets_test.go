@@ -30,9 +30,9 @@ import (
 // ledger is the history of a tenant's ResourceQuotas and of the pods in its namespaces, as seen by two watches.
 type ledger struct {
 	mutex sync.Mutex
-	// granted and enforced are spec.hard and status.hard by namespace; pods are the existing pods.
-	granted, enforced map[string]int64
-	pods              map[string]struct{}
+	// granted, enforced and used are spec.hard, status.hard and status.used by namespace; pods are the existing pods.
+	granted, enforced, used map[string]int64
+	pods                    map[string]struct{}
 	// mostGranted, mostEnforced and mostPods are the greatest sums seen.
 	mostGranted, mostEnforced int64
 	mostPods                  int
@@ -42,7 +42,7 @@ type ledger struct {
 // keepLedger watches the quotas and pods of a tenant from now on.
 func keepLedger(ctx context.Context, tenant string) *ledger {
 	GinkgoHelper()
-	l := &ledger{granted: map[string]int64{}, enforced: map[string]int64{}, pods: map[string]struct{}{}}
+	l := &ledger{granted: map[string]int64{}, enforced: map[string]int64{}, used: map[string]int64{}, pods: map[string]struct{}{}}
 	quotas := watchOn(ctx, &corev1.ResourceQuotaList{}, client.MatchingLabels(of(tenant)))
 	pods := watchOn(ctx, &corev1.PodList{}, client.MatchingLabels{"budget-of": tenant})
 	var group sync.WaitGroup
@@ -95,9 +95,11 @@ func (l *ledger) quota(event watch.Event) {
 	l.quotaEvents++
 	l.granted[quota.Namespace] = quota.Spec.Hard.Pods().Value()
 	l.enforced[quota.Namespace] = quota.Status.Hard.Pods().Value()
+	l.used[quota.Namespace] = quota.Status.Used.Pods().Value()
 	if event.Type == watch.Deleted {
 		delete(l.granted, quota.Namespace)
 		delete(l.enforced, quota.Namespace)
+		delete(l.used, quota.Namespace)
 	}
 	l.mostGranted = max(l.mostGranted, sum(l.granted))
 	l.mostEnforced = max(l.mostEnforced, sum(l.enforced))
@@ -338,11 +340,19 @@ func (l *ledger) podsNow() []string {
 }
 
 // deletePods deletes the pods in a namespace and waits until the ledger has seen that: a watch that the API server
-// ended is a second behind, and pods that are gone would still count.
+// ended is a second behind, and pods that are gone would still count. It also waits until Kubernetes has counted anew,
+// since it may miss what is created meanwhile (docs/isolation.md).
 func (l *ledger) deletePods(ctx context.Context, namespace string) {
 	GinkgoHelper()
 	Expect(env.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace), client.GracePeriodSeconds(0))).To(Succeed())
 	Eventually(ctx, l.podsNow).ShouldNot(ContainElement(HavePrefix(namespace + "/")))
+	Eventually(ctx, l.usedIn).WithArguments(namespace).Should(BeZero())
+}
+
+func (l *ledger) usedIn(namespace string) int64 {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.used[namespace]
 }
 
 func (l *ledger) events() int {

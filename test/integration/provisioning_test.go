@@ -338,7 +338,7 @@ var _ = Describe("Applying a Tenant", func() {
 		for number := range count {
 			tenants = append(tenants, apply(ctx, whole(fmt.Sprintf("crowd-%d", number))))
 		}
-		kubectl(ctx, slices.Concat([]string{"wait", "--for=condition=Ready", "--timeout=150s"}, tenantNames(tenants))...)
+		kubectl(ctx, slices.Concat([]string{"wait", "--for=condition=Ready", "--timeout=300s"}, tenantNames(tenants))...)
 		databases := map[string]string{}
 		for _, tenant := range tenants {
 			Expect(read(ctx, tenant)).To(beReady())
