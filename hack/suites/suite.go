@@ -120,7 +120,7 @@ func list(ctx context.Context, folder string) ([]suite, error) {
 }
 
 // longest are the suites that take minutes. They begin first, so that no lane is left idle at the end.
-var longest = []string{"./test/integration", "./test/faults", "./test/dedicated", "./internal/database/postgres"}
+var longest = []string{"./test/integration", "./test/faults", "./test/nodes", "./internal/database/postgres", "./test/dedicated"}
 
 // whole are the suites whose specs one process runs: what nodes start needs most of a machine, and what restarts the
 // operator all the time and waits for it shouldn't wait for itself.
