@@ -30,7 +30,7 @@ type HibernationSchedule struct {
 type TenantHibernation struct {
 	// suspended puts the tenant to sleep until it is set to false. Left out, it is false.
 	// +optional
-	Suspended bool `json:"suspended,omitempty"`
+	Suspended *bool `json:"suspended,omitempty"`
 
 	// wakeUntil keeps the tenant awake until this time, whatever suspended and schedules say.
 	// +optional

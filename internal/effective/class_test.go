@@ -56,6 +56,7 @@ func TestATenantsOwnSpecComesBeforeItsClass(t *testing.T) {
 		{"other lists as a whole", `{owners: [{kind: User, name: a, role: Admin}], app: {image: a/b:1, args: [a, b]}}`, `{owners: [{kind: User, name: b, role: Viewer}], app: {args: [c]}}`,
 			`{owners: [{kind: User, name: b, role: Viewer}], app: {image: a/b:1, args: [c]}}`},
 		{"a false that the tenant writes", `{policy: {allowBlockedEvictions: true}}`, `{policy: {allowBlockedEvictions: false}}`, `{policy: {allowBlockedEvictions: false}}`},
+		{"a tenant that is awake where its class sleeps", `{hibernation: {suspended: true}}`, `{hibernation: {suspended: false}}`, `{hibernation: {suspended: false}}`},
 		{"a server instead of labels of one", `{database: {serverSelector: {matchLabels: {region: eu}}, connectionLimit: 5}}`, `{database: {serverRef: {name: shared}}}`,
 			`{database: {serverRef: {name: shared}, connectionLimit: 5}}`},
 		{"labels of a server instead of one", `{database: {serverRef: {name: shared}}}`, `{database: {serverSelector: {matchLabels: {region: eu}}}}`,

@@ -8,6 +8,7 @@ import (
 	_ "time/tzdata" // The operator's image has no time zones.
 
 	"github.com/robfig/cron/v3"
+	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
@@ -75,7 +76,7 @@ type plan struct {
 type window struct{ sleep, wake cron.Schedule }
 
 func parse(spec *v1alpha1.TenantHibernation) (plan, error) {
-	result := plan{suspended: spec.Suspended}
+	result := plan{suspended: ptr.Deref(spec.Suspended, false)}
 	if spec.WakeUntil != nil {
 		result.awakeUntil = spec.WakeUntil.Time
 	}

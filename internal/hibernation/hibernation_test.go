@@ -39,8 +39,8 @@ func TestWhenATenantSleeps(t *testing.T) {
 		changes string
 	}{
 		{"nothing says so", v1alpha1.TenantHibernation{}, "2026-03-02 12:00", false, ""},
-		{"it is suspended", v1alpha1.TenantHibernation{Suspended: true}, "2026-03-02 12:00", true, ""},
-		{"it is suspended, and the schedule says that it is awake", v1alpha1.TenantHibernation{Suspended: true, Schedules: []v1alpha1.HibernationSchedule{nights}}, "2026-03-02 12:00", true, ""},
+		{"it is suspended", v1alpha1.TenantHibernation{Suspended: new(true)}, "2026-03-02 12:00", true, ""},
+		{"it is suspended, and the schedule says that it is awake", v1alpha1.TenantHibernation{Suspended: new(true), Schedules: []v1alpha1.HibernationSchedule{nights}}, "2026-03-02 12:00", true, ""},
 		{"by day", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{nights}}, "2026-03-02 12:00", false, "2026-03-02 20:00"},
 		{"just before it falls asleep", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{nights}}, "2026-03-02 19:59", false, "2026-03-02 20:00"},
 		{"when it falls asleep", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{nights}}, "2026-03-02 20:00", true, "2026-03-03 07:00"},
@@ -54,8 +54,8 @@ func TestWhenATenantSleeps(t *testing.T) {
 		{"it is kept awake at night", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{nights}, WakeUntil: &metav1.Time{Time: at(t, "2026-03-02 23:00")}}, "2026-03-02 21:00", false, "2026-03-02 23:00"},
 		{"it is kept awake into the day", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{nights}, WakeUntil: &metav1.Time{Time: at(t, "2026-03-03 09:00")}}, "2026-03-02 21:00", false, "2026-03-03 20:00"},
 		{"it was kept awake", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{nights}, WakeUntil: &metav1.Time{Time: at(t, "2026-03-02 23:00")}}, "2026-03-02 23:00", true, "2026-03-03 07:00"},
-		{"it is suspended, and kept awake", v1alpha1.TenantHibernation{Suspended: true, WakeUntil: &metav1.Time{Time: at(t, "2026-03-02 23:00")}}, "2026-03-02 21:00", false, "2026-03-02 23:00"},
-		{"it is suspended, and was kept awake", v1alpha1.TenantHibernation{Suspended: true, WakeUntil: &metav1.Time{Time: at(t, "2026-03-02 20:00")}}, "2026-03-02 21:00", true, ""},
+		{"it is suspended, and kept awake", v1alpha1.TenantHibernation{Suspended: new(true), WakeUntil: &metav1.Time{Time: at(t, "2026-03-02 23:00")}}, "2026-03-02 21:00", false, "2026-03-02 23:00"},
+		{"it is suspended, and was kept awake", v1alpha1.TenantHibernation{Suspended: new(true), WakeUntil: &metav1.Time{Time: at(t, "2026-03-02 20:00")}}, "2026-03-02 21:00", true, ""},
 		{"it falls asleep once a year", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{schedule("0 0 24 12 *", "0 0 2 1 *", "")}}, "2026-12-30 12:00", true, "2027-01-02 00:00"},
 		{"it falls asleep in a leap year", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{schedule("0 0 29 2 *", "0 0 1 3 *", "")}}, "2026-12-30 12:00", false, "2028-02-29 00:00"},
 		{"it falls asleep and wakes at the same times", v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{schedule("@daily", "@daily", "")}}, "2026-03-02 12:00", false, "2026-06-10 00:00"},

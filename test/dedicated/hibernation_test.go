@@ -23,7 +23,7 @@ var _ = Describe("A tenant with a server of its own that hibernates", func() {
 		set := inDatabases(tenant, &appsv1.StatefulSet{}, "")
 
 		By("putting it to sleep")
-		Expect(change(ctx, tenant, func() { tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: true} })).To(Succeed())
+		Expect(change(ctx, tenant, func() { tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: new(true)} })).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(says(metav1.ConditionTrue, Equal("The tenant sleeps until spec.hibernation.suspended is false.")))
 		Expect(komega.Object(set)()).To(HaveField("Spec.Replicas", HaveValue(BeZero())))
 		pods := &corev1.PodList{}
@@ -32,7 +32,7 @@ var _ = Describe("A tenant with a server of its own that hibernates", func() {
 		Expect(komega.Object(serverOf(tenant))()).To(says(metav1.ConditionFalse, Equal("The server is stopped, and its volume kept, while the Tenant sleepy sleeps.")))
 
 		By("waking it")
-		Expect(change(ctx, tenant, func() { tenant.Spec.Hibernation.Suspended = false })).To(Succeed())
+		Expect(change(ctx, tenant, func() { tenant.Spec.Hibernation.Suspended = new(false) })).To(Succeed())
 		waitReady(ctx, tenant)
 		Expect(ask(ctx, tenant, "SELECT word FROM words")).To(Equal("[kept]"))
 		Expect(secretOf(ctx, tenant)["password"]).To(Equal(password))

@@ -35,7 +35,7 @@ var _ = Describe("A tenant that hibernates", func() {
 	appOf := func(tenant *v1alpha1.Tenant) *appsv1.Deployment { return in(tenant, &appsv1.Deployment{}, "app") }
 	suspend := func(ctx context.Context, tenant *v1alpha1.Tenant, suspended bool) {
 		GinkgoHelper()
-		change(ctx, tenant, func() { tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: suspended} })
+		change(ctx, tenant, func() { tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: new(suspended)} })
 	}
 	password := func(ctx context.Context, tenant *v1alpha1.Tenant) string {
 		GinkgoHelper()
@@ -110,7 +110,7 @@ var _ = Describe("A tenant that hibernates", func() {
 		generation := read(ctx, tenant).Generation
 		By("being kept awake for some seconds")
 		change(ctx, tenant, func() {
-			tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: true, WakeUntil: &metav1.Time{Time: at}}
+			tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: new(true), WakeUntil: &metav1.Time{Time: at}}
 		})
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.Hibernation.NextSleep", HaveValue(Equal(metav1.Time{Time: at}))))
 		Eventually(ctx, komega.Object(tenant)).Should(beAsleep())
@@ -137,7 +137,7 @@ var _ = Describe("A tenant that hibernates", func() {
 			`spec.hibernation.schedules[0].timeZone is "Mars/Olympus", which is no time zone; write one such as Europe/Berlin, or leave it out for UTC.`: {Sleep: "0 20 * * *", Wake: "0 7 * * *", TimeZone: "Mars/Olympus"},
 		} {
 			change(ctx, tenant, func() {
-				tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: true, Schedules: []v1alpha1.HibernationSchedule{hibernation}}
+				tenant.Spec.Hibernation = &v1alpha1.TenantHibernation{Suspended: new(true), Schedules: []v1alpha1.HibernationSchedule{hibernation}}
 			})
 			Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonInvalid, "The tenant neither falls asleep nor wakes: "+field))
 			Expect(podUIDs(ctx, tenant)).To(ConsistOf(uids))
@@ -152,7 +152,7 @@ var _ = Describe("A tenant that hibernates", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("changes its image and its password only when it wakes, and can be made asleep and deleted asleep", func(ctx SpecContext) {
-		tenant := apply(ctx, whole("sleepy-from-birth").Hibernation(v1alpha1.TenantHibernation{Suspended: true}))
+		tenant := apply(ctx, whole("sleepy-from-birth").Hibernation(v1alpha1.TenantHibernation{Suspended: new(true)}))
 		Eventually(ctx, komega.Object(tenant)).Should(beAsleep())
 		Expect(pods(ctx, tenant)).To(BeEmpty())
 		before := password(ctx, tenant)
