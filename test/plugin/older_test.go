@@ -32,10 +32,11 @@ var _ = Describe("kubectl tenantry", Ordered, func() {
 	}, NodeTimeout(specTimeout))
 
 	It("says that a cluster has no Tenantry", func(ctx SpecContext) {
-		for _, command := range []string{"status", "why", "effective", "namespaces", "can-i-leave", "report", "psql", "rotate", "cordon"} {
+		for _, command := range []string{"status", "why", "effective", "namespaces", "can-i-leave", "report", "psql", "rotate", "cordon", "hibernate", "wake"} {
 			Expect(here.run(ctx, command, "acme")).To(complains("has no Tenants: Tenantry isn't installed there, or this is another cluster than you mean."), command)
 		}
 		Expect(here.run(ctx, "usage")).To(complains("has no Tenants"))
+		Expect(here.run(ctx, "release", "pause", "gold")).To(complains("has no Tenants"))
 	}, SpecTimeout(specTimeout))
 
 	It("says that a cluster's Tenantry is older, and what it lacks", func(ctx SpecContext) {
@@ -45,13 +46,19 @@ var _ = Describe("kubectl tenantry", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		definition := &apiextensionsv1.CustomResourceDefinition{}
 		Expect(yaml.Unmarshal(text, definition)).To(Succeed())
-		delete(definition.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties, "cordoned")
+		for _, field := range []string{"cordoned", "hibernation"} {
+			delete(definition.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties, field)
+		}
 		older, err := yaml.Marshal(definition)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(other.Apply(ctx, "--filename", manifest(string(older)))).To(Succeed())
 		Expect(other.Apply(ctx, "--filename", manifest("apiVersion: tenantry.dev/v1alpha1\nkind: Tenant\nmetadata: {name: acme}\nspec: {className: gold}\n"))).To(Succeed())
 		Expect(here.run(ctx, "cordon", "acme")).To(complains("The Tenantry in this cluster is older than this plugin: it has no spec.cordoned. Upgrade the CustomResourceDefinitions and the operator"))
-		Expect(here.run(ctx, "effective", "acme")).To(complains("The Tenantry in this cluster is older than this plugin: it has no TenantClass."))
+		for _, command := range [][]string{{"effective", "acme"}, {"release", "pause", "gold"}, {"release", "resume", "gold"}} {
+			Expect(here.run(ctx, command...)).To(complains("The Tenantry in this cluster is older than this plugin: it has no TenantClass."))
+		}
+		Expect(other.Apply(ctx, "--filename", manifest("apiVersion: tenantry.dev/v1alpha1\nkind: Tenant\nmetadata: {name: plain}\nspec: {displayName: Plain}\n"))).To(Succeed())
+		Expect(here.run(ctx, "hibernate", "plain")).To(complains("The Tenantry in this cluster is older than this plugin: it has no spec.hibernation. Upgrade the CustomResourceDefinitions and the operator"))
 		Expect(here.run(ctx, "why", "acme")).To(says("… Tenant acme Pending  Waiting for the operator."))
 		Expect(here.run(ctx, "status", "acme")).To(says("… Tenant acme Pending"))
 	}, SpecTimeout(specTimeout))

@@ -51,6 +51,8 @@ func markOf(c *metav1.Condition) view.Mark {
 		return view.Good
 	case c.Reason == v1alpha1.ReasonProgressing, c.Reason == v1alpha1.ReasonPending, c.Reason == v1alpha1.ReasonTerminating:
 		return view.Busy
+	case c.Reason == v1alpha1.ReasonPaused, c.Reason == v1alpha1.ReasonWindowClosed:
+		return view.Note
 	default:
 		return view.Bad
 	}

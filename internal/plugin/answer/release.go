@@ -24,6 +24,9 @@ func Release(class *v1alpha1.TenantClass, tenants []v1alpha1.Tenant) view.Node {
 			root.Add(view.Node{Kind: c.Type, Mark: view.Note, State: c.Reason, Message: c.Message})
 		}
 	}
+	if class.Spec.Rollout.Paused {
+		root.Add(view.Node{Kind: "Paused", Mark: view.Note, Message: fmt.Sprintf("No tenant is told to change until kubectl tenantry release resume %s.", class.Name)})
+	}
 	byRevision := tenantsByRevision(class.Name, tenants)
 	current := class.Status.CurrentRevision
 	if current != "" {
@@ -95,3 +98,36 @@ func revisionNode(name, note string, tenants []*v1alpha1.Tenant) view.Node {
 
 // maxTroubled is how many tenants of a revision are listed.
 const maxTroubled = 20
+
+// Pause returns what keeps a class from telling tenants to change.
+func Pause(class *v1alpha1.TenantClass) Change {
+	rest := fmt.Sprintf("Those that were told before go on; kubectl tenantry release status %s says how many have changed.", class.Name)
+	if class.Spec.Rollout.Paused {
+		return Change{Sentences: []string{fmt.Sprintf("There is nothing to do: the TenantClass %s is paused already. %s", class.Name, rest)}}
+	}
+	return Change{Spec: pausing(true), Sentences: []string{
+		fmt.Sprintf("The TenantClass %s is paused: no tenant is told to change until kubectl tenantry release resume %s. %s", class.Name, class.Name, rest),
+	}}
+}
+
+// Resume returns what lets a class tell tenants to change again.
+func Resume(class *v1alpha1.TenantClass) Change {
+	change := Change{Sentences: []string{fmt.Sprintf("There is nothing to do: the TenantClass %s isn't paused.", class.Name)}}
+	if class.Spec.Rollout.Paused {
+		change = Change{Spec: pausing(false), Sentences: []string{
+			fmt.Sprintf("The TenantClass %s isn't paused any more: its tenants are told to change as spec.rollout says.", class.Name),
+		}}
+	}
+	ready := meta.FindStatusCondition(class.Status.Conditions, v1alpha1.ConditionReady)
+	if ready != nil && ready.Reason == v1alpha1.ReasonReleaseStopped {
+		change.Sentences = append(change.Sentences, ready.Message) // That is no pause, and it stays so.
+	}
+	if ready == nil || ready.Status != metav1.ConditionTrue || class.Status.ObservedGeneration != class.Generation {
+		change.Sentences = append(change.Sentences, fmt.Sprintf("To wait for the end of its release: kubectl wait tenantclass/%s --for=condition=Ready --timeout=1h", class.Name))
+	}
+	return change
+}
+
+func pausing(paused bool) map[string]any {
+	return map[string]any{"rollout": map[string]any{"paused": paused}}
+}

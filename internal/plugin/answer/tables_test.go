@@ -231,3 +231,49 @@ func TestAReleaseShowsWhichTenantsAreWhere(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+func TestAReleaseThatIsPausedSaysSo(t *testing.T) {
+	class := &v1alpha1.TenantClass{ObjectMeta: metav1.ObjectMeta{Name: "gold"}}
+	class.Spec.Rollout.Paused = true
+	for reason, mark := range map[string]string{"Paused": "!", "WindowClosed": "!", "ReleaseStopped": "✗"} {
+		class.Status.Conditions = []metav1.Condition{condition("Ready", "False", reason, "It has reached 1 of 4 tenants.")}
+		want := mark + " TenantClass gold " + reason + "  It has reached 1 of 4 tenants.\n└─ ! Paused  No tenant is told to change until kubectl tenantry release resume gold.\n"
+		if got := drawn(t, answer.Release(class, nil)); got != want {
+			t.Errorf("got\n%swant\n%s", got, want)
+		}
+	}
+}
+
+func TestPausingAndResumingAClass(t *testing.T) {
+	const (
+		rest    = "Those that were told before go on; kubectl tenantry release status gold says how many have changed."
+		waits   = "\nTo wait for the end of its release: kubectl wait tenantclass/gold --for=condition=Ready --timeout=1h"
+		goesOn  = "The TenantClass gold isn't paused any more: its tenants are told to change as spec.rollout says."
+		stopped = "The release has stopped: 1 has failed."
+	)
+	for _, test := range []struct {
+		name        string
+		decide      func(*v1alpha1.TenantClass) answer.Change
+		paused      bool
+		ready       metav1.Condition
+		generation  int64
+		patch, said string
+	}{
+		{"pausing", answer.Pause, false, condition("Ready", "True", "Ready", ""), 0, `{"rollout":{"paused":true}}`,
+			"The TenantClass gold is paused: no tenant is told to change until kubectl tenantry release resume gold. " + rest},
+		{"pausing once more", answer.Pause, true, condition("Ready", "False", "Paused", ""), 0, "null", "There is nothing to do: the TenantClass gold is paused already. " + rest},
+		{"resuming", answer.Resume, true, condition("Ready", "False", "Paused", ""), 0, `{"rollout":{"paused":false}}`, goesOn + waits},
+		{"resuming with nothing on its way", answer.Resume, true, condition("Ready", "True", "Ready", ""), 0, `{"rollout":{"paused":false}}`, goesOn},
+		{"resuming after a change that nobody has seen", answer.Resume, true, condition("Ready", "True", "Ready", ""), 7, `{"rollout":{"paused":false}}`, goesOn + waits},
+		{"resuming what has stopped by itself, too", answer.Resume, true, condition("Ready", "False", "ReleaseStopped", stopped), 0, `{"rollout":{"paused":false}}`, goesOn + "\n" + stopped + waits},
+		{"resuming what has only stopped by itself", answer.Resume, false, condition("Ready", "False", "ReleaseStopped", stopped), 0, "null", "There is nothing to do: the TenantClass gold isn't paused.\n" + stopped + waits},
+		{"resuming once more", answer.Resume, false, condition("Ready", "True", "Ready", ""), 0, "null", "There is nothing to do: the TenantClass gold isn't paused."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			class := &v1alpha1.TenantClass{ObjectMeta: metav1.ObjectMeta{Name: "gold", Generation: test.generation}}
+			class.Spec.Rollout.Paused = test.paused
+			class.Status.Conditions = []metav1.Condition{test.ready}
+			expectChange(t, test.decide(class), nil, test.patch, test.said)
+		})
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/plugin/answer"
 )
 
 // pollInterval is how often the plugin looks whether what it waits for has come.
@@ -35,7 +36,22 @@ func (c *Connection) SetSpec(ctx context.Context, name, field string, value any)
 	if err != nil {
 		return err
 	}
-	return c.patch(ctx, tenant, map[string]any{"spec": map[string]any{field: value}})
+	return c.Change(ctx, tenant, map[string]any{field: value})
+}
+
+// Change changes some fields of the spec of an object that was read.
+func (c *Connection) Change(ctx context.Context, object client.Object, spec map[string]any) error {
+	return c.patch(ctx, object, map[string]any{"spec": spec})
+}
+
+// Sleeper reads a Tenant and all else that decides whether it sleeps.
+func (c *Connection) Sleeper(ctx context.Context, name string) (answer.Sleeper, error) {
+	tenant, err := c.Tenant(ctx, name)
+	if err != nil {
+		return answer.Sleeper{}, err
+	}
+	class, _, err := c.Class(ctx, tenant)
+	return answer.Sleeper{Tenant: tenant, Class: class, Now: time.Now()}, err
 }
 
 // Rotate asks for a new password of a tenant's database, and returns the Tenant with it.

@@ -3,12 +3,13 @@ package command
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/plugin/answer"
 )
 
 func (p *plugin) release() *cobra.Command {
-	command := &cobra.Command{Use: "release", Short: "See how far a change of a class has got"}
-	command.AddCommand(p.releaseStatus())
+	command := &cobra.Command{Use: "release", Short: "See how far a change of a class has got, pause it and resume it"}
+	command.AddCommand(p.releaseStatus(), p.releasePause(), p.releaseResume())
 	return command
 }
 
@@ -36,6 +37,34 @@ func (p *plugin) releaseStatus() *cobra.Command {
 	}
 	o.add(command, "json")
 	return command
+}
+
+func (p *plugin) releasePause() *cobra.Command {
+	return p.rollout("pause", "Keep a class from telling further tenants to change", `Set spec.rollout.paused of a TenantClass: from then on, no tenant is told to change, whatever changes in the class. Those
+that were told before go on. What manages the class from elsewhere, such as GitOps, may set it back.`, answer.Pause)
+}
+
+func (p *plugin) releaseResume() *cobra.Command {
+	return p.rollout("resume", "Let a paused class tell tenants to change again", `End the pause of a TenantClass: its tenants are told to change as the rest of spec.rollout says. A release that has stopped
+because tenants have failed isn't paused; it goes on once they are Ready.`, answer.Resume)
+}
+
+// rollout returns a command that changes how a class is released.
+func (p *plugin) rollout(name, short, long string, decide func(*v1alpha1.TenantClass) answer.Change) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " CLASS", Short: short, Long: long, Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeClasses,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			connection, err := p.connect()
+			if err != nil {
+				return err
+			}
+			class, err := connection.TenantClass(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return p.change(cmd.Context(), connection, class, decide(class))
+		},
+	}
 }
 
 // completeClasses completes the name of a TenantClass.
