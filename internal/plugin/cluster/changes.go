@@ -30,17 +30,8 @@ func (c *Connection) patch(ctx context.Context, object client.Object, fields map
 	return c.explain(err, object.GetName())
 }
 
-// SetSpec sets a field of a Tenant's spec.
-func (c *Connection) SetSpec(ctx context.Context, name, field string, value any) error {
-	tenant, err := c.Tenant(ctx, name)
-	if err != nil {
-		return err
-	}
-	return c.Change(ctx, tenant, map[string]any{field: value})
-}
-
-// Change changes some fields of the spec of an object that was read.
-func (c *Connection) Change(ctx context.Context, object client.Object, spec map[string]any) error {
+// SetSpec sets some fields of the spec of an object.
+func (c *Connection) SetSpec(ctx context.Context, object client.Object, spec map[string]any) error {
 	return c.patch(ctx, object, map[string]any{"spec": spec})
 }
 

@@ -41,25 +41,3 @@ What manages the Tenant from elsewhere, such as GitOps, may set it back.`, func(
 	}
 	return command
 }
-
-// sleeping returns a command that changes whether a tenant sleeps.
-func (p *plugin) sleeping(name, short, long string, decide func(answer.Sleeper) (answer.Change, error)) *cobra.Command {
-	return &cobra.Command{
-		Use: name + " TENANT", Short: short, Long: long, Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeTenants,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			connection, err := p.connect()
-			if err != nil {
-				return err
-			}
-			sleeper, err := connection.Sleeper(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			change, err := decide(sleeper)
-			if err != nil {
-				return err
-			}
-			return p.change(cmd.Context(), connection, sleeper.Tenant, change)
-		},
-	}
-}

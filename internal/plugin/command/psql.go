@@ -149,32 +149,3 @@ the grace period, so that apps can switch.`,
 	command.Flags().DurationVar(&timeout, "timeout", timeout, "How long to wait for the new password.")
 	return command
 }
-
-func (p *plugin) cordon() *cobra.Command {
-	return p.setting("cordon", "Freeze a tenant: only cluster admins may change anything in its namespaces", "cordoned", true,
-		"The Tenant %s is cordoned: only cluster admins and the cluster itself may change anything in its namespaces or open a session to a pod. Its pods keep running.")
-}
-
-func (p *plugin) uncordon() *cobra.Command {
-	return p.setting("uncordon", "Let a cordoned tenant's owners work again", "cordoned", false,
-		"The Tenant %s isn't cordoned any more.")
-}
-
-// setting returns a command that sets a field of a Tenant's spec.
-func (p *plugin) setting(name, short, field string, value any, done string) *cobra.Command {
-	return &cobra.Command{
-		Use: name + " TENANT", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeTenants,
-		Long: fmt.Sprintf("%s.\n\nThis sets spec.%s of the Tenant to %v. What manages the Tenant from elsewhere, such as GitOps, may set it back.", short, field, value),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			connection, err := p.connect()
-			if err != nil {
-				return err
-			}
-			if err := connection.SetSpec(cmd.Context(), args[0], field, value); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(p.streams.Out, done+"\n", args[0])
-			return err
-		},
-	}
-}

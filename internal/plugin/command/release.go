@@ -3,7 +3,6 @@ package command
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/plugin/answer"
 )
 
@@ -47,24 +46,6 @@ that were told before go on. What manages the class from elsewhere, such as GitO
 func (p *plugin) releaseResume() *cobra.Command {
 	return p.rollout("resume", "Let a paused class tell tenants to change again", `End the pause of a TenantClass: its tenants are told to change as the rest of spec.rollout says. A release that has stopped
 because tenants have failed isn't paused; it goes on once they are Ready.`, answer.Resume)
-}
-
-// rollout returns a command that changes how a class is released.
-func (p *plugin) rollout(name, short, long string, decide func(*v1alpha1.TenantClass) answer.Change) *cobra.Command {
-	return &cobra.Command{
-		Use: name + " CLASS", Short: short, Long: long, Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeClasses,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			connection, err := p.connect()
-			if err != nil {
-				return err
-			}
-			class, err := connection.TenantClass(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return p.change(cmd.Context(), connection, class, decide(class))
-		},
-	}
 }
 
 // completeClasses completes the name of a TenantClass.

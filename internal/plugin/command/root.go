@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/internal/plugin/answer"
 	"github.com/tenantry/tenantry/internal/plugin/cluster"
@@ -105,21 +104,6 @@ func (p *plugin) print(o *output, said answer.Answer) error {
 		return err
 	}
 	return p.sentences(said.Unread)
-}
-
-// change makes a change, if there is one, and says what it means.
-func (p *plugin) change(ctx context.Context, c *cluster.Connection, object client.Object, change answer.Change) error {
-	if change.Spec != nil {
-		if err := c.Change(ctx, object, change.Spec); err != nil {
-			return err
-		}
-	}
-	for _, sentence := range change.Sentences {
-		if _, err := fmt.Fprintln(p.streams.Out, view.Clean(sentence)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // sentences writes sentences below what they are about.
