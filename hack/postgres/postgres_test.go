@@ -17,6 +17,8 @@ import (
 	"github.com/tenantry/tenantry/hack/postgres"
 )
 
+const specTimeout = 3 * time.Minute
+
 func TestPostgres(t *testing.T) {
 	RegisterFailHandler(Fail)
 	Expect(freeport.Shift(GinkgoParallelProcess() - 1)).To(Succeed())
@@ -56,7 +58,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		server.Password = "wrong"
 		_, err := pgx.Connect(ctx, server.URL("postgres"))
 		Expect(err).To(MatchError(ContainSubstring("28P01")))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("comes back on the same port with its data after it crashed or was stopped", func(ctx SpecContext) {
 		server := start(ctx)
@@ -80,7 +82,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		DeferCleanup(again.Stop)
 		Expect(again.Port).To(Equal(port))
 		Expect(query(ctx, again, "SELECT word FROM kept")).To(Equal("here"))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is found by its folder and removed without a trace", func(ctx SpecContext) {
 		server := start(ctx)
@@ -95,7 +97,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		Eventually(server.Running).WithContext(ctx).Should(BeFalse())
 		_, err = postgres.Load(dir)
 		Expect(err).To(MatchError(fs.ErrNotExist))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("says why it does not come up", func(ctx SpecContext) {
 		server := start(ctx)
@@ -110,7 +112,7 @@ var _ = Describe("A PostgreSQL server", func() {
 			ContainSubstring(server.LogPath()),
 			ContainSubstring("Address already in use"))))
 		Expect(server.Running()).To(BeFalse())
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("keeps its data elsewhere when its user can't enter the folder", func(ctx SpecContext) {
 		if os.Getuid() != 0 {
@@ -124,7 +126,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		Expect(server.LogPath()).To(HavePrefix(closed))
 		Expect(server.Remove()).To(Succeed())
 		Expect(server.DataDir).NotTo(BeADirectory())
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("runs a release from npm although its user can't enter the folder", func(ctx SpecContext) {
 		if os.Getuid() != 0 {
@@ -137,7 +139,7 @@ var _ = Describe("A PostgreSQL server", func() {
 		released, err := postgres.Start(ctx, postgres.Options{Dir: GinkgoT().TempDir(), BinDir: binDir, EndWithStarter: true})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(released.Remove()).To(Succeed())
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("counts statements where the extension is installed", func(ctx SpecContext) {
 		server := start(ctx)
@@ -150,5 +152,5 @@ var _ = Describe("A PostgreSQL server", func() {
 		_, err = conn.Exec(ctx, "CREATE EXTENSION pg_stat_statements")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(query(ctx, server, "SELECT count(*)::text FROM pg_stat_statements WHERE query ~ 'CREATE EXTENSION'")).To(Equal("1"))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+const specTimeout = 3 * time.Minute
+
 func TestProcess(t *testing.T) {
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "Process")
@@ -96,7 +98,7 @@ var _ = Describe("A process", func() {
 		Expect(polite.ExitCode()).To(Equal(0))
 		Expect(command.RecordPath).NotTo(BeAnExistingFile())
 		Expect(polite.Signal(syscall.SIGTERM)).To(MatchError(os.ErrProcessDone))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is killed when it does not stop within the grace period", func(ctx SpecContext) {
 		deaf := start(shell(dir, "deaf", "trap '' TERM; echo up; while :; do sleep 0.01; done"))
@@ -105,7 +107,7 @@ var _ = Describe("A process", func() {
 		Expect(deaf.Stop(50 * time.Millisecond)).To(Succeed())
 		Expect(deaf.Alive()).To(BeFalse())
 		Expect(deaf.ExitCode()).To(Equal(-1))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("says why it ended early, with the last lines of its own log", func(ctx SpecContext) {
 		command := shell(dir, "broken", "echo first; echo the disk is full >&2; exit 3")
@@ -115,7 +117,7 @@ var _ = Describe("A process", func() {
 		Expect(err).To(MatchError(fmt.Sprintf("broken ended before it was ready (exit status 3); its log %s ends with:\n"+
 			"first\nthe disk is full", command.LogPath)))
 		Expect(broken.ExitCode()).To(Equal(3))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("says what it waited for when it was not ready in time", func(ctx SpecContext) {
 		slow := start(shell(dir, "slow", "exec sleep 300"))
@@ -125,7 +127,7 @@ var _ = Describe("A process", func() {
 		Expect(err).To(MatchError(fmt.Sprintf(
 			"slow was not ready in time: port 5432 refuses connections; its log %s is empty", slow.LogPath())))
 		Expect(slow.Alive()).To(BeTrue())
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("tells the CPU time of its children, of those that run and of those that have ended", func(ctx SpecContext) {
 		const work = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
@@ -137,13 +139,13 @@ var _ = Describe("A process", func() {
 		DeferCleanup(func() error { return syscall.Kill(-running.PID(), syscall.SIGKILL) })
 		Expect(running.WaitReady(ctx, logged(running, "done"))).To(Succeed())
 		Expect(running.CPUTime()).To(BeNumerically(">", 50*time.Millisecond))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("tells how much memory it has", func(ctx SpecContext) {
 		big := start(shell(dir, "big", "x=$(head -c 10000000 /dev/zero | tr '\\0' x); echo up; while :; do sleep 0.01; done"))
 		Expect(big.WaitReady(ctx, logged(big, "up"))).To(Succeed())
 		Expect(big.ResidentBytes()).To(BeNumerically(">", 10_000_000))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("can't be started from a file that is not there", func() {
 		_, err := process.Start(process.Command{Name: "absent", Path: "/nowhere/absent", LogPath: filepath.Join(dir, "log")})
@@ -161,7 +163,7 @@ var _ = Describe("A process", func() {
 		other := start(command)
 		Eventually(other.Exited()).WithContext(ctx).Should(BeClosed())
 		Expect(other.LogTail(5)).To(Equal("65534\n65533\n/usr\ngreen\ndone"))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is found again and stopped by its record", func(ctx SpecContext) {
 		command := shell(dir, "lost", "exec sleep 300")
@@ -175,7 +177,7 @@ var _ = Describe("A process", func() {
 
 		_, err = process.Load(command.RecordPath)
 		Expect(err).To(MatchError(fs.ErrNotExist))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("isn't alive once it has ended, although its parent doesn't ask how", func(ctx SpecContext) {
 		// The child ends when the parent is no longer a shell, which would ask.
@@ -207,7 +209,7 @@ var _ = Describe("A process", func() {
 		found, err := process.Load(command.RecordPath)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(found.Alive()).To(BeFalse())
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is never mistaken for a stranger that got its number", func() {
 		command := shell(dir, "stranger", "exec sleep 300")
@@ -247,5 +249,5 @@ var _ = Describe("A process", func() {
 		_ = starter.Wait() // "signal: killed", as meant
 		Eventually(tied.Exited()).WithContext(ctx).Should(BeClosed())
 		Expect(free.Alive()).To(BeTrue())
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -23,7 +23,7 @@ func (r runner) again(ctx context.Context, results []result) []result {
 	if failed > mostAgain {
 		return results
 	}
-	for i := range slices.Clone(results) {
+	for i := range results {
 		if results[i].focus == "" || ctx.Err() != nil {
 			continue
 		}

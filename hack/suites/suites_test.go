@@ -13,6 +13,16 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 )
 
+// expectLines checks that each of the lines is in a report.
+func expectLines(t *testing.T, told string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(told, line) {
+			t.Errorf("%q is missing in\n%s", line, told)
+		}
+	}
+}
+
 func TestWhatIsToldAtTheEnd(t *testing.T) {
 	isolation, faults := suite{name: "./test/isolation", specs: true}, suite{name: "./test/faults", specs: true}
 	failed := errors.New("exit status 1")
@@ -28,7 +38,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 	if err == nil || err.Error() != "failed or not run: ./test/faults, ./test/isolation" {
 		t.Errorf("the error is %v", err)
 	}
-	for _, line := range []string{
+	expectLines(t, told.String(),
 		"./test/isolation  1m30s  CPU 2m0s  FAILED (exit status 1), seed 7\n",
 		"./test/faults     1m0s   CPU 0s    passed\n",
 		"./test/faults     0s     CPU 0s    not run (interrupted)\n",
@@ -37,11 +47,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		"  12.3 s  ./test/faults: [It] c\n",
 		"NOT RUN: ./test/nodes. This machine can't run real nodes.\n",
 		"FAILED 2 of 2 times in ./test/isolation: [It] b\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
-	} {
-		if !strings.Contains(told.String(), line) {
-			t.Errorf("%q is missing in\n%s", line, told.String())
-		}
-	}
+	)
 }
 
 func TestWhatPassedAloneIsNoErrorAndIsNamed(t *testing.T) {
@@ -55,15 +61,11 @@ func TestWhatPassedAloneIsNoErrorAndIsNamed(t *testing.T) {
 	}, time.Hour); err != nil {
 		t.Error(err)
 	}
-	for _, line := range []string{
+	expectLines(t, told.String(),
 		"passed but for what passed alone, seed 7\n",
 		"./test/faults, what failed  1m0s    CPU 0s  passed\n",
 		"FAILED 1 of 2 times in ./test/faults: [It] a\n",
-	} {
-		if !strings.Contains(told.String(), line) {
-			t.Errorf("%q is missing in\n%s", line, told.String())
-		}
-	}
+	)
 }
 
 func TestWhatFailedIsTriedAgain(t *testing.T) {

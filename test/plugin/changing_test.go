@@ -77,10 +77,7 @@ var _ = Describe("kubectl tenantry rotate", func() {
 
 	It("is for who may change Tenants", func(ctx SpecContext) {
 		ready(ctx, owned("fixed").Database(shared))
-		Expect(env.Kubernetes.Kubectl(ctx, "create", "clusterrolebinding", "reads-tenants", "--clusterrole=tenantry-tenant-viewer", "--user=admin@fixed")).Error().NotTo(HaveOccurred())
-		DeferCleanup(func(ctx SpecContext) {
-			Expect(env.Kubernetes.Kubectl(ctx, "delete", "clusterrolebinding", "reads-tenants")).Error().NotTo(HaveOccurred())
-		})
+		bound(ctx, "admin@fixed", "tenantry-tenant-viewer")
 		for _, command := range []string{"rotate", "cordon", "uncordon"} {
 			Eventually(ctx, func(ctx context.Context) said { return named("admin@fixed").run(ctx, command, "fixed") }).Should(complains(
 				"admin@fixed has no right to patch tenants.tenantry.dev fixed. A cluster admin can grant it, with all other changes of all of them: kubectl create clusterrolebinding tenantry-tenant-editor:admin@fixed --clusterrole=tenantry-tenant-editor --user=admin@fixed"))

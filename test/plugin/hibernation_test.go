@@ -41,7 +41,7 @@ func applyClass(ctx context.Context, name string, change func(*v1alpha1.TenantCl
 	class := &v1alpha1.TenantClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	change(&class.Spec)
 	Expect(env.Client.Create(ctx, class)).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) error { return client.IgnoreNotFound(env.Client.Delete(ctx, class)) })
+	DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, class) })
 	return class
 }
 

@@ -140,11 +140,10 @@ var _ = Describe("kubectl tenantry why", func() {
 
 var _ = Describe("kubectl tenantry effective", func() {
 	It("says of each value whether the tenant, its class or nobody has written it", func(ctx SpecContext) {
-		class := &v1alpha1.TenantClass{ObjectMeta: metav1.ObjectMeta{Name: "bronze"}}
-		class.Spec.Tenant.Quota = corev1.ResourceList{"pods": resource.MustParse("5"), "secrets": resource.MustParse("50")}
-		class.Spec.Tenant.App = &v1alpha1.TenantApp{Image: image}
-		Expect(env.Client.Create(ctx, class)).To(Succeed())
-		DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, class) })
+		class := applyClass(ctx, "bronze", func(spec *v1alpha1.TenantClassSpec) {
+			spec.Tenant.Quota = corev1.ResourceList{"pods": resource.MustParse("5"), "secrets": resource.MustParse("50")}
+			spec.Tenant.App = &v1alpha1.TenantApp{Image: image}
+		})
 		tenant := owned("planned").Quota("pods", "7").Build()
 		tenant.Spec.ClassName = new("bronze")
 		Expect(env.Client.Create(ctx, tenant)).To(Succeed())

@@ -228,7 +228,7 @@ var _ = Describe("Settings by which a provisioned tenant would harm the operator
 	}
 	const huge = "SELECT set_config('search_path', repeat('x', 240 * 1024 * 1024), false); ALTER ROLE $LOGIN SET search_path FROM CURRENT"
 	weapons := []TableEntry{
-		Entry("240 MB of text", huge, SpecTimeout(specTimeout)), // PostgreSQL itself takes most of it to store that.
+		Entry("240 MB of text", huge, SpecTimeout(specTimeout)),
 		Entry("no row-level security", "ALTER ROLE $LOGIN SET row_security = off", SpecTimeout(specTimeout)),
 		Entry("a library that there isn't", "ALTER ROLE $LOGIN SET local_preload_libraries = 'nonexistent'", SpecTimeout(specTimeout)),
 		Entry("the same in its database only", "ALTER ROLE $LOGIN IN DATABASE $DATABASE SET local_preload_libraries = 'nonexistent'", SpecTimeout(specTimeout)),

@@ -38,13 +38,7 @@ var _ = Describe("A tenant that holds a lock", Label("D4"), func() {
 
 		var err error
 		Eventually(ended).WithTimeout(soon).Should(Receive(&err))
-		locked, ok := errors.AsType[*database.LockedError](err)
-		Expect(ok).To(BeTrue(), "%v", err)
-		for locked.Holder == nil { // On a busy machine, nobody may have looked in time; the operator tries again.
-			err = shared.converge(ctx, tenant)
-			locked, ok = errors.AsType[*database.LockedError](err)
-			Expect(ok).To(BeTrue(), "%v", err)
-		}
+		locked := heldBySomebody(err, func() error { return shared.converge(ctx, tenant) })
 		Expect(locked.Holder.PID).To(Equal(int32(session.PgConn().PID())))
 		Expect(locked.Holder.Role).To(Equal(login))
 		Expect(locked.Holder.Since).To(BeTemporally("~", began, time.Minute))
@@ -77,13 +71,10 @@ var _ = Describe("A tenant that holds a lock", Label("D4"), func() {
 		began := time.Now()
 		_, err = shared.servers.Share(ctx, shared.address, allIsolations)
 		Expect(time.Since(began)).To(BeNumerically("<", soon))
-		locked, ok := errors.AsType[*database.LockedError](err)
-		Expect(ok).To(BeTrue(), "%v", err)
-		for locked.Holder == nil { // As above.
-			_, err = shared.servers.Share(ctx, shared.address, allIsolations)
-			locked, ok = errors.AsType[*database.LockedError](err)
-			Expect(ok).To(BeTrue(), "%v", err)
-		}
+		locked := heldBySomebody(err, func() error {
+			_, err := shared.servers.Share(ctx, shared.address, allIsolations)
+			return err
+		})
 		Expect(locked.Holder.PID).To(Equal(migrationPID))
 		_, err = shared.servers.Observe(ctx, shared.address, manager.UID, manager.Name())
 		Expect(err).NotTo(HaveOccurred(), "the server answers")
@@ -96,3 +87,17 @@ var _ = Describe("A tenant that holds a lock", Label("D4"), func() {
 		Expect(err).NotTo(HaveOccurred())
 	}, SpecTimeout(specTimeout))
 })
+
+// heldBySomebody returns the error of an operator that can't have a lock, with who has it. On a busy machine, nobody may
+// have looked while it waited: then it tries again, as the operator does.
+func heldBySomebody(err error, again func() error) *database.LockedError {
+	GinkgoHelper()
+	for {
+		locked, ok := errors.AsType[*database.LockedError](err)
+		Expect(ok).To(BeTrue(), "%v", err)
+		if locked.Holder != nil {
+			return locked
+		}
+		err = again()
+	}
+}

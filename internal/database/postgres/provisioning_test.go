@@ -284,7 +284,7 @@ var _ = Describe("A crash while a tenant's database is made", func() {
 			interrupted++
 		}
 		Expect(interrupted).To(BeNumerically(">", 3))
-	}, SpecTimeout(5*time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // runStatements runs the first statements for a new tenant, each in its own transaction, which gives more partial
