@@ -149,6 +149,14 @@ const (
 	ReasonAutoscalingLimited = "AutoscalingLimited"
 	// ReasonHibernated means that the tenant sleeps, as the spec asks.
 	ReasonHibernated = "Hibernated"
+	// ReasonIngressClassNotFound means that there is no IngressClass for the app.
+	ReasonIngressClassNotFound = "IngressClassNotFound"
+	// ReasonGatewayNotFound means that the Gateway that is to serve the app doesn't exist, or no Gateway API at all.
+	ReasonGatewayNotFound = "GatewayNotFound"
+	// ReasonGatewayNotReady means that nobody serves the app's Gateway.
+	ReasonGatewayNotReady = "GatewayNotReady"
+	// ReasonNetworkPeersUnknown means that it isn't known where an app's requests come from.
+	ReasonNetworkPeersUnknown = "NetworkPeersUnknown"
 	// ReasonScaledToZero means that the app has zero replicas, as the spec asks.
 	ReasonScaledToZero = "ScaledToZero"
 )

@@ -41,6 +41,11 @@ type TenantApp struct {
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port,omitempty"`
 
+	// expose makes the app reachable from outside of the cluster. It needs a port. Left out, only the tenant's own pods
+	// reach the app.
+	// +optional
+	Expose *AppExposure `json:"expose,omitempty"`
+
 	// command replaces the image's entrypoint.
 	// +optional
 	// +listType=atomic
@@ -117,6 +122,8 @@ type TenantApp struct {
 	// for the database always replaces the pods. Left out, it is Restart.
 	// +optional
 	Reload Reload `json:"reload,omitempty"`
+
+	AppPods `json:",inline"`
 }
 
 // AppSecurityContext says which user and group an app runs as. An app never runs as root, whatever its image says.
@@ -145,11 +152,17 @@ type PullSecret struct {
 
 // TenantAppStatus is the observed state of a tenant's app.
 type TenantAppStatus struct {
-	// url is the address of the app for other pods of the tenant.
+	// url is the public address of the app. It is empty while the app isn't exposed.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	URL string `json:"url,omitempty"`
+
+	// internalURL is the address of the app for other pods of the tenant.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	InternalURL string `json:"internalURL,omitempty"`
 
 	// image is the image of the app's Deployment.
 	// +optional

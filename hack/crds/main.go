@@ -4,8 +4,10 @@
 //   - Kubernetes' own types bring defaults along. A Tenant is stored as it was written, so they go.
 //   - The types of metrics are described where Kubernetes describes them.
 //   - An environment variable is replaced as a whole: one that has a value must not get the valueFrom of another.
+//   - The fields of further containers are described at those of the app.
 //   - A TenantClass repeats the spec of a Tenant, of which nothing is required there: what a tenant can't do without is
 //     required of the merged spec. Neither do the rules apply that say what a Tenant without a class must have.
+//     Nor those about what a field was before, since a class is about new tenants, too.
 //   - An object of a TenantClass can be of any kind, but something must identify it.
 //   - A TenantClassRevision repeats what a class has been allowed to say, so nothing is checked again.
 package main
@@ -95,6 +97,14 @@ func completeSpec(spec node) {
 	app := spec.property("app")
 	app.property("autoscaling").property("metrics").child("items").each(func(schema node) { delete(schema, "description") })
 	app.property("env").child("items")["x-kubernetes-map-type"] = "atomic"
+	for _, field := range []string{"initContainers", "sidecars"} {
+		for name := range app.property(field).child("items").child("properties") {
+			described := app.property(field).child("items").property(name)
+			text := described["description"]
+			described.each(func(schema node) { delete(schema, "description") })
+			described["description"] = text
+		}
+	}
 }
 
 func completeClass(tenant node) {
@@ -105,6 +115,24 @@ func completeClass(tenant node) {
 		text, _ := rule.(map[string]any)["rule"].(string)
 		return strings.HasPrefix(text, tenantRule)
 	})
+	tenant.each(forgetFormer)
+}
+
+// forgetFormer removes the rules about what a field was before. The volumes of a tenant can't shrink, but a class may say
+// that those of new tenants are smaller.
+func forgetFormer(schema node) {
+	rules, found := schema["x-kubernetes-validations"].([]any)
+	if !found {
+		return
+	}
+	rules = slices.DeleteFunc(rules, func(rule any) bool {
+		text, _ := rule.(map[string]any)["rule"].(string)
+		return strings.Contains(text, "oldSelf")
+	})
+	schema["x-kubernetes-validations"] = rules
+	if len(rules) == 0 {
+		delete(schema, "x-kubernetes-validations")
+	}
 }
 
 // completeObjects says what identifies an object of a class, of which the rest can be anything.
