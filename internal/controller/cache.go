@@ -37,7 +37,7 @@ func CacheOptions() cache.Options {
 		Transform:             sharing(pool, trim),
 		UnsafeDisableDeepCopy: new(true),
 	}
-	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
+	options := cache.Options{DefaultTransform: tenant.TrimRoute, ByObject: map[client.Object]cache.ByObject{
 		&v1alpha1.Tenant{}:  {Transform: sharing(pool, cache.TransformStripManagedFields())},
 		&corev1.Pod{}:       managed,
 		&corev1.Namespace{}: {Transform: sharing(pool, trim), UnsafeDisableDeepCopy: new(true)},

@@ -79,9 +79,14 @@ func Setup(manager ctrl.Manager, databases Databases, settings Settings) error {
 	if err != nil {
 		return err
 	}
+	certificates, err := tenant.NewCertificates(manager)
+	if err != nil {
+		return err
+	}
 	tenants := &tenant.Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: recorder,
-		Engine: engine, ClassObjects: classObjects, Databases: databases, Fleet: known, DNS: tenant.NewClusterDNS(watching, settings.DNS), Secrets: tenant.NewSettingsSecrets(watching),
+		Engine: engine, ClassObjects: classObjects, Databases: databases, Fleet: known, Certificates: certificates,
+		DNS: tenant.NewClusterDNS(watching, settings.DNS), Secrets: tenant.NewSettingsSecrets(watching),
 		Audit: settings.Enforcement == v1alpha1.PolicyAudit, Identity: string(uuid.NewUUID()), Rules: rules,
 	}
 	return tenants.SetupWithManager(manager)

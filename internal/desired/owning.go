@@ -5,8 +5,10 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // Owning says how the operator owns the objects of a kind.
@@ -24,7 +26,7 @@ type Owning struct {
 func OwningOf(kind runtime.Object) Owning {
 	switch kind.(type) {
 	case *corev1.ServiceAccount, *corev1.Service, *policyv1.PodDisruptionBudget, *appsv1.StatefulSet, *batchv1.CronJob, *batchv1.Job,
-		*autoscalingv2.HorizontalPodAutoscaler:
+		*autoscalingv2.HorizontalPodAutoscaler, *networkingv1.Ingress, *gatewayv1.HTTPRoute:
 		return Owning{Fields: true}
 	case *appsv1.Deployment:
 		return Owning{Fields: true, Keep: [][]string{{"spec", "replicas"}}}

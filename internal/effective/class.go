@@ -108,9 +108,21 @@ func (s *Spec) invalid(content map[string]any) string {
 	return sentences(found)
 }
 
-// dropAlternatives removes from what a class says about a database what excludes that which the tenant says. Merged
-// field by field, a tenant could not choose another server than its class has chosen.
+// dropAlternatives removes from what a class says what excludes that which the tenant says. Merged field by field, a
+// tenant could not choose another server, or another way to its app, than its class has chosen.
 func dropAlternatives(class, own map[string]any) {
+	dropServer(class, own)
+	said, ofClass := objectIn(objectIn(own, "app"), "expose"), objectIn(objectIn(class, "app"), "expose")
+	if said["gatewayRef"] != nil {
+		delete(ofClass, "ingressClassName")
+		delete(ofClass, "tls")
+	}
+	if said["ingressClassName"] != nil || said["tls"] != nil {
+		delete(ofClass, "gatewayRef")
+	}
+}
+
+func dropServer(class, own map[string]any) {
 	said, ofClass := objectIn(own, "database"), objectIn(class, "database")
 	if said == nil || ofClass == nil {
 		return

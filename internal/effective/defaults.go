@@ -2,6 +2,7 @@ package effective
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -40,6 +41,7 @@ const (
 	defaultMinReplicas       = 1
 	// Percent of what the pods request.
 	defaultCPUUtilization = 80
+	defaultCertificate       = "app-tls"
 	// Seconds. A container has five minutes to start.
 	defaultReadinessPeriod = 5
 	defaultStartupPeriod   = 5
@@ -71,6 +73,23 @@ func (s *Spec) complete() {
 	}
 	if s.App != nil {
 		completeApp(s.App)
+		if s.App.Expose != nil {
+			completeExposure(s.App.Expose, &s.Policy)
+		}
+	}
+}
+
+// completeExposure also gives the tenant the hostnames under which its app is exposed, unless its policy says which it
+// has.
+func completeExposure(expose *v1alpha1.AppExposure, policy *v1alpha1.PolicyRules) {
+	if len(policy.Hostnames) == 0 {
+		policy.Hostnames = slices.Clone(expose.Hostnames)
+	}
+	if policy.IngressClasses != nil && expose.GatewayRef == nil {
+		expose.IngressClassName = cmp.Or(expose.IngressClassName, policy.IngressClasses.Default)
+	}
+	if expose.TLS != nil {
+		expose.TLS.SecretName = cmp.Or(expose.TLS.SecretName, defaultCertificate)
 	}
 	if s.Hibernation != nil {
 		for i := range s.Hibernation.Schedules {

@@ -148,7 +148,7 @@ const (
 
 // Names of the objects in a tenant's namespaces.
 const (
-	// App names the app's Deployment, Service, ServiceAccount, PodDisruptionBudget and container.
+	// App names the app's Deployment, Service, ServiceAccount, PodDisruptionBudget, Ingress, HTTPRoute and container.
 	App = "app"
 	// AppConfig names the ConfigMap with the tenant's config, and its volume.
 	AppConfig = "app-config"
@@ -190,6 +190,8 @@ const (
 	PolicyAllowTenant = "allow-tenant"
 	// PolicyAllowDatabase names the NetworkPolicy that allows egress to the tenant's database.
 	PolicyAllowDatabase = "allow-database"
+	// PolicyAllowIngress names the NetworkPolicy that lets those who serve an exposed app's hostnames reach it.
+	PolicyAllowIngress = "allow-ingress"
 	// PolicyAllowSpec names the NetworkPolicy with the rules of the tenant's spec.network.
 	PolicyAllowSpec = "allow-spec"
 )

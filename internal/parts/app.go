@@ -7,9 +7,11 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
@@ -30,12 +32,13 @@ var App = &Part{
 	Opens:     true,
 	Kinds: []desired.Object{
 		&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
-		&batchv1.CronJob{}, &batchv1.Job{}, &autoscalingv2.HorizontalPodAutoscaler{},
+		&batchv1.CronJob{}, &batchv1.Job{}, &autoscalingv2.HorizontalPodAutoscaler{}, &networkingv1.Ingress{},
 	},
-	applies: func(tenant *effective.Tenant) bool { return tenant.Spec.App != nil },
-	missing: (*effective.Spec).MissingForApp,
-	objects: app,
-	inPlace: appInPlace,
+	Optional: []desired.Object{&gatewayv1.HTTPRoute{}},
+	applies:  func(tenant *effective.Tenant) bool { return tenant.Spec.App != nil },
+	missing:  (*effective.Spec).MissingForApp,
+	objects:  app,
+	inPlace:  appInPlace,
 }
 
 func app(in Inputs) []desired.Object {
@@ -48,7 +51,7 @@ func app(in Inputs) []desired.Object {
 	}
 	return slices.Concat(
 		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), autoscaler(in), releaseRecord(in)),
-		workers(in), schedules(in), migration(in))
+		workers(in), schedules(in), migration(in), present(ingress(in), route(in)))
 }
 
 // connected reports whether pods can connect to what they need. They can't until the tenant's database is in place for

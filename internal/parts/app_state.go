@@ -2,9 +2,11 @@ package parts
 
 import (
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -19,6 +21,19 @@ func appInPlace(o Observation) condition.State {
 	if o.Asleep && !o.awaitsFirstRelease() {
 		return appAsleep(o)
 	}
+	app, way := appRollout(o), exposed(o)
+	switch {
+	case app.Status == metav1.ConditionTrue && way.Status == metav1.ConditionTrue:
+		app.Message = strings.TrimSpace(app.Message + " " + way.Message)
+		return app
+	case app.Status == metav1.ConditionTrue, way.Stalled && app.Reason == v1alpha1.ReasonProgressing:
+		return way
+	default:
+		return app
+	}
+}
+
+func appRollout(o Observation) condition.State {
 	if _, missing := o.Problems[v1alpha1.ConditionDatabaseReady]; missing && o.Deployment == nil {
 		return condition.Progressing("The app waits for its database.")
 	}

@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	podsecurity "k8s.io/pod-security-admission/api"
@@ -167,7 +168,7 @@ func TestWhatRunsIsOwnedByItsFieldsAndAllElseAsAWhole(t *testing.T) {
 		for _, object := range part.Objects(in) {
 			want := false
 			switch object.(type) {
-			case *corev1.ServiceAccount, *corev1.Service, *appsv1.Deployment, *batchv1.CronJob, *batchv1.Job, *policyv1.PodDisruptionBudget:
+			case *corev1.ServiceAccount, *corev1.Service, *appsv1.Deployment, *batchv1.CronJob, *batchv1.Job, *policyv1.PodDisruptionBudget, *networkingv1.Ingress:
 				want = true
 			}
 			if got := desired.OwningOf(object).Fields; got != want {

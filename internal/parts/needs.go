@@ -12,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -72,6 +73,10 @@ func anticipated(in Inputs) Inputs {
 	if app := in.Tenant.Spec.App; app != nil && app.Migration != nil {
 		in.Release = Release{Next: in.Tenant, Create: true, revision: "any", name: naming.MigrationJob("any")}
 	}
+	in.Entrance.GatewayAPI = true
+	if len(in.Entrance.peers()) == 0 {
+		in.Entrance.Gateway = &gatewayv1.Gateway{}
+	}
 	if in.Tenant.Spec.Database == nil {
 		return in
 	}
@@ -103,6 +108,8 @@ var resources = map[reflect.Type]schema.GroupResource{
 	reflect.TypeFor[*corev1.ServiceAccount]():                 {Resource: "serviceaccounts"},
 	reflect.TypeFor[*corev1.Service]():                        {Resource: "services"},
 	reflect.TypeFor[*networkingv1.NetworkPolicy]():            {Group: networkingv1.GroupName, Resource: "networkpolicies"},
+	reflect.TypeFor[*networkingv1.Ingress]():                  {Group: networkingv1.GroupName, Resource: "ingresses"},
+	reflect.TypeFor[*gatewayv1.HTTPRoute]():                   {Group: gatewayv1.GroupName, Resource: "httproutes"},
 	reflect.TypeFor[*rbacv1.Role]():                           {Group: rbacv1.GroupName, Resource: "roles"},
 	reflect.TypeFor[*rbacv1.RoleBinding]():                    {Group: rbacv1.GroupName, Resource: "rolebindings"},
 	reflect.TypeFor[*policyv1.PodDisruptionBudget]():          {Group: policyv1.GroupName, Resource: "poddisruptionbudgets"},

@@ -7,8 +7,10 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
@@ -57,6 +59,12 @@ type Observation struct {
 	// ObjectKinds are the kinds of which the tenant may have objects from its class, and Objects are those objects.
 	ObjectKinds []v1alpha1.TenantObjectKind
 	Objects     []*unstructured.Unstructured
+	// Entrance and ForeignHostnames are as in Inputs.
+	Entrance         Entrance
+	ForeignHostnames []v1alpha1.HostnamePattern
+	// Ingress and Route are what exposes the tenant's app; nil if there are none.
+	Ingress *networkingv1.Ingress
+	Route   *gatewayv1.HTTPRoute
 	// TroubledSince is since when AppTrouble has found any problem.
 	TroubledSince time.Time
 	// Now is the time of the observation.

@@ -39,6 +39,8 @@ type Inputs struct {
 	Unplaced bool
 	// ForeignHostnames are hostnames of the tenant that an older tenant has already.
 	ForeignHostnames []v1alpha1.HostnamePattern
+	// Entrance is what the cluster has on the way to an app that is exposed.
+	Entrance Entrance
 	// DNS are the egress rules that allow the cluster's DNS. If empty, they are those of nearly all distributions.
 	DNS []networkingv1.NetworkPolicyEgressRule
 	// Audit says that the policies only warn, in the whole cluster.
@@ -121,6 +123,8 @@ type Part struct {
 	// Kinds are the namespaced kinds of its objects. The operator watches them, and deletes objects of the
 	// tenant that are no longer desired.
 	Kinds []desired.Object
+	// Optional are further kinds, which not every cluster has.
+	Optional []desired.Object
 
 	applies func(*effective.Tenant) bool      // nil if each tenant has the part
 	missing func(*effective.Spec) error       // nil if a spec can't lack anything

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/desired"
@@ -31,6 +32,7 @@ var scheme = func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	utilruntime.Must(gatewayv1.Install(scheme))
 	return scheme
 }()
 
@@ -75,9 +77,11 @@ func everything(t *testing.T, name string) parts.Inputs {
 		Database("shared").
 		App(image).Replicas(3).Port(8080).Command("/shop", "--verbose").Env("GREETING", "hello").EnvFromConfigMap("more").
 		Request(corev1.ResourceCPU, "100m").Limit(corev1.ResourceMemory, "256Mi").
+		Expose(func(expose *v1alpha1.AppExposure) { expose.TLS = &v1alpha1.AppCertificate{} }, "shop.acme.example", "*.acme.example").
 		Probes(probe(), probe(), probe()).
 		Worker("mail", 2, "/worker").Schedule("bill", "0 3 * * *", "/bill"),
 		server().CASecret("tenantry-system", "shared-ca", "ca.crt").CABundle("-----BEGIN CERTIFICATE-----"))
+	in.Entrance = class(map[string]string{"tenantry.dev/network-peers": "ingress"})
 	return withCopies(in)
 }
 
@@ -156,9 +160,9 @@ func TestTheObjectsOfATenant(t *testing.T) {
 			[]string{
 				"Namespace acme", "TenantPolicy tenant", "ResourceQuota tenant", "LimitRange containers",
 				"NetworkPolicy deny-all", "NetworkPolicy allow-dns", "NetworkPolicy allow-tenant", "NetworkPolicy allow-database",
-				"NetworkPolicy allow-spec", "RoleBinding tenant-admin", "RoleBinding tenant-editor", "RoleBinding tenant-viewer",
+				"NetworkPolicy allow-spec", "NetworkPolicy allow-ingress", "RoleBinding tenant-admin", "RoleBinding tenant-editor", "RoleBinding tenant-viewer",
 				"Secret database", "Secret registry-login", "ConfigMap roots", "ServiceAccount app", "ConfigMap app-config", "Service app", "PodDisruptionBudget app", "Deployment app",
-				"Deployment mail", "CronJob bill",
+				"Deployment mail", "CronJob bill", "Ingress app",
 			},
 		},
 		{

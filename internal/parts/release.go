@@ -123,6 +123,7 @@ func decide(m Migrating) (*effective.Tenant, Release) {
 		return m.Tenant, release
 	}
 	release.revision = last.Revision
+	last.App.Expose = app.Expose // Its hostnames are the tenant's, or no longer, whatever the app's version is.
 	return m.Tenant.At(last.App, last.Config), release
 }
 
@@ -240,7 +241,8 @@ func revisionOf(app *v1alpha1.TenantApp, database string) string {
 func attemptOf(tenant *effective.Tenant, revision string) string {
 	app := *tenant.Spec.App
 	app.Workers, app.Schedules, app.Replicas, app.Command, app.Args = nil, nil, nil, nil, nil
-	app.LivenessProbe, app.ReadinessProbe, app.StartupProbe, app.Reload, app.Autoscaling = nil, nil, nil, "", nil
+	app.Expose, app.Autoscaling = nil, nil
+	app.LivenessProbe, app.ReadinessProbe, app.StartupProbe, app.Reload = nil, nil, nil, ""
 	return digest(revision, app, tenant.Spec.Config, tenant.Spec.Quota, tenant.Spec.Containers)
 }
 

@@ -69,7 +69,7 @@ func WaitsForWalls(namespace string) Problem {
 // HostnamesTaken means that older tenants have some of the hostnames. Each entry includes the Tenant that has it.
 func HostnamesTaken(hostnames []string) Problem {
 	return stalled(v1alpha1.ReasonConflict, OnChange,
-		"An older tenant has these hostnames, or some below them, already: %s; take them out of spec.policy.hostnames of either.",
+		"An older tenant has these hostnames, or some below them, already: %s; take them out of spec.policy.hostnames, or spec.app.expose.hostnames, of either.",
 		strings.Join(hostnames, ", "))
 }
 

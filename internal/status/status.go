@@ -12,7 +12,6 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
 	"github.com/tenantry/tenantry/internal/database"
-	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/internal/problem"
 )
@@ -148,14 +147,13 @@ func appStatus(o Observation) *v1alpha1.TenantAppStatus {
 		Image:         spec.Image,
 		Replicas:      o.Deployment.Spec.Replicas,
 		ReadyReplicas: new(o.Deployment.Status.ReadyReplicas),
+		URL:           o.PublicURL(),
+		InternalURL:   o.InternalURL(),
 		Workers:       workers(o),
 		Migration:     o.Release.Record,
 	}
 	if o.Release.Unknown {
 		result.Image = imageOf(o.Deployment)
-	}
-	if spec.Port != 0 {
-		result.URL = naming.AppURL(o.Tenant.Name, spec.Port)
 	}
 	return result
 }

@@ -416,7 +416,7 @@ func TestWhatATenantHas(t *testing.T) {
 		t.Errorf("its database is %v, want %v", result.Database, o.Database)
 	}
 	app := result.App
-	if app == nil || app.URL != "http://app.acme.svc:8080" || app.Image != image || *app.Replicas != 2 || *app.ReadyReplicas != 2 {
+	if app == nil || app.InternalURL != "http://app.acme.svc:8080" || app.Image != image || *app.Replicas != 2 || *app.ReadyReplicas != 2 {
 		t.Errorf("its app is %+v", app)
 	}
 }
@@ -430,7 +430,7 @@ func TestATenantWithoutItsNamespaceHasNone(t *testing.T) {
 
 func TestAnAppWithoutAPortHasNoURL(t *testing.T) {
 	result := status.Of(inPlace(t, builders.Tenant("acme").App(image)))
-	if result.App == nil || result.App.URL != "" {
+	if result.App == nil || result.App.InternalURL != "" {
 		t.Errorf("its app is %+v", result.App)
 	}
 }

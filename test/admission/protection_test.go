@@ -163,6 +163,38 @@ var _ = Describe("What the operator manages", func() {
 		}),
 	)
 
+	It("can't be made by others, to be exempt from the rules about hostnames", func(ctx SpecContext) {
+		labeled := func(object client.Object) client.Object {
+			object.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "tenantry"})
+			return object
+		}
+		foreign := labeled(ingress("acme", "shop.globex.example", ""))
+		Expect(try(ctx, alice, foreign)).To(refuse("the label app.kubernetes.io/managed-by=tenantry is the operator's alone; leave it out"))
+		own := ingress("acme", "shop.acme.example", "")
+		Expect(alice.Create(ctx, own)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, own) })
+		Expect(patch(ctx, alice, own, `{"metadata": {"labels": {"app.kubernetes.io/managed-by": "tenantry"}}, "spec": {"rules": [{"host": "shop.globex.example"}]}}`)).
+			To(refuse("is the operator's alone"))
+
+		By("having a controller of the cluster copy the label")
+		controller := "system:serviceaccount:kube-system:copies"
+		for _, text := range []string{
+			`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: copies},
+				rules: [{apiGroups: [networking.k8s.io, gateway.networking.k8s.io], resources: [ingresses, httproutes], verbs: [create]}]}`,
+			`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: copies},
+				roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: copies}, subjects: [{kind: User, name: "` + controller + `", apiGroup: rbac.authorization.k8s.io}]}`,
+		} {
+			created := object(text)
+			Expect(env.Client.Create(ctx, created)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) error { return env.Client.Delete(ctx, created) })
+		}
+		copies := as(controller)
+		Eventually(ctx, func() error { return try(ctx, copies, labeled(ingress("acme", "shop.acme.example", ""))) }).Should(Succeed())
+		Expect(try(ctx, copies, foreign)).To(refuse("the host shop.globex.example is not the tenant's"))
+		Expect(try(ctx, copies, labeled(gateway("HTTPRoute", "acme", "hostnames: [shop.globex.example], "+backend)))).
+			To(refuse("the hostname shop.globex.example is not the tenant's"))
+	}, SpecTimeout(specTimeout))
+
 	It("can't be restarted in the operator's name", func(ctx SpecContext) {
 		app := named(&appsv1.Deployment{}, "acme", "app")
 		restart := client.RawPatch(types.MergePatchType, []byte(

@@ -338,6 +338,15 @@ func (b *TenantBuilder) Port(port int32) *TenantBuilder {
 	return b
 }
 
+// Expose has the app exposed under hostnames, in a way that change sets; nil leaves that to the cluster.
+func (b *TenantBuilder) Expose(change func(*v1alpha1.AppExposure), hostnames ...v1alpha1.HostnamePattern) *TenantBuilder {
+	b.app().Expose = &v1alpha1.AppExposure{Hostnames: hostnames}
+	if change != nil {
+		change(b.app().Expose)
+	}
+	return b
+}
+
 // Command replaces the image's entrypoint, and its arguments if any are given.
 func (b *TenantBuilder) Command(command string, args ...string) *TenantBuilder {
 	b.app().Command, b.app().Args = []string{command}, args

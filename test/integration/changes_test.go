@@ -146,10 +146,10 @@ var _ = Describe("Changing a Tenant's", func() {
 		It("port takes the Service away and brings it back", func(ctx SpecContext) {
 			edit(ctx, tenant, func(spec *v1alpha1.TenantSpec) { spec.App.Port = 0 })
 			waitGone(ctx, in(tenant, &corev1.Service{}, "app"))
-			Expect(tenant.Status.App.URL).To(BeEmpty())
+			Expect(tenant.Status.App.InternalURL).To(BeEmpty())
 			edit(ctx, tenant, func(spec *v1alpha1.TenantSpec) { spec.App.Port = 9090 })
 			Expect(read(ctx, in(tenant, &corev1.Service{}, "app")).Spec.Ports[0].Port).To(Equal(int32(9090)))
-			Expect(tenant.Status.App.URL).To(Equal("http://app.redeployed.svc:9090"))
+			Expect(tenant.Status.App.InternalURL).To(Equal("http://app.redeployed.svc:9090"))
 		}, SpecTimeout(specTimeout))
 
 		It("away takes all of it away, and its pods, and nothing else", func(ctx SpecContext) {

@@ -124,6 +124,11 @@ func shareApps(ctx context.Context, tenants []*v1alpha1.Tenant) {
 	account := in(tenants[2], &corev1.ServiceAccount{}, "app")
 	change(ctx, account, func() { account.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}} })
 	kubectl(ctx, "rollout", "restart", "deployment/app", "--namespace", tenants[3].Name)
+	ingressClass(ctx, "resting", installedIn("ingress-resting"))
+	change(ctx, tenants[4], func() {
+		tenants[4].Spec.App.Expose = &v1alpha1.AppExposure{Hostnames: []v1alpha1.HostnamePattern{"resting.example"}, IngressClassName: "resting"}
+	})
+	serve(ctx, tenants[4])
 	for _, tenant := range tenants {
 		kubectl(ctx, "rollout", "status", "deployment/app", "--namespace", tenant.Name, "--timeout=60s")
 		waitReady(ctx, tenant)

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -30,6 +31,8 @@ type Reconciler struct {
 	client.Client
 	// Live reads from the API server what the cache doesn't have.
 	Live client.Reader
+	// Certificates has the names of all Secrets with certificates, as NewCertificates returns it.
+	Certificates cache.Cache
 	// Engine applies the tenant's objects.
 	Engine *apply.Engine
 	// Databases talks to database servers.
@@ -51,7 +54,8 @@ type Reconciler struct {
 	// Rules has the compiled rules of classes.
 	Rules *effective.Compiled
 
-	retries *retry.Retries
+	retries  *retry.Retries
+	gateways *gateways
 }
 
 // Reconcile brings a tenant's actual state to the one in its spec.

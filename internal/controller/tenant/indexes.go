@@ -31,7 +31,7 @@ func indexFields(fields client.FieldIndexer) error {
 	for name, values := range map[string]func(*effective.Tenant) []string{
 		indexServer: serversOf, indexWaiting: serversWaitedFor, naming.IndexPlaced: serversPlacedOn,
 		indexHostname: hostnamesOf, indexHostnameBelow: wildcardsOver, indexOwnersNamespace: parts.OwnersNamespaces,
-		indexPinned: pinOf,
+		indexPinned: pinOf, indexExposing: exposing,
 	} {
 		extract := func(object client.Object) []string { return values(effective.Of(object.(*v1alpha1.Tenant))) }
 		if err := fields.IndexField(context.Background(), &v1alpha1.Tenant{}, name, extract); err != nil {

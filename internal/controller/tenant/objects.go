@@ -51,11 +51,12 @@ func listsOf(scheme *runtime.Scheme, kinds []client.Object) ([]client.ObjectList
 // objects puts a tenant's objects in place.
 type objects struct {
 	client.Client
-	engine  *apply.Engine
-	retries *retry.Retries
+	engine   *apply.Engine
+	retries  *retry.Retries
+	gateways *gateways
 }
 
-func (r *Reconciler) objects() objects { return objects{r.Client, r.Engine, r.retries} }
+func (r *Reconciler) objects() objects { return objects{r.Client, r.Engine, r.retries, r.gateways} }
 
 // run is the phase of a part that consists only of objects.
 func (o objects) run(ctx context.Context, run *pass, part *parts.Part) error {

@@ -79,7 +79,8 @@ func (r *Reconciler) load(ctx context.Context, tenant *effective.Tenant) (*pass,
 	if err := run.class.load(ctx); err != nil { // The quota needs to know the copies.
 		return nil, err
 	}
-	if err := errors.Join(r.loadHostnames(ctx, run), r.loadOwners(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run), r.loadSettings(ctx, run), r.loadSleep(ctx, run)); err != nil {
+	if err := errors.Join(r.loadHostnames(ctx, run), r.loadOwners(ctx, run), r.loadEntrance(ctx, run), r.divide(ctx, run), r.loadApp(ctx, run),
+		r.loadSettings(ctx, run), r.loadSleep(ctx, run)); err != nil {
 		return nil, err
 	}
 	run.database.asleep, run.database.appEnded = run.inputs.Asleep, run.sleep.ended

@@ -38,7 +38,8 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
 			ObjectKinds: run.class.kinds, Objects: run.class.live(), Needs: run.needs, Release: run.inputs.Release,
 			UntrustedNamespaces: run.inputs.UntrustedNamespaces,
-			Now:                 time.Now(), Asleep: run.database.asleep,
+			Entrance:            run.inputs.Entrance, ForeignHostnames: run.inputs.ForeignHostnames,
+			Now: time.Now(), Asleep: run.database.asleep,
 		},
 		Failure: run.failure, Memberships: run.database.memberships,
 	}
@@ -95,6 +96,7 @@ func (r *Reconciler) report(ctx context.Context, run *pass) (ctrl.Result, error)
 	}
 	wait = sooner(wait, run.wakeUp(next.Hibernation, observation.Now))
 	wait = sooner(wait, parts.AutoscalerPatience(observation.Observation))
+	wait = sooner(wait, observation.AnswerDue())
 	if run.quotaBusy {
 		wait = sooner(wait, r.Fleet.Admissions.QuietTime())
 	}

@@ -51,7 +51,7 @@ func (o objects) prune(ctx context.Context, run *pass) error {
 			keep.Insert(apply.Key{Kind: kind, NamespacedName: types.NamespacedName{Namespace: run.tenant().Name, Name: name}})
 		}
 	}
-	kinds := ownedKinds()
+	kinds := o.gateways.owned()
 	if run.inputs.Release.Unknown {
 		kinds = []client.Object{&batchv1.Job{}} // It isn't known what else belongs to the app that runs.
 	}
@@ -85,7 +85,7 @@ func (o objects) withdraw(ctx context.Context, run *pass) error {
 	}
 	for _, namespace := range run.strays() {
 		if !leaving.Has(namespace) {
-			failures = append(failures, o.pruneIn(ctx, run.tenant(), namespace, ownedKinds(), nil))
+			failures = append(failures, o.pruneIn(ctx, run.tenant(), namespace, o.gateways.owned(), nil))
 		}
 	}
 	return errors.Join(failures...)
@@ -95,7 +95,7 @@ func (o objects) withdraw(ctx context.Context, run *pass) error {
 // the tenant's.
 func (o objects) release(ctx context.Context, in parts.Inputs, member membership.Member) error {
 	namespace := member.Namespace
-	if err := o.pruneIn(ctx, in.Tenant, namespace.Name, ownedKinds(), nil); err != nil || !namespace.DeletionTimestamp.IsZero() {
+	if err := o.pruneIn(ctx, in.Tenant, namespace.Name, o.gateways.owned(), nil); err != nil || !namespace.DeletionTimestamp.IsZero() {
 		return err
 	}
 	in.Places = []parts.Place{{Name: namespace.Name, Usable: member.State != v1alpha1.NamespaceOverLimit}}

@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/budget"
@@ -43,6 +45,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	r.retries = retry.New(r.Client, r.Live)
 	r.DNS.tenants = r.allTenants
 	r.Secrets.tenants = r.byPrimaryNamespace
+	owned := handler.Funcs{CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated}
 	build := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: tenantChanged})).
 		Watches(&v1alpha1.Tenant{}, handler.Funcs{
@@ -57,6 +60,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byOwnersNamespace), builder.WithPredicates(namespaceChangesHands)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byOwners), builder.WithPredicates(podSignsChanged)).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(byNamespace), builder.WithPredicates(autoscalerTargetChanged)).
+		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(r.byEntrance), builder.WithPredicates(metadataChanges)).
 		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byRefusal), builder.WithPredicates(refusalReported)).
 		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.byJob), builder.WithPredicates(jobRefusalReported)).
 		Watches(&v1alpha1.DatabaseServer{}, handler.Funcs{
@@ -67,14 +71,21 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		WatchesRawSource(noticed(&r.Fleet.DriftedTenants, byName)).
 		WatchesRawSource(noticed(&r.Fleet.Provisioning.Turns, byName)).
 		WatchesRawSource(noticed(&r.ClassObjects.changes, byName)).
+		WatchesRawSource(source.Kind[client.Object](r.Certificates, certificate(), handler.EnqueueRequestsFromMapFunc(r.byCertificate), comesOrGoes)).
 		WatchesRawSource(r.Secrets).
 		WatchesRawSource(r.DNS)
 	for _, kind := range ownedKinds() {
-		build = build.Watches(kind, handler.Funcs{
-			CreateFunc: r.objectCreated, DeleteFunc: r.objectDeleted, UpdateFunc: r.objectUpdated,
-		})
+		build = build.Watches(kind, owned)
 	}
-	return build.Complete(r)
+	running, err := build.Build(r)
+	if err != nil {
+		return err
+	}
+	r.gateways = &gateways{
+		mapper: manager.GetRESTMapper(), cache: manager.GetCache(), controller: running, routes: owned, tenants: r.byEntrance,
+	}
+	_, err = r.gateways.ensure()
+	return err
 }
 
 // tenantChanged leaves out status writes, but lets periodic resyncs through.
