@@ -30,10 +30,28 @@ func (c *Class) outside(own map[string]any, merged *Spec) string {
 			said = append(said, fmt.Sprintf("spec.database.isolation is %s, and the class %s allows %s", isolation, c.Name, join(c.Bounds.Isolations)))
 		}
 	}
-	if app := merged.App; app != nil && app.Image != "" && len(c.Bounds.ImageRegistries) > 0 && !c.allowsImage(app.Image) {
-		said = append(said, fmt.Sprintf("spec.app.image is %s, and the class %s allows images from %s", app.Image, c.Name, join(c.Bounds.ImageRegistries)))
-	}
+	said = append(said, c.foreignImages(merged.App)...)
 	return strings.Join(append(said, c.Rules.broken(own)...), "; ")
+}
+
+// foreignImages says which images of an app are from other registries than the class allows.
+func (c *Class) foreignImages(app *v1alpha1.TenantApp) (said []string) {
+	if app == nil || len(c.Bounds.ImageRegistries) == 0 {
+		return nil
+	}
+	check := func(field, image string) {
+		if image != "" && !c.allowsImage(image) {
+			said = append(said, fmt.Sprintf("%s is %s, and the class %s allows images from %s", field, image, c.Name, join(c.Bounds.ImageRegistries)))
+		}
+	}
+	check("spec.app.image", app.Image)
+	for _, container := range app.InitContainers {
+		check(fmt.Sprintf("the image of spec.app.initContainers %s", container.Name), container.Image)
+	}
+	for _, container := range app.Sidecars {
+		check(fmt.Sprintf("the image of spec.app.sidecars %s", container.Name), container.Image)
+	}
+	return said
 }
 
 // aboveQuota says which entries of a quota are above their bounds.

@@ -41,7 +41,9 @@ const (
 	defaultMinReplicas       = 1
 	// Percent of what the pods request.
 	defaultCPUUtilization = 80
-	defaultCertificate       = "app-tls"
+	defaultAccessMode     = corev1.ReadWriteOnce
+	defaultMaxSkew        = 1
+	defaultCertificate    = "app-tls"
 	// Seconds. A container has five minutes to start.
 	defaultReadinessPeriod = 5
 	defaultStartupPeriod   = 5
@@ -73,6 +75,7 @@ func (s *Spec) complete() {
 	}
 	if s.App != nil {
 		completeApp(s.App)
+		completePods(&s.App.AppPods, &s.Policy)
 		if s.App.Expose != nil {
 			completeExposure(s.App.Expose, &s.Policy)
 		}
@@ -178,6 +181,28 @@ func completeAutoscaling(autoscaling *v1alpha1.Autoscaling) {
 				Type: autoscalingv2.UtilizationMetricType, AverageUtilization: new(int32(defaultCPUUtilization)),
 			}},
 		}}
+	}
+}
+
+// completePods makes sure that pods with storage that only one of them can mount don't wait for each other.
+func completePods(pods *v1alpha1.AppPods, policy *v1alpha1.PolicyRules) {
+	for i := range pods.Volumes {
+		storage := pods.Volumes[i].Storage
+		if storage == nil {
+			continue
+		}
+		if policy.StorageClasses != nil {
+			storage.StorageClassName = cmp.Or(storage.StorageClassName, policy.StorageClasses.Default)
+		}
+		storage.AccessMode = cmp.Or(storage.AccessMode, defaultAccessMode)
+		if storage.AccessMode != corev1.ReadWriteMany {
+			pods.Rollout.Type = cmp.Or(pods.Rollout.Type, v1alpha1.AppRecreate)
+		}
+	}
+	for i := range pods.TopologySpread {
+		spread := &pods.TopologySpread[i]
+		spread.MaxSkew = cmp.Or(spread.MaxSkew, defaultMaxSkew)
+		spread.WhenUnsatisfiable = cmp.Or(spread.WhenUnsatisfiable, corev1.ScheduleAnyway)
 	}
 }
 

@@ -97,8 +97,8 @@ const (
 	// that an upgrade doesn't restart the app.
 	AnnotationRestartsApp = "tenantry.dev/restarts-app"
 
-	// AnnotationTenantUID is on a dedicated DatabaseServer, with the UID of its Tenant, since several Tenants may
-	// have had the name.
+	// AnnotationTenantUID is on a dedicated DatabaseServer, and on the PersistentVolumeClaims of an app's storage, with
+	// the UID of the Tenant, since several Tenants may have had the name.
 	AnnotationTenantUID = "tenantry.dev/tenant-uid"
 	// AnnotationDatabase is on the volume or Cluster with the data of a dedicated server, which outlives it. Its
 	// value is the name of the tenant's database, which says whose data it is.
@@ -216,6 +216,9 @@ const (
 	// DatabasesNamespace is the namespace of the servers that the operator runs.
 	DatabasesNamespace = "tenantry-databases"
 )
+
+// AppClaim names the PersistentVolumeClaim of a volume of the app.
+func AppClaim(volume string) string { return App + "-" + volume }
 
 // OwnerRole names the RoleBinding that gives owners a further ClusterRole.
 func OwnerRole(clusterRole string) string { return ownerRolePrefix + clusterRole }

@@ -77,7 +77,7 @@ func service(tenant *effective.Tenant) desired.Object {
 		return nil
 	}
 	return &corev1.Service{
-		ObjectMeta: meta(tenant, naming.App),
+		ObjectMeta: annotated(meta(tenant, naming.App), tenant.Spec.App.ServiceAnnotations),
 		Spec: corev1.ServiceSpec{
 			Selector: naming.AppLabels(tenant.Name),
 			Ports: []corev1.ServicePort{{
@@ -88,6 +88,11 @@ func service(tenant *effective.Tenant) desired.Object {
 			}},
 		},
 	}
+}
+
+func annotated(meta metav1.ObjectMeta, annotations map[string]string) metav1.ObjectMeta {
+	meta.Annotations = annotations
+	return meta
 }
 
 // podDisruptionBudget returns nil for an app that never has more than one pod.
@@ -112,11 +117,14 @@ func deployment(in Inputs) desired.Object {
 	if !connected(in) {
 		return nil
 	}
+	program := web(tenant)
+	program.spread = spreads(in, program)
 	result := &appsv1.Deployment{
 		ObjectMeta: meta(tenant, naming.App),
 		Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: naming.AppLabels(tenant.Name)},
-			Template: podTemplate(in, web(tenant)),
+			Template: podTemplate(in, program),
+			Strategy: strategy(tenant.Spec.App.Rollout),
 		},
 	}
 	setReplicas(in, result)
@@ -136,5 +144,36 @@ func web(tenant *effective.Tenant) program {
 		liveness:  spec.LivenessProbe,
 		readiness: spec.ReadinessProbe,
 		startup:   spec.StartupProbe,
+
+		goesOn: true,
+		isApp:  true,
+	}
+}
+
+// spreads reports whether the app's pods are to be spread by default. Those of a version before that was so go on
+// until they are replaced for another reason.
+func spreads(in Inputs, of program) bool {
+	running := in.Running
+	if running == nil || len(running.Spec.TopologySpreadConstraints) > 0 || len(in.Tenant.Spec.App.TopologySpread) > 0 {
+		return true
+	}
+	at := slices.IndexFunc(running.Spec.Containers, func(container corev1.Container) bool { return container.Name == of.name })
+	return at < 0 || running.Spec.Containers[at].Image != in.Tenant.Spec.App.Image ||
+		running.Annotations[naming.AnnotationSettings] != settingsRevision(in, of)
+}
+
+// strategy returns how pods are replaced; nothing is what Kubernetes does by default.
+func strategy(rollout v1alpha1.AppRollout) appsv1.DeploymentStrategy {
+	switch {
+	case rollout.Type == v1alpha1.AppRecreate:
+		return appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+	case rollout == v1alpha1.AppRollout{}:
+		return appsv1.DeploymentStrategy{}
+	default:
+		result := appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType}
+		if rollout.MaxSurge != nil || rollout.MaxUnavailable != nil {
+			result.RollingUpdate = &appsv1.RollingUpdateDeployment{MaxSurge: rollout.MaxSurge, MaxUnavailable: rollout.MaxUnavailable}
+		}
+		return result
 	}
 }

@@ -24,7 +24,7 @@ func appInPlace(o Observation) condition.State {
 	app, way := appRollout(o), exposed(o)
 	switch {
 	case app.Status == metav1.ConditionTrue && way.Status == metav1.ConditionTrue:
-		app.Message = strings.TrimSpace(app.Message + " " + way.Message)
+		app.Message = strings.Join(slices.DeleteFunc([]string{app.Message, way.Message, keptClaims(o)}, func(said string) bool { return said == "" }), " ")
 		return app
 	case app.Status == metav1.ConditionTrue, way.Stalled && app.Reason == v1alpha1.ReasonProgressing:
 		return way

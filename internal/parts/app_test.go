@@ -47,6 +47,7 @@ func TestTheAppsPodsMeetTheRestrictedStandardWhateverTheNamespaceAllows(t *testi
 		{"an image alone", inputsOf(t, builders.Tenant("acme").App(image))},
 		{"in a privileged namespace", inputsOf(t, builders.Tenant("acme").App(image).PodSecurity(v1alpha1.PodSecurityPrivileged))},
 		{"everything", everything(t, "acme")},
+		{"everything in its pods", inputsOf(t, furnished(builders.Tenant("acme").App(image).Port(8080)))},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			template := deploymentOf(t, test.in).Spec.Template

@@ -22,7 +22,11 @@ func limitsRevision(in Inputs, of program) string {
 	if limits == nil || !restartsApp(limits) {
 		return ""
 	}
-	return given(of.resources, limits)
+	text := given(of.resources, limits)
+	for _, container := range further(in, of) {
+		text += given(container.Resources, limits)
+	}
+	return text
 }
 
 // restartsApp reports whether the app restarts when the LimitRange changes.

@@ -44,6 +44,9 @@ func Needs(in Inputs) map[string]corev1.ResourceList {
 		count(place.Name, schema.GroupResource{Resource: "configmaps"})      // kube-root-ca.crt
 		count(place.Name, schema.GroupResource{Resource: "serviceaccounts"}) // default
 	}
+	for range Claims(in) {
+		count(in.Tenant.Name, schema.GroupResource{Resource: "persistentvolumeclaims"})
+	}
 	in = anticipated(in)
 	for _, part := range All {
 		for _, object := range part.Objects(in) {

@@ -59,6 +59,8 @@ type Observation struct {
 	// ObjectKinds are the kinds of which the tenant may have objects from its class, and Objects are those objects.
 	ObjectKinds []v1alpha1.TenantObjectKind
 	Objects     []*unstructured.Unstructured
+	// Claims are as in Inputs.
+	Claims []corev1.PersistentVolumeClaim
 	// Entrance and ForeignHostnames are as in Inputs.
 	Entrance         Entrance
 	ForeignHostnames []v1alpha1.HostnamePattern

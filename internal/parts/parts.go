@@ -59,6 +59,10 @@ type Inputs struct {
 	Files Files
 	// Secrets has, by the names of the Secrets with the app's settings, what changes with their content.
 	Secrets map[string]string
+	// Claims are the live PersistentVolumeClaims of the app's storage.
+	Claims []corev1.PersistentVolumeClaim
+	// Running is the template of the app's live pods; nil if there are none.
+	Running *corev1.PodTemplateSpec
 	// Limits is the live LimitRange in the primary namespace; nil if there is none.
 	Limits *corev1.LimitRange
 	// Originals are those of the class's copies that are known and can be copied.

@@ -288,6 +288,7 @@ func TestTheAPIServerTakesEachObject(t *testing.T) {
 		{"a name alone", inputsOf(t, builders.Tenant("acme"))},
 		{"everything", everything(t, "acme")},
 		{"everything, at the longest name", everything(t, longest)},
+		{"everything in its pods", inputsOf(t, furnished(builders.Tenant("acme").App(image).Port(8080)))},
 		{
 			"a server with an IPv6 address",
 			withDatabase(t, builders.Tenant("acme").Database("shared").App(image),

@@ -1,12 +1,14 @@
 package parts
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -31,18 +33,29 @@ type program struct {
 	resources corev1.ResourceRequirements
 	// liveness, readiness and startup are the probes; nil for none.
 	liveness, readiness, startup *corev1.Probe
+	// goesOn says that the program doesn't end by itself. What podLabels and podAnnotations ask for, such as the sidecar
+	// of a mesh, could keep the pods of others from ending.
+	goesOn bool
+	// isApp says that the pods are those that answer requests. Only they have further containers, and the storage that
+	// the pods of one node, or one pod, can mount.
+	isApp bool
+	// spread says that the pods are spread over nodes and zones.
+	spread bool
 }
 
 // podTemplate returns the template of the pods that run a program.
 func podTemplate(in Inputs, of program) corev1.PodTemplateSpec {
-	labels := naming.ManagedLabels(in.Tenant.Name)
+	labels, annotations := map[string]string{}, map[string]string{}
+	if of.goesOn {
+		maps.Copy(labels, in.Tenant.Spec.App.PodLabels)
+		maps.Copy(annotations, in.Tenant.Spec.App.PodAnnotations)
+	}
+	maps.Copy(labels, naming.ManagedLabels(in.Tenant.Name))
 	maps.Copy(labels, of.labels)
+	annotations[naming.AnnotationSettings] = settingsRevision(in, of)
 	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{
-			Labels:      labels,
-			Annotations: map[string]string{naming.AnnotationSettings: settingsRevision(in, of)},
-		},
-		Spec: podSpec(in, of),
+		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
+		Spec:       podSpec(in, of),
 	}
 }
 
@@ -55,14 +68,81 @@ func podSpec(in Inputs, of program) corev1.PodSpec {
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
 		SecurityContext:              podSecurityContext(in.Tenant.Spec.App.SecurityContext),
+		InitContainers:               further(in, of),
 		Containers:                   []corev1.Container{container(in, of)},
-		Volumes:                      volumes(in),
+		Volumes:                      volumes(in, of),
+		TopologySpreadConstraints:    topologySpread(in, of),
+
+		TerminationGracePeriodSeconds: in.Tenant.Spec.App.TerminationGracePeriodSeconds,
 	}
 }
 
-func volumes(in Inputs) []corev1.Volume {
-	settings, _ := settingsVolumes(in)
-	return append(caVolumes(in), settings...)
+// further returns the containers that start before the program: the sidecars, which go on, and then the init
+// containers.
+func further(in Inputs, of program) []corev1.Container {
+	if !of.isApp {
+		return nil
+	}
+	var result []corev1.Container
+	for _, sidecar := range in.Tenant.Spec.App.Sidecars {
+		container := beside(in, of, sidecar.AppContainer)
+		container.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+		container.StartupProbe, container.ReadinessProbe, container.LivenessProbe = sidecar.StartupProbe, sidecar.ReadinessProbe, sidecar.LivenessProbe
+		result = append(result, container)
+	}
+	for _, spec := range in.Tenant.Spec.App.InitContainers {
+		result = append(result, beside(in, of, spec))
+	}
+	return result
+}
+
+// beside returns a further container. It has the settings of the program, and runs under the same restrictions.
+func beside(in Inputs, of program, spec v1alpha1.AppContainer) corev1.Container {
+	result := corev1.Container{
+		Name:            spec.Name,
+		Image:           cmp.Or(spec.Image, in.Tenant.Spec.App.Image),
+		Command:         spec.Command,
+		Args:            spec.Args,
+		Env:             overriding(env(in, of), spec.Env),
+		EnvFrom:         envFrom(in.Tenant),
+		Resources:       spec.Resources,
+		VolumeMounts:    volumeMounts(in, of, spec.VolumeMounts),
+		SecurityContext: securityContext(),
+	}
+	if spec.RunAsUser != 0 {
+		result.SecurityContext.RunAsUser = &spec.RunAsUser
+	}
+	return result
+}
+
+func securityContext() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+}
+
+// topologySpread returns over which node labels the pods of a program are spread.
+func topologySpread(in Inputs, of program) []corev1.TopologySpreadConstraint {
+	if !of.spread {
+		return nil
+	}
+	wanted := in.Tenant.Spec.App.TopologySpread
+	if len(wanted) == 0 {
+		for _, key := range []string{corev1.LabelHostname, corev1.LabelTopologyZone} {
+			wanted = append(wanted, v1alpha1.AppTopologySpread{TopologyKey: key, MaxSkew: 1, WhenUnsatisfiable: corev1.ScheduleAnyway})
+		}
+	}
+	var result []corev1.TopologySpreadConstraint
+	for _, spread := range wanted {
+		result = append(result, corev1.TopologySpreadConstraint{
+			TopologyKey: spread.TopologyKey, MaxSkew: spread.MaxSkew, WhenUnsatisfiable: spread.WhenUnsatisfiable,
+			LabelSelector: &metav1.LabelSelector{MatchLabels: of.labels},
+			// Pods of the former version are about to end.
+			MatchLabelKeys: []string{appsv1.DefaultDeploymentUniqueLabelKey},
+		})
+	}
+	return result
 }
 
 func podSecurityContext(spec v1alpha1.AppSecurityContext) *corev1.PodSecurityContext {
@@ -91,33 +171,34 @@ const farewell = 5
 
 func container(in Inputs, of program) corev1.Container {
 	result := corev1.Container{
-		Name:           of.name,
-		Image:          in.Tenant.Spec.App.Image,
-		Command:        of.command,
-		Args:           of.args,
-		Env:            env(in, of),
-		EnvFrom:        envFrom(in.Tenant),
-		Resources:      of.resources,
-		LivenessProbe:  of.liveness,
-		ReadinessProbe: of.readiness,
-		StartupProbe:   of.startup,
-		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: new(false),
-			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
+		Name:            of.name,
+		Image:           in.Tenant.Spec.App.Image,
+		Command:         of.command,
+		Args:            of.args,
+		Env:             env(in, of),
+		EnvFrom:         envFrom(in.Tenant),
+		Resources:       of.resources,
+		LivenessProbe:   of.liveness,
+		ReadinessProbe:  of.readiness,
+		StartupProbe:    of.startup,
+		VolumeMounts:    volumeMounts(in, of, in.Tenant.Spec.App.VolumeMounts),
+		SecurityContext: securityContext(),
 	}
 	if of.port != 0 {
-		result.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: farewell}}}
+		result.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: goodbye(in.Tenant.Spec.App)}}}
 		result.Ports = []corev1.ContainerPort{{
 			Name: naming.AppPort, ContainerPort: of.port, Protocol: corev1.ProtocolTCP,
 		}}
 	}
-	if len(caVolumes(in)) > 0 {
-		result.VolumeMounts = []corev1.VolumeMount{{Name: caVolume, MountPath: caMountPath, ReadOnly: true}}
-	}
-	_, settings := settingsVolumes(in)
-	result.VolumeMounts = append(result.VolumeMounts, settings...)
 	return result
+}
+
+// goodbye returns the farewell of an app, which can't take longer than its end as a whole.
+func goodbye(app *v1alpha1.TenantApp) int64 {
+	if grace := app.TerminationGracePeriodSeconds; grace != nil {
+		return min(farewell, *grace)
+	}
+	return farewell
 }
 
 // env returns the variables for port, database and settings, and then those of the spec, which take precedence.
@@ -140,11 +221,15 @@ func env(in Inputs, of program) []corev1.EnvVar {
 	if len(caVolumes(in)) > 0 {
 		variables = append(variables, corev1.EnvVar{Name: "PGSSLROOTCERT", Value: caMountPath + "/" + secretKeyCA})
 	}
-	variables = append(variables, settingsVariables(tenant)...)
+	return overriding(append(variables, settingsVariables(tenant)...), tenant.Spec.App.Env)
+}
+
+// overriding returns variables with others, which replace those of their name.
+func overriding(variables, by []corev1.EnvVar) []corev1.EnvVar {
 	variables = slices.DeleteFunc(variables, func(variable corev1.EnvVar) bool {
-		return slices.ContainsFunc(tenant.Spec.App.Env, func(own corev1.EnvVar) bool { return own.Name == variable.Name })
+		return slices.ContainsFunc(by, func(own corev1.EnvVar) bool { return own.Name == variable.Name })
 	})
-	return append(variables, tenant.Spec.App.Env...)
+	return append(variables, by...)
 }
 
 func envFrom(tenant *effective.Tenant) []corev1.EnvFromSource {

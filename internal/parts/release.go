@@ -241,7 +241,8 @@ func revisionOf(app *v1alpha1.TenantApp, database string) string {
 func attemptOf(tenant *effective.Tenant, revision string) string {
 	app := *tenant.Spec.App
 	app.Workers, app.Schedules, app.Replicas, app.Command, app.Args = nil, nil, nil, nil, nil
-	app.Expose, app.Autoscaling = nil, nil
+	app.Expose, app.Autoscaling, app.InitContainers, app.Sidecars, app.TopologySpread, app.Rollout = nil, nil, nil, nil, nil, v1alpha1.AppRollout{}
+	app.PodLabels, app.PodAnnotations, app.ServiceAnnotations = nil, nil, nil
 	app.LivenessProbe, app.ReadinessProbe, app.StartupProbe, app.Reload = nil, nil, nil, ""
 	return digest(revision, app, tenant.Spec.Config, tenant.Spec.Quota, tenant.Spec.Containers)
 }

@@ -31,6 +31,7 @@ func working(tenant string, worker v1alpha1.AppWorker) program {
 		liveness:  worker.LivenessProbe,
 		readiness: worker.ReadinessProbe,
 		startup:   worker.StartupProbe,
+		goesOn:    true,
 	}
 }
 

@@ -347,6 +347,12 @@ func (b *TenantBuilder) Expose(change func(*v1alpha1.AppExposure), hostnames ...
 	return b
 }
 
+// Pods changes what the app's pods have beside its container.
+func (b *TenantBuilder) Pods(change func(*v1alpha1.AppPods)) *TenantBuilder {
+	change(&b.app().AppPods)
+	return b
+}
+
 // Command replaces the image's entrypoint, and its arguments if any are given.
 func (b *TenantBuilder) Command(command string, args ...string) *TenantBuilder {
 	b.app().Command, b.app().Args = []string{command}, args

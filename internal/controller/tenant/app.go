@@ -29,6 +29,17 @@ func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
 	run.inputs.Autoscaled = slices.ContainsFunc(autoscalers.Items, func(autoscaler autoscalingv2.HorizontalPodAutoscaler) bool {
 		return scalesApp(&autoscaler)
 	})
+	deployment := &appsv1.Deployment{}
+	running, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.App}, deployment)
+	if err != nil {
+		return err
+	}
+	if running && metav1.IsControlledBy(deployment, tenant) {
+		run.inputs.Running = &deployment.Spec.Template
+	}
+	if err := r.loadClaims(ctx, run); err != nil {
+		return err
+	}
 	limits := &corev1.LimitRange{}
 	found, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.ContainerLimits}, limits)
 	if found && metav1.IsControlledBy(limits, tenant) {

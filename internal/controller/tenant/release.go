@@ -71,7 +71,7 @@ func (r *Reconciler) putApp(ctx context.Context, run *pass) error {
 	if err := r.missRuns(ctx, run); err != nil {
 		return err
 	}
-	if err := r.objects().run(ctx, run, parts.App); err != nil {
+	if err := r.objects().runApp(ctx, run); err != nil {
 		return err
 	}
 	return r.showFiles(ctx, run)

@@ -37,8 +37,8 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 		Observation: parts.Observation{
 			Tenant: tenant, Problems: run.problems, Database: run.database.recorded, Namespaces: run.members.List(),
 			ObjectKinds: run.class.kinds, Objects: run.class.live(), Needs: run.needs, Release: run.inputs.Release,
-			UntrustedNamespaces: run.inputs.UntrustedNamespaces,
-			Entrance:            run.inputs.Entrance, ForeignHostnames: run.inputs.ForeignHostnames,
+			UntrustedNamespaces: run.inputs.UntrustedNamespaces, Claims: run.inputs.Claims,
+			Entrance: run.inputs.Entrance, ForeignHostnames: run.inputs.ForeignHostnames,
 			Now: time.Now(), Asleep: run.database.asleep,
 		},
 		Failure: run.failure, Memberships: run.database.memberships,
@@ -50,6 +50,11 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 	}
 	if err := r.observeApp(ctx, tenant, &observation); err != nil {
 		return observation, err
+	}
+	if tenant.Spec.App != nil {
+		if err := r.entrances().observe(ctx, tenant, &observation.Observation); err != nil {
+			return observation, err
+		}
 	}
 	if len(tenant.Spec.Quota) > 0 {
 		quotas, err := r.quotas(ctx, tenant)

@@ -74,6 +74,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		WatchesRawSource(source.Kind[client.Object](r.Certificates, certificate(), handler.EnqueueRequestsFromMapFunc(r.byCertificate), comesOrGoes)).
 		WatchesRawSource(r.Secrets).
 		WatchesRawSource(r.DNS)
+	build = build.Watches(&corev1.PersistentVolumeClaim{}, owned, builder.WithPredicates(predicate.NewPredicateFuncs(isTenants)))
 	for _, kind := range ownedKinds() {
 		build = build.Watches(kind, owned)
 	}
