@@ -80,6 +80,12 @@ func (s *Spec) complete() {
 			completeExposure(s.App.Expose, &s.Policy)
 		}
 	}
+	if s.Hibernation != nil {
+		for i := range s.Hibernation.Schedules {
+			schedule := &s.Hibernation.Schedules[i]
+			schedule.TimeZone = cmp.Or(schedule.TimeZone, defaultTimeZone)
+		}
+	}
 }
 
 // completeExposure also gives the tenant the hostnames under which its app is exposed, unless its policy says which it
@@ -93,12 +99,6 @@ func completeExposure(expose *v1alpha1.AppExposure, policy *v1alpha1.PolicyRules
 	}
 	if expose.TLS != nil {
 		expose.TLS.SecretName = cmp.Or(expose.TLS.SecretName, defaultCertificate)
-	}
-	if s.Hibernation != nil {
-		for i := range s.Hibernation.Schedules {
-			schedule := &s.Hibernation.Schedules[i]
-			schedule.TimeZone = cmp.Or(schedule.TimeZone, defaultTimeZone)
-		}
 	}
 }
 
