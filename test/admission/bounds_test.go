@@ -108,6 +108,7 @@ var _ = Describe("The bounds of a class, with the operator stopped,", Ordered, f
 		Entry("an image", "registry.example/shop:1", "registry.example/other", "tenant.app.image is registry.example/other, and bounds.imageRegistries allows registry.example/shop, mirror.example/"),
 		Entry("an isolation that is left out", "    app:", "    database: {serverRef: {name: shared}}\n    app:", "tenant.database.isolation is Database, the default, and bounds.isolations allows Schema, Row"),
 		Entry("what is about a single tenant", "    app:", "    policy: {hostnames: [a.example]}\n    app:", "are about a single tenant; leave them out here, and write them in the Tenant"),
+		Entry("hostnames of apps, which all its tenants would have", "port: 8080}", "port: 8080, expose: {hostnames: [a.example]}}", "app.expose.hostnames and database.adopt are about a single tenant"),
 		Entry("a path that is none", "[quota, ", "[spec.quota.pods.x, ", "this is no path of a field in a Tenant's spec"),
 	)
 
