@@ -162,7 +162,10 @@ var _ = DescribeTable("Pods that can't be are refused",
 		pods.Rollout = v1alpha1.AppRollout{Type: v1alpha1.AppRecreate, MaxSurge: new(intstr.FromInt32(1))}
 	}, "Recreate ends all pods at once; leave maxSurge and maxUnavailable out"))
 
-var _ = It("An app with storage for one node has one replica", func(ctx SpecContext) {
+var _ = It("An app with storage for one node has one replica, whoever sets their number", func(ctx SpecContext) {
 	Expect(env.Client.Create(ctx, stores("crowded", "", "1Gi").Replicas(2).Build(), client.DryRunAll)).To(MatchError(ContainSubstring(
 		"app.volumes has storage that only one pod or node can mount, and app.replicas is more than 1; write accessMode ReadWriteMany, or replicas 1")))
+	Expect(env.Client.Create(ctx, stores("scaled-crowded", "", "1Gi").Autoscaling(1, 2).Build(), client.DryRunAll)).To(MatchError(ContainSubstring(
+		"app.volumes has storage that only one pod or node can mount, and app.autoscaling.maxReplicas is more than 1; write accessMode ReadWriteMany, or replicas 1 instead of autoscaling")))
+	Expect(env.Client.Create(ctx, stores("scaled-alone", "", "1Gi").Autoscaling(1, 1).Build(), client.DryRunAll)).To(Succeed())
 }, SpecTimeout(specTimeout))
