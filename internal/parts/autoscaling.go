@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
@@ -123,27 +124,59 @@ func room(o Observation) (most int32, limiting corev1.ResourceName) {
 	return most, limiting
 }
 
-// usedBy returns what a pod uses of a quota, by the quota's names.
+// usedBy returns what a pod uses of a quota, by the quota's names: what its containers and sidecars have together, or
+// what an init container has beside the sidecars that have started before it, if that is more.
 func usedBy(pod corev1.PodSpec, defaults *v1alpha1.ContainerLimits) corev1.ResourceList {
-	used := corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(1, resource.DecimalSI)}
-	add := func(name corev1.ResourceName, amount resource.Quantity) {
-		total := used[name]
-		total.Add(amount)
-		used[name] = total
+	used, most := corev1.ResourceList{}, corev1.ResourceList{}
+	for _, container := range pod.InitContainers {
+		with := together(used, usedByContainer(container, defaults))
+		if ptr.Deref(container.RestartPolicy, "") == corev1.ContainerRestartPolicyAlways {
+			used = with
+		} else {
+			most = greatest(most, with)
+		}
 	}
 	for _, container := range pod.Containers {
-		limits := over(over(defaults.Max, defaults.Default), container.Resources.Limits)
-		requests := over(over(limits, defaults.DefaultRequest), container.Resources.Requests)
-		for name, limit := range container.Resources.Limits {
-			if _, requested := container.Resources.Requests[name]; !requested {
-				requests[name] = limit // The request of a container with only a limit is the limit.
-			}
-		}
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
-			add(name, requests[name])
-			add("requests."+name, requests[name])
-			add("limits."+name, limits[name])
+		used = together(used, usedByContainer(container, defaults))
+	}
+	used = greatest(used, most)
+	used[corev1.ResourcePods] = *resource.NewQuantity(1, resource.DecimalSI)
+	return used
+}
+
+func usedByContainer(container corev1.Container, defaults *v1alpha1.ContainerLimits) corev1.ResourceList {
+	limits := over(over(defaults.Max, defaults.Default), container.Resources.Limits)
+	requests := over(over(limits, defaults.DefaultRequest), container.Resources.Requests)
+	for name, limit := range container.Resources.Limits {
+		if _, requested := container.Resources.Requests[name]; !requested {
+			requests[name] = limit // The request of a container with only a limit is the limit.
 		}
 	}
+	used := corev1.ResourceList{}
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		used[name], used["requests."+name], used["limits."+name] = requests[name], requests[name], limits[name]
+	}
 	return used
+}
+
+// together returns the sums of the entries of two lists.
+func together(a, b corev1.ResourceList) corev1.ResourceList {
+	result := over(nil, a)
+	for name, amount := range b {
+		total := result[name].DeepCopy()
+		total.Add(amount)
+		result[name] = total
+	}
+	return result
+}
+
+// greatest returns the greater of the entries of two lists.
+func greatest(a, b corev1.ResourceList) corev1.ResourceList {
+	result := over(nil, a)
+	for name, amount := range b {
+		if has, found := result[name]; !found || has.Cmp(amount) < 0 {
+			result[name] = amount
+		}
+	}
+	return result
 }

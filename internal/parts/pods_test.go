@@ -68,6 +68,40 @@ func TestTheFurtherContainersOfAnApp(t *testing.T) {
 	}
 }
 
+func TestWhatAnAppsPodsUseOfAQuota(t *testing.T) {
+	cpu := func(amount string) corev1.ResourceRequirements {
+		return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(amount)}}
+	}
+	sidecar := func(pods *v1alpha1.AppPods) {
+		pods.Sidecars = []v1alpha1.AppSidecar{{AppContainer: v1alpha1.AppContainer{Name: "proxy", Resources: cpu("200m")}}}
+	}
+	for _, test := range []struct {
+		name string
+		pods func(*v1alpha1.AppPods)
+		room string
+	}{
+		{"the app alone", func(*v1alpha1.AppPods) {}, ""},
+		{"a sidecar beside it", sidecar, "has room for 5"},
+		{"an init container that has less, and ends before it starts", func(pods *v1alpha1.AppPods) {
+			pods.InitContainers = []v1alpha1.AppContainer{{Name: "prepare", Resources: cpu("100m")}}
+		}, ""},
+		{"an init container beside a sidecar", func(pods *v1alpha1.AppPods) {
+			sidecar(pods)
+			pods.InitContainers = []v1alpha1.AppContainer{{Name: "prepare", Resources: cpu("600m")}}
+		}, "has room for 2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := inputsOf(t, builders.Tenant("acme").Quota(corev1.ResourceRequestsCPU, "1700m").App(image).Request(corev1.ResourceCPU, "100m").MaxReplicas(9).Pods(test.pods))
+			deployment := builders.Deployment("acme", "app", 1).Pods(1, 1, 1).Build()
+			deployment.Spec.Template = deploymentOf(t, in).Spec.Template
+			message := parts.App.State(parts.Observation{Tenant: in.Tenant, Deployment: deployment}).Message
+			if limited := strings.Contains(message, "has room for"); limited != (test.room != "") || !strings.Contains(message, test.room) {
+				t.Errorf("it is said: %s", message)
+			}
+		})
+	}
+}
+
 func TestWhatElseAnAppsPodsHave(t *testing.T) {
 	in := inputsOf(t, furnished(builders.Tenant("acme").App(image).Port(8080)))
 	deployment := deploymentOf(t, in)
