@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
@@ -67,7 +68,7 @@ func podSpec(in Inputs, of program) corev1.PodSpec {
 		ImagePullSecrets:             pullSecrets(in.Tenant.Spec.App),
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
-		SecurityContext:              podSecurityContext(in.Tenant.Spec.App.SecurityContext),
+		SecurityContext:              podSecurityContext(in, of),
 		InitContainers:               further(in, of),
 		Containers:                   []corev1.Container{container(in, of)},
 		Volumes:                      volumes(in, of),
@@ -145,7 +146,12 @@ func topologySpread(in Inputs, of program) []corev1.TopologySpreadConstraint {
 	return result
 }
 
-func podSecurityContext(spec v1alpha1.AppSecurityContext) *corev1.PodSecurityContext {
+// storageGroup is the group of an app's storage if the spec names none. Any will do, since it is added to the groups of
+// all containers, but it must stay the same.
+const storageGroup = 65532
+
+func podSecurityContext(in Inputs, of program) *corev1.PodSecurityContext {
+	spec := in.Tenant.Spec.App.SecurityContext
 	result := &corev1.PodSecurityContext{
 		RunAsNonRoot:   new(true),
 		RunAsGroup:     spec.RunAsGroup,
@@ -153,6 +159,11 @@ func podSecurityContext(spec v1alpha1.AppSecurityContext) *corev1.PodSecurityCon
 	}
 	if spec.RunAsUser != 0 {
 		result.RunAsUser = &spec.RunAsUser
+	}
+	if hasStorage(in, of) {
+		// A new file system is root's, and nothing of an app runs as root.
+		result.FSGroup = new(ptr.Deref(spec.RunAsGroup, storageGroup))
+		result.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
 	}
 	return result
 }

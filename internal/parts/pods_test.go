@@ -157,6 +157,39 @@ func TestAnAppWithStorageOfOneNodeReplacesItsPodRatherThanWaitForIt(t *testing.T
 	}
 }
 
+func TestAnAppMayWriteToItsStorage(t *testing.T) {
+	group := func(tenant *builders.TenantBuilder, name string) int64 {
+		template := findNamed[*appsv1.Deployment](t, parts.App, inputsOf(t, tenant.Worker("mail", 1, "/worker")), name).Spec.Template
+		if group := template.Spec.SecurityContext.FSGroup; group != nil {
+			return *group
+		}
+		return 0
+	}
+	stored := func(mode corev1.PersistentVolumeAccessMode) *builders.TenantBuilder {
+		return builders.Tenant("acme").App(image).Pods(func(pods *v1alpha1.AppPods) {
+			pods.Volumes = []v1alpha1.AppVolume{{Name: "data", Storage: &v1alpha1.AppStorage{Size: resource.MustParse("1Gi"), AccessMode: mode}}}
+		})
+	}
+	for _, test := range []struct {
+		name   string
+		tenant *builders.TenantBuilder
+		pods   string
+		want   int64
+	}{
+		{"an app with storage", stored(""), "app", 65532},
+		{"an app with storage and a group of its own", stored("").RunAs(1000, 2000), "app", 2000},
+		{"a worker that doesn't have the storage", stored(""), "mail", 0},
+		{"a worker that has it, too", stored(corev1.ReadWriteMany), "mail", 65532},
+		{"an app without storage, which an upgrade must not restart", builders.Tenant("acme").App(image), "app", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := group(test.tenant, test.pods); got != test.want {
+				t.Errorf("its storage is that of group %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
 func TestWorkersAndRunsHaveTheVolumesButNoFurtherContainers(t *testing.T) {
 	in := inputsOf(t, furnished(builders.Tenant("acme").App(image).Port(8080).Worker("mail", 2, "/worker").Schedule("bill", "0 3 * * *", "/bill")))
 	in.Tenant.Spec.App.Volumes = append(in.Tenant.Spec.App.Volumes, v1alpha1.AppVolume{Name: "own", Storage: &v1alpha1.AppStorage{AccessMode: corev1.ReadWriteOnce}})

@@ -135,6 +135,13 @@ func mounts(volume v1alpha1.AppVolume, of program) bool {
 	return volume.Storage == nil || of.isApp || volume.Storage.AccessMode == corev1.ReadWriteMany
 }
 
+// hasStorage reports whether the pods of a program have storage.
+func hasStorage(in Inputs, of program) bool {
+	return slices.ContainsFunc(in.Tenant.Spec.App.Volumes, func(volume v1alpha1.AppVolume) bool {
+		return volume.Storage != nil && mounts(volume, of)
+	})
+}
+
 func volumeSource(volume v1alpha1.AppVolume) corev1.VolumeSource {
 	switch {
 	case volume.Storage != nil:
