@@ -3,7 +3,8 @@ package v1alpha1
 // AnnotationNetworkPeers is on an IngressClass or a Gateway, and says where its controller sends requests from: a list
 // of namespaces and of IP addresses or blocks, separated by commas, for example ingress-nginx,192.0.2.0/24. The
 // network policies of exposed apps let these in. Without it, they let in the namespace of the Helm release that an
-// IngressClass belongs to, or the pods that the Gateway API's standard label gives to a Gateway.
+// IngressClass belongs to, or the pods that the Gateway API's standard label gives to a Gateway. It counts for nothing
+// on a Gateway in the namespace of a tenant, since its owners could write it.
 const AnnotationNetworkPeers = "tenantry.dev/network-peers"
 
 // AppExposure makes an app reachable from outside of the cluster, by an Ingress or an HTTPRoute named app.

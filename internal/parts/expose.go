@@ -30,6 +30,8 @@ type Entrance struct {
 	GatewayAPI bool
 	// Gateway is the Gateway of the app; nil if there is none.
 	Gateway *gatewayv1.Gateway
+	// OwnersGateway says that the Gateway is in the namespace of a tenant, whose owners may annotate it.
+	OwnersGateway bool
 	// Certificate says that there is the Secret with the app's certificate.
 	Certificate bool
 }
@@ -81,8 +83,10 @@ func ingress(in Inputs) desired.Object {
 	}
 	result := &networkingv1.Ingress{ObjectMeta: meta(in.Tenant, naming.App)}
 	result.Annotations = expose.Annotations
-	if expose.IngressClassName != "" {
-		result.Spec.IngressClassName = &expose.IngressClassName
+	// Left out, the API server would only fill it in when the Ingress is created, and nobody would serve one whose class
+	// is taken away later.
+	if class := in.className(); class != "" {
+		result.Spec.IngressClassName = &class
 	}
 	if expose.TLS != nil {
 		result.Spec.TLS = []networkingv1.IngressTLS{{Hosts: hostnames, SecretName: expose.TLS.SecretName}}
@@ -184,7 +188,7 @@ func allowIngress(in Inputs) desired.Object {
 func (e Entrance) peers() []networkingv1.NetworkPolicyPeer {
 	switch {
 	case e.Gateway != nil:
-		if told, isTold := e.Gateway.Annotations[v1alpha1.AnnotationNetworkPeers]; isTold {
+		if told, isTold := e.Gateway.Annotations[v1alpha1.AnnotationNetworkPeers]; isTold && !e.OwnersGateway {
 			return peersIn(told)
 		}
 		return []networkingv1.NetworkPolicyPeer{{

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/diff"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -40,6 +41,35 @@ func gateway(annotations map[string]string, listeners ...gatewayv1.Listener) par
 	}}
 }
 
+// ofOwners puts a Gateway into the namespace of a tenant.
+func ofOwners(entrance parts.Entrance) parts.Entrance {
+	entrance.OwnersGateway = true
+	return entrance
+}
+
+func TestTheClassOfAnIngress(t *testing.T) {
+	unnamed := func() *builders.TenantBuilder { return builders.Tenant("acme").App(image).Port(8080).Expose(nil, "a.example") }
+	for _, test := range []struct {
+		name     string
+		tenant   *builders.TenantBuilder
+		entrance parts.Entrance
+		want     string
+	}{
+		{"the one that the spec names", exposed("a.example"), class(nil), "public"},
+		{"that also while there is none of the name", exposed("a.example"), parts.Entrance{}, "public"},
+		{"the one that the Ingress has, or the cluster's default", unnamed(), class(nil), "public"},
+		{"none, if there is no default", unnamed(), parts.Entrance{}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := inputsOf(t, test.tenant)
+			in.Entrance = test.entrance
+			if got := ptr.Deref(find[*networkingv1.Ingress](t, parts.App, in).Spec.IngressClassName, ""); got != test.want {
+				t.Errorf("it is %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestWhoReachesAnExposedApp(t *testing.T) {
 	namespace := func(name string) networkingv1.NetworkPolicyPeer {
 		return networkingv1.NetworkPolicyPeer{NamespaceSelector: labeled("kubernetes.io/metadata.name", name)}
@@ -67,6 +97,12 @@ func TestWhoReachesAnExposedApp(t *testing.T) {
 			}},
 		},
 		{"who the administrator says of the Gateway", routed("a.example"), gateway(map[string]string{"tenantry.dev/network-peers": "envoy"}), []networkingv1.NetworkPolicyPeer{namespace("envoy")}},
+		{
+			"not who the owners of a tenant say of their Gateway", routed("a.example"), ofOwners(gateway(map[string]string{"tenantry.dev/network-peers": "0.0.0.0/0"})),
+			[]networkingv1.NetworkPolicyPeer{{
+				NamespaceSelector: labeled("kubernetes.io/metadata.name", "gateways"), PodSelector: labeled("gateway.networking.k8s.io/gateway-name", "edge"),
+			}},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := inputsOf(t, test.tenant)

@@ -113,11 +113,13 @@ func (e entrances) throughGateway(ctx context.Context, key types.NamespacedName)
 	if err != nil || !found.GatewayAPI {
 		return found, problem.Later, err
 	}
-	gateway := &gatewayv1.Gateway{}
-	err = e.Get(ctx, key, gateway)
-	if err == nil {
-		found.Gateway = gateway
+	gateway, namespace := &gatewayv1.Gateway{}, &corev1.Namespace{}
+	if err := e.Get(ctx, key, gateway); err != nil {
+		return found, problem.OnChange, client.IgnoreNotFound(err)
 	}
+	found.Gateway = gateway
+	err = e.Get(ctx, types.NamespacedName{Name: key.Namespace}, namespace)
+	found.OwnersGateway = namespace.Labels[naming.LabelTenant] != ""
 	return found, problem.OnChange, client.IgnoreNotFound(err)
 }
 
