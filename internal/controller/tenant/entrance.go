@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -191,7 +192,6 @@ type gateways struct {
 	cache      cache.Cache
 	controller controller.Controller
 	routes     handler.Funcs
-	tenants    handler.MapFunc
 
 	mutex    sync.Mutex
 	watching bool
@@ -213,10 +213,37 @@ func (g *gateways) ensure() (bool, error) {
 		}
 	}
 	err := errors.Join(
-		g.controller.Watch(source.Kind[client.Object](g.cache, &gatewayv1.Gateway{}, handler.EnqueueRequestsFromMapFunc(g.tenants), metadataChanges)),
+		g.controller.Watch(source.Kind[client.Object](g.cache, &gatewayv1.Gateway{}, handler.EnqueueRequestsFromMapFunc(g.routed), metadataChanges)),
 		g.controller.Watch(source.Kind[client.Object](g.cache, &gatewayv1.HTTPRoute{}, g.routes, predicate.NewPredicateFuncs(concernsApp))))
 	g.watching = err == nil
 	return g.watching, err
+}
+
+// routed returns the tenants whose HTTPRoutes lead to a Gateway. Owners write Gateways, too, which must not have all other
+// tenants looked at.
+func (g *gateways) routed(ctx context.Context, gateway client.Object) []reconcile.Request {
+	routes := &gatewayv1.HTTPRouteList{}
+	err := g.cache.List(ctx, routes, client.MatchingLabels{naming.LabelManagedBy: naming.ManagedBy}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Can't list the routes to a Gateway", "namespace", gateway.GetNamespace(), "name", gateway.GetName())
+		return nil
+	}
+	return routedTo(gateway, routes.Items)
+}
+
+func routedTo(gateway client.Object, routes []gatewayv1.HTTPRoute) []reconcile.Request {
+	var names []string
+	for i := range routes {
+		route := &routes[i]
+		leads := slices.ContainsFunc(route.Spec.ParentRefs, func(parent gatewayv1.ParentReference) bool {
+			return string(parent.Name) == gateway.GetName() &&
+				string(ptr.Deref(parent.Namespace, gatewayv1.Namespace(route.Namespace))) == gateway.GetNamespace()
+		})
+		if leads {
+			names = append(names, ownersOf(route)...)
+		}
+	}
+	return requestsFor(names)
 }
 
 // concernsApp reports whether an HTTPRoute is that of a tenant's app, or in its way.

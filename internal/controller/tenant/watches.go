@@ -83,7 +83,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		return err
 	}
 	r.gateways = &gateways{
-		mapper: manager.GetRESTMapper(), cache: manager.GetCache(), controller: running, routes: owned, tenants: r.byEntrance,
+		mapper: manager.GetRESTMapper(), cache: manager.GetCache(), controller: running, routes: owned,
 	}
 	_, err = r.gateways.ensure()
 	return err
