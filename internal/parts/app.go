@@ -47,11 +47,11 @@ func app(in Inputs) []desired.Object {
 		return nil
 	}
 	if in.Release.Held() && in.Release.Unknown {
-		return append(present(serviceAccount(tenant)), migration(in)...)
+		return slices.Concat(present(serviceAccount(tenant)), WaysIn(in), migration(in))
 	}
 	return slices.Concat(
 		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), autoscaler(in), releaseRecord(in)),
-		workers(in), schedules(in), migration(in), present(ingress(in), route(in)))
+		workers(in), schedules(in), migration(in), WaysIn(in))
 }
 
 // connected reports whether pods can connect to what they need. They can't until the tenant's database is in place for

@@ -66,6 +66,10 @@ func (in Inputs) ownHostnames() []string {
 	return own
 }
 
+// WaysIn returns what exposes the app: its Ingress or its HTTPRoute. They change with the spec also while the app stays
+// as it is for some reason, since its hostnames may be somebody else's by then.
+func WaysIn(in Inputs) []desired.Object { return present(ingress(in), route(in)) }
+
 // covers reports whether a hostname is one that a pattern stands for, as in config/admission/ingresses.yaml.
 func covers(pattern, hostname string) bool {
 	return pattern == hostname || strings.HasPrefix(pattern, "*.") && len(hostname) >= len(pattern) && strings.HasSuffix(hostname, pattern[1:])

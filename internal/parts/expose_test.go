@@ -14,6 +14,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
 	"github.com/tenantry/tenantry/test/builders"
@@ -157,6 +158,46 @@ func TestUnderWhichHostnamesAnAppIsExposed(t *testing.T) {
 				t.Errorf("it is exposed under %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+func TestTheWayToAnAppFollowsTheSpecWhateverTheAppDoes(t *testing.T) {
+	hosts := func(objects []desired.Object) (hosts []string) {
+		for _, object := range objects {
+			switch object := object.(type) {
+			case *networkingv1.Ingress:
+				hosts = append(hosts, object.Spec.Rules[0].Host)
+			case *gatewayv1.HTTPRoute:
+				hosts = append(hosts, string(object.Spec.Hostnames[0]))
+			}
+		}
+		return hosts
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*parts.Inputs)
+	}{
+		{"it sleeps", func(in *parts.Inputs) { in.Asleep = true }},
+		{"it waits for its first migration", func(in *parts.Inputs) { in.Release = parts.Release{Next: in.Tenant, Unknown: true} }},
+	} {
+		for _, way := range []struct {
+			tenant   *builders.TenantBuilder
+			entrance parts.Entrance
+		}{{exposed("a.example"), class(nil)}, {routed("a.example"), gateway(nil)}} {
+			t.Run(test.name, func(t *testing.T) {
+				in := inputsOf(t, way.tenant)
+				in.Entrance = way.entrance
+				test.change(&in)
+				if got := hosts(parts.App.Objects(in)); !slices.Equal(got, []string{"a.example"}) {
+					t.Errorf("it is exposed under %v", got)
+				}
+			})
+		}
+	}
+	in := inputsOf(t, exposed("a.example"))
+	in.Entrance, in.Tenant.Spec.App.Image = class(nil), ""
+	if got := hosts(parts.WaysIn(in)); !slices.Equal(got, []string{"a.example"}) {
+		t.Errorf("without an image it is exposed under %v", got)
 	}
 }
 

@@ -223,6 +223,32 @@ var _ = Describe("An app that is exposed by an Ingress", func() {
 		Expect(read(ctx, in(tenant, &appsv1.Deployment{}, "app")).Spec.Template.Spec.Containers[0].Image).To(Equal(running))
 	}, SpecTimeout(specTimeout))
 
+	It("lets go of a hostname also while the app stays as it is", func(ctx SpecContext) {
+		ingressClass(ctx, "stays", installedIn("ingress-stays"))
+		tenant := apply(ctx, exposed("exposed-stays", through("stays"), "before.stays.example"))
+		serve(ctx, tenant)
+		waitReady(ctx, tenant)
+		change(ctx, tenant, func() {
+			tenant.Spec.SecretRefs = []v1alpha1.SettingsSecret{{Name: "missing"}}
+			tenant.Spec.App.Expose.Hostnames = []v1alpha1.HostnamePattern{"after.stays.example"}
+		})
+		Eventually(ctx, komega.Object(ingressOf(tenant)), atOnce).Should(HaveField("Spec.Rules", ConsistOf(HaveField("Host", "after.stays.example"))))
+		Eventually(ctx, komega.Object(tenant), atOnce).Should(stalled(v1alpha1.ReasonSecretNotFound, "The app stays as it is, since spec.secretRefs names Secrets that do not exist"))
+
+		By("waiting for its first migration")
+		change(ctx, tenant, func() {
+			tenant.Spec.SecretRefs, tenant.Spec.App.Image = nil, release2
+			tenant.Spec.App.Migration = &v1alpha1.AppMigration{Command: []string{"/migrate"}}
+			slow(tenant.Spec.App.Migration)
+			tenant.Spec.App.Expose.Hostnames = []v1alpha1.HostnamePattern{"last.stays.example"}
+		})
+		Eventually(ctx, komega.Object(ingressOf(tenant)), atOnce).Should(HaveField("Spec.Rules", ConsistOf(HaveField("Host", "last.stays.example"))))
+		migrating(ctx, tenant)
+		change(ctx, tenant, func() { tenant.Spec.App.Expose = nil })
+		waitGone(ctx, ingressOf(tenant))
+		migrating(ctx, tenant)
+	}, SpecTimeout(specTimeout))
+
 	It("is put back as its Tenant says, with what others add to it", func(ctx SpecContext) {
 		ingressClass(ctx, "shared-with", installedIn("ingress-shared"))
 		tenant := apply(ctx, exposed("restored-ingress", through("shared-with"), "restored.example"))

@@ -17,9 +17,6 @@ import (
 
 // runApp is the phase of the app. Its storage comes first.
 func (o objects) runApp(ctx context.Context, run *pass) error {
-	if err := parts.App.Missing(&run.tenant().Spec); err != nil {
-		return err
-	}
 	failures := []error{parts.ClaimsUnmet(run.inputs)}
 	for _, claim := range parts.Claims(run.inputs) {
 		failures = append(failures, o.keep(ctx, run, claim))

@@ -261,8 +261,10 @@ func TrimRoute(object any) (any, error) {
 }
 
 // owned returns the kinds of all parts that the cluster has.
-func (g *gateways) owned() []client.Object {
-	kinds := ownedKinds()
+func (g *gateways) owned() []client.Object { return g.with(ownedKinds()) }
+
+// with adds HTTPRoutes to these kinds if the cluster has them.
+func (g *gateways) with(kinds []client.Object) []client.Object {
 	if g == nil {
 		return kinds
 	}

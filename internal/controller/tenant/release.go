@@ -56,11 +56,11 @@ func migrates(tenant *effective.Tenant) bool {
 	return tenant.Spec.App.Migration != nil || tenant.Status.App != nil && tenant.Status.App.Migration != nil
 }
 
-// putApp puts the app in place, unless its settings can't be used, and shows it the files that have changed. Its
-// migration begins when the database is in place.
+// putApp puts the app in place, unless it lacks something or its settings can't be used, and shows it the files that have
+// changed. Its migration begins when the database is in place.
 func (r *Reconciler) putApp(ctx context.Context, run *pass) error {
-	if run.unfit != nil {
-		return errors.Join(parts.App.Missing(&run.tenant().Spec), run.unfit)
+	if err := errors.Join(parts.App.Missing(&run.tenant().Spec), run.unfit); err != nil {
+		return errors.Join(err, r.objects().applyAll(ctx, run.tenant(), parts.WaysIn(run.inputs)))
 	}
 	_, missing := run.problems[v1alpha1.ConditionDatabaseReady]
 	// What runs can only end after its first migration, before which it isn't known what it is.

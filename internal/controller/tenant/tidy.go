@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -53,7 +54,8 @@ func (o objects) prune(ctx context.Context, run *pass) error {
 	}
 	kinds := o.gateways.owned()
 	if run.inputs.Release.Unknown {
-		kinds = []client.Object{&batchv1.Job{}} // It isn't known what else belongs to the app that runs.
+		// It isn't known what else belongs to the app that runs. Its hostnames are the tenant's, or no longer.
+		kinds = o.gateways.with([]client.Object{&batchv1.Job{}, &networkingv1.Ingress{}})
 	}
 	var failures []error
 	for _, place := range run.inputs.Places {
