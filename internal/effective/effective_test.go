@@ -206,6 +206,23 @@ func TestWhatATenantCanNotDoWithout(t *testing.T) {
 			"an app without an image", builders.Tenant("acme").Port(8080),
 			"", "The app needs an image; write one such as registry.example/shop:1 in spec.app.image.",
 		},
+		{
+			"an init container without its volume", builders.Tenant("acme").App(image).Pods(func(pods *v1alpha1.AppPods) {
+				pods.Volumes = []v1alpha1.AppVolume{{Name: "cache", EmptyDir: &v1alpha1.AppEmptyDir{}}}
+				pods.InitContainers = []v1alpha1.AppContainer{
+					{Name: "first", VolumeMounts: []v1alpha1.AppVolumeMount{{Name: "cache", MountPath: "/cache"}}},
+					{Name: "second", VolumeMounts: []v1alpha1.AppVolumeMount{{Name: "data", MountPath: "/data"}}},
+				}
+			}),
+			"", "The container second mounts the volume data, which is not there; add it to spec.app.volumes.",
+		},
+		{
+			"a sidecar with the name of an init container", builders.Tenant("acme").App(image).Pods(func(pods *v1alpha1.AppPods) {
+				pods.InitContainers = []v1alpha1.AppContainer{{Name: "proxy"}}
+				pods.Sidecars = []v1alpha1.AppSidecar{{AppContainer: v1alpha1.AppContainer{Name: "proxy"}}}
+			}),
+			"", "The sidecar proxy needs a name of its own, since an init container has it; write another one in spec.app.sidecars or spec.app.initContainers.",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			spec := builders.Effective(t, test.tenant.Build()).Spec

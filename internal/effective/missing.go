@@ -2,6 +2,9 @@ package effective
 
 import (
 	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 )
@@ -53,6 +56,31 @@ func (s *Spec) MissingForApp() error {
 	}
 	if migration := s.App.Migration; migration != nil && len(migration.Command)+len(migration.Args) == 0 {
 		return &MissingError{"The migration needs a program; write command or args in spec.app.migration."}
+	}
+	return missingForPods(&s.App.AppPods)
+}
+
+// missingForPods says what is wrong with the further containers of an app, which the API server would say of the
+// Deployment only.
+func missingForPods(pods *v1alpha1.AppPods) error {
+	volumes, names := sets.New[string](), sets.New[string]()
+	for _, volume := range pods.Volumes {
+		volumes.Insert(volume.Name)
+	}
+	containers := slices.Clone(pods.InitContainers)
+	for _, sidecar := range pods.Sidecars {
+		containers = append(containers, sidecar.AppContainer)
+	}
+	for _, container := range containers {
+		if names.Has(container.Name) {
+			return &MissingError{fmt.Sprintf("The sidecar %s needs a name of its own, since an init container has it; write another one in spec.app.sidecars or spec.app.initContainers.", container.Name)}
+		}
+		names.Insert(container.Name)
+		for _, mount := range container.VolumeMounts {
+			if !volumes.Has(mount.Name) {
+				return &MissingError{fmt.Sprintf("The container %s mounts the volume %s, which is not there; add it to spec.app.volumes.", container.Name, mount.Name)}
+			}
+		}
 	}
 	return nil
 }

@@ -26,15 +26,23 @@ func (o Observation) inputs() Inputs {
 
 // PublicURL returns the address of the app outside of the cluster; empty if it has none.
 func (o Observation) PublicURL() string {
-	expose := o.inputs().exposure()
-	if expose == nil || o.Ingress == nil && o.Route == nil {
+	if o.Ingress == nil && o.Route == nil {
 		return ""
 	}
-	hostnames := slices.DeleteFunc(o.inputs().ownHostnames(), func(hostname string) bool { return strings.HasPrefix(hostname, "*") })
+	return o.inputs().publicURL()
+}
+
+// publicURL returns the address that the app is to have outside of the cluster; empty if none.
+func (in Inputs) publicURL() string {
+	expose := in.exposure()
+	if expose == nil {
+		return ""
+	}
+	hostnames := slices.DeleteFunc(in.ownHostnames(), func(hostname string) bool { return strings.HasPrefix(hostname, "*") })
 	if len(hostnames) == 0 {
 		return ""
 	}
-	return o.Entrance.address(expose, hostnames[0])
+	return in.Entrance.address(expose, hostnames[0])
 }
 
 // InternalURL returns the address of the app for other pods of the tenant; empty if it has none.

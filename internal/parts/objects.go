@@ -191,7 +191,10 @@ func ScopeOf(in Inputs) (*templates.Scope, error) {
 	if app := tenant.Spec.App; app != nil {
 		known := map[string]any{"image": app.Image}
 		if app.Port != 0 {
-			known["url"] = naming.AppURL(tenant.Name, app.Port)
+			known["internalURL"] = naming.AppURL(tenant.Name, app.Port)
+		}
+		if url := in.publicURL(); url != "" {
+			known["url"] = url
 		}
 		values[templates.VariableApp] = known
 	}

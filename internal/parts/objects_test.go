@@ -116,14 +116,15 @@ func template(t *testing.T, written string, each v1alpha1.TenantClassEach) *temp
 }
 
 func TestTheObjectsOfATemplate(t *testing.T) {
-	in := withCopies(withDatabase(t, builders.Tenant("acme").DisplayName("Acme Corp").Database("shared").App(image).Port(8080), server()))
+	in := withCopies(withDatabase(t, builders.Tenant("acme").DisplayName("Acme Corp").Database("shared").App(image).Port(8080).
+		Expose(func(expose *v1alpha1.AppExposure) { expose.TLS = &v1alpha1.AppCertificate{} }, "*.acme.example", "shop.acme.example"), server()))
 	in.Places = []parts.Place{{Name: "acme", Usable: true}, {Name: "acme-two", Usable: true}, {Name: "acme-many"}}
 	scope, err := parts.ScopeOf(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	made, err := parts.Render(in, template(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: x, labels: {own: "yes"}}, data: {
-		all: "${tenant.name} ${tenant.namespace} ${tenant.displayName} ${class.name} ${app.url} ${app.image} ${database.host}:${database.port} ${database.name} ${database.secretName} ${spec.app.port}"}}`,
+		all: "${tenant.name} ${tenant.namespace} ${tenant.displayName} ${class.name} ${app.internalURL} ${app.url} ${app.image} ${database.host}:${database.port} ${database.name} ${database.secretName} ${spec.app.port}"}}`,
 		v1alpha1.EachNamespace), scope, true)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +138,7 @@ func TestTheObjectsOfATemplate(t *testing.T) {
 			t.Errorf("its labels are %s", labels)
 		}
 	}
-	const rest = "Acme Corp gold http://app.acme.svc:8080 " + image + " pg.example:5432 t_brewsrmdqcfqkxdoaomm database 8080"
+	const rest = "Acme Corp gold http://app.acme.svc:8080 https://shop.acme.example " + image + " pg.example:5432 t_brewsrmdqcfqkxdoaomm database 8080"
 	if got, want := strings.Join(said, "\n"), "acme: acme acme "+rest+"\nacme-two: acme acme-two "+rest; got != want { //nolint:dupword // The namespace is named like the tenant.
 		t.Errorf("the objects are\n%s\nwant\n%s", got, want)
 	}

@@ -79,7 +79,9 @@ func newVariables() (*variables, error) {
 		VariableDatabase: object(map[string]structuralschema.Structural{
 			"host": one("string"), "port": one("integer"), "name": one("string"), "secretName": one("string"),
 		}),
-		VariableApp: object(map[string]structuralschema.Structural{"url": one("string"), "image": one("string")}),
+		VariableApp: object(map[string]structuralschema.Structural{
+			"url": one("string"), "internalURL": one("string"), "image": one("string"),
+		}),
 	})
 	declared := model.SchemaDeclType(&root, false).MaybeAssignTypeName(rootType)
 	options := celenvironment.VersionedOptions{

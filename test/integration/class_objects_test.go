@@ -129,7 +129,7 @@ objects:
     data:
       host: "${tenant.name}.shop.example"
       shown: "${tenant.displayName}"
-      url: "${app.url}"
+      url: "${app.internalURL} ${app.?url.orValue('none')}"
       image: "${app.image}"
 - template: {apiVersion: v1, kind: ConfigMap, metadata: {name: second}, data: {x: "1"}}
 `)
@@ -143,7 +143,7 @@ objects:
 		Expect(err).NotTo(HaveOccurred())
 		Expect(plan.Object["data"]).To(Equal(map[string]any{
 			"host": "objects-acme.shop.example", "shown": "${class.name}\ndata: {evil: true}",
-			"url": "http://app.objects-acme.svc:8080", "image": "registry.example/shop:1",
+			"url": "http://app.objects-acme.svc:8080 none", "image": "registry.example/shop:1",
 		}), "what a tenant writes is a value and nothing else")
 		Expect(plan.GetLabels()).To(HaveKeyWithValue("pods", "7"))
 

@@ -259,7 +259,7 @@ var _ = Describe("Applying a Tenant with everything", Ordered, func() {
 			HaveField("Used", HaveKeyWithValue(corev1.ResourcePods, resource.MustParse("2")))))
 		Expect(tenant.Status.Namespaces).To(ConsistOf(v1alpha1.TenantNamespace{Name: "acme", Primary: true, State: v1alpha1.NamespaceUsable}))
 		Expect(tenant.Status.App).To(HaveValue(Equal(v1alpha1.TenantAppStatus{
-			URL: "http://app.acme.svc:8080", Image: "registry.example/acme/shop:1.4.2",
+			InternalURL: "http://app.acme.svc:8080", Image: "registry.example/acme/shop:1.4.2",
 			Replicas: new(int32(2)), ReadyReplicas: new(int32(2)),
 		})))
 		Expect(tenant.Status.Database).To(HaveValue(gstruct.MatchFields(gstruct.IgnoreExtras, gstruct.Fields{

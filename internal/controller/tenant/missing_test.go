@@ -9,7 +9,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// The API server refuses such Tenants, as long as nothing but their own spec can supply what is missing.
+// The API server refuses most of such Tenants, as long as nothing but their own spec can supply what is missing.
 func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -19,6 +19,13 @@ func TestWhatIsMissingStallsThePartThatNeedsIt(t *testing.T) {
 		{"a server", builders.Tenant("acme").ConnectionLimit(5), parts.Database},
 		{"the size of a server", builders.Tenant("acme").Isolation(v1alpha1.DatabaseIsolationDedicated), parts.Database},
 		{"an image", builders.Tenant("acme").Port(8080), parts.App},
+		{"the volume of a sidecar", builders.Tenant("acme").App("registry.example/shop:1").Pods(func(pods *v1alpha1.AppPods) {
+			pods.Sidecars = []v1alpha1.AppSidecar{{AppContainer: v1alpha1.AppContainer{Name: "proxy", VolumeMounts: []v1alpha1.AppVolumeMount{{Name: "cache", MountPath: "/cache"}}}}}
+		}), parts.App},
+		{"the name of a sidecar", builders.Tenant("acme").App("registry.example/shop:1").Pods(func(pods *v1alpha1.AppPods) {
+			pods.InitContainers = []v1alpha1.AppContainer{{Name: "proxy"}}
+			pods.Sidecars = []v1alpha1.AppSidecar{{AppContainer: v1alpha1.AppContainer{Name: "proxy"}}}
+		}), parts.App},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			run := &pass{
