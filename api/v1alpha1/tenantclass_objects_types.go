@@ -20,7 +20,7 @@ type TenantClassObject struct {
 	//
 	// The variables are tenant (name, uid, displayName, labels, annotations, namespace), class (name), spec (the spec of
 	// the tenant together with what its class says), database (host, port, name, secretName) and app (url,
-	// image). An object with database in it is created once the tenant's database is ready. The operator needs the rights to
+	// internalURL, image). An object with database in it is created once the tenant's database is ready. The operator needs the rights to
 	// the kind: the ClusterRole tenantry-class-objects has those to ConfigMaps, and takes in all ClusterRoles with the
 	// label tenantry.dev/aggregate-to-class-objects: "true".
 	// +required

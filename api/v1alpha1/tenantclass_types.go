@@ -57,8 +57,9 @@ type TenantClassBounds struct {
 	// +kubebuilder:validation:MaxItems=4
 	Isolations []DatabaseIsolation `json:"isolations,omitempty"`
 
-	// imageRegistries are the allowed beginnings of app.image, as in policy.imageRegistries of a Tenant. Left out, all
-	// images are allowed. spec.tenant.policy.imageRegistries also limits all other pods of the tenants.
+	// imageRegistries are the allowed beginnings of app.image, and of the images of its further containers, as in
+	// policy.imageRegistries of a Tenant. Left out, all images are allowed. spec.tenant.policy.imageRegistries also limits
+	// all other pods of the tenants.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -24,6 +24,10 @@ func (o objects) runApp(ctx context.Context, run *pass) error {
 	return errors.Join(append(failures, o.run(ctx, run, parts.App))...)
 }
 
+// fixedSize is what the API server says of a StorageClass without allowVolumeExpansion
+// (k8s.io/kubernetes/plugin/pkg/admission/storage/persistentvolume/resize). A quota refuses more storage, too.
+const fixedSize = "must support resize"
+
 // keep puts a PersistentVolumeClaim in place. It has no owner, so that the garbage collector can't delete it, and is
 // deleted with its namespace.
 func (o objects) keep(ctx context.Context, run *pass, claim *corev1.PersistentVolumeClaim) error {
@@ -35,7 +39,7 @@ func (o objects) keep(ctx context.Context, run *pass, claim *corev1.PersistentVo
 	if conflict, ok := errors.AsType[*apply.ConflictError](err); ok {
 		return problem.VolumeOfAnother(conflict.Object)
 	}
-	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "resize") {
+	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), fixedSize) {
 		return problem.VolumeCanNotGrow(strings.TrimPrefix(claim.Name, naming.AppClaim("")), err.Error())
 	}
 	return o.unapplied(ctx, run.tenant(), claim, err)
