@@ -18,8 +18,8 @@ func VolumeFixed(volume, field, has string) Problem {
 		"The %[2]s of volume %[1]s is %[3]s, which is fixed once the volume is there; write that in spec.app.volumes, or give the volume another name and copy the data.", volume, field, has)
 }
 
-// VolumeCanNotGrow means that the API server refuses a larger size of a volume's storage. why is its answer.
-func VolumeCanNotGrow(volume, why string) Problem {
+// AppVolumeCannotGrow means that the API server refuses a larger size of a volume's storage. why is its answer.
+func AppVolumeCannotGrow(volume, why string) Problem {
 	return stalled(v1alpha1.ReasonForbidden, Later,
 		"Volume %s can't grow: %s. Have its StorageClass set allowVolumeExpansion, or write its former size in spec.app.volumes.", volume, strings.TrimSuffix(why, "."))
 }

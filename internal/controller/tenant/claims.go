@@ -40,7 +40,7 @@ func (o objects) keep(ctx context.Context, run *pass, claim *corev1.PersistentVo
 		return problem.VolumeOfAnother(conflict.Object)
 	}
 	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), fixedSize) {
-		return problem.VolumeCanNotGrow(strings.TrimPrefix(claim.Name, naming.AppClaim("")), err.Error())
+		return problem.AppVolumeCannotGrow(strings.TrimPrefix(claim.Name, naming.AppClaim("")), err.Error())
 	}
 	return o.unapplied(ctx, run.tenant(), claim, err)
 }
