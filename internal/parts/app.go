@@ -34,11 +34,11 @@ var App = &Part{
 		&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{},
 		&batchv1.CronJob{}, &batchv1.Job{}, &autoscalingv2.HorizontalPodAutoscaler{}, &networkingv1.Ingress{},
 	},
-	Optional: []desired.Object{&gatewayv1.HTTPRoute{}},
-	applies:  func(tenant *effective.Tenant) bool { return tenant.Spec.App != nil },
-	missing:  (*effective.Spec).MissingForApp,
-	objects:  app,
-	inPlace:  appInPlace,
+	Others:  []desired.Object{&gatewayv1.HTTPRoute{}, &corev1.PersistentVolumeClaim{}},
+	applies: func(tenant *effective.Tenant) bool { return tenant.Spec.App != nil },
+	missing: (*effective.Spec).MissingForApp,
+	objects: app,
+	inPlace: appInPlace,
 }
 
 func app(in Inputs) []desired.Object {

@@ -5,6 +5,7 @@ package parts
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -127,8 +128,9 @@ type Part struct {
 	// Kinds are the namespaced kinds of its objects. The operator watches them, and deletes objects of the
 	// tenant that are no longer desired.
 	Kinds []desired.Object
-	// Optional are further kinds, which not every cluster has.
-	Optional []desired.Object
+	// Others are further kinds, which the operator watches and removes in ways of their own: those that not every
+	// cluster has, and storage, which stays.
+	Others []desired.Object
 
 	applies func(*effective.Tenant) bool      // nil if each tenant has the part
 	missing func(*effective.Spec) error       // nil if a spec can't lack anything
@@ -177,12 +179,22 @@ func (p *Part) State(o Observation) condition.State {
 
 // Kinds returns the kinds of all parts, each once.
 func Kinds() []desired.Object {
+	return eachKind(func(part *Part) []desired.Object { return part.Kinds })
+}
+
+// AllKinds returns the kinds of all parts with their others, each once.
+func AllKinds() []desired.Object { return eachKind((*Part).AllKinds) }
+
+// AllKinds returns the kinds of the part with its others.
+func (p *Part) AllKinds() []desired.Object { return slices.Concat(p.Kinds, p.Others) }
+
+func eachKind(of func(*Part) []desired.Object) []desired.Object {
 	var kinds []desired.Object
 	known := map[reflect.Type]bool{}
 	for _, part := range All {
-		for _, kind := range part.Kinds {
-			if of := reflect.TypeOf(kind); !known[of] {
-				known[of] = true
+		for _, kind := range of(part) {
+			if kindOf := reflect.TypeOf(kind); !known[kindOf] {
+				known[kindOf] = true
 				kinds = append(kinds, kind)
 			}
 		}

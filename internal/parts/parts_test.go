@@ -260,8 +260,11 @@ func TestKindsThatSeveralPartsHaveComeOnce(t *testing.T) {
 			names.Insert(name)
 		}
 	}
-	if !names.HasAll("ConfigMap", "Secret", "Deployment", "TenantPolicy") {
-		t.Errorf("some are left out of %v", sets.List(names))
+	if !names.HasAll("ConfigMap", "Secret", "Deployment", "TenantPolicy") || names.HasAny("HTTPRoute", "PersistentVolumeClaim") {
+		t.Errorf("they are %v", sets.List(names))
+	}
+	if all := parts.AllKinds(); len(all) != len(names)+2 {
+		t.Errorf("all kinds are %v", all)
 	}
 }
 

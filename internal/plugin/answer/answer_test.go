@@ -141,6 +141,21 @@ func TestStatusIsATreeOfPartsObjectsAndPods(t *testing.T) {
 	}
 }
 
+func TestTheStorageOfAnAppAndTheWayToItAreUnderIt(t *testing.T) {
+	f := facts(t)
+	f.Objects = []unstructured.Unstructured{
+		object(t, "Ingress", "app", `{}`), object(t, "HTTPRoute", "app", `{}`), object(t, "PersistentVolumeClaim", "app-data", `{status: {phase: Bound}}`),
+	}
+	const want = `AppReady ErrImagePull  The image of the app can't be pulled.
+   ├─ ✓ Ingress acme/app
+   ├─ ✓ HTTPRoute acme/app
+   └─ ✓ PersistentVolumeClaim acme/app-data
+`
+	if got := drawn(t, answer.Status(f).Node); !strings.HasSuffix(got, want) {
+		t.Errorf("got\n%swant at the end\n%s", got, want)
+	}
+}
+
 func TestOwnersSeeWhatIsInTheirNamespaces(t *testing.T) {
 	f := facts(t)
 	f.Tenant = nil

@@ -41,7 +41,7 @@ func partOf(object *unstructured.Unstructured) *parts.Part {
 		Listing: []v1alpha1.TenantNamespace{{Name: object.GetNamespace()}},
 	}
 	for _, part := range parts.All {
-		if part == parts.Objects || !slices.ContainsFunc(part.Kinds, func(kind desired.Object) bool { return kindOf(kind) == object.GetKind() }) {
+		if part == parts.Objects || !slices.ContainsFunc(part.AllKinds(), func(kind desired.Object) bool { return kindOf(kind) == object.GetKind() }) {
 			continue
 		}
 		found = part

@@ -44,7 +44,7 @@ func (c *Connection) Facts(ctx context.Context, name string, withEvents bool) (a
 	}
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for _, kind := range parts.Kinds() {
+	for _, kind := range parts.AllKinds() {
 		gvk, err := apiutil.GVKForObject(kind, c.client.Scheme())
 		if err != nil {
 			continue // The plugin doesn't know the kind.
