@@ -194,6 +194,7 @@ func TestWorkersAndRunsHaveTheVolumesButNoFurtherContainers(t *testing.T) {
 	in := inputsOf(t, furnished(builders.Tenant("acme").App(image).Port(8080).Worker("mail", 2, "/worker").Schedule("bill", "0 3 * * *", "/bill")))
 	in.Tenant.Spec.App.Volumes = append(in.Tenant.Spec.App.Volumes, v1alpha1.AppVolume{Name: "own", Storage: &v1alpha1.AppStorage{AccessMode: corev1.ReadWriteOnce}})
 	in.Tenant.Spec.App.VolumeMounts = append(in.Tenant.Spec.App.VolumeMounts, v1alpha1.AppVolumeMount{Name: "own", MountPath: "/own"})
+	seen := 0
 	for _, object := range parts.App.Objects(in) {
 		template, labeled := corev1.PodTemplateSpec{}, true
 		switch object := object.(type) {
@@ -223,6 +224,22 @@ func TestWorkersAndRunsHaveTheVolumesButNoFurtherContainers(t *testing.T) {
 		if has := template.Labels["mesh.example/inject"] == "true" && template.Annotations["scrape.example/port"] == "9100"; has != labeled {
 			t.Errorf("the pods of %s have the metadata %v", object.GetName(), template.ObjectMeta)
 		}
+		seen++
+	}
+	if seen != 2 {
+		t.Errorf("there are %d of them, and not a worker and a schedule", seen)
+	}
+}
+
+func TestATenantThatSleepsKeepsItsStorage(t *testing.T) {
+	in := inputsOf(t, furnished(builders.Tenant("acme").App(image).Port(8080)))
+	in.Asleep = true
+	app := deploymentOf(t, in)
+	if *app.Spec.Replicas != 0 || !slices.ContainsFunc(app.Spec.Template.Spec.Volumes, func(volume corev1.Volume) bool { return volume.Name == "shared" }) {
+		t.Errorf("its app is %+v", app.Spec)
+	}
+	if claims := parts.Claims(in); len(claims) != 1 || claims[0].Name != "app-shared" {
+		t.Errorf("its claims are %v", claims)
 	}
 }
 

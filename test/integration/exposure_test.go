@@ -177,7 +177,7 @@ var _ = Describe("An app that is exposed by an Ingress", func() {
 				rules.IngressClasses = &v1alpha1.ClassRule{Allowed: []string{"elsewhere"}}
 			}))
 		Eventually(ctx, komega.Object(tenant)).Should(stalled(v1alpha1.ReasonForbidden, "its IngressClass is internal, and spec.policy.ingressClasses allows [elsewhere]"))
-		Expect(env.Client.Get(ctx, client.ObjectKeyFromObject(ingressOf(tenant)), ingressOf(tenant))).NotTo(Succeed())
+		waitGone(ctx, ingressOf(tenant))
 
 		By("using the policy's default instead")
 		ingressClass(ctx, "elsewhere", installedIn("ingress-elsewhere"))
