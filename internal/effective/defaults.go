@@ -75,7 +75,7 @@ func (s *Spec) complete() {
 	}
 	if s.App != nil {
 		completeApp(s.App)
-		completePods(&s.App.AppPods, &s.Policy)
+		completePods(&s.App.AppPods)
 		if s.App.Expose != nil {
 			completeExposure(s.App.Expose, &s.Policy)
 		}
@@ -185,14 +185,11 @@ func completeAutoscaling(autoscaling *v1alpha1.Autoscaling) {
 }
 
 // completePods makes sure that pods with storage that only one of them can mount don't wait for each other.
-func completePods(pods *v1alpha1.AppPods, policy *v1alpha1.PolicyRules) {
+func completePods(pods *v1alpha1.AppPods) {
 	for i := range pods.Volumes {
 		storage := pods.Volumes[i].Storage
 		if storage == nil {
 			continue
-		}
-		if policy.StorageClasses != nil {
-			storage.StorageClassName = cmp.Or(storage.StorageClassName, policy.StorageClasses.Default)
 		}
 		storage.AccessMode = cmp.Or(storage.AccessMode, defaultAccessMode)
 		if storage.AccessMode != corev1.ReadWriteMany {

@@ -302,6 +302,7 @@ func TestTheStorageOfAnApp(t *testing.T) {
 			"one of another class", existing(sized("10Gi", "slow"), corev1.ClaimBound), "10Gi",
 			"The storageClassName of volume data is fast, which is fixed once the volume is there; write that in spec.app.volumes, or give the volume another name and copy the data.",
 		},
+		{"one that is there when the default changes", preferring(existing(sized("10Gi", ""), corev1.ClaimBound), "slow"), "10Gi", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			claim := parts.Claims(test.in)[0]
@@ -323,6 +324,18 @@ func TestTheStorageOfAnApp(t *testing.T) {
 			}
 		})
 	}
+	if class := parts.Claims(preferring(sized("10Gi", ""), "slow"))[0].Spec.StorageClassName; class == nil || *class != "slow" {
+		t.Error("a new one does not have the default of the policy")
+	}
+	if class := parts.Claims(preferring(sized("10Gi", "fast"), "slow"))[0].Spec.StorageClassName; *class != "fast" {
+		t.Errorf("a new one has the class %s", *class)
+	}
+}
+
+// preferring makes a StorageClass the default of the tenant's policy.
+func preferring(in parts.Inputs, class string) parts.Inputs {
+	in.Tenant.Spec.Policy.StorageClasses = &v1alpha1.ClassRule{Allowed: []string{"fast", class}, Default: class}
+	return in
 }
 
 func TestStorageThatIsLeftIsNamed(t *testing.T) {

@@ -51,14 +51,23 @@ func claim(in Inputs, name string, storage *v1alpha1.AppStorage) *corev1.Persist
 		result.Spec = *live.Spec.DeepCopy()
 	} else {
 		result.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{accessMode(storage)}
-		if storage.StorageClassName != "" {
-			result.Spec.StorageClassName = &storage.StorageClassName
+		if class := storageClass(in, storage); class != "" {
+			result.Spec.StorageClassName = &class
 		}
 	}
 	if grows := live == nil || live.Status.Phase == corev1.ClaimBound; grows && result.Spec.Resources.Requests.Storage().Cmp(storage.Size) < 0 {
 		result.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: storage.Size}
 	}
 	return result
+}
+
+// storageClass returns the StorageClass of new storage; empty for the cluster's default. Storage that exists keeps its own
+// when the default changes.
+func storageClass(in Inputs, storage *v1alpha1.AppStorage) string {
+	if rule := in.Tenant.Spec.Policy.StorageClasses; rule != nil {
+		return cmp.Or(storage.StorageClassName, rule.Default)
+	}
+	return storage.StorageClassName
 }
 
 func accessMode(storage *v1alpha1.AppStorage) corev1.PersistentVolumeAccessMode {
