@@ -326,6 +326,27 @@ var _ = Describe("An app that is exposed through a Gateway", Ordered, func() {
 		}))
 	}, SpecTimeout(specTimeout))
 
+	It("is reached by nobody but the Gateway if the Gateway is a tenant's, whatever its owners say", func(ctx SpecContext) {
+		owned := apply(ctx, exposed("routed-own", func(expose *v1alpha1.AppExposure) {
+			expose.GatewayRef = &v1alpha1.GatewayReference{Name: "own"}
+		}, "shop.routed-own.example"))
+		Eventually(ctx, komega.Object(owned)).Should(stalled(v1alpha1.ReasonGatewayNotFound, "There is no Gateway own in namespace routed-own"))
+		Expect(env.Client.Create(ctx, &gatewayv1.Gateway{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: owned.Name, Name: "own", Annotations: map[string]string{v1alpha1.AnnotationNetworkPeers: "0.0.0.0/0"},
+			},
+			Spec: gatewayv1.GatewaySpec{GatewayClassName: "example", Listeners: []gatewayv1.Listener{
+				{Name: "plain", Port: 80, Protocol: gatewayv1.HTTPProtocolType, Hostname: new(gatewayv1.Hostname("shop.routed-own.example"))},
+			}},
+		})).To(Succeed())
+		accept(ctx, owned, metav1.ConditionTrue, gatewayv1.RouteReasonAccepted, "")
+		waitReady(ctx, owned)
+		Expect(read(ctx, in(owned, &networkingv1.NetworkPolicy{}, "allow-ingress")).Spec.Ingress[0].From).To(ConsistOf(networkingv1.NetworkPolicyPeer{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "routed-own"}},
+			PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"gateway.networking.k8s.io/gateway-name": "own"}},
+		}))
+	}, SpecTimeout(specTimeout))
+
 	It("is put back as its Tenant says, and goes with its exposure", func(ctx SpecContext) {
 		route := routeOf(tenant)
 		change(ctx, route, func() { route.Spec.Hostnames = []gatewayv1.Hostname{"taken.routed.example"} })

@@ -316,12 +316,12 @@ func (r *Reconciler) waitingFor(ctx context.Context, server string) []reconcile.
 	return append(r.tenantsBy(ctx, indexWaiting, server), r.tenantsBy(ctx, indexWaiting, anyServer)...)
 }
 
-func (r *Reconciler) tenantsBy(ctx context.Context, index, server string) []reconcile.Request {
+func (r *Reconciler) tenantsBy(ctx context.Context, index, value string) []reconcile.Request {
 	tenants := &v1alpha1.TenantList{}
-	err := r.List(ctx, tenants, client.MatchingFields{index: server},
+	err := r.List(ctx, tenants, client.MatchingFields{index: value},
 		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Can't list the tenants of a database server", "server", server)
+		ctrl.LoggerFrom(ctx).Error(err, "Can't list tenants by an index", "index", index, "value", value)
 		return nil
 	}
 	return requestsOf(tenants)
