@@ -19,33 +19,37 @@ import (
 )
 
 // Needs returns what the operator's own objects use of the tenant's quota, by namespace: existing objects, and
-// those that are created once the database is placed. It includes the objects that Kubernetes itself creates in
-// each namespace.
+// those that are created once the database is placed, with the app's storage. It includes the objects that Kubernetes
+// itself creates in each namespace.
 func Needs(in Inputs) map[string]corev1.ResourceList {
 	quota := in.Tenant.Spec.Quota
 	if !countsObjects(quota) {
 		return nil
 	}
 	needs := map[string]corev1.ResourceList{}
+	add := func(namespace string, name corev1.ResourceName, amount resource.Quantity) {
+		if _, limited := quota[name]; !limited {
+			return
+		}
+		if needs[namespace] == nil {
+			needs[namespace] = corev1.ResourceList{}
+		}
+		total := needs[namespace][name].DeepCopy()
+		total.Add(amount)
+		needs[namespace][name] = total
+	}
 	count := func(namespace string, of schema.GroupResource) {
 		for _, name := range countedAs(of) {
-			if _, limited := quota[name]; !limited {
-				continue
-			}
-			if needs[namespace] == nil {
-				needs[namespace] = corev1.ResourceList{}
-			}
-			number := needs[namespace][name]
-			number.Add(*resource.NewQuantity(1, resource.DecimalSI))
-			needs[namespace][name] = number
+			add(namespace, name, *resource.NewQuantity(1, resource.DecimalSI))
 		}
 	}
 	for _, place := range in.places() {
 		count(place.Name, schema.GroupResource{Resource: "configmaps"})      // kube-root-ca.crt
 		count(place.Name, schema.GroupResource{Resource: "serviceaccounts"}) // default
 	}
-	for range Claims(in) {
-		count(in.Tenant.Name, schema.GroupResource{Resource: "persistentvolumeclaims"})
+	for _, claim := range Claims(in) {
+		count(claim.Namespace, resources[reflect.TypeOf(claim)])
+		add(claim.Namespace, corev1.ResourceRequestsStorage, *claim.Spec.Resources.Requests.Storage())
 	}
 	in = anticipated(in)
 	for _, part := range All {
@@ -58,8 +62,11 @@ func Needs(in Inputs) map[string]corev1.ResourceList {
 	return needs
 }
 
-// countsObjects reports whether a quota counts objects of any of the kinds that the operator creates.
+// countsObjects reports whether a quota counts objects of any of the kinds that the operator creates, or their storage.
 func countsObjects(quota corev1.ResourceList) bool {
+	if _, limited := quota[corev1.ResourceRequestsStorage]; limited {
+		return true
+	}
 	for _, of := range resources {
 		for _, name := range countedAs(of) {
 			if _, limited := quota[name]; limited {
@@ -109,6 +116,7 @@ var resources = map[reflect.Type]schema.GroupResource{
 	reflect.TypeFor[*corev1.ConfigMap]():                      {Resource: "configmaps"},
 	reflect.TypeFor[*corev1.Secret]():                         {Resource: "secrets"},
 	reflect.TypeFor[*corev1.ServiceAccount]():                 {Resource: "serviceaccounts"},
+	reflect.TypeFor[*corev1.PersistentVolumeClaim]():          {Resource: "persistentvolumeclaims"},
 	reflect.TypeFor[*corev1.Service]():                        {Resource: "services"},
 	reflect.TypeFor[*networkingv1.NetworkPolicy]():            {Group: networkingv1.GroupName, Resource: "networkpolicies"},
 	reflect.TypeFor[*networkingv1.Ingress]():                  {Group: networkingv1.GroupName, Resource: "ingresses"},

@@ -66,3 +66,15 @@ func TestNeedsAreOfWhatTheQuotaCounts(t *testing.T) {
 		t.Errorf("the needs are %s", got)
 	}
 }
+
+// Nobody else asks for room for them: what moves a budget is the refusal of a pod.
+func TestNeedsIncludeTheStorageOfTheApp(t *testing.T) {
+	for quota, want := range map[corev1.ResourceName]string{
+		"persistentvolumeclaims": "map[persistentvolumeclaims:1]", "requests.storage": "map[requests.storage:1Gi]", "pods": "map[]",
+	} {
+		in := inputsOf(t, furnished(builders.Tenant("acme").App(image).Port(8080)).Quota(quota, "100Gi"))
+		if got := fmt.Sprint(amounts(parts.Needs(in)["acme"])); got != want {
+			t.Errorf("of %s the needs are %s, want %s", quota, got, want)
+		}
+	}
+}
