@@ -69,6 +69,15 @@ func TestATenantsOwnSpecComesBeforeItsClass(t *testing.T) {
 			`{database: {isolation: Schema, serverRef: {name: shared}}}`},
 		{"a part of what a server is", `{database: {isolation: Dedicated, dedicated: {storage: 1Gi, instances: 3}}}`, `{database: {dedicated: {storage: 2Gi}}}`,
 			`{database: {isolation: Dedicated, dedicated: {storage: 2Gi, instances: 3}}}`},
+		{"a Gateway instead of an IngressClass", `{app: {image: a/b:1, port: 80, expose: {ingressClassName: public, tls: {}, annotations: {a/b: c}}}}`,
+			`{app: {expose: {hostnames: [a.example], gatewayRef: {name: edge}}}}`,
+			`{app: {image: a/b:1, port: 80, expose: {hostnames: [a.example], gatewayRef: {name: edge}, annotations: {a/b: c}}}}`},
+		{"a certificate instead of a Gateway", `{app: {image: a/b:1, port: 80, expose: {gatewayRef: {name: edge}}}}`, `{app: {expose: {hostnames: [a.example], tls: {secretName: own}}}}`,
+			`{app: {image: a/b:1, port: 80, expose: {hostnames: [a.example], tls: {secretName: own}}}}`},
+		{"volumes and further containers by name and as a whole",
+			`{app: {image: a/b:1, volumes: [{name: data, storage: {size: 1Gi}}, {name: tmp, emptyDir: {}}], sidecars: [{name: proxy, image: a/proxy:1, command: [/proxy]}]}}`,
+			`{app: {volumes: [{name: data, emptyDir: {medium: Memory}}], sidecars: [{name: proxy, image: a/proxy:2}]}}`,
+			`{app: {image: a/b:1, volumes: [{name: data, emptyDir: {medium: Memory}}, {name: tmp, emptyDir: {}}], sidecars: [{name: proxy, image: a/proxy:2}]}}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			class := &effective.Class{Name: "gold", Tenant: specOf(t, test.class)}
@@ -108,6 +117,15 @@ func TestWhatOnlyTheMergedSpecShows(t *testing.T) {
 		{"a quota above its bound", `{quota: {pods: "20"}}`, ``, gold, "spec.quota has pods 20, and the class gold allows up to 10"},
 		{"an isolation that is left out", ``, `{database: {serverRef: {name: a}}}`, gold, "spec.database.isolation is Database, and the class gold allows Schema, Row"},
 		{"an image from elsewhere", `{app: {image: "registry.example/shopping:1"}}`, ``, gold, "spec.app.image is registry.example/shopping:1, and the class gold allows images from registry.example/shop, mirror.example/"},
+		{"an image of a sidecar from elsewhere", `{app: {image: mirror.example/a, sidecars: [{name: proxy, image: elsewhere.example/proxy}]}}`, ``, gold, "the image of spec.app.sidecars proxy is elsewhere.example/proxy, and the class gold allows images from registry.example/shop, mirror.example/"},
+		{
+			"an autoscaler for an app with storage for one node", `{app: {image: a/b:1, volumes: [{name: data, storage: {size: 1Gi}}]}}`, `{app: {autoscaling: {maxReplicas: 3}}}`, v1alpha1.TenantClassBounds{},
+			"spec.app.autoscaling.maxReplicas: app.volumes has storage that only one pod or node can mount, and app.autoscaling.maxReplicas is more than 1; write accessMode ReadWriteMany, or replicas 1 instead of autoscaling",
+		},
+		{
+			"hostnames of an app without a port", `{app: {image: a/b:1, expose: {ingressClassName: public}}}`, `{app: {expose: {hostnames: [a.example]}}}`, v1alpha1.TenantClassBounds{},
+			"spec.app.port: an app that is exposed needs the port that it listens on; write one such as 8080 in app.port, or leave app.expose out",
+		},
 		{"fields that are the class's", `{app: {image: "mirror.example/a"}}`, `{app: {port: 80, replicas: 3}, config: {A: a}}`, gold, "spec has app.port, config, which the class gold sets; its tenants may write quota, app.replicas, app.image, database, containers"},
 		{"any field", ``, `{config: {A: a}, cordoned: true}`, v1alpha1.TenantClassBounds{Overridable: []v1alpha1.TenantField{}}, "spec has config, which the class gold sets; its tenants may write no other fields"},
 	} {
