@@ -195,6 +195,7 @@ func routed(o Observation) condition.State {
 	if o.Route == nil {
 		return condition.Progressing("The HTTPRoute is being created.")
 	}
+	changed := false
 	for _, parent := range o.Route.Status.Parents {
 		if string(parent.ParentRef.Name) != gateway.Name {
 			continue
@@ -202,7 +203,9 @@ func routed(o Observation) condition.State {
 		accepted := apimeta.FindStatusCondition(parent.Conditions, string(gatewayv1.RouteConditionAccepted))
 		resolved := apimeta.FindStatusCondition(parent.Conditions, string(gatewayv1.RouteConditionResolvedRefs))
 		switch {
-		case accepted == nil || accepted.ObservedGeneration < o.Route.Generation:
+		case accepted == nil:
+		case accepted.ObservedGeneration < o.Route.Generation:
+			changed = true
 		case accepted.Status != metav1.ConditionTrue:
 			return condition.Of(problem.RouteNotAccepted(gateway.Namespace, gateway.Name, accepted.Reason, accepted.Message))
 		case resolved != nil && resolved.Status == metav1.ConditionFalse:
@@ -211,10 +214,14 @@ func routed(o Observation) condition.State {
 			return condition.Ready("It is exposed at %s.", o.places(o.inputs().exposure()))
 		}
 	}
-	if o.Now.Sub(o.Route.CreationTimestamp.Time) < AnswerPatience {
+	switch {
+	case changed:
+		return condition.Progressing("HTTPRoute app has changed, which Gateway %s in namespace %s has not accepted yet. If that takes long, see that its controller runs.", gateway.Name, gateway.Namespace)
+	case o.Now.Sub(o.Route.CreationTimestamp.Time) < AnswerPatience:
 		return condition.Progressing("HTTPRoute app waits for Gateway %s in namespace %s to accept it.", gateway.Name, gateway.Namespace)
+	default:
+		return condition.Of(problem.RouteIgnored(gateway.Namespace, gateway.Name))
 	}
-	return condition.Of(problem.RouteIgnored(gateway.Namespace, gateway.Name))
 }
 
 // address returns the public address of a hostname. A Gateway serves it by HTTPS if one of its listeners for it does.

@@ -267,7 +267,10 @@ func TestWhatIsSaidOfTheWayToAnApp(t *testing.T) {
 			name: "a route that nobody sees for long", tenant: routed("a.example"), entrance: gateway(nil), route: route(), after: 30 * time.Second, want: "False GatewayNotReady false",
 			message: "Nobody has accepted HTTPRoute app; see that the controller of Gateway edge in namespace gateways runs.", url: "http://a.example",
 		},
-		{name: "a route that was accepted before it changed", tenant: routed("a.example"), entrance: gateway(nil), route: route(accepted("True", 1)), want: "False Progressing false", message: "HTTPRoute app waits for Gateway edge in namespace gateways to accept it.", url: "http://a.example"},
+		{
+			name: "a route that was accepted before it changed", tenant: routed("a.example"), entrance: gateway(nil), route: route(accepted("True", 1)), after: time.Hour, want: "False Progressing false",
+			message: "HTTPRoute app has changed, which Gateway edge in namespace gateways has not accepted yet. If that takes long, see that its controller runs.", url: "http://a.example",
+		},
 		{
 			name: "a route that is refused without a word", tenant: routed("a.example"), entrance: gateway(nil), route: route(accepted("False", 2)), want: "False NoMatchingParent true",
 			message: "Gateway edge in namespace gateways doesn't accept HTTPRoute app: NoMatchingParent. Correct spec.app.expose, or have the Gateway's listeners let this namespace and its hostnames in.", url: "http://a.example",
