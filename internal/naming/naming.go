@@ -192,6 +192,9 @@ const (
 	PolicyAllowDatabase = "allow-database"
 	// PolicyAllowIngress names the NetworkPolicy that lets those who serve an exposed app's hostnames reach it.
 	PolicyAllowIngress = "allow-ingress"
+	// PolicyAllowSolver names the NetworkPolicy that lets them reach the pods by which cert-manager proves whose the
+	// hostnames are.
+	PolicyAllowSolver = "allow-http01"
 	// PolicyAllowSpec names the NetworkPolicy with the rules of the tenant's spec.network.
 	PolicyAllowSpec = "allow-spec"
 )

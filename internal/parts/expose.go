@@ -42,6 +42,10 @@ const (
 	// labelGatewayName is what the pods of a Gateway have if they run in its namespace
 	// (https://gateway-api.sigs.k8s.io/geps/gep-1762/).
 	labelGatewayName = "gateway.networking.k8s.io/gateway-name"
+	// labelSolver is on the pods that answer the challenge HTTP-01, and solverPort what they listen on
+	// (https://github.com/cert-manager/cert-manager, pkg/issuer/acme/http).
+	labelSolver = "acme.cert-manager.io/http01-solver"
+	solverPort  = 8089
 )
 
 // exposure returns how the app is exposed; nil if it isn't.
@@ -165,27 +169,48 @@ func GatewayNamespace(tenant string, reference *v1alpha1.GatewayReference) strin
 	return tenant
 }
 
-// allowIngress lets those who serve the app's hostnames reach it, and nothing else of the tenant. It returns nil while
-// they are unknown: a rule without peers would let all in.
+// allowIngress lets those who serve the app's hostnames reach it.
 func allowIngress(in Inputs) desired.Object {
-	if in.exposure() == nil || !in.places()[0].Usable {
+	if in.exposure() == nil {
 		return nil
 	}
+	return in.allowPeers(naming.PolicyAllowIngress, naming.AppLabels(in.Tenant.Name), in.Tenant.Spec.App.Port)
+}
+
+// allowSolver lets them reach the pods by which cert-manager shows, for the challenge HTTP-01, that the hostnames are the
+// tenant's. Whether its issuer uses that isn't known here.
+func allowSolver(in Inputs) desired.Object {
+	if expose := in.exposure(); expose == nil || !makesCertificate(expose) {
+		return nil
+	}
+	return in.allowPeers(naming.PolicyAllowSolver, map[string]string{labelSolver: "true"}, solverPort)
+}
+
+// allowPeers lets those who serve the app's hostnames reach pods with these labels in the primary namespace, and nothing
+// else of the tenant. It returns nil while they are unknown: a rule without peers would let all in.
+func (in Inputs) allowPeers(name string, pods map[string]string, port int32) desired.Object {
 	peers := in.Entrance.peers()
-	if len(peers) == 0 {
+	if len(peers) == 0 || !in.places()[0].Usable {
 		return nil
 	}
 	return &networkingv1.NetworkPolicy{
-		ObjectMeta: meta(in.Tenant, naming.PolicyAllowIngress),
+		ObjectMeta: meta(in.Tenant, name),
 		Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchLabels: naming.AppLabels(in.Tenant.Name)},
+			PodSelector: metav1.LabelSelector{MatchLabels: pods},
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
 			Ingress: []networkingv1.NetworkPolicyIngressRule{{
 				From:  peers,
-				Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolTCP), Port: new(intstr.FromInt32(in.Tenant.Spec.App.Port))}},
+				Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolTCP), Port: new(intstr.FromInt32(port))}},
 			}},
 		},
 	}
+}
+
+// makesCertificate reports whether cert-manager makes the app's certificate.
+func makesCertificate(expose *v1alpha1.AppExposure) bool {
+	_, forAll := expose.Annotations["cert-manager.io/cluster-issuer"]
+	_, forOne := expose.Annotations["cert-manager.io/issuer"]
+	return expose.TLS != nil && (forAll || forOne)
 }
 
 // peers returns where requests to the app come from; none if that is unknown.

@@ -154,10 +154,8 @@ func noCertificate(o Observation, expose *v1alpha1.AppExposure) (problem.Problem
 	if expose.TLS == nil || o.Entrance.Certificate {
 		return problem.Problem{}, false
 	}
-	for key := range expose.Annotations {
-		if key == "cert-manager.io/cluster-issuer" || key == "cert-manager.io/issuer" {
-			return problem.WaitsForCertificate(o.Tenant.Name, expose.TLS.SecretName), true
-		}
+	if makesCertificate(expose) {
+		return problem.WaitsForCertificate(o.Tenant.Name, expose.TLS.SecretName), true
 	}
 	return problem.CertificateNotFound(o.Tenant.Name, expose.TLS.SecretName), true
 }

@@ -124,6 +124,45 @@ func TestWhoReachesAnExposedApp(t *testing.T) {
 	}
 }
 
+func TestWhoReachesTheSolverOfAChallenge(t *testing.T) {
+	certified := func(annotations map[string]string, tls *v1alpha1.AppCertificate) *builders.TenantBuilder {
+		return exposed().Expose(func(expose *v1alpha1.AppExposure) { expose.Annotations, expose.TLS = annotations, tls }, "a.example")
+	}
+	issuer := map[string]string{"cert-manager.io/issuer": "own"}
+	helm := class(map[string]string{"meta.helm.sh/release-namespace": "ingress"})
+	for _, test := range []struct {
+		name     string
+		tenant   *builders.TenantBuilder
+		entrance parts.Entrance
+		want     bool
+	}{
+		{"of a certificate that cert-manager makes", certified(issuer, &v1alpha1.AppCertificate{}), helm, true},
+		{"while it isn't known who", certified(issuer, &v1alpha1.AppCertificate{}), class(nil), false},
+		{"of a certificate that somebody else makes", certified(nil, &v1alpha1.AppCertificate{}), helm, false},
+		{"without a certificate", certified(issuer, nil), helm, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in, found := inputsOf(t, test.tenant), false
+			in.Entrance = test.entrance
+			for _, object := range parts.Network.Objects(in) {
+				if policy, ok := object.(*networkingv1.NetworkPolicy); ok && policy.Name == naming.PolicyAllowSolver {
+					found = true
+					from := networkingv1.NetworkPolicyIngressRule{
+						From:  []networkingv1.NetworkPolicyPeer{{NamespaceSelector: labeled("kubernetes.io/metadata.name", "ingress")}},
+						Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolTCP, 8089)},
+					}
+					if !reflect.DeepEqual(policy.Spec.PodSelector, *labeled("acme.cert-manager.io/http01-solver", "true")) || !reflect.DeepEqual(policy.Spec.Ingress, []networkingv1.NetworkPolicyIngressRule{from}) {
+						t.Errorf("it is %+v", policy.Spec)
+					}
+				}
+			}
+			if found != test.want {
+				t.Errorf("it is allowed: %t", found)
+			}
+		})
+	}
+}
+
 func TestUnderWhichHostnamesAnAppIsExposed(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -23,7 +23,7 @@ var Network = &Part{
 	Wall:      true,
 	Kinds:     []desired.Object{&networkingv1.NetworkPolicy{}},
 	objects: func(in Inputs) []desired.Object {
-		return append(in.each(denyAll, allowDNS, allowTenant, allowDatabase, allowSpec), present(allowIngress(in))...)
+		return append(in.each(denyAll, allowDNS, allowTenant, allowDatabase, allowSpec), present(allowIngress(in), allowSolver(in))...)
 	},
 	inPlace: func(Observation) condition.State { return condition.Ready("The network policies are in place.") },
 }
