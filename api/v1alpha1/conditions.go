@@ -83,7 +83,7 @@ const (
 	ReasonClassNotFound = "ClassNotFound"
 	// ReasonRevisionNotFound means that the class has no TenantClassRevision of the name in the spec.
 	ReasonRevisionNotFound = "RevisionNotFound"
-	// ReasonImmutable means that something is fixed once the database is placed.
+	// ReasonImmutable means that something is fixed once the database is placed, or once a volume of the app is there.
 	ReasonImmutable = "Immutable"
 
 	// ReasonKindNotFound means that the class has an object of a kind that the cluster doesn't know.
