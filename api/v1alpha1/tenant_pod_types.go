@@ -39,7 +39,7 @@ type AppPods struct {
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=8
-	Sidecars []AppSidecar `json:"sidecars,omitempty"`
+	Sidecars []AppSidecar `json:"sidecars,omitempty"` //nolint:kubeapilinter // What is required is in AppContainer.
 
 	// topologySpread are the node labels over whose values the pods are spread, such as topology.kubernetes.io/zone.
 	// Left out, pods are spread over nodes and zones as far as there is room.
@@ -53,7 +53,7 @@ type AppPods struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
-	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"` //nolint:kubeapilinter // As in a Pod.
 
 	// rollout says how pods are replaced by others.
 	// +optional

@@ -193,32 +193,37 @@ func routed(o Observation) condition.State {
 	if o.Route == nil {
 		return condition.Progressing("The HTTPRoute is being created.")
 	}
-	changed := false
+	outdated := false
 	for _, parent := range o.Route.Status.Parents {
-		if string(parent.ParentRef.Name) != gateway.Name {
+		accepted := apimeta.FindStatusCondition(parent.Conditions, string(gatewayv1.RouteConditionAccepted))
+		if string(parent.ParentRef.Name) != gateway.Name || accepted == nil {
 			continue
 		}
-		accepted := apimeta.FindStatusCondition(parent.Conditions, string(gatewayv1.RouteConditionAccepted))
-		resolved := apimeta.FindStatusCondition(parent.Conditions, string(gatewayv1.RouteConditionResolvedRefs))
-		switch {
-		case accepted == nil:
-		case accepted.ObservedGeneration < o.Route.Generation:
-			changed = true
-		case accepted.Status != metav1.ConditionTrue:
-			return condition.Of(problem.RouteNotAccepted(gateway.Namespace, gateway.Name, accepted.Reason, accepted.Message))
-		case resolved != nil && resolved.Status == metav1.ConditionFalse:
-			return condition.Of(problem.RouteNotResolved(resolved.Reason, resolved.Message))
-		default:
-			return condition.Ready("It is exposed at %s.", o.places(o.inputs().exposure()))
+		if accepted.ObservedGeneration >= o.Route.Generation {
+			return o.answered(accepted, apimeta.FindStatusCondition(parent.Conditions, string(gatewayv1.RouteConditionResolvedRefs)))
 		}
+		outdated = true
 	}
 	switch {
-	case changed:
+	case outdated:
 		return condition.Progressing("HTTPRoute app has changed, which Gateway %s in namespace %s has not accepted yet. If that takes long, see that its controller runs.", gateway.Name, gateway.Namespace)
 	case o.Now.Sub(o.Route.CreationTimestamp.Time) < AnswerPatience:
 		return condition.Progressing("HTTPRoute app waits for Gateway %s in namespace %s to accept it.", gateway.Name, gateway.Namespace)
 	default:
 		return condition.Of(problem.RouteIgnored(gateway.Namespace, gateway.Name))
+	}
+}
+
+// answered returns what the Gateway's controller says of the HTTPRoute as it is. It doesn't have to say resolved.
+func (o Observation) answered(accepted, resolved *metav1.Condition) condition.State {
+	gateway := o.Entrance.Gateway
+	switch {
+	case accepted.Status != metav1.ConditionTrue:
+		return condition.Of(problem.RouteNotAccepted(gateway.Namespace, gateway.Name, accepted.Reason, accepted.Message))
+	case resolved != nil && resolved.Status == metav1.ConditionFalse:
+		return condition.Of(problem.RouteNotResolved(resolved.Reason, resolved.Message))
+	default:
+		return condition.Ready("It is exposed at %s.", o.places(o.inputs().exposure()))
 	}
 }
 

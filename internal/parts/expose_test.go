@@ -49,7 +49,9 @@ func ofOwners(entrance parts.Entrance) parts.Entrance {
 }
 
 func TestTheClassOfAnIngress(t *testing.T) {
-	unnamed := func() *builders.TenantBuilder { return builders.Tenant("acme").App(image).Port(8080).Expose(nil, "a.example") }
+	unnamed := func() *builders.TenantBuilder {
+		return builders.Tenant("acme").App(image).Port(8080).Expose(nil, "a.example")
+	}
 	for _, test := range []struct {
 		name     string
 		tenant   *builders.TenantBuilder

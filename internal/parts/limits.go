@@ -22,11 +22,11 @@ func limitsRevision(in Inputs, of program) string {
 	if limits == nil || !restartsApp(limits) {
 		return ""
 	}
-	text := given(of.resources, limits)
+	texts := []string{given(of.resources, limits)}
 	for _, container := range further(in, of) {
-		text += given(container.Resources, limits)
+		texts = append(texts, given(container.Resources, limits))
 	}
-	return text
+	return strings.Join(texts, "")
 }
 
 // restartsApp reports whether the app restarts when the LimitRange changes.

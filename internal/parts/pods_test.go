@@ -196,7 +196,8 @@ func TestWorkersAndRunsHaveTheVolumesButNoFurtherContainers(t *testing.T) {
 	in.Tenant.Spec.App.VolumeMounts = append(in.Tenant.Spec.App.VolumeMounts, v1alpha1.AppVolumeMount{Name: "own", MountPath: "/own"})
 	seen := 0
 	for _, object := range parts.App.Objects(in) {
-		template, labeled := corev1.PodTemplateSpec{}, true
+		var template corev1.PodTemplateSpec
+		labeled := true
 		switch object := object.(type) {
 		case *appsv1.Deployment:
 			if object.Name == "app" {

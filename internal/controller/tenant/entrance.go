@@ -133,7 +133,8 @@ func (e entrances) throughIngress(ctx context.Context, tenant *effective.Tenant)
 	if name == "" {
 		// The API server has decided when the Ingress was created.
 		live := &networkingv1.Ingress{}
-		if err := e.Get(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.App}, live); client.IgnoreNotFound(err) != nil {
+		err := e.Get(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.App}, live)
+		if client.IgnoreNotFound(err) != nil {
 			return found, err
 		}
 		if live.Spec.IngressClassName != nil {
