@@ -408,7 +408,9 @@ func undescribed(schema apiextensionsv1.JSONSchemaProps, path string) []string {
 		if property.Description == "" && name != "metadata" {
 			paths = append(paths, inner)
 		}
-		paths = append(paths, undescribed(property, inner)...)
+		if !strings.HasSuffix(path, ".initContainers[]") && !strings.HasSuffix(path, ".sidecars[]") { // What is in them is described at the app.
+			paths = append(paths, undescribed(property, inner)...)
+		}
 	}
 	if schema.Items != nil && schema.Items.Schema != nil {
 		paths = append(paths, undescribed(*schema.Items.Schema, path+"[]")...)

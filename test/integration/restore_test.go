@@ -74,7 +74,10 @@ var _ = Describe("A tenant that a backup tool restores", Label("K18"), func() {
 		kubectl(ctx, "patch", "tenant", tenant.Name, "--type=merge", "--patch", `{"spec":{"adoptObjects":true}}`)
 		kubectl(ctx, "wait", "tenant", tenant.Name, "--for=condition=Ready", "--timeout=90s")
 		waitReady(ctx, tenant)
-		Expect(saved.Restore(ctx, env.Client)).To(BeEmpty(), "what was refused is let in now")
+		refused, err = saved.Restore(ctx, env.Client)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(slices.Collect(maps.Keys(refused))).To(HaveExactElements("Pod"), "what was refused is let in now, and the Deployment makes its pods again")
+		Expect(refused["Pod"]).To(MatchError(ContainSubstring("exists in both matchLabelKeys and labelSelector")))
 
 		Expect(read(ctx, in(tenant, &corev1.Secret{}, "database")).Data["password"]).To(Equal(password))
 		Expect(stored(ctx, tenant)).To(Equal([]string{"before"}))
