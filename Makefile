@@ -29,26 +29,30 @@ help: ## Show this list.
 DEEPCOPY_DIR := api/v1alpha1
 CRD_DIR := config/crd/bases
 RBAC_DIR := config/rbac
+DASHBOARD_DIR := config/prometheus/dashboards
 
 .PHONY: generate
 generate: bin/controller-gen ## Generate the deep copies of the API types.
 	bin/controller-gen object paths=./api/... output:object:dir=$(DEEPCOPY_DIR)
 
 .PHONY: manifests
-manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRole from markers.
+manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRole from markers, and the dashboards.
 	bin/controller-gen crd paths=./api/... output:crd:dir=$(CRD_DIR)
 	go run ./hack/crds $(CRD_DIR)
 	bin/controller-gen rbac:roleName=tenantry-manager paths=./internal/... paths=./cmd/... output:rbac:dir=$(RBAC_DIR)
+	go run ./hack/dashboards $(DASHBOARD_DIR)
 
 .PHONY: check-generated
 check-generated: ## Fail when generated files or go.mod files are not current.
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
-	mkdir "$$fresh/deepcopy" "$$fresh/crd" "$$fresh/rbac"; \
+	mkdir "$$fresh/deepcopy" "$$fresh/crd" "$$fresh/rbac" "$$fresh/dashboards"; \
 	$(MAKE) --no-print-directory generate manifests \
-		DEEPCOPY_DIR="$$fresh/deepcopy" CRD_DIR="$$fresh/crd" RBAC_DIR="$$fresh/rbac"; \
+		DEEPCOPY_DIR="$$fresh/deepcopy" CRD_DIR="$$fresh/crd" RBAC_DIR="$$fresh/rbac" \
+		DASHBOARD_DIR="$$fresh/dashboards"; \
 	{ diff -u $(DEEPCOPY_DIR)/zz_generated.deepcopy.go "$$fresh/deepcopy/zz_generated.deepcopy.go" && \
 	  diff -ruN $(CRD_DIR) "$$fresh/crd" && \
-	  diff -u $(RBAC_DIR)/role.yaml "$$fresh/rbac/role.yaml"; } || \
+	  diff -u $(RBAC_DIR)/role.yaml "$$fresh/rbac/role.yaml" && \
+	  diff -ruN $(DASHBOARD_DIR) "$$fresh/dashboards"; } || \
 	{ echo "Generated files do not match their sources; run 'make generate manifests' and commit the result." >&2; exit 1; }
 	@for module in . hack/tools hack/kubernetes hack/volumes test/network; do \
 		go mod tidy -C "$$module" -diff || \

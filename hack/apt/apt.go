@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -46,6 +47,59 @@ func Install(ctx context.Context, progress io.Writer, packages ...string) error 
 		if output, err := aptGet.CombinedOutput(); err != nil {
 			return fmt.Errorf("apt-get could not install %s; try it by hand: %w; it said:\n%s", names, err, bytes.TrimSpace(output))
 		}
+	}
+	return nil
+}
+
+// Unpack downloads a package and unpacks it into a folder, unless that has it. Nothing is installed: no script of the
+// package runs, and no service starts. What it depends on isn't unpacked.
+func Unpack(ctx context.Context, progress io.Writer, folder, name string) error {
+	done := filepath.Join(folder, name+".unpacked")
+	if _, err := os.Stat(done); err == nil {
+		return nil
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return fmt.Errorf("there is no apt-get here; put the programs of what Debian calls %s into PATH", name)
+	}
+	fmt.Fprintf(progress, "downloading by apt-get: %s …\n", name)
+	scratch, err := os.MkdirTemp("", "tenantry-apt-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	if err := download(ctx, scratch, name); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(scratch, "*.deb"))
+	if err != nil || len(files) != 1 {
+		return fmt.Errorf("apt-get has downloaded %d files of %s: %w", len(files), name, err)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	if output, err := exec.CommandContext(ctx, "dpkg-deb", "--extract", files[0], folder).CombinedOutput(); err != nil {
+		return fmt.Errorf("can't unpack %s: %w: %s", filepath.Base(files[0]), err, bytes.TrimSpace(output))
+	}
+	return os.WriteFile(done, nil, 0o644)
+}
+
+// download downloads the file of a package into a folder. For root it first has apt-get learn which packages there are,
+// if it doesn't know.
+func download(ctx context.Context, folder, name string) error {
+	try := func() ([]byte, error) {
+		aptGet := exec.CommandContext(ctx, "apt-get", "--option=APT::Sandbox::User=root", "download", name)
+		aptGet.Dir = folder
+		return aptGet.CombinedOutput()
+	}
+	output, err := try()
+	if err != nil && os.Geteuid() == 0 {
+		update := exec.CommandContext(ctx, "apt-get", "--option", lockTimeout, "update")
+		if output, err = update.CombinedOutput(); err == nil {
+			output, err = try()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("apt-get could not download %s; as root, run apt-get update and try again: %w; it said:\n%s", name, err, bytes.TrimSpace(output))
 	}
 	return nil
 }
