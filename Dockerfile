@@ -7,6 +7,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY api api
 COPY config/admission config/admission
+COPY config/crd config/crd
 COPY cmd cmd
 COPY internal internal
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \

@@ -30,17 +30,19 @@ DEEPCOPY_DIR := api/v1alpha1
 CRD_DIR := config/crd/bases
 RBAC_DIR := config/rbac
 DASHBOARD_DIR := config/prometheus/dashboards
+CHART_DIR := charts/tenantry
 
 .PHONY: generate
 generate: bin/controller-gen ## Generate the deep copies of the API types.
 	bin/controller-gen object paths=./api/... output:object:dir=$(DEEPCOPY_DIR)
 
 .PHONY: manifests
-manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRole from markers, and the dashboards.
+manifests: bin/controller-gen bin/kustomize ## Generate the CRDs and the operator's ClusterRole from markers, the dashboards and the chart.
 	bin/controller-gen crd paths=./api/... output:crd:dir=$(CRD_DIR)
 	go run ./hack/crds $(CRD_DIR)
 	bin/controller-gen rbac:roleName=tenantry-manager paths=./internal/... paths=./cmd/... output:rbac:dir=$(RBAC_DIR)
 	go run ./hack/dashboards $(DASHBOARD_DIR)
+	go run ./hack/chart $(CHART_DIR)
 
 .PHONY: check-generated
 check-generated: ## Fail when generated files or go.mod files are not current.
@@ -48,13 +50,14 @@ check-generated: ## Fail when generated files or go.mod files are not current.
 	mkdir "$$fresh/deepcopy" "$$fresh/crd" "$$fresh/rbac" "$$fresh/dashboards"; \
 	$(MAKE) --no-print-directory generate manifests \
 		DEEPCOPY_DIR="$$fresh/deepcopy" CRD_DIR="$$fresh/crd" RBAC_DIR="$$fresh/rbac" \
-		DASHBOARD_DIR="$$fresh/dashboards"; \
+		DASHBOARD_DIR="$$fresh/dashboards" CHART_DIR="$$fresh/chart"; \
 	{ diff -u $(DEEPCOPY_DIR)/zz_generated.deepcopy.go "$$fresh/deepcopy/zz_generated.deepcopy.go" && \
 	  diff -ruN $(CRD_DIR) "$$fresh/crd" && \
 	  diff -u $(RBAC_DIR)/role.yaml "$$fresh/rbac/role.yaml" && \
-	  diff -ruN $(DASHBOARD_DIR) "$$fresh/dashboards"; } || \
+	  diff -ruN $(DASHBOARD_DIR) "$$fresh/dashboards" && \
+	  diff -ruN $(CHART_DIR) "$$fresh/chart"; } || \
 	{ echo "Generated files do not match their sources; run 'make generate manifests' and commit the result." >&2; exit 1; }
-	@for module in . hack/tools hack/kubernetes hack/volumes test/network; do \
+	@for module in . hack/tools hack/kubernetes hack/volumes test/network test/chart; do \
 		go mod tidy -C "$$module" -diff || \
 		{ echo "$$module/go.mod does not match the imports; run 'go mod tidy -C $$module' and commit the result." >&2; exit 1; }; \
 	done
@@ -75,6 +78,7 @@ lint: bin/golangci-lint ## Run the linters on all modules.
 	bin/golangci-lint run
 	cd hack/tools && ../../bin/golangci-lint run --config ../../.golangci.yml
 	cd test/network && ../../bin/golangci-lint run --config ../../.golangci.yml
+	cd test/chart && ../../bin/golangci-lint run --config ../../.golangci.yml
 	cd hack/volumes && ../../bin/golangci-lint run --config ../../.golangci.yml
 	cd hack/kubernetes && ../../bin/golangci-lint run --config ../../.golangci.yml --enable-only $(SYNTAX_LINTERS)
 

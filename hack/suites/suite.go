@@ -37,7 +37,7 @@ const (
 var launchers = []string{module + "/hack/cluster", module + "/hack/postgres"}
 
 // modules are the folders of the modules that have tests, the main one first.
-var modules = []string{".", "hack/tools", "hack/kubernetes", "hack/volumes", "test/network"}
+var modules = []string{".", "hack/tools", "hack/kubernetes", "hack/volumes", "test/network", "test/chart"}
 
 // suite is a set of tests that run together: those of one package that starts Kubernetes or PostgreSQL, or the
 // unit tests of a module.

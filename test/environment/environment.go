@@ -40,6 +40,8 @@ type Options struct {
 	APIServerArgs []string
 	// HostsPath, if set, is the file that the operator sees as /etc/hosts.
 	HostsPath string
+	// Install installs the operator's API and rights; nil means operator.Install.
+	Install func(context.Context, *cluster.ControlPlane) error
 	// Progress gets a line for each step that takes long; nil means no output.
 	Progress io.Writer
 }
@@ -65,6 +67,7 @@ type Environment struct {
 	Dir string
 
 	apiServerArgs []string
+	install       func(context.Context, *cluster.ControlPlane) error
 	program       string
 	args          []string
 	progress      io.Writer
@@ -83,9 +86,12 @@ func Start(ctx context.Context, options Options) (*Environment, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	env := &Environment{Dir: dir, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, HostsPath: options.HostsPath, progress: options.Progress}
+	env := &Environment{Dir: dir, install: options.Install, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, HostsPath: options.HostsPath, progress: options.Progress}
 	if env.progress == nil {
 		env.progress = io.Discard
+	}
+	if env.install == nil {
+		env.install = operator.Install
 	}
 	if err := env.start(ctx); err != nil {
 		env.Keep()
@@ -112,7 +118,7 @@ func (e *Environment) start(ctx context.Context) error {
 	if e.Client, err = newClient(e.Kubernetes); err != nil {
 		return err
 	}
-	if err := operator.Install(ctx, e.Kubernetes); err != nil {
+	if err := e.install(ctx, e.Kubernetes); err != nil {
 		return err
 	}
 	if e.Postgres, err = e.StartPostgres(ctx, "main"); err != nil {
