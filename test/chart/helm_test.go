@@ -14,6 +14,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	"helm.sh/helm/v4/pkg/action"
+	"helm.sh/helm/v4/pkg/chart/common"
 	loader "helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/cli"
 	"helm.sh/helm/v4/pkg/kube"
@@ -27,6 +28,8 @@ const (
 	namespace = "tenantry-system"
 	// waitTimeout is how long Helm waits until what it has installed is ready.
 	waitTimeout = time.Minute
+	// templateVersion is the version of Kubernetes that charts are rendered for where there is no cluster.
+	templateVersion = "v1.36.0"
 )
 
 // checkout is the folder of the checkout, and chartFolder that of the chart.
@@ -48,6 +51,9 @@ func template(folder, in string, values values) ([]*unstructured.Unstructured, e
 	}
 	install := action.NewInstall(action.NewConfiguration())
 	install.ReleaseName, install.Namespace, install.DryRunStrategy = release, in, action.DryRunClient
+	if install.KubeVersion, err = common.ParseKubeVersion(templateVersion); err != nil {
+		return nil, err
+	}
 	made, err := install.Run(chart, values)
 	if err != nil {
 		return nil, err
@@ -139,7 +145,7 @@ func previous(tb testing.TB) string {
 	for file, change := range map[string][2]string{
 		"Chart.yaml":  {"version: 0.1.0", "version: 0.0.9"},
 		"values.yaml": {`tag: ""`, `tag: "v0.0.9"`},
-		"templates/customresourcedefinition.yaml": {"              displayName:\n", "              formerName:\n"},
+		"templates/customresourcedefinition.yaml": {"\n              displayName:\n", "\n              formerName:\n"},
 		"templates/clusterrole.yaml":              {`aggregate-to-view: "true"`, `aggregate-to-view: "false"`},
 	} {
 		path := filepath.Join(folder, file)

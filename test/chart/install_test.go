@@ -68,6 +68,9 @@ var _ = Describe("Helm", Ordered, func() {
 		for n := range tenants {
 			Eventually(ctx, komega.Object(tenant(n))).Should(beReady())
 		}
+		// The status of the server is written some seconds later, and nothing after it.
+		server := &v1alpha1.DatabaseServer{ObjectMeta: metav1.ObjectMeta{Name: "shared"}}
+		Eventually(ctx, komega.Object(server)).WithTimeout(time.Minute).Should(HaveField("Status.Tenants", HaveValue(Equal(int32(tenants)))))
 	}, NodeTimeout(20*time.Minute))
 
 	AfterEach(func(ctx SpecContext) {
