@@ -38,7 +38,6 @@ func addObject(files map[string][]byte, object *unstructured.Unstructured) error
 	if kind == "Namespace" && object.GetName() == managerNamespace {
 		return nil
 	}
-	var err error
 	w := &writer{}
 	inNamespace := kind + "/" + object.GetNamespace()
 	if kept[kind] || kept[inNamespace] {
@@ -49,19 +48,7 @@ func addObject(files map[string][]byte, object *unstructured.Unstructured) error
 		annotations[keep] = "keep"
 		object.SetAnnotations(annotations)
 	}
-	switch kind {
-	case "Deployment":
-		err = w.deployment(object)
-	case "ServiceAccount":
-		w.optional(object.Object, "annotations", "serviceAccount.annotations", "metadata")
-	case "ServiceMonitor":
-		err = w.serviceMonitor(object)
-	case "PrometheusRule":
-		w.further(object.Object, "prometheusRule.labels", "metadata", "labels")
-	case "ConfigMap":
-		w.further(object.Object, "dashboards.labels", "metadata", "labels")
-	}
-	if err != nil {
+	if err := w.values(object); err != nil {
 		return err
 	}
 	w.add(object.Object, `{{- include "tenantry.labels" . | nindent INDENT }}`, "metadata", "labels")
@@ -82,6 +69,23 @@ func addObject(files map[string][]byte, object *unstructured.Unstructured) error
 // writer writes an object as a template. Its pieces of template stand in the object as marks until it is text. In a piece,
 // INDENT is the number of spaces before the line with the mark, INNER two more, and SPACES these spaces.
 type writer struct{ pieces []string }
+
+// values puts the values of an object's kind into it.
+func (w *writer) values(object *unstructured.Unstructured) error {
+	switch object.GetKind() {
+	case "Deployment":
+		return w.deployment(object)
+	case "ServiceMonitor":
+		return w.serviceMonitor(object)
+	case "ServiceAccount":
+		w.optional(object.Object, "annotations", "serviceAccount.annotations", "metadata")
+	case "PrometheusRule":
+		w.further(object.Object, "prometheusRule.labels", "metadata", "labels")
+	case "ConfigMap":
+		w.further(object.Object, "dashboards.labels", "metadata", "labels")
+	}
+	return nil
+}
 
 // value returns what stands in the object for a value that is a piece of template.
 func (w *writer) value(piece string) string {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
@@ -23,7 +22,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: dashboards FOLDER")
 		os.Exit(2)
 	}
-	for name, builder := range map[string]*dashboard.DashboardBuilder{"fleet.json": fleet(), "tenant.json": tenant()} {
+	for name, builder := range map[string]*board{"fleet.json": fleet(), "tenant.json": tenant()} {
 		if err := write(filepath.Join(os.Args[1], name), builder); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -31,7 +30,7 @@ func main() {
 	}
 }
 
-func write(path string, builder *dashboard.DashboardBuilder) error {
+func write(path string, builder *board) error {
 	built, err := builder.Build()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -47,17 +46,21 @@ func write(path string, builder *dashboard.DashboardBuilder) error {
 }
 
 // datasource is the variable with the Prometheus to ask.
-var datasource = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
+var datasource = common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
+
+// board is a dashboard in the format that the sidecars of Grafana's charts load from ConfigMaps.
+type board = dashboard.DashboardBuilder //nolint:staticcheck // They don't take its successor yet.
 
 // begin begins a dashboard.
-func begin(title, uid string) *dashboard.DashboardBuilder {
-	return dashboard.NewDashboardBuilder(title).Uid(uid).Tags([]string{"tenantry"}).
-		Refresh("1m").Time("now-6h", "now").Timezone(common.TimeZoneBrowser).Readonly().
-		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"))
+func begin(title, uid string) *board {
+	return dashboard.NewDashboardBuilder(title). //nolint:staticcheck // As board is.
+							Uid(uid).Tags([]string{"tenantry"}).
+							Refresh("1m").Time("now-6h", "now").Timezone(common.TimeZoneBrowser).Readonly().
+							WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"))
 }
 
 // fleet shows which tenant or server is in trouble, and how the operator is.
-func fleet() *dashboard.DashboardBuilder {
+func fleet() *board {
 	return begin("Tenantry / Fleet", "tenantry-fleet").
 		WithRow(dashboard.NewRowBuilder("Tenants")).
 		WithPanel(number("Tenants", "", `sum(tenantry:tenants:count)`)).
@@ -87,10 +90,10 @@ func fleet() *dashboard.DashboardBuilder {
 }
 
 // tenant shows one tenant.
-func tenant() *dashboard.DashboardBuilder {
+func tenant() *board {
 	return begin("Tenantry / Tenant", "tenantry-tenant").
 		WithVariable(dashboard.NewQueryVariableBuilder("tenant").Label("Tenant").Datasource(datasource).
-			Query(dashboard.StringOrMap{String: cog.ToPtr("label_values(tenantry_tenant_info, tenant)")}).
+			Query(dashboard.StringOrMap{String: new("label_values(tenantry_tenant_info, tenant)")}).
 			Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc)).
 		WithPanel(number("Ready", "", `max(tenantry_tenant_condition{tenant="$tenant", type="Ready", status="True"}) or vector(0)`)).
 		WithPanel(list("Class and database", `max by (class, revision, server, isolation) (tenantry_tenant_info{tenant="$tenant"})`)).

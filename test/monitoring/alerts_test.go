@@ -273,7 +273,7 @@ func (m *monitored) joinTenant(ctx context.Context) func(context.Context) {
 }
 
 // keepChanging changes the tenant's login again and again, which the operator each time undoes.
-func (m *monitored) keepChanging(ctx context.Context) func(context.Context) {
+func (m *monitored) keepChanging(context.Context) func(context.Context) {
 	GinkgoHelper()
 	Expect(komega.Get(m.acme)()).To(Succeed())
 	login := m.acme.Status.Database.Login
