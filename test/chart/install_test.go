@@ -77,7 +77,7 @@ var _ = Describe("Helm", Ordered, func() {
 		env.Explain(ctx, "get tenants,databaseservers -o wide", "get all --namespace tenantry-system")
 	}, NodeTimeout(time.Minute))
 
-	It("installs all in one command, and is ready in under a minute", func(ctx SpecContext) {
+	It("installs all in one command, and is ready in under a minute", func(SpecContext) {
 		AddReportEntry("helm install", took.String())
 		Expect(took).To(BeNumerically("<", time.Minute))
 		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenantry-manager"}}
