@@ -141,11 +141,11 @@ const (
 	// ReasonRollbackOverMigration means that the app can't return to an older image by itself, since a newer migration
 	// has run.
 	ReasonRollbackOverMigration = "RollbackOverMigration"
-	// ReasonAutoscalingInactive means that the app runs, and its autoscaler doesn't change how many pods it has, since
-	// it gets no metrics.
+	// ReasonAutoscalingInactive means that the app runs, and its autoscaler or that of a worker doesn't change how many
+	// pods there are, since it gets no metrics.
 	ReasonAutoscalingInactive = "AutoscalingInactive"
-	// ReasonAutoscalingLimited means that the app runs, and can't have as many pods as its autoscaler may choose, since
-	// the quota has no room for them.
+	// ReasonAutoscalingLimited means that the app runs, and it and its workers can't have as many pods as their
+	// autoscalers may choose, since the quota has no room for them.
 	ReasonAutoscalingLimited = "AutoscalingLimited"
 	// ReasonHibernated means that the tenant sleeps, as the spec asks.
 	ReasonHibernated = "Hibernated"

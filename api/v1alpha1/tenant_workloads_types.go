@@ -15,16 +15,23 @@ type WorkloadName string
 
 // AppWorker is a program that runs beside the app, for example a consumer of a queue: a Deployment with the app's
 // image, settings, login and user.
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || !has(self.autoscaling)",message="the worker has replicas and autoscaling, which both say how many pods it has; leave one of them out"
 type AppWorker struct {
 	// name is the name of the worker, and of its Deployment. No other worker or schedule has it.
 	// +required
 	Name WorkloadName `json:"name,omitempty"`
 
-	// replicas is the number of pods. Left out, it is 1.
+	// replicas is the number of pods. Left out, it is 1. If a HorizontalPodAutoscaler in the tenant's primary
+	// namespace targets the worker's Deployment, it sets the number instead. It excludes autoscaling.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Replicas *int32 `json:"replicas,omitempty"`
+
+	// autoscaling has a HorizontalPodAutoscaler with the worker's name set the number of pods. It excludes replicas: if
+	// the class has the one and the Tenant the other, that of the Tenant holds.
+	// +optional
+	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
 
 	// command replaces the image's entrypoint. A worker needs command or args, here or in the class.
 	// +optional

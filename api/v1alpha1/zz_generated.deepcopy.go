@@ -513,6 +513,11 @@ func (in *AppWorker) DeepCopyInto(out *AppWorker) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.Autoscaling != nil {
+		in, out := &in.Autoscaling, &out.Autoscaling
+		*out = new(Autoscaling)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Command != nil {
 		in, out := &in.Command, &out.Command
 		*out = make([]string, len(*in))

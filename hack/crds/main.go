@@ -95,7 +95,9 @@ func completeSpec(spec node) {
 		}
 	})
 	app := spec.property("app")
-	app.property("autoscaling").property("metrics").child("items").each(func(schema node) { delete(schema, "description") })
+	for _, scaled := range []node{app, app.property("workers").child("items")} {
+		scaled.property("autoscaling").property("metrics").child("items").each(func(schema node) { delete(schema, "description") })
+	}
 	app.property("env").child("items")["x-kubernetes-map-type"] = "atomic"
 	for _, field := range []string{"initContainers", "sidecars"} {
 		for name := range app.property(field).child("items").child("properties") {

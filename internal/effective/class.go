@@ -74,6 +74,7 @@ func OfClass(tenant *v1alpha1.Tenant, class *Class) (*Tenant, error) {
 	}
 	dropAlternatives(content, own)
 	dropScaling(objectIn(content, "app"), objectIn(own, "app"))
+	dropWorkersScaling(objectIn(content, "app"), objectIn(own, "app"))
 	merged, err := schema().merge(content, own)
 	if err != nil {
 		return nil, &InvalidError{Class: class.Name, Message: err.Error()}
@@ -148,8 +149,8 @@ func dropServer(class, own map[string]any) {
 	}
 }
 
-// dropScaling removes from what a class says about an app the number of its pods if the tenant has that chosen by an
-// autoscaler, and the other way round.
+// dropScaling removes from what a class says about an app or a worker the number of its pods if the tenant has that
+// chosen by an autoscaler, and the other way round.
 func dropScaling(class, own map[string]any) {
 	if own["autoscaling"] != nil {
 		delete(class, "replicas")
@@ -157,6 +158,27 @@ func dropScaling(class, own map[string]any) {
 	if own["replicas"] != nil {
 		delete(class, "autoscaling")
 	}
+}
+
+// dropWorkersScaling does the same for the workers, which are the same ones by their names.
+func dropWorkersScaling(class, own map[string]any) {
+	for _, worker := range objectsIn(own, "workers") {
+		for _, ofClass := range objectsIn(class, "workers") {
+			if ofClass["name"] == worker["name"] {
+				dropScaling(ofClass, worker)
+			}
+		}
+	}
+}
+
+func objectsIn(content map[string]any, key string) (objects []map[string]any) {
+	list, _ := content[key].([]any)
+	for _, entry := range list {
+		if object, isObject := entry.(map[string]any); isObject {
+			objects = append(objects, object)
+		}
+	}
+	return objects
 }
 
 func objectIn(content map[string]any, key string) map[string]any {

@@ -52,6 +52,14 @@ func TestATenantsOwnSpecComesBeforeItsClass(t *testing.T) {
 			`{app: {image: a/b:1, workers: [{name: mail, command: [/mail]}, {name: pdf, command: [/pdf]}], schedules: [{name: bill, schedule: "@daily", command: [/bill]}]}}`,
 			`{app: {workers: [{name: mail, replicas: 3}], schedules: [{name: bill, timeZone: Europe/Berlin}]}}`,
 			`{app: {image: a/b:1, workers: [{name: mail, command: [/mail], replicas: 3}, {name: pdf, command: [/pdf]}], schedules: [{name: bill, schedule: "@daily", timeZone: Europe/Berlin, command: [/bill]}]}}`},
+		{"an autoscaler of a worker instead of its replicas, and the other way round",
+			`{app: {image: a/b:1, workers: [{name: mail, command: [/mail], replicas: 3}, {name: pdf, command: [/pdf], autoscaling: {maxReplicas: 9}}, {name: csv, command: [/csv], replicas: 4}]}}`,
+			`{app: {workers: [{name: mail, autoscaling: {maxReplicas: 5}}, {name: pdf, replicas: 2}]}}`,
+			`{app: {image: a/b:1, workers: [{name: mail, command: [/mail], autoscaling: {maxReplicas: 5}}, {name: pdf, command: [/pdf], replicas: 2}, {name: csv, command: [/csv], replicas: 4}]}}`},
+		{"a part of how a worker scales",
+			`{app: {image: a/b:1, workers: [{name: mail, command: [/mail], autoscaling: {minReplicas: 2, maxReplicas: 5}}]}}`,
+			`{app: {workers: [{name: mail, autoscaling: {maxReplicas: 9}}]}}`,
+			`{app: {image: a/b:1, workers: [{name: mail, command: [/mail], autoscaling: {minReplicas: 2, maxReplicas: 9}}]}}`},
 		{"sets together", `{policy: {imageRegistries: [a.example]}}`, `{policy: {imageRegistries: [b.example]}}`, `{policy: {imageRegistries: [a.example, b.example]}}`},
 		{"other lists as a whole", `{owners: [{kind: User, name: a, role: Admin}], app: {image: a/b:1, args: [a, b]}}`, `{owners: [{kind: User, name: b, role: Viewer}], app: {args: [c]}}`,
 			`{owners: [{kind: User, name: b, role: Viewer}], app: {image: a/b:1, args: [c]}}`},
@@ -121,6 +129,11 @@ func TestWhatOnlyTheMergedSpecShows(t *testing.T) {
 		{
 			"an autoscaler for an app with storage for one node", `{app: {image: a/b:1, volumes: [{name: data, storage: {size: 1Gi}}]}}`, `{app: {autoscaling: {maxReplicas: 3}}}`, v1alpha1.TenantClassBounds{},
 			"spec.app.autoscaling.maxReplicas: app.volumes has storage that only one pod or node can mount, and app.autoscaling.maxReplicas is more than 1; write accessMode ReadWriteMany, or replicas 1 instead of autoscaling",
+		},
+		{
+			"a minimum of a worker's replicas above the class's maximum", `{app: {image: a/b:1, workers: [{name: mail, command: [/mail], autoscaling: {maxReplicas: 4}}]}}`,
+			`{app: {workers: [{name: mail, autoscaling: {minReplicas: 5}}]}}`, v1alpha1.TenantClassBounds{},
+			"spec.app.workers[0].autoscaling: minReplicas is above maxReplicas; lower the first or raise the second",
 		},
 		{
 			"hostnames of an app without a port", `{app: {image: a/b:1, expose: {ingressClassName: public}}}`, `{app: {expose: {hostnames: [a.example]}}}`, v1alpha1.TenantClassBounds{},

@@ -120,7 +120,9 @@ func completeApp(app *v1alpha1.TenantApp) {
 	app.StartupProbe = startup(app.StartupProbe, app.LivenessProbe)
 	for i := range app.Workers {
 		worker := &app.Workers[i]
-		if worker.Replicas == nil {
+		if worker.Autoscaling != nil {
+			completeAutoscaling(worker.Autoscaling)
+		} else if worker.Replicas == nil {
 			worker.Replicas = new(int32(defaultWorkers))
 		}
 		worker.StartupProbe = startup(worker.StartupProbe, worker.LivenessProbe)

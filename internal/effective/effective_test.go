@@ -103,6 +103,18 @@ func TestWhatIsLeftOutIsBuiltIn(t *testing.T) {
 			}),
 		},
 		{
+			"a worker that scales", builders.Tenant("acme").App(image).ScaledWorker("mail", 5, "/worker").Worker("pdf", 1, "/pdf"),
+			writtenOut().App(image).Replicas(1).Reload(v1alpha1.ReloadRestart).ScaledWorker("mail", 5, "/worker").Worker("pdf", 1, "/pdf").Workloads(func(app *v1alpha1.TenantApp) {
+				app.Workers[0].Autoscaling.MinReplicas = new(int32(1))
+				app.Workers[0].Autoscaling.Metrics = []autoscalingv2.MetricSpec{{
+					Type: autoscalingv2.ResourceMetricSourceType,
+					Resource: &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{
+						Type: autoscalingv2.UtilizationMetricType, AverageUtilization: new(int32(80)),
+					}},
+				}}
+			}),
+		},
+		{
 			"a schedule of its sleep", builders.Tenant("acme").Hibernation(v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{{Sleep: "0 20 * * *", Wake: "0 7 * * *"}}}),
 			writtenOut().Hibernation(v1alpha1.TenantHibernation{Schedules: []v1alpha1.HibernationSchedule{{Sleep: "0 20 * * *", Wake: "0 7 * * *", TimeZone: "UTC"}}}),
 		},
@@ -207,6 +219,10 @@ func TestWhatATenantCanNotDoWithout(t *testing.T) {
 			"", "The app needs an image; write one such as registry.example/shop:1 in spec.app.image.",
 		},
 		{
+			"a worker that scales without end", builders.Tenant("acme").App(image).ScaledWorker("mail", 0, "/worker"),
+			"", "The autoscaling of the worker mail needs the highest number of pods; write it in spec.app.workers[mail].autoscaling.maxReplicas.",
+		},
+		{
 			"an init container without its volume", builders.Tenant("acme").App(image).Pods(func(pods *v1alpha1.AppPods) {
 				pods.Volumes = []v1alpha1.AppVolume{{Name: "cache", EmptyDir: &v1alpha1.AppEmptyDir{}}}
 				pods.InitContainers = []v1alpha1.AppContainer{
@@ -241,6 +257,17 @@ func sentence(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+func TestATenantAtAnotherReleaseKeepsWhatScalesItsWorkers(t *testing.T) {
+	fixed := effective.Of(builders.Tenant("acme").App(image).Worker("mail", 2, "/worker").Build())
+	scaled := effective.Of(builders.Tenant("acme").App(image).ScaledWorker("mail", 5, "/worker").Build())
+	if worker := scaled.At(fixed.Spec.App, nil).Spec.App.Workers[0]; worker.Replicas != nil || worker.Autoscaling == nil || worker.Autoscaling.MaxReplicas != 5 {
+		t.Errorf("one that scales now has replicas %v and autoscaling %v", worker.Replicas, worker.Autoscaling)
+	}
+	if worker := fixed.At(scaled.Spec.App, nil).Spec.App.Workers[0]; worker.Autoscaling != nil || *worker.Replicas != 2 {
+		t.Errorf("one that scaled has replicas %v and autoscaling %v", worker.Replicas, worker.Autoscaling)
+	}
 }
 
 func TestATenantAtAnotherReleaseKeepsItsReplicas(t *testing.T) {

@@ -44,10 +44,8 @@ func (s *Spec) MissingForApp() error {
 	case s.App.Autoscaling != nil && s.App.Autoscaling.MaxReplicas == 0:
 		return &MissingError{"The autoscaling of the app needs the highest number of pods; write it in spec.app.autoscaling.maxReplicas."}
 	}
-	for _, worker := range s.App.Workers {
-		if len(worker.Command)+len(worker.Args) == 0 {
-			return &MissingError{fmt.Sprintf("The worker %[1]s needs a program that differs from the app's; write command or args in spec.app.workers[%[1]s].", worker.Name)}
-		}
+	if err := missingForWorkers(s.App.Workers); err != nil {
+		return err
 	}
 	for _, schedule := range s.App.Schedules {
 		if schedule.Schedule == "" || len(schedule.Command)+len(schedule.Args) == 0 {
@@ -58,6 +56,18 @@ func (s *Spec) MissingForApp() error {
 		return &MissingError{"The migration needs a program; write command or args in spec.app.migration."}
 	}
 	return missingForPods(&s.App.AppPods)
+}
+
+func missingForWorkers(workers []v1alpha1.AppWorker) error {
+	for _, worker := range workers {
+		if len(worker.Command)+len(worker.Args) == 0 {
+			return &MissingError{fmt.Sprintf("The worker %[1]s needs a program that differs from the app's; write command or args in spec.app.workers[%[1]s].", worker.Name)}
+		}
+		if worker.Autoscaling != nil && worker.Autoscaling.MaxReplicas == 0 {
+			return &MissingError{fmt.Sprintf("The autoscaling of the worker %[1]s needs the highest number of pods; write it in spec.app.workers[%[1]s].autoscaling.maxReplicas.", worker.Name)}
+		}
+	}
+	return nil
 }
 
 // missingForPods says what is wrong with the further containers of an app, which the API server would say of the

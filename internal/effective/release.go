@@ -11,7 +11,7 @@ func (t *Tenant) At(app *v1alpha1.TenantApp, config map[string]string) *Tenant {
 	for _, worker := range t.Spec.App.Workers {
 		for i := range other.Spec.App.Workers {
 			if other.Spec.App.Workers[i].Name == worker.Name {
-				other.Spec.App.Workers[i].Replicas = worker.Replicas
+				other.Spec.App.Workers[i].Replicas, other.Spec.App.Workers[i].Autoscaling = worker.Replicas, worker.Autoscaling
 			}
 		}
 	}

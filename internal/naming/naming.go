@@ -84,8 +84,8 @@ const (
 	// makes the kubelet update them at once, and not only within a minute or two.
 	AnnotationFiles = "tenantry.dev/files"
 
-	// AnnotationAwakeReplicas is on the app's Deployment while the tenant is to sleep, with the number of replicas that it
-	// had before.
+	// AnnotationAwakeReplicas is on the Deployments of the app and its workers while the tenant is to sleep, with the
+	// number of replicas that they had before.
 	AnnotationAwakeReplicas = "tenantry.dev/awake-replicas"
 
 	// AnnotationAsleep is on the CronJobs of schedules while the tenant is to sleep, with the value true. Owners may

@@ -50,8 +50,8 @@ func app(in Inputs) []desired.Object {
 		return slices.Concat(present(serviceAccount(tenant)), WaysIn(in), migration(in))
 	}
 	return slices.Concat(
-		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), autoscaler(in), releaseRecord(in)),
-		workers(in), schedules(in), migration(in), WaysIn(in))
+		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), releaseRecord(in)),
+		workers(in), autoscalers(in), schedules(in), migration(in), WaysIn(in))
 }
 
 // connected reports whether pods can connect to what they need. They can't until the tenant's database is in place for
@@ -127,7 +127,7 @@ func deployment(in Inputs) desired.Object {
 			Strategy: strategy(tenant.Spec.App.Rollout),
 		},
 	}
-	setReplicas(in, result)
+	in.setReplicas(appReplicas(tenant.Spec.App), result)
 	return result
 }
 

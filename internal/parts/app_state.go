@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -53,7 +54,7 @@ func appRollout(o Observation) condition.State {
 			return state
 		}
 	}
-	return withAutoscaling(o, running(all))
+	return withAutoscaling(o, all, running(all))
 }
 
 // AppTrouble returns what is wrong with the app, its workers, its schedules and its migration. It returns false if nothing is, or if
@@ -85,17 +86,21 @@ type rollout struct {
 	of         problem.Workload
 	deployment *appsv1.Deployment
 	pods       []corev1.Pod
+	// autoscaling is what the spec says about its autoscaler, and autoscaler the live one; nil if there is none.
+	autoscaling *v1alpha1.Autoscaling
+	autoscaler  *autoscalingv2.HorizontalPodAutoscaler
 }
 
 // rollouts returns those of the app and its workers, the app first.
 func rollouts(o Observation) []rollout {
-	all := []rollout{{problem.App, o.Deployment, podsOf(o, "", "")}}
+	all := []rollout{{of: problem.App, deployment: o.Deployment, pods: podsOf(o, "", "")}}
 	if o.Tenant.Spec.App == nil {
 		return all
 	}
+	all[0].autoscaling, all[0].autoscaler = o.Tenant.Spec.App.Autoscaling, o.Autoscalers[naming.App]
 	for _, worker := range o.Tenant.Spec.App.Workers {
 		name := string(worker.Name)
-		all = append(all, rollout{problem.Worker(name), o.Workers[name], podsOf(o, naming.ComponentWorker, name)})
+		all = append(all, rollout{problem.Worker(name), o.Workers[name], podsOf(o, naming.ComponentWorker, name), worker.Autoscaling, o.Autoscalers[name]})
 	}
 	return all
 }

@@ -11,6 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
 	podsecurity "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 
@@ -143,7 +144,7 @@ func TestReplicasThatTheSpecLeavesOutAreOne(t *testing.T) {
 
 func TestAnAutoscalerHasTheSayOverReplicas(t *testing.T) {
 	in := inputsOf(t, builders.Tenant("acme").App(image).Replicas(1))
-	in.Autoscaled = true
+	in.Autoscaled = sets.New("app")
 	if replicas := deploymentOf(t, in).Spec.Replicas; replicas != nil {
 		t.Errorf("the Deployment insists on %d replicas", *replicas)
 	}

@@ -3,8 +3,6 @@ package parts
 import (
 	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,64 +17,85 @@ import (
 	"github.com/tenantry/tenantry/internal/condition"
 	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/naming"
+	"github.com/tenantry/tenantry/internal/problem"
 )
 
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;update;patch;delete
-
-// autoscaled reports whether an autoscaler sets how many replicas the app has.
-func (in Inputs) autoscaled() bool { return in.Autoscaled || in.Tenant.Spec.App.Autoscaling != nil }
 
 // maxReplicas returns how many pods the app may have; negative if that isn't known.
 func (in Inputs) maxReplicas() int32 {
 	switch app := in.Tenant.Spec.App; {
 	case app.Autoscaling != nil:
 		return cmp.Or(app.Autoscaling.MaxReplicas, -1)
-	case in.Autoscaled:
+	case in.Autoscaled.Has(naming.App):
 		return -1
 	default:
 		return *app.Replicas
 	}
 }
 
-// autoscaler returns the app's HorizontalPodAutoscaler; nil if the spec asks for none.
-func autoscaler(in Inputs) desired.Object {
-	spec := in.Tenant.Spec.App.Autoscaling
-	if spec == nil {
+// autoscalers returns the HorizontalPodAutoscalers that the spec asks for: of the app, and of its workers.
+func autoscalers(in Inputs) []desired.Object {
+	app := in.Tenant.Spec.App
+	objects := present(autoscaler(in, appReplicas(app)))
+	for _, worker := range app.Workers {
+		objects = append(objects, present(autoscaler(in, workerReplicas(worker)))...)
+	}
+	return objects
+}
+
+func autoscaler(in Inputs, of replicas) desired.Object {
+	if of.autoscaling == nil {
 		return nil
 	}
 	return &autoscalingv2.HorizontalPodAutoscaler{
-		ObjectMeta: meta(in.Tenant, naming.App),
+		ObjectMeta: meta(in.Tenant, of.name),
 		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{
-				APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment", Name: naming.App,
+				APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment", Name: of.name,
 			},
-			MinReplicas: leastReplicas(in),
-			MaxReplicas: spec.MaxReplicas,
-			Metrics:     spec.Metrics,
+			MinReplicas: leastReplicas(in, of),
+			MaxReplicas: of.autoscaling.MaxReplicas,
+			Metrics:     of.autoscaling.Metrics,
 		},
 	}
+}
+
+// leastReplicas returns the lowest number of replicas that an autoscaler may choose. It leaves a Deployment without
+// replicas alone, unless it may choose none.
+func leastReplicas(in Inputs, of replicas) *int32 {
+	least := of.autoscaling.MinReplicas
+	if in.Asleep {
+		return new(max(1, ptr.Deref(least, 1)))
+	}
+	return least
 }
 
 // autoscalerPatience is how long an autoscaler may go without metrics. Those of new pods take a while.
 const autoscalerPatience = time.Minute
 
-// withAutoscaling adds to the state of an app that runs what is wrong with its autoscaling. The app is Ready
-// nevertheless: it serves, and if what serves the metrics is down, no tenant has anything to change.
-func withAutoscaling(o Observation, state condition.State) condition.State {
-	spec := o.Tenant.Spec.App.Autoscaling
-	if spec == nil || state.Status != metav1.ConditionTrue {
+// withAutoscaling adds to the state of an app that runs what is wrong with its autoscaling, or that of its workers. The
+// app is Ready nevertheless: it serves, and if what serves the metrics is down, no tenant has anything to change.
+func withAutoscaling(o Observation, all []rollout, state condition.State) condition.State {
+	if state.Status != metav1.ConditionTrue {
 		return state
 	}
-	if most, name := room(o); most < spec.MaxReplicas {
-		amount := o.Tenant.Spec.Quota[name]
+	if limited := beyondQuota(o, all); limited != "" {
 		state.Reason = v1alpha1.ReasonAutoscalingLimited
-		state.Message += fmt.Sprintf(" spec.app.autoscaling.maxReplicas is %d, and a quota of %s %s has room for %d; lower the first or raise spec.quota.",
-			spec.MaxReplicas, name, amount.String(), most)
+		state.Message += " " + limited
 	}
-	if idle := inactive(o.Autoscaler); idle != nil && AutoscalerPatience(o) == 0 {
+	for _, each := range all {
+		idle := inactive(each.autoscaler)
+		if each.autoscaling == nil || idle == nil || patience(idle, o.Now) > 0 {
+			continue
+		}
+		whose := "Their number does not change, since the autoscaler has"
+		if each.of != problem.App {
+			whose = fmt.Sprintf("The number of replicas of %s does not change, since its autoscaler has", each.of.Name)
+		}
 		state.Reason = v1alpha1.ReasonAutoscalingInactive
-		state.Message += fmt.Sprintf(" Their number does not change, since the autoscaler has no metrics: %s. Correct spec.app.autoscaling.metrics, or have the cluster serve these metrics, for example with metrics-server.",
-			strings.TrimSuffix(idle.Message, "."))
+		state.Message += fmt.Sprintf(" %s no metrics: %s. Correct %s.autoscaling.metrics, or have the cluster serve these metrics, for example with metrics-server.",
+			whose, strings.TrimSuffix(idle.Message, "."), each.of.Field)
 	}
 	return state
 }
@@ -95,33 +114,21 @@ func inactive(autoscaler *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.
 	return nil
 }
 
-// AutoscalerPatience returns after which time an autoscaler that doesn't scale is reported; zero if there is none, or
-// if it is now.
-func AutoscalerPatience(o Observation) time.Duration {
-	idle := inactive(o.Autoscaler)
-	if idle == nil {
-		return 0
-	}
-	return max(0, idle.LastTransitionTime.Add(autoscalerPatience).Sub(o.Now))
+// patience returns for how long an autoscaler without metrics is not reported yet.
+func patience(idle *autoscalingv2.HorizontalPodAutoscalerCondition, now time.Time) time.Duration {
+	return max(0, idle.LastTransitionTime.Add(autoscalerPatience).Sub(now))
 }
 
-// room returns how many of the app's pods fit into the tenant's quota, and the entry of the quota that limits them.
-func room(o Observation) (most int32, limiting corev1.ResourceName) {
-	most = o.Tenant.Spec.App.Autoscaling.MaxReplicas
-	if o.Deployment == nil {
-		return most, ""
-	}
-	pod := usedBy(o.Deployment.Spec.Template.Spec, o.Tenant.Spec.Containers)
-	for _, name := range slices.Sorted(maps.Keys(o.Tenant.Spec.Quota)) {
-		of, amount := o.Tenant.Spec.Quota[name], pod[name]
-		if amount.Sign() <= 0 {
-			continue
-		}
-		if fit := of.AsApproximateFloat64() / amount.AsApproximateFloat64(); fit < float64(most) {
-			most, limiting = int32(fit), name
+// AutoscalerPatience returns after which time the next autoscaler that doesn't scale is reported; zero if there is none.
+func AutoscalerPatience(o Observation) (soonest time.Duration) {
+	for _, each := range o.Autoscalers {
+		if idle := inactive(each); idle != nil {
+			if wait := patience(idle, o.Now); wait > 0 && (soonest == 0 || wait < soonest) {
+				soonest = wait
+			}
 		}
 	}
-	return most, limiting
+	return soonest
 }
 
 // usedBy returns what a pod uses of a quota, by the quota's names: what its containers and sidecars have together, or

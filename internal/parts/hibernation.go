@@ -3,65 +3,18 @@ package parts
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/workload"
 )
-
-// Awake returns how many replicas an app is to have again when it wakes, according to its Deployment; 0 if it doesn't
-// sleep, or if its spec says how many.
-func Awake(deployment *appsv1.Deployment) int32 {
-	number, err := strconv.ParseInt(deployment.Annotations[naming.AnnotationAwakeReplicas], 10, 32)
-	if err != nil || number < 0 {
-		return 0
-	}
-	return int32(number)
-}
-
-// IsHeld reports whether a Deployment has no replicas since its tenant is to sleep.
-func IsHeld(deployment *appsv1.Deployment) bool {
-	_, held := deployment.Annotations[naming.AnnotationAwakeReplicas]
-	return held
-}
-
-// setReplicas sets how many replicas the Deployment of an app has. While the tenant is to sleep, it has none, and an
-// annotation says how many an autoscaler has chosen before. That is how many it has at first when it wakes.
-func setReplicas(in Inputs, deployment *appsv1.Deployment) {
-	switch {
-	case in.Asleep:
-		awake := in.AwakeReplicas
-		if !in.autoscaled() {
-			awake = *in.Tenant.Spec.App.Replicas
-		}
-		deployment.Annotations = map[string]string{naming.AnnotationAwakeReplicas: strconv.Itoa(int(awake))}
-		deployment.Spec.Replicas = new(int32(0))
-	case !in.autoscaled():
-		deployment.Spec.Replicas = in.Tenant.Spec.App.Replicas
-	case in.Waking:
-		deployment.Spec.Replicas = new(max(1, in.AwakeReplicas))
-	}
-}
-
-// leastReplicas returns the lowest number of replicas that the autoscaler may choose. An autoscaler leaves an app
-// without replicas alone, unless it may have none.
-func leastReplicas(in Inputs) *int32 {
-	least := in.Tenant.Spec.App.Autoscaling.MinReplicas
-	if in.Asleep {
-		return new(max(1, ptr.Deref(least, 1)))
-	}
-	return least
-}
 
 // suspend has a CronJob begin no runs while the tenant is to sleep.
 func suspend(in Inputs, cronJob *batchv1.CronJob) {

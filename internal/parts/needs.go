@@ -12,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -79,7 +80,7 @@ func countsObjects(quota corev1.ResourceList) bool {
 
 // anticipated returns the Inputs with placeholders for everything that isn't known yet and leads to objects.
 func anticipated(in Inputs) Inputs {
-	in.Autoscaled = true
+	in.Autoscaled = sets.New(naming.App)
 	if app := in.Tenant.Spec.App; app != nil && app.Migration != nil {
 		in.Release = Release{Next: in.Tenant, Create: true, revision: "any", name: naming.MigrationJob("any")}
 	}

@@ -48,8 +48,9 @@ type Observation struct {
 	// Refusals has, by the UID of a Job or CronJob, what the API server said last when it refused to create what the
 	// Job or CronJob asks for.
 	Refusals map[types.UID]Refusal
-	// Autoscaler is the app's live HorizontalPodAutoscaler, if it is the tenant's; nil otherwise.
-	Autoscaler *autoscalingv2.HorizontalPodAutoscaler
+	// Autoscalers are the live HorizontalPodAutoscalers that the spec asks for, by the name of what they scale; nil if
+	// there is none, or if it isn't the tenant's.
+	Autoscalers map[string]*autoscalingv2.HorizontalPodAutoscaler
 	// Asleep says that the tenant is to sleep. Wakes is when it wakes by itself, and Sleeps when it falls asleep; zero
 	// if never, or if it is so already.
 	Asleep        bool

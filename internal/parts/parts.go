@@ -12,6 +12,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/condition"
@@ -46,16 +47,14 @@ type Inputs struct {
 	DNS []networkingv1.NetworkPolicyEgressRule
 	// Audit says that the policies only warn, in the whole cluster.
 	Audit bool
-	// Autoscaled says that a HorizontalPodAutoscaler sets how many replicas the app has.
-	Autoscaled bool
+	// Autoscaled are the names of the Deployments of which a HorizontalPodAutoscaler sets how many replicas they have.
+	Autoscaled sets.Set[string]
 	// Release is what the app in the tenant's spec waits for. Tenant has the app that it may have now.
 	Release Release
 	// Asleep says that the tenant is to sleep: its app has no replicas.
 	Asleep bool
-	// Waking says that the app still has no replicas since the tenant was to sleep.
-	Waking bool
-	// AwakeReplicas is how many replicas the app has, or had before the tenant was to sleep.
-	AwakeReplicas int32
+	// Scales has, by their names, how many replicas the live Deployments of the app and its workers have.
+	Scales map[string]Scale
 	// Files are the files with the app's settings.
 	Files Files
 	// Secrets has, by the names of the Secrets with the app's settings, what changes with their content.

@@ -9,6 +9,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -115,7 +116,10 @@ func TestTheReplicasOfATenantThatSleepsAndWakes(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := inputsOf(t, test.tenant)
-			in.Asleep, in.Waking, in.AwakeReplicas = test.asleep, test.waking, test.awake
+			in.Asleep, in.Scales = test.asleep, map[string]parts.Scale{"app": {Held: test.waking, Awake: test.awake}}
+			if in.Waking() != test.waking {
+				t.Errorf("it wakes: %t", in.Waking())
+			}
 			app := deploymentOf(t, in)
 			noted := int32(-1)
 			if parts.IsHeld(app) {
@@ -125,6 +129,73 @@ func TestTheReplicasOfATenantThatSleepsAndWakes(t *testing.T) {
 				t.Errorf("it has %d replicas, and notes %d; want %d and %d", got, noted, test.replicas, test.noted)
 			}
 		})
+	}
+}
+
+func TestTheReplicasOfAWorker(t *testing.T) {
+	fixed := func() *builders.TenantBuilder { return builders.Tenant("acme").App(image).Worker("mail", 3, "/worker") }
+	scaled := func() *builders.TenantBuilder {
+		return builders.Tenant("acme").App(image).ScaledWorker("mail", 5, "/worker")
+	}
+	for _, test := range []struct {
+		name            string
+		tenant          *builders.TenantBuilder
+		owners          string // what an owner's autoscaler scales
+		asleep          bool
+		was             parts.Scale
+		replicas, noted int32 // -1 for none
+	}{
+		{"it is awake", fixed(), "", false, parts.Scale{Awake: 3}, 3, -1},
+		{"it falls asleep", fixed(), "", true, parts.Scale{Awake: 3}, 0, 3},
+		{"it wakes", fixed(), "", false, parts.Scale{Held: true, Awake: 2}, 3, -1},
+		{"an owner's autoscaler scales the app", fixed(), "app", false, parts.Scale{Awake: 4}, 3, -1},
+		{"an owner's autoscaler scales it", fixed(), "mail", false, parts.Scale{Awake: 4}, -1, -1},
+		{"an owner's autoscaler scales it, and it falls asleep", fixed(), "mail", true, parts.Scale{Awake: 4}, 0, 4},
+		{"it scales, and is awake", scaled(), "", false, parts.Scale{Awake: 4}, -1, -1},
+		{"it scales, and falls asleep", scaled(), "", true, parts.Scale{Awake: 4}, 0, 4},
+		{"it scales, and sleeps", scaled(), "", true, parts.Scale{Held: true, Awake: 4}, 0, 4},
+		{"it scales, and wakes", scaled(), "", false, parts.Scale{Held: true, Awake: 4}, 4, -1},
+		{"it scales, and was made asleep", scaled(), "", false, parts.Scale{Held: true}, 1, -1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := inputsOf(t, test.tenant)
+			in.Asleep, in.Autoscaled, in.Scales = test.asleep, sets.New(test.owners), map[string]parts.Scale{"mail": test.was, "app": {Awake: 7}}
+			worker, noted := workerOf(t, in), int32(-1)
+			if parts.IsHeld(worker) {
+				noted = parts.Awake(worker)
+			}
+			if got := ptr.Deref(worker.Spec.Replicas, -1); got != test.replicas || noted != test.noted {
+				t.Errorf("it has %d replicas, and notes %d; want %d and %d", got, noted, test.replicas, test.noted)
+			}
+			live := worker.DeepCopy()
+			live.Spec.Replicas = new(ptr.Deref(worker.Spec.Replicas, 9))
+			if got := parts.ScaleOf(live); got.Held != test.asleep || test.asleep && got.Awake != test.noted || !test.asleep && got.Awake != *live.Spec.Replicas {
+				t.Errorf("%+v is read from it", got)
+			}
+		})
+	}
+}
+
+func TestTheAutoscalersOfAnAppAndItsWorkers(t *testing.T) {
+	in := inputsOf(t, builders.Tenant("acme").App(image).MaxReplicas(2).Worker("pdf", 1, "/pdf").ScaledWorker("mail", 5, "/worker"))
+	found := map[string]int32{}
+	for _, object := range parts.App.Objects(in) {
+		if scaler, isScaler := object.(*autoscalingv2.HorizontalPodAutoscaler); isScaler {
+			found[scaler.Name] = scaler.Spec.MaxReplicas
+			if target := scaler.Spec.ScaleTargetRef; target.Name != scaler.Name || target.Kind != "Deployment" || *scaler.Spec.MinReplicas != 1 || len(scaler.Spec.Metrics) != 1 {
+				t.Errorf("%s is %+v", scaler.Name, scaler.Spec)
+			}
+		}
+	}
+	if len(found) != 2 || found["app"] != 2 || found["mail"] != 5 {
+		t.Errorf("there are %v", found)
+	}
+	in.Tenant.Spec.App.Workers[1].Autoscaling.MinReplicas, in.Asleep = ptr.To[int32](0), true
+	if scaler := findNamed[*autoscalingv2.HorizontalPodAutoscaler](t, parts.App, in, "mail"); *scaler.Spec.MinReplicas != 1 {
+		t.Errorf("a worker that sleeps may be woken by its autoscaler, whose minimum is %d", *scaler.Spec.MinReplicas)
+	}
+	if worker := findNamed[*appsv1.Deployment](t, parts.App, in, "pdf"); parts.Awake(worker) != 1 {
+		t.Errorf("a worker with replicas notes %v", worker.Annotations)
 	}
 }
 

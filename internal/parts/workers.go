@@ -37,16 +37,13 @@ func working(tenant string, worker v1alpha1.AppWorker) program {
 
 func workerDeployment(in Inputs, worker v1alpha1.AppWorker) *appsv1.Deployment {
 	of := working(in.Tenant.Name, worker)
-	replicas := worker.Replicas
-	if in.Asleep {
-		replicas = new(int32(0))
-	}
-	return &appsv1.Deployment{
+	result := &appsv1.Deployment{
 		ObjectMeta: meta(in.Tenant, of.name),
 		Spec: appsv1.DeploymentSpec{
-			Replicas: replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: of.labels},
 			Template: podTemplate(in, of),
 		},
 	}
+	in.setReplicas(workerReplicas(worker), result)
+	return result
 }

@@ -47,7 +47,7 @@ func (w Workload) less() string {
 }
 
 // objectOf matches what the API server calls the objects of workloads in its errors.
-var objectOf = regexp.MustCompile(`^(Deployment\.apps|CronJob\.batch|Job\.batch) "([^"]+)"`)
+var objectOf = regexp.MustCompile(`^(Deployment\.apps|HorizontalPodAutoscaler\.autoscaling|CronJob\.batch|Job\.batch) "([^"]+)"`)
 
 // workloadOf returns the workload that an error of the API server is about.
 func workloadOf(message string) (Workload, bool) {

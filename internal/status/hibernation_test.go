@@ -123,7 +123,8 @@ func TestWhatAnAppSaysOfItsAutoscaling(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			o := inPlace(t, builders.Tenant("acme").App(image).Replicas(2).Quota("requests.cpu", "3500m").Quota("pods", "10"))
 			o.Tenant = builders.Effective(t, builders.Tenant("acme").App(image).MaxReplicas(10).Quota("requests.cpu", "3500m").Quota("pods", "10").Build())
-			o.Deployment, o.Autoscaler = running(test.cpu), test.autoscaler
+			o.Deployment = running(test.cpu)
+			o.Autoscalers = map[string]*autoscalingv2.HorizontalPodAutoscaler{"app": test.autoscaler}
 			list := status.Of(o).Conditions
 			if got := conditions(list); got["AppReady"] != test.want || got["Ready"] != "True Ready" {
 				t.Errorf("the conditions are %v", got)

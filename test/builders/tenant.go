@@ -440,6 +440,14 @@ func (b *TenantBuilder) Worker(name string, replicas int32, command ...string) *
 	return b
 }
 
+// ScaledWorker adds a worker of the app that an autoscaler scales, up to a number of pods.
+func (b *TenantBuilder) ScaledWorker(name string, atMost int32, command ...string) *TenantBuilder {
+	b.app().Workers = append(b.app().Workers, v1alpha1.AppWorker{
+		Name: v1alpha1.WorkloadName(name), Autoscaling: &v1alpha1.Autoscaling{MaxReplicas: atMost}, Command: command,
+	})
+	return b
+}
+
 // Schedule adds a schedule of the app.
 func (b *TenantBuilder) Schedule(name, schedule string, command ...string) *TenantBuilder {
 	b.app().Schedules = append(b.app().Schedules, v1alpha1.AppSchedule{

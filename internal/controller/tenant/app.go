@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"context"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -10,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -18,17 +18,20 @@ import (
 	"github.com/tenantry/tenantry/internal/naming"
 )
 
-// loadApp reads what others decide about the app: whether an autoscaler scales it, and the LimitRange that its
-// pods get.
+// loadApp reads what others decide about the app: whether autoscalers scale it and its workers, and the LimitRange that
+// its pods get.
 func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
 	tenant := run.tenant()
 	autoscalers := &autoscalingv2.HorizontalPodAutoscalerList{}
 	if err := r.List(ctx, autoscalers, client.InNamespace(tenant.Name)); err != nil {
 		return err
 	}
-	run.inputs.Autoscaled = slices.ContainsFunc(autoscalers.Items, func(autoscaler autoscalingv2.HorizontalPodAutoscaler) bool {
-		return scalesApp(&autoscaler)
-	})
+	run.inputs.Autoscaled = sets.New[string]()
+	for i := range autoscalers.Items {
+		if name := scaledBy(&autoscalers.Items[i]); name != "" {
+			run.inputs.Autoscaled.Insert(name)
+		}
+	}
 	deployment := &appsv1.Deployment{}
 	running, err := r.read(ctx, types.NamespacedName{Namespace: tenant.Name, Name: naming.App}, deployment)
 	if err != nil {
@@ -48,18 +51,22 @@ func (r *Reconciler) loadApp(ctx context.Context, run *pass) error {
 	return err
 }
 
-// scalesApp reports whether an autoscaler targets the app of the tenant in its namespace.
-func scalesApp(object client.Object) bool {
+// scaledBy returns the name of the Deployment that an autoscaler targets, which may be the tenant's app or a worker of it;
+// empty if it targets something else.
+func scaledBy(object client.Object) string {
 	target := object.(*autoscalingv2.HorizontalPodAutoscaler).Spec.ScaleTargetRef
 	version, err := schema.ParseGroupVersion(target.APIVersion)
-	return err == nil && version.Group == appsv1.GroupName && target.Kind == "Deployment" && target.Name == naming.App
+	if err != nil || version.Group != appsv1.GroupName || target.Kind != "Deployment" {
+		return ""
+	}
+	return target.Name
 }
 
 // autoscalerTargetChanged lets only changes of an autoscaler's target through. The status changes all the time.
 var autoscalerTargetChanged = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return scalesApp(e.Object) },
-	UpdateFunc: func(e event.UpdateEvent) bool { return scalesApp(e.ObjectOld) != scalesApp(e.ObjectNew) },
-	DeleteFunc: func(e event.DeleteEvent) bool { return scalesApp(e.Object) },
+	CreateFunc: func(e event.CreateEvent) bool { return scaledBy(e.Object) != "" },
+	UpdateFunc: func(e event.UpdateEvent) bool { return scaledBy(e.ObjectOld) != scaledBy(e.ObjectNew) },
+	DeleteFunc: func(e event.DeleteEvent) bool { return scaledBy(e.Object) != "" },
 }
 
 // byNamespace returns the tenant with the name of an object's namespace.

@@ -48,13 +48,8 @@ func (r *Reconciler) loadSleep(ctx context.Context, run *pass) error {
 	if tenant.Spec.App == nil {
 		return nil
 	}
-	deployment, err := owned(ctx, r, tenant, naming.App, &appsv1.Deployment{})
-	if err != nil {
+	if err := r.loadScales(ctx, run); err != nil {
 		return err
-	}
-	if deployment != nil {
-		run.inputs.Waking = parts.IsHeld(deployment)
-		run.inputs.AwakeReplicas = awakeReplicas(deployment)
 	}
 	if !state.Asleep {
 		return nil
@@ -67,18 +62,30 @@ func (r *Reconciler) loadSleep(ctx context.Context, run *pass) error {
 	return nil
 }
 
-// awakeReplicas returns how many replicas an app has, or had before it fell asleep.
-func awakeReplicas(deployment *appsv1.Deployment) int32 {
-	if parts.IsHeld(deployment) || deployment.Spec.Replicas == nil {
-		return parts.Awake(deployment)
+// loadScales reads how many replicas the app and its workers have.
+func (r *Reconciler) loadScales(ctx context.Context, run *pass) error {
+	tenant := run.tenant()
+	names := []string{naming.App}
+	for _, worker := range tenant.Spec.App.Workers {
+		names = append(names, string(worker.Name))
 	}
-	return *deployment.Spec.Replicas
+	run.inputs.Scales = map[string]parts.Scale{}
+	for _, name := range names {
+		deployment, err := owned(ctx, r, tenant, name, &appsv1.Deployment{})
+		if err != nil {
+			return err
+		}
+		if deployment != nil {
+			run.inputs.Scales[name] = parts.ScaleOf(deployment)
+		}
+	}
+	return nil
 }
 
 // holdApp keeps the app of a tenant that wakes without pods until its database is open for them, and its migration has
 // run or failed.
 func (p *pass) holdApp(databaseMissing bool) {
-	if p.inputs.Waking && (databaseMissing || p.inputs.Release.MayComplete()) {
+	if p.inputs.Waking() && (databaseMissing || p.inputs.Release.MayComplete()) {
 		p.inputs.Asleep = true
 	}
 }

@@ -287,16 +287,15 @@ func autoscaler(target autoscalingv2.CrossVersionObjectReference) *autoscalingv2
 	}
 }
 
-func TestAnAutoscalerIsNewsWhenItBeginsOrEndsToScaleTheApp(t *testing.T) {
+func TestAnAutoscalerIsNewsWhenItBeginsOrEndsToScaleADeployment(t *testing.T) {
 	app := autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "app"}
 	for name, other := range map[string]autoscalingv2.CrossVersionObjectReference{
-		"another Deployment": {APIVersion: "apps/v1", Kind: "Deployment", Name: "own"},
-		"a StatefulSet":      {APIVersion: "apps/v1", Kind: "StatefulSet", Name: "app"},
-		"another group":      {APIVersion: "example.com/v1", Kind: "Deployment", Name: "app"},
-		"no group":           {APIVersion: "a/b/c", Kind: "Deployment", Name: "app"},
+		"a StatefulSet": {APIVersion: "apps/v1", Kind: "StatefulSet", Name: "app"},
+		"another group": {APIVersion: "example.com/v1", Kind: "Deployment", Name: "app"},
+		"no group":      {APIVersion: "a/b/c", Kind: "Deployment", Name: "app"},
 	} {
-		if scalesApp(autoscaler(other)) {
-			t.Errorf("one that scales %s is taken for the app's", name)
+		if scaledBy(autoscaler(other)) != "" {
+			t.Errorf("one that scales %s is taken for a Deployment's", name)
 		}
 		retarget := func(to autoscalingv2.CrossVersionObjectReference) func(*autoscalingv2.HorizontalPodAutoscaler) {
 			return func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Spec.ScaleTargetRef = to }
@@ -304,6 +303,13 @@ func TestAnAutoscalerIsNewsWhenItBeginsOrEndsToScaleTheApp(t *testing.T) {
 		if !autoscalerTargetChanged.Update(updated(autoscaler(other), retarget(app))) || !autoscalerTargetChanged.Update(updated(autoscaler(app), retarget(other))) {
 			t.Errorf("that it scales the app rather than %s, or the other way round, is no news", name)
 		}
+	}
+	worker := autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "mail"}
+	if scaledBy(autoscaler(app)) != "app" || scaledBy(autoscaler(worker)) != "mail" {
+		t.Errorf("they scale %s and %s", scaledBy(autoscaler(app)), scaledBy(autoscaler(worker)))
+	}
+	if !autoscalerTargetChanged.Update(updated(autoscaler(app), func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Spec.ScaleTargetRef = worker })) {
+		t.Error("that one scales a worker rather than the app is no news")
 	}
 	if !autoscalerTargetChanged.Create(event.CreateEvent{Object: autoscaler(app)}) || !autoscalerTargetChanged.Delete(event.DeleteEvent{Object: autoscaler(app)}) {
 		t.Error("that one comes or goes is no news")
@@ -321,7 +327,7 @@ func TestTheCacheKeepsOfAnAutoscalerWhatItScales(t *testing.T) {
 		t.Fatal(err)
 	}
 	trimmed := kept.(*autoscalingv2.HorizontalPodAutoscaler)
-	if !scalesApp(trimmed) || trimmed.Namespace != "acme" || trimmed.Name != "any" || trimmed.Spec.MaxReplicas != 0 || len(trimmed.Labels) > 0 {
+	if scaledBy(trimmed) != "app" || trimmed.Namespace != "acme" || trimmed.Name != "any" || trimmed.Spec.MaxReplicas != 0 || len(trimmed.Labels) > 0 {
 		t.Errorf("it keeps %+v", trimmed)
 	}
 	if object, err := TrimAutoscaler("something else"); err != nil || object != "something else" {

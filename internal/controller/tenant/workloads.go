@@ -44,10 +44,8 @@ func (r *Reconciler) readApp(ctx context.Context, tenant *effective.Tenant, o *p
 	if o.Deployment, err = owned(ctx, r, tenant, naming.App, &appsv1.Deployment{}); err != nil {
 		return err
 	}
-	if tenant.Spec.App.Autoscaling != nil {
-		if o.Autoscaler, err = owned(ctx, r, tenant, naming.App, &autoscalingv2.HorizontalPodAutoscaler{}); err != nil {
-			return err
-		}
+	if err := r.readAutoscalers(ctx, tenant, o); err != nil {
+		return err
 	}
 	o.Workers = map[string]*appsv1.Deployment{}
 	for _, worker := range tenant.Spec.App.Workers {
@@ -63,6 +61,27 @@ func (r *Reconciler) readApp(ctx context.Context, tenant *effective.Tenant, o *p
 	}
 	o.Pods, err = podsOf(ctx, r, tenant)
 	return err
+}
+
+// readAutoscalers reads the autoscalers that the spec asks for.
+func (r *Reconciler) readAutoscalers(ctx context.Context, tenant *effective.Tenant, o *parts.Observation) error {
+	var names []string
+	if tenant.Spec.App.Autoscaling != nil {
+		names = append(names, naming.App)
+	}
+	for _, worker := range tenant.Spec.App.Workers {
+		if worker.Autoscaling != nil {
+			names = append(names, string(worker.Name))
+		}
+	}
+	o.Autoscalers = map[string]*autoscalingv2.HorizontalPodAutoscaler{}
+	for _, name := range names {
+		var err error
+		if o.Autoscalers[name], err = owned(ctx, r, tenant, name, &autoscalingv2.HorizontalPodAutoscaler{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // owned reads an object of the tenant's primary namespace; nil if there is none, or if it isn't the tenant's.
