@@ -19,7 +19,7 @@ import (
 	"github.com/tenantry/tenantry/test/builders"
 )
 
-// replicaHistory has the numbers of replicas that the Deployment of a tenant's app has had, in order, without repetition.
+// replicaHistory has the numbers of replicas that a Deployment has had, in order, without repetition.
 type replicaHistory struct {
 	mutex   sync.Mutex
 	numbers []int32
@@ -31,8 +31,8 @@ func (h *replicaHistory) seen() []int32 {
 	return slices.Clone(h.numbers)
 }
 
-// recordReplicas follows the Deployment until the end of the spec.
-func recordReplicas(ctx context.Context, tenant *v1alpha1.Tenant) *replicaHistory {
+// recordReplicas follows a Deployment of a tenant until the end of the spec.
+func recordReplicas(ctx context.Context, tenant *v1alpha1.Tenant, name string) *replicaHistory {
 	GinkgoHelper()
 	events, err := env.Client.Watch(ctx, &appsv1.DeploymentList{}, client.InNamespace(tenant.Name))
 	Expect(err).NotTo(HaveOccurred())
@@ -40,12 +40,12 @@ func recordReplicas(ctx context.Context, tenant *v1alpha1.Tenant) *replicaHistor
 	history := &replicaHistory{}
 	go func() {
 		for event := range events.ResultChan() {
-			app, isApp := event.Object.(*appsv1.Deployment)
-			if !isApp || app.Name != "app" {
+			found, isDeployment := event.Object.(*appsv1.Deployment)
+			if !isDeployment || found.Name != name {
 				continue
 			}
 			history.mutex.Lock()
-			if number := ptr.Deref(app.Spec.Replicas, -1); len(history.numbers) == 0 || history.numbers[len(history.numbers)-1] != number {
+			if number := ptr.Deref(found.Spec.Replicas, -1); len(history.numbers) == 0 || history.numbers[len(history.numbers)-1] != number {
 				history.numbers = append(history.numbers, number)
 			}
 			history.mutex.Unlock()
@@ -72,7 +72,7 @@ var _ = Describe("An app with autoscaling", func() {
 
 	It("has as many replicas as its autoscaler says, and nobody undoes anything", func(ctx SpecContext) {
 		tenant := applyReady(ctx, builders.Tenant("scaled").App(image).Replicas(2))
-		history := recordReplicas(ctx, tenant)
+		history := recordReplicas(ctx, tenant, "app")
 		By("leaving the number to the autoscaler")
 		change(ctx, tenant, func() {
 			tenant.Spec.App.Replicas = nil

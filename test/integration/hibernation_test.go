@@ -93,7 +93,7 @@ var _ = Describe("A tenant that hibernates", func() {
 		scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}
 		Expect(env.Client.SubResource("scale").Update(ctx, read(ctx, appOf(tenant)), client.WithSubResourceBody(scale))).To(Succeed())
 		Eventually(ctx, komega.Object(tenant)).Should(HaveField("Status.App.ReadyReplicas", HaveValue(Equal(int32(4)))))
-		history := recordReplicas(ctx, tenant)
+		history := recordReplicas(ctx, tenant, "app")
 		suspend(ctx, tenant, true)
 		Eventually(ctx, komega.Object(tenant)).Should(beAsleep())
 		Expect(pods(ctx, tenant)).To(BeEmpty())

@@ -58,6 +58,8 @@ var _ = Describe("The walls of a tenant", Label("K5"), func() {
 		}
 		scaled := roomy("scant", 2).App(image).MaxReplicas(5).Quota("count/horizontalpodautoscalers.autoscaling", "0").Build()
 		Expect(env.Client.Create(ctx, scaled, client.DryRunAll)).To(MatchError(ContainSubstring("spec.quota has too little of count/horizontalpodautoscalers.autoscaling")))
+		workers := roomy("scant", 2).App(image).MaxReplicas(5).ScaledWorker("mail", 3, "/worker").Quota("count/horizontalpodautoscalers.autoscaling", "1").Build()
+		Expect(env.Client.Create(ctx, workers, client.DryRunAll)).To(MatchError(ContainSubstring("spec.quota has too little of count/horizontalpodautoscalers.autoscaling for what the operator itself puts into a namespace; write at least 2")))
 		Expect(env.Client.Create(ctx, bare("scant").Quota("secrets", "0").Quota("services", "0").Quota("count/deployments.apps", "0").Build(), client.DryRunAll)).To(Succeed())
 	}, SpecTimeout(specTimeout))
 
