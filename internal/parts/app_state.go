@@ -170,7 +170,7 @@ func (r rollout) troubles(o Observation) []problem.Problem {
 	}
 	var troubles []problem.Problem
 	if failure := r.condition(appsv1.DeploymentReplicaFailure); failure != nil && failure.Status == corev1.ConditionTrue {
-		troubles = append(troubles, refused(o, r.of, failure.Message))
+		troubles = append(troubles, refused(o, r.workload(), failure.Message))
 	}
 	if trouble, found := workload.Trouble(r.pods, r.of.Field, o.Now); found {
 		troubles = append(troubles, trouble)
@@ -179,6 +179,14 @@ func (r rollout) troubles(o Observation) []problem.Problem {
 		troubles = append(troubles, problem.RolloutStuck(stuck.Reason, stuck.Message))
 	}
 	return troubles
+}
+
+// workload returns what the rollout is of, with the field that says how many pods there may be.
+func (r rollout) workload() problem.Workload {
+	if r.autoscaling != nil {
+		return r.of.Scaled()
+	}
+	return r.of
 }
 
 // refused returns the problem of a workload of which the API server refuses to create the pods.

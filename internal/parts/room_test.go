@@ -123,3 +123,16 @@ func TestAnAutoscalerOfAWorkerWithoutMetrics(t *testing.T) {
 		t.Errorf("it is looked at again after %s", wait)
 	}
 }
+
+func TestPodsOfAWorkerThatScalesWithoutRoom(t *testing.T) {
+	o := rolledOut(t, builders.Tenant("acme").App(image).ScaledWorker("mail", 5, "/w"))
+	o.Workers["mail"].Status.AvailableReplicas = 1
+	o.Workers["mail"].Status.Conditions = []appsv1.DeploymentCondition{{
+		Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
+		Message: `pods "mail-1" is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=2, limited: pods=2`,
+	}}
+	want := "Raise spec.quota, or lower spec.app.workers[mail].resources or spec.app.workers[mail].autoscaling.maxReplicas."
+	if state := parts.App.State(o); state.Reason != "QuotaExceeded" || !strings.HasSuffix(state.Message, want) {
+		t.Errorf("it is %s, and says %q", state.Reason, state.Message)
+	}
+}

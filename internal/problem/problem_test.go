@@ -68,6 +68,10 @@ func TestEachProblemSaysWhatToDo(t *testing.T) {
 			"QuotaExceeded", false, problem.OnChange, "The app's pods need more than the quota leaves: requested: pods=1, used: pods=2, limited: pods=2. Raise spec.quota",
 		},
 		{
+			"a 403 for pods of a worker that scales: a quota", problem.Worker("mail").Scaled().PodsRefused(`pods "mail-1" is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=2, limited: pods=2`),
+			"QuotaExceeded", false, problem.OnChange, "Raise spec.quota, or lower spec.app.workers[mail].resources or spec.app.workers[mail].autoscaling.maxReplicas.",
+		},
+		{
 			"a 403 for pods of the app: a quota that is new", problem.App.PodsRefused(`pods "app-1" is forbidden: status unknown for quota: tenant, resources: pods`),
 			"Progressing", false, problem.OnChange, "The app waits until the cluster has counted the new quota.",
 		},

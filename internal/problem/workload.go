@@ -15,16 +15,16 @@ type Workload struct {
 	Name string
 	// Field is the field of the Tenant that describes it, such as spec.app.
 	Field string
-	// Replicas says that the field has the number of its pods.
-	Replicas bool
+	// Number is the field in it with the number of its pods, or the highest one; empty if there is none.
+	Number string
 }
 
 // App is the tenant's app.
-var App = Workload{Name: "the app", Field: "spec.app", Replicas: true}
+var App = Workload{Name: "the app", Field: "spec.app", Number: "replicas"}
 
 // Worker returns a worker of the app.
 func Worker(name string) Workload {
-	return Workload{Name: "the worker " + name, Field: fmt.Sprintf("spec.app.workers[%s]", name), Replicas: true}
+	return Workload{Name: "the worker " + name, Field: fmt.Sprintf("spec.app.workers[%s]", name), Number: "replicas"}
 }
 
 // Schedule returns a schedule of the app.
@@ -35,13 +35,19 @@ func Schedule(name string) Workload {
 // Migration is the migration of the app.
 var Migration = Workload{Name: "the migration", Field: "spec.app.migration"}
 
+// Scaled returns the workload as one of which an autoscaler chooses the number of pods.
+func (w Workload) Scaled() Workload {
+	w.Number = "autoscaling.maxReplicas"
+	return w
+}
+
 // Subject returns the name as the beginning of a sentence.
 func (w Workload) Subject() string { return strings.ToUpper(w.Name[:1]) + w.Name[1:] }
 
 // less returns what to lower so that it uses less.
 func (w Workload) less() string {
-	if w.Replicas {
-		return fmt.Sprintf("%[1]s.resources or %[1]s.replicas", w.Field)
+	if w.Number != "" {
+		return fmt.Sprintf("%[1]s.resources or %[1]s.%[2]s", w.Field, w.Number)
 	}
 	return w.Field + ".resources"
 }
