@@ -137,6 +137,9 @@ func TestTheReplicasOfAWorker(t *testing.T) {
 	scaled := func() *builders.TenantBuilder {
 		return builders.Tenant("acme").App(image).ScaledWorker("mail", 5, "/worker")
 	}
+	toZero := func() *builders.TenantBuilder {
+		return scaled().Workloads(func(app *v1alpha1.TenantApp) { app.Workers[0].Autoscaling.MinReplicas = ptr.To[int32](0) })
+	}
 	for _, test := range []struct {
 		name            string
 		tenant          *builders.TenantBuilder
@@ -156,6 +159,9 @@ func TestTheReplicasOfAWorker(t *testing.T) {
 		{"it scales, and sleeps", scaled(), "", true, parts.Scale{Held: true, Awake: 4}, 0, 4},
 		{"it scales, and wakes", scaled(), "", false, parts.Scale{Held: true, Awake: 4}, 4, -1},
 		{"it scales, and was made asleep", scaled(), "", false, parts.Scale{Held: true}, 1, -1},
+		{"it scales to zero, and wakes with some", toZero(), "", false, parts.Scale{Held: true, Awake: 2}, 2, -1},
+		{"it scales to zero, and wakes with none", toZero(), "", false, parts.Scale{Held: true}, 0, -1},
+		{"an owner's autoscaler had scaled it to zero", fixed(), "mail", false, parts.Scale{Held: true}, 1, -1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := inputsOf(t, test.tenant)

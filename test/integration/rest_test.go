@@ -123,6 +123,13 @@ func shareApps(ctx context.Context, tenants []*v1alpha1.Tenant) {
 	Eventually(ctx, komega.Object(in(tenants[1], &appsv1.Deployment{}, "app"))).Should(WithTransform(insistsOnReplicas, BeFalse()))
 	account := in(tenants[2], &corev1.ServiceAccount{}, "app")
 	change(ctx, account, func() { account.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}} })
+	change(ctx, tenants[3], func() {
+		tenants[3].Spec.App.Replicas, tenants[3].Spec.App.Workers = new(int32(1)), []v1alpha1.AppWorker{{Name: "mail", Command: []string{"/worker"}}}
+	})
+	queue := autoscalerOf(tenants[3], 1, 2)
+	queue.Name, queue.Spec.ScaleTargetRef.Name = "queue", "mail"
+	Expect(env.Client.Create(ctx, queue)).To(Succeed())
+	Eventually(ctx, komega.Object(in(tenants[3], &appsv1.Deployment{}, "mail"))).Should(WithTransform(insistsOnReplicas, BeFalse()))
 	kubectl(ctx, "rollout", "restart", "deployment/app", "--namespace", tenants[3].Name)
 	ingressClass(ctx, "resting", installedIn("ingress-resting"))
 	change(ctx, tenants[4], func() {
