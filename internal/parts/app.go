@@ -47,7 +47,8 @@ func app(in Inputs) []desired.Object {
 		return nil
 	}
 	if in.Release.Held() && in.Release.Unknown {
-		return slices.Concat(present(serviceAccount(tenant)), WaysIn(in), migration(in))
+		// The migration's pod has the files, too.
+		return slices.Concat(present(serviceAccount(tenant), settingsFiles(in)), WaysIn(in), migration(in))
 	}
 	return slices.Concat(
 		present(serviceAccount(tenant), configMap(tenant), settingsFiles(in), service(tenant), podDisruptionBudget(in), deployment(in), releaseRecord(in)),

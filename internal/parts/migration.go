@@ -46,6 +46,11 @@ func migrationJob(in Inputs, name string) *batchv1.Job {
 			container.EnvFrom[i].ConfigMapRef = &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}}
 		}
 	}
+	for _, volume := range spec.Template.Spec.Volumes {
+		if volume.ConfigMap != nil && volume.ConfigMap.Name == naming.AppConfig {
+			volume.ConfigMap.Name = name
+		}
+	}
 	job := &batchv1.Job{ObjectMeta: meta(in.Tenant, name), Spec: spec}
 	maps.Copy(job.Labels, migrating(in.Tenant).labels)
 	job.Annotations = map[string]string{

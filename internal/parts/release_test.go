@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -166,6 +167,25 @@ func TestTheMigrationsJob(t *testing.T) {
 	}
 	if errs := validate(t, job); len(errs) > 0 {
 		t.Error(errs)
+	}
+}
+
+// A kubelet doesn't start a pod as long as a ConfigMap that it mounts is missing.
+func TestTheFirstMigrationHasAllThatItMounts(t *testing.T) {
+	w := &world{Migrating: parts.Migrating{Database: "t_x", Tenant: shop(t, first, func(spec *v1alpha1.TenantSpec) {
+		spec.App.Reload, spec.Features = v1alpha1.ReloadWatch, map[string]apiextensionsv1.JSON{"new": {Raw: []byte("true")}}
+	})}}
+	w.reconcile(t)
+	in := w.inputs(t)
+	in.Files.Features = "{}"
+	mounted := map[string]string{}
+	for _, volume := range find[*batchv1.Job](t, parts.App, in).Spec.Template.Spec.Volumes {
+		if volume.ConfigMap != nil {
+			mounted[volume.Name] = findNamed[*corev1.ConfigMap](t, parts.App, in, volume.ConfigMap.Name).Name
+		}
+	}
+	if want := (map[string]string{naming.AppSettings: naming.AppSettings, naming.AppConfig: w.Jobs[0].Name}); !maps.Equal(mounted, want) {
+		t.Errorf("it mounts %v, want %v", mounted, want)
 	}
 }
 
