@@ -1,3 +1,4 @@
+import json
 import os
 from typing import List
 
@@ -52,6 +53,14 @@ def not_found():
 def healthz(session: Session = Depends(database)):
     session.execute(select(1))
     return {"shop": app.title}
+
+
+@app.get("/offers")
+def offers():
+    """What a feature flag changes: its file is in flagd's format."""
+    with open(os.environ["FLAGD_OFFLINE_FLAG_SOURCE_PATH"]) as file:
+        flag = json.load(file)["flags"]["free-delivery"]
+    return {"free_delivery": flag["variants"][flag["defaultVariant"]]}
 
 
 @app.get("/orders", response_model=List[OrderSchema])

@@ -1,6 +1,8 @@
 import os
 
+import click
 from flask import Flask, abort, current_app, jsonify, request
+from flask.cli import with_appcontext
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.exc import IntegrityError
@@ -51,6 +53,7 @@ def create_app():
     app.config["SHOP_NAME"] = os.environ.get("SHOP_NAME", "Shop")
     db.init_app(app)
     migrate.init_app(app, db)
+    app.cli.add_command(clean_up)
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/orders", view_func=list_orders, methods=["GET"])
     app.add_url_rule("/orders", view_func=create_order, methods=["POST"])
@@ -99,3 +102,14 @@ def delete_order(order_id):
     db.session.delete(db.session.get(Order, order_id) or abort(404))
     db.session.commit()
     return "", 204
+
+
+@click.command("clean-up")
+@with_appcontext
+def clean_up():
+    """Deletes the orders that have been paid."""
+    paid = db.session.scalars(db.select(Order).filter_by(paid=True)).all()
+    for order in paid:
+        db.session.delete(order)
+    db.session.commit()
+    print(f"Deleted orders: {len(paid)}.")

@@ -7,24 +7,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
-	"github.com/tenantry/tenantry/hack/process"
 )
 
-const (
-	startTimeout = time.Minute
-	stopGrace    = 10 * time.Second
-)
+const startTimeout = time.Minute
 
 // order is the resource that all the apps serve.
 type order struct {
@@ -32,6 +23,9 @@ type order struct {
 	Number string `json:"number"`
 	Paid   bool   `json:"paid"`
 	Lines  []line `json:"lines"`
+	// State and Fields are in some of the apps only.
+	State  string         `json:"state,omitempty"`
+	Fields map[string]any `json:"fields,omitempty"`
 }
 
 type line struct {
@@ -41,38 +35,24 @@ type line struct {
 
 // app is a tenant's app, running as a process with what a kubelet would give it.
 type app struct {
-	*process.Process
-	container
+	*program
 	url string
 }
 
 // start starts the app as the tenant's Deployment describes it. It ends with the test program, or by stop.
 func start(ctx context.Context, tenant *v1alpha1.Tenant, framework string) (*app, error) {
-	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: "app"}}
-	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
-		return nil, err
-	}
-	container, err := resolve(ctx, tenant.Name, deployment.Spec.Template.Spec.Containers[0])
+	pod, err := podOf(ctx, tenant, "app")
 	if err != nil {
 		return nil, err
 	}
-	started, err := process.Start(process.Command{
-		Name:              tenant.Name,
-		Path:              container.command[0],
-		Args:              container.command[1:],
-		Env:               container.variables(),
-		Dir:               filepath.Join(folder, framework),
-		LogPath:           filepath.Join(env.Dir, "logs", tenant.Name+".log"),
-		ParentDeathSignal: syscall.SIGKILL,
-	})
+	started, err := launch(ctx, tenant, framework, pod)
 	if err != nil {
 		return nil, err
 	}
-	url := fmt.Sprintf("http://%s:%s", container.environment["HOST"], container.environment["PORT"])
-	return &app{Process: started, container: container, url: url}, nil
+	return &app{program: started, url: fmt.Sprintf("http://%s:%s", started.environment["HOST"], started.environment["PORT"])}, nil
 }
 
-// waitReady waits until the app answers. It migrates its database before that.
+// waitReady waits until the app answers. Some migrate their database before that.
 func (a *app) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -81,8 +61,6 @@ func (a *app) waitReady(ctx context.Context) error {
 		return err
 	})
 }
-
-func (a *app) stop() error { return a.Stop(stopGrace) }
 
 // name returns the name that the app takes from its config.
 func (a *app) name(ctx context.Context) (string, error) {
@@ -102,6 +80,24 @@ func (a *app) orders(ctx context.Context) []order {
 	var orders []order
 	Expect(a.call(ctx, http.MethodGet, "/orders", nil, &orders)).To(Equal(http.StatusOK))
 	return orders
+}
+
+// page returns the page that people look at.
+func (a *app) page(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/", http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s: %s", a.Name(), response.Status, content)
+	}
+	return string(content), err
 }
 
 // create has the app store a new order, and returns it.

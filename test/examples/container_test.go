@@ -2,10 +2,14 @@ package examples
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,11 +17,38 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// container is what a kubelet derives from a container's spec: the program to run and its environment, without
-// what every container gets (the address of the API server, HOSTNAME) and what comes with the image.
+// container is what a kubelet derives from a container's spec: the program to run, its environment and its files,
+// without what every container gets (the address of the API server, HOSTNAME) and what comes with the image.
 type container struct {
 	command     []string
 	environment map[string]string
+	mounts      []mount
+}
+
+// mount is a folder with the files of a ConfigMap. It is not at the path that the container has it at, since programs
+// of other tenants run beside this one.
+type mount struct {
+	namespace, configMap, folder string
+}
+
+// write writes the files of the mounts, as a kubelet does before the program starts and when they have changed.
+func (c container) write(ctx context.Context) error {
+	for _, mount := range c.mounts {
+		files, err := configMap(ctx, mount.namespace, mount.configMap)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(mount.folder, 0o700); err != nil {
+			return err
+		}
+		for name, content := range files {
+			path := filepath.Join(mount.folder, name)
+			if err := errors.Join(os.WriteFile(path+"~", []byte(content), 0o600), os.Rename(path+"~", path)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // variables returns the environment as KEY=value.
@@ -29,14 +60,43 @@ func (c container) variables() []string {
 	return variables
 }
 
-// resolve reads the ConfigMaps and Secrets that the spec refers to. A later source overrides an earlier one, and
-// env overrides envFrom.
-func resolve(ctx context.Context, namespace string, spec corev1.Container) (container, error) {
+// resolve reads the ConfigMaps and Secrets that the first container of a pod refers to.
+func resolve(ctx context.Context, namespace string, pod corev1.PodSpec) (container, error) {
+	spec := pod.Containers[0]
+	environment, err := environmentOf(ctx, namespace, spec)
+	if err != nil {
+		return container{}, err
+	}
+	var mounts []mount
+	for _, mounted := range spec.VolumeMounts {
+		at := slices.IndexFunc(pod.Volumes, func(volume corev1.Volume) bool { return volume.Name == mounted.Name })
+		source := pod.Volumes[at].ConfigMap
+		if source == nil {
+			return container{}, fmt.Errorf("volume %s is one that this test can't mount", mounted.Name)
+		}
+		folder := filepath.Join(env.Dir, "mounts", namespace, source.Name)
+		for name, value := range environment {
+			if inside, found := strings.CutPrefix(value, mounted.MountPath+"/"); found {
+				environment[name] = filepath.Join(folder, inside)
+			}
+		}
+		mounts = append(mounts, mount{namespace: namespace, configMap: source.Name, folder: folder})
+	}
+	var command []string
+	for _, word := range slices.Concat(spec.Command, spec.Args) {
+		command = append(command, expand(word, environment))
+	}
+	return container{command: command, environment: environment, mounts: mounts}, nil
+}
+
+// environmentOf returns the environment of a container. A later source overrides an earlier one, and env overrides
+// envFrom.
+func environmentOf(ctx context.Context, namespace string, spec corev1.Container) (map[string]string, error) {
 	environment := map[string]string{}
 	for _, source := range spec.EnvFrom {
 		values, err := allOf(ctx, namespace, source)
 		if err != nil {
-			return container{}, fmt.Errorf("envFrom: %w", err)
+			return nil, fmt.Errorf("envFrom: %w", err)
 		}
 		for key, value := range values {
 			environment[source.Prefix+key] = value
@@ -49,17 +109,13 @@ func resolve(ctx context.Context, namespace string, spec corev1.Container) (cont
 		}
 		value, found, err := oneOf(ctx, namespace, variable.ValueFrom)
 		if err != nil {
-			return container{}, fmt.Errorf("variable %s: %w", variable.Name, err)
+			return nil, fmt.Errorf("variable %s: %w", variable.Name, err)
 		}
 		if found {
 			environment[variable.Name] = value
 		}
 	}
-	var command []string
-	for _, word := range slices.Concat(spec.Command, spec.Args) {
-		command = append(command, expand(word, environment))
-	}
-	return container{command: command, environment: environment}, nil
+	return environment, nil
 }
 
 var reference = regexp.MustCompile(`\$\$|\$\([^)]*\)`)

@@ -65,9 +65,11 @@ func describeShop(framework string, mode mode) {
 		}
 		tenants[0].Spec.Database.SharedTables = mode.firstTenant
 		for i := range tenants {
+			holdMigration(tenants[i])
 			Expect(env.Client.Create(ctx, tenants[i])).To(Succeed())
 		}
 		for _, tenant := range tenants {
+			migrate(ctx, tenant, framework)
 			Eventually(ctx, komega.Object(tenant)).Should(beReady(tenant.Generation))
 		}
 	}, NodeTimeout(specTimeout))
@@ -96,7 +98,7 @@ func describeShop(framework string, mode mode) {
 			for _, variable := range tenants[i].Spec.App.Env {
 				own = append(own, variable.Name)
 			}
-			Expect(slices.Collect(maps.Keys(app.environment))).To(ConsistOf(slices.Concat(own, operatorVariables)))
+			Expect(slices.Collect(maps.Keys(app.environment))).To(ConsistOf(slices.Concat(own, operatorVariables(tenants[i]))))
 			Expect(app.name(ctx)).To(Equal("The shop of " + tenants[i].Name))
 		}
 	}, SpecTimeout(specTimeout))
@@ -176,6 +178,10 @@ func describeShop(framework string, mode mode) {
 		}
 	}, SpecTimeout(specTimeout))
 
+	if specs := further[framework]; specs != nil {
+		specs(&tenants, &apps)
+	}
+
 	It("starts once more on what it has stored", func(ctx SpecContext) {
 		var stored [2][]order
 		for i, app := range apps {
@@ -195,8 +201,15 @@ func describeShop(framework string, mode mode) {
 }
 
 // operatorVariables are the environment variables that the operator adds to a tenant's own settings.
-var operatorVariables = []string{
-	"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER", "PORT",
+func operatorVariables(tenant *v1alpha1.Tenant) []string {
+	names := []string{"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER", "PORT"}
+	if len(tenant.Spec.Features) > 0 {
+		names = append(names, "FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH", "FLAGD_OFFLINE_POLL_MS")
+	}
+	if len(tenant.Spec.CustomFields) > 0 {
+		names = append(names, "CUSTOM_FIELDS_PATH")
+	}
+	return names
 }
 
 // serverFor returns the PostgreSQL server for the shop's tenants, and its DatabaseServer, which is Ready.

@@ -1,5 +1,5 @@
-// Package examples runs the apps of examples/ as their tenants' Deployments say, with only the environment that a
-// kubelet would give them, on a real PostgreSQL that the operator has set up.
+// Package examples runs the apps of examples/ as their tenants' Deployments, Jobs and CronJobs say, with only the
+// environment and the files that a kubelet would give them, on a real PostgreSQL that the operator has set up.
 package examples
 
 import (

@@ -1,3 +1,4 @@
+import json
 import os
 
 from pyramid.config import Configurator
@@ -12,9 +13,21 @@ def database(request):
     return session
 
 
+def order_fields():
+    """The JSON Schema of what orders have in this shop only."""
+    path = os.environ.get("CUSTOM_FIELDS_PATH")
+    if path is None:
+        return {"type": "object", "maxProperties": 0}
+    with open(path) as file:
+        return json.load(file)["order"]
+
+
 def main():
     with Configurator(
-        settings={"shop.name": os.environ.get("SHOP_NAME", "Shop")}
+        settings={
+            "shop.name": os.environ.get("SHOP_NAME", "Shop"),
+            "order.fields": order_fields(),
+        }
     ) as config:
         config.add_request_method(database, "db", reify=True)
         config.add_route("healthz", "/healthz")

@@ -1,6 +1,7 @@
 import os
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     ForeignKey,
@@ -23,6 +24,7 @@ class Order(Base):
     id = Column(Integer, primary_key=True)
     number = Column(String(40), nullable=False, unique=True)
     paid = Column(Boolean, nullable=False, default=False)
+    fields = Column(JSON, nullable=False, default=dict)
     lines = relationship(
         "Line", order_by="Line.id", cascade="all, delete-orphan"
     )
@@ -32,6 +34,7 @@ class Order(Base):
             "id": self.id,
             "number": self.number,
             "paid": self.paid,
+            "fields": self.fields,
             "lines": self.lines,
         }
 

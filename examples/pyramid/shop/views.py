@@ -1,3 +1,4 @@
+from jsonschema import ValidationError, validate
 from pyramid.httpexceptions import HTTPNoContent, HTTPNotFound
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import select
@@ -24,8 +25,15 @@ class OrdersViews:
     @view_config(request_method="POST")
     def create(self):
         wanted = self.request.json_body
+        fields = wanted.get("fields", {})
+        try:
+            validate(fields, self.request.registry.settings["order.fields"])
+        except ValidationError as error:
+            self.request.response.status = 422
+            return {"error": error.message}
         order = Order(
             number=wanted["number"],
+            fields=fields,
             lines=[Line(**line) for line in wanted["lines"]],
         )
         self.request.db.add(order)
