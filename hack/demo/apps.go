@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/yaml"
 
 	"github.com/tenantry/tenantry/hack/deploy"
 	"github.com/tenantry/tenantry/hack/images"
@@ -27,19 +29,11 @@ type app struct {
 	hostname       string
 	// routed is the port by which an HTTPRoute leads to it; 0 if an Ingress does.
 	routed int
-	// env are the app's own settings.
-	env string
 }
 
 var apps = []app{
-	{
-		tenant: "acme", image: "registry.example/acme/shop:1.4.2", example: "flask", hostname: "shop.acme.example",
-		env: "[{name: SQLALCHEMY_DATABASE_URI, value: $(DATABASE_URL)}, {name: SHOP_NAME, value: The shop of acme}]",
-	},
-	{
-		tenant: "globex", image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example", routed: 3000,
-		env: "[{name: SHOP_NAME, value: The shop of globex}]",
-	},
+	{tenant: "acme", image: "registry.example/acme/shop:1.4.2", example: "flask", hostname: "shop.acme.example"},
+	{tenant: "globex", image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example", routed: 3000},
 }
 
 // images returns the images that the samples name, made from the examples. They have curl, to look around with.
@@ -51,32 +45,46 @@ func (r *realDemo) images() ([]images.Image, error) {
 			return nil, err
 		}
 		image.Packages = append(image.Packages, "curl")
-		image.Config.Cmd = []string{"/bin/sh", "start.sh"}
 		all = append(all, image)
 	}
 	return all, nil
 }
 
-// appPatches gives the samples what their apps need, and lets the gateway in.
-func appPatches() string {
-	var patches strings.Builder
+// appPatches gives the samples what the examples' own tenants have, and lets the gateway in.
+func (r *realDemo) appPatches() (string, error) {
+	var patches []map[string]string
 	for _, app := range apps {
-		fmt.Fprintf(&patches, `- patch: |
-    apiVersion: tenantry.dev/v1alpha1
-    kind: Tenant
-    metadata: {name: %s}
-    spec:
-      network:
-        ingress:
-        - from:
-          - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %s}}
-      policy:
-        hostnames: [%s]
-      app:
-        env: %s
-`, app.tenant, deploy.GatewayNamespace, app.hostname, app.env)
+		content, err := os.ReadFile(filepath.Join(r.root, "examples", app.example, "tenant.yaml"))
+		if err != nil {
+			return "", err
+		}
+		tenant := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(content, tenant); err != nil {
+			return "", fmt.Errorf("the Tenant of the example %s: %w", app.example, err)
+		}
+		patch, err := yaml.Marshal(app.patch(tenant))
+		if err != nil {
+			return "", err
+		}
+		patches = append(patches, map[string]string{"patch": string(patch)})
 	}
-	return patches.String()
+	text, err := yaml.Marshal(patches)
+	return string(text), err
+}
+
+// patch makes of the Tenant of an example what a sample needs to run it. The sample's own image and port stay.
+func (a app) patch(example *unstructured.Unstructured) map[string]any {
+	example.SetName(a.tenant)
+	for _, field := range [][]string{{"displayName"}, {"database"}, {"app", "image"}, {"app", "port"}} {
+		unstructured.RemoveNestedField(example.Object, append([]string{"spec"}, field...)...)
+	}
+	spec := example.Object["spec"].(map[string]any)
+	spec["config"].(map[string]any)["SHOP_NAME"] = "The shop of " + a.tenant
+	spec["policy"] = map[string]any{"hostnames": []any{a.hostname}}
+	spec["network"] = map[string]any{"ingress": []any{map[string]any{"from": []any{map[string]any{
+		"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": deploy.GatewayNamespace}},
+	}}}}}
+	return example.Object
 }
 
 // certificate is the Secret with the certificate of an app, for the gateway.

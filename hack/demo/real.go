@@ -166,12 +166,16 @@ func (r *realDemo) install(ctx context.Context) error {
 
 // applySamples applies config/samples as real apps.
 func (r *realDemo) applySamples(ctx context.Context) error {
-	patches := fmt.Sprintf(databasePatch, fabric.Address, r.database, r.server.Username, r.server.Password) + appPatches()
+	patches, err := r.appPatches()
+	if err != nil {
+		return err
+	}
+	patches = fmt.Sprintf(databasePatch, fabric.Address, r.database, r.server.Username, r.server.Password) + patches
 	if err := r.applyOverlay(ctx, r.kubernetes, patches); err != nil {
 		return err
 	}
 	wait := append([]string{"wait", "--for=condition=Ready", "--timeout=" + appsTimeout, "databaseserver/shared-eu"}, tenants...)
-	_, err := r.kubernetes.Kubectl(ctx, wait...)
+	_, err = r.kubernetes.Kubectl(ctx, wait...)
 	return err
 }
 
@@ -213,7 +217,11 @@ Look around:
 The shop of acme, from outside, by its hostname:
   curl --cacert %[1]s/ca.crt --resolve %[3]s:%[2]d:127.0.0.1 https://%[3]s:%[2]d/healthz
   curl --cacert %[1]s/ca.crt --resolve %[3]s:%[2]d:127.0.0.1 https://%[3]s:%[2]d/orders --json '{"number": "A-1", "lines": [{"article": "bolt"}]}'
-  curl --cacert %[1]s/ca.crt --resolve %[4]s:%[2]d:127.0.0.1 https://%[4]s:%[2]d/healthz
+
+The shop of globex, whose worker packs what is ordered, and its page:
+  curl --cacert %[1]s/ca.crt --resolve %[4]s:%[2]d:127.0.0.1 https://%[4]s:%[2]d/orders --json '{"number": "G-1", "lines": [{"article": "nut"}], "fields": {"costCentre": "4711"}}'
+  curl --cacert %[1]s/ca.crt --resolve %[4]s:%[2]d:127.0.0.1 https://%[4]s:%[2]d/
+  kubectl logs --namespace globex deployment/packing
 
 From a pod of acme it answers; from one of globex nothing comes back:
   kubectl exec --namespace acme deployment/app -- curl -sS --max-time 3 http://app.acme:8080/healthz

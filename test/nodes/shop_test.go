@@ -99,6 +99,9 @@ var _ = Describe("The shop of each of the examples, in each isolation,", func() 
 			Eventually(ctx, komega.Object(tenant)).WithTimeout(specTimeout).Should(ready()) // Twelve start at once.
 			Expect(kubectl(ctx, "exec", "--namespace="+tenant.Name, "deployment/app", "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
 			Eventually(ctx, page).WithArguments(tenant.Name, "/orders").Should(ContainSubstring(`"A-1"`))
+			if len(tenant.Spec.App.Workers) > 0 {
+				Eventually(ctx, page).WithArguments(tenant.Name, "/orders").Should(ContainSubstring(`"state": "packed"`))
+			}
 			clients = append(clients, ask(ctx, tenant.Name, "/orders"))
 		}
 		for number := range rotations {
