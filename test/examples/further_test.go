@@ -29,6 +29,17 @@ var further = map[string]func(tenants *[2]*v1alpha1.Tenant, apps *[2]*app){
 const offer = "Delivery is free."
 
 func describeDjango(tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
+	It("goes on taking orders of its former version, which doesn't know all columns", func(ctx SpecContext) {
+		values, err := secret(ctx, tenants[0].Name, "database")
+		Expect(err).NotTo(HaveOccurred())
+		conn, err := pgx.Connect(ctx, values["uri"])
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(conn.Close)
+		var id int64
+		Expect(conn.QueryRow(ctx, "INSERT INTO orders_order (number, paid) VALUES ('B-0', false) RETURNING id").Scan(&id)).To(Succeed())
+		Expect(apps[0].orders(ctx)).To(ContainElement(order{ID: id, Number: "B-0", State: "new", Fields: map[string]any{}, Lines: []line{}}))
+	}, SpecTimeout(specTimeout))
+
 	It("has its worker pack its own orders, but one that somebody is at", func(ctx SpecContext) {
 		tenant, app, neighbor := tenants[0], apps[0], apps[1]
 		theirs, held, free := neighbor.orders(ctx), app.orders(ctx)[0], app.create(ctx, order{Number: "C-1", Lines: []line{}})

@@ -1,4 +1,4 @@
-"""What orders have in this shop only: a JSON Schema, in a file beside the app."""
+"""What orders have in this shop only, by a JSON Schema in a file."""
 import json
 import os
 

@@ -5,7 +5,7 @@ from . import custom_fields
 
 
 class Order(models.Model):
-    """An order is new until the worker has packed it, and is billed at night."""
+    """It is new until the worker has packed it, and is billed at night."""
 
     class State(models.TextChoices):
         NEW = "new"

@@ -18,9 +18,9 @@ class Command(BaseCommand):
     def handle(self, **options):
         # A signal waits until an order is done, so that none is left half.
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-        busy = True
-        while signal.sigtimedwait(ENDINGS, 0 if busy else IDLE_SECONDS) is None:
-            busy = pack_next()
+        pause = 0
+        while signal.sigtimedwait(ENDINGS, pause) is None:
+            pause = 0 if pack_next() else IDLE_SECONDS
 
 
 @transaction.atomic
