@@ -74,5 +74,5 @@ def order(request, order_id):
         return HttpResponse(status=204)
 
     found.paid = json.loads(request.body)["paid"]
-    found.save()
+    found.save(update_fields=["paid"])
     return JsonResponse(found.as_dict())
