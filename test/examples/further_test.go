@@ -79,7 +79,7 @@ func describeDjango(tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
 		Expect(apps[0].page(ctx)).To(And(
 			ContainSubstring("<h1>The shop of "+tenants[0].Name+"</h1>"), ContainSubstring("--shop: "+tenants[0].Spec.Config["SHOP_COLOR"]),
 			ContainSubstring("<td>3 bolt of %[1]s, 4 nut of %[1]s</td>", tenants[0].Name), ContainSubstring(`<span class="state billed">billed</span>`),
-			ContainSubstring("<th>Cost centre</th>"), ContainSubstring("<td>4711</td>")))
+			ContainSubstring("<th>Cost center</th>"), ContainSubstring("<td>4711</td>")))
 	}, SpecTimeout(specTimeout))
 
 	It("changes the page with a feature, in the app that runs", func(ctx SpecContext) {
