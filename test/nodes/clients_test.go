@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os/exec"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -17,6 +18,10 @@ import (
 
 // outside is the namespace of the client of all apps, as that of a gateway would be.
 const outside = "outside"
+
+// oneClient is how long a client pauses that is the only one, and manyClients if there are twelve: their apps, in Python,
+// would otherwise keep a machine of two cores busy with answers alone.
+const oneClient, manyClients = 100 * time.Millisecond, 400 * time.Millisecond
 
 // fromOutside lets the client in.
 func fromOutside() networkingv1.NetworkPolicyIngressRule {
@@ -54,9 +59,10 @@ type asking struct {
 	lines *bytes.Buffer
 }
 
-// ask begins to send requests to a path of a tenant's app, from outside of all tenants. It uses the address of the
+// ask begins to send requests to a path of a tenant's app, from outside of all tenants, with a pause before each so that
+// the machine has time for what they are to show. It uses the address of the
 // Service, so that it doesn't measure how fast names are found.
-func ask(ctx SpecContext, tenant, path string) *asking {
+func ask(ctx SpecContext, tenant, path string, pause time.Duration) *asking {
 	GinkgoHelper()
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "app"}}
 	Eventually(ctx, komega.Get(service)).Should(Succeed())
@@ -64,7 +70,7 @@ func ask(ctx SpecContext, tenant, path string) *asking {
 	Eventually(ctx, page).WithArguments(tenant, path).ShouldNot(BeEmpty())
 	cmd := exec.CommandContext(ctx, kubernetes.KubectlPath(), "--kubeconfig="+kubernetes.KubeconfigPath(),
 		"exec", "--stdin", "--namespace="+outside, "client", "--", "/peer", "ask",
-		fmt.Sprintf("http://%s:%d%s", service.Spec.ClusterIP, service.Spec.Ports[0].Port, path))
+		fmt.Sprintf("http://%s:%d%s", service.Spec.ClusterIP, service.Spec.Ports[0].Port, path), pause.String())
 	lines := &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = lines, lines
 	input, err := cmd.StdinPipe()

@@ -49,7 +49,7 @@ var _ = Describe("A release with a migration", Ordered, func() {
 	}
 
 	It("that takes 20 seconds costs no request", func(ctx SpecContext) {
-		client, begun := ask(ctx, tenant.Name, "/orders"), time.Now()
+		client, begun := ask(ctx, tenant.Name, "/orders", oneClient), time.Now()
 		release(ctx, "The new shop", "sleep 20 && "+upgrade)
 		Eventually(ctx, komega.Object(tenant)).Should(WithTransform(appSays, ContainSubstring(" runs as Job migration-")))
 		Expect(named(ctx)).To(Equal("The shop on Flask"))
@@ -61,7 +61,7 @@ var _ = Describe("A release with a migration", Ordered, func() {
 	}, SpecTimeout(shopTimeout))
 
 	It("that fails leaves the old version serving, says why, and goes through once it is mended", func(ctx SpecContext) {
-		client := ask(ctx, tenant.Name, "/orders")
+		client := ask(ctx, tenant.Name, "/orders", oneClient)
 		release(ctx, "The broken shop", `/usr/bin/python3 -c "raise RuntimeError('no such table: orders')"`)
 		Eventually(ctx, komega.Object(tenant), slowly).Should(WithTransform(appSays, And(
 			HavePrefix("MigrationFailed: "), ContainSubstring("RuntimeError: no such table: orders"))))

@@ -33,7 +33,7 @@ var _ = Describe("An app with two replicas", Ordered, func() {
 	}, NodeTimeout(specTimeout))
 
 	It("gets its settings, and answers each request while they change", func(ctx SpecContext) {
-		client := ask(ctx, name, "/")
+		client := ask(ctx, name, "/", oneClient)
 		for _, value := range []string{"hello", "hi", "good evening"} {
 			Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Config = map[string]string{"GREETING": value} })).Should(Succeed())
 			Eventually(ctx, page).WithArguments(name, "/GREETING").Should(HaveSuffix(value))
@@ -44,7 +44,7 @@ var _ = Describe("An app with two replicas", Ordered, func() {
 
 	It("answers each request while a node with its pods is drained", func(ctx SpecContext) {
 		drained := podsOf(ctx, name)[0].Spec.NodeName
-		client := ask(ctx, name, "/")
+		client := ask(ctx, name, "/", oneClient)
 		DeferCleanup(kubectl, "uncordon", drained)
 		Expect(kubectl(ctx, "drain", drained, "--pod-selector="+naming.LabelTenant+"="+name, "--timeout=2m")).To(ContainSubstring("evicted"))
 		Eventually(ctx, func() []corev1.Pod { return podsOf(ctx, name) }).Should(And(

@@ -32,8 +32,6 @@ const (
 	patience = 10 * time.Second
 	// answerLimit is how long an answer may take.
 	answerLimit = 30 * time.Second
-	// pause is between two requests, so that asking leaves the machine time for what it is to show.
-	pause = 100 * time.Millisecond
 )
 
 // commands are what the program can do. With another one, it waits until it is ended.
@@ -41,7 +39,7 @@ var commands = map[string]func(ctx context.Context, arguments []string){
 	"serve":  func(ctx context.Context, _ []string) { serve(ctx) },
 	"dial":   func(_ context.Context, arguments []string) { dial(arguments) },
 	"get":    func(_ context.Context, arguments []string) { show(arguments[0]) },
-	"ask":    func(_ context.Context, arguments []string) { ask(arguments[0]) },
+	"ask":    func(_ context.Context, arguments []string) { ask(arguments[0], arguments[1]) },
 	"listen": listen,
 	"probe":  func(_ context.Context, arguments []string) { probe(arguments) },
 	"watch":  watch,
@@ -104,7 +102,12 @@ func dial(addresses []string) {
 }
 
 // ask makes a connection for each request, as clients do that come from everywhere.
-func ask(url string) {
+func ask(url, every string) {
+	pause, err := time.ParseDuration(every)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // whatever ends the input
