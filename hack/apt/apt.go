@@ -71,8 +71,11 @@ func Unpack(ctx context.Context, progress io.Writer, folder, name string) error 
 		return err
 	}
 	files, err := filepath.Glob(filepath.Join(scratch, "*.deb"))
-	if err != nil || len(files) != 1 {
-		return fmt.Errorf("apt-get has downloaded %d files of %s: %w", len(files), name, err)
+	if err != nil {
+		return err
+	}
+	if len(files) != 1 {
+		return fmt.Errorf("apt-get has downloaded %d files of %s, want one", len(files), name)
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

@@ -9,10 +9,8 @@ import (
 	"bytes"
 	"context"
 	"embed"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,8 +19,8 @@ import (
 	"text/template"
 
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
+	"github.com/tenantry/tenantry/hack/manifests"
 	"github.com/tenantry/tenantry/hack/process"
 )
 
@@ -81,16 +79,11 @@ func build(ctx context.Context, kustomize, source string) ([]*unstructured.Unstr
 	if err != nil {
 		return nil, err
 	}
-	var objects []*unstructured.Unstructured
-	for documents := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096); ; {
-		object := &unstructured.Unstructured{}
-		if err := documents.Decode(object); errors.Is(err, io.EOF) {
-			return objects, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("%s: %w", source, err)
-		}
-		objects = append(objects, object)
+	objects, err := manifests.Read([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
 	}
+	return objects, nil
 }
 
 // addStatic adds the files that are in the chart only. Those that end with .tmpl get the defaults of the Deployment.

@@ -41,12 +41,9 @@ func addObject(files map[string][]byte, object *unstructured.Unstructured) error
 	w := &writer{}
 	inNamespace := kind + "/" + object.GetNamespace()
 	if kept[kind] || kept[inNamespace] {
-		annotations := object.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
+		if err := unstructured.SetNestedField(object.Object, "keep", "metadata", "annotations", keep); err != nil {
+			return err
 		}
-		annotations[keep] = "keep"
-		object.SetAnnotations(annotations)
 	}
 	if err := w.values(object); err != nil {
 		return err
@@ -119,8 +116,11 @@ func (w *writer) further(content map[string]any, value string, path ...string) {
 func (w *writer) serviceMonitor(object *unstructured.Unstructured) error {
 	w.further(object.Object, "serviceMonitor.labels", "metadata", "labels")
 	endpoints, _, err := unstructured.NestedSlice(object.Object, "spec", "endpoints")
-	if err != nil || len(endpoints) != 1 {
-		return fmt.Errorf("it has %d endpoints, want one: %w", len(endpoints), err)
+	if err != nil {
+		return err
+	}
+	if len(endpoints) != 1 {
+		return fmt.Errorf("it has %d endpoints, want one", len(endpoints))
 	}
 	w.optional(endpoints[0].(map[string]any), "interval", "serviceMonitor.interval")
 	return unstructured.SetNestedSlice(object.Object, endpoints, "spec", "endpoints")
@@ -154,8 +154,11 @@ func (w *writer) deployment(object *unstructured.Unstructured) error {
 
 func containerOf(deployment *unstructured.Unstructured) (map[string]any, error) {
 	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
-	if err != nil || len(containers) != 1 {
-		return nil, fmt.Errorf("it has %d containers, want one: %w", len(containers), err)
+	if err != nil {
+		return nil, err
+	}
+	if len(containers) != 1 {
+		return nil, fmt.Errorf("it has %d containers, want one", len(containers))
 	}
 	return containers[0].(map[string]any), nil
 }

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -10,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/tenantry/tenantry/hack/process"
 )
 
 const probeTimeout = 5 * time.Second
@@ -61,29 +62,9 @@ func (r *readiness) controllers(ctx context.Context) error {
 }
 
 func (r *readiness) scheduler(url string) func(context.Context) error {
-	return httpReadyBy(r.http, url)
+	return process.Answering(r.http, url)
 }
 
 func httpReady(url string) func(context.Context) error {
-	return httpReadyBy(&http.Client{Timeout: probeTimeout}, url)
-}
-
-func httpReadyBy(client *http.Client, url string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-		if err != nil {
-			return err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return err
-		}
-		if err := response.Body.Close(); err != nil {
-			return err
-		}
-		if response.StatusCode != http.StatusOK {
-			return errors.New(url + " answers " + response.Status)
-		}
-		return nil
-	}
+	return process.Answering(&http.Client{Timeout: probeTimeout}, url)
 }

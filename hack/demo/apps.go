@@ -19,6 +19,7 @@ import (
 
 	"github.com/tenantry/tenantry/hack/deploy"
 	"github.com/tenantry/tenantry/hack/images"
+	"github.com/tenantry/tenantry/hack/process"
 )
 
 // app is what a Tenant of config/samples runs.
@@ -188,27 +189,13 @@ const (
 // answers returns once the URL answers with 200.
 func answers(ctx context.Context, client *http.Client, url string) error {
 	var last error
+	ask := process.Answering(client, url)
 	err := wait.PollUntilContextTimeout(ctx, answerInterval, answerTimeout, true, func(ctx context.Context) (bool, error) {
-		last = ask(ctx, client, url)
+		last = ask(ctx)
 		return last == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("%s doesn't answer through the gateway: %w", url, errors.Join(err, last))
 	}
 	return nil
-}
-
-func ask(ctx context.Context, client *http.Client, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("it answers %s", response.Status)
-	}
-	return errors.Join(err, response.Body.Close())
 }

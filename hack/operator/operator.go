@@ -171,21 +171,7 @@ func withFiles(command *process.Command, options Options) {
 func (o *Operator) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return o.WaitReady(ctx, func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.ProbesURL+"/readyz", http.NoBody)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", request.URL, response.Status)
-		}
-		return nil
-	})
+	return o.WaitReady(ctx, process.Answering(http.DefaultClient, o.ProbesURL+"/readyz"))
 }
 
 // Load finds the operator that was started in a folder. The error wraps fs.ErrNotExist when there

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"time"
 
@@ -49,6 +50,27 @@ func (p *Process) WaitReady(ctx context.Context, ready func(context.Context) err
 		return p.Failure(errors.New("was not ready in time"))
 	default:
 		return p.Failure(fmt.Errorf("was not ready in time: %w", answer))
+	}
+}
+
+// Answering returns what WaitReady can ask of a process that serves HTTP: it returns nil once a URL answers 200.
+func Answering(client *http.Client, url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		if err := response.Body.Close(); err != nil {
+			return err
+		}
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, response.Status)
+		}
+		return nil
 	}
 }
 

@@ -35,11 +35,9 @@ func (in Inputs) maxReplicas() int32 {
 }
 
 // autoscalers returns the HorizontalPodAutoscalers that the spec asks for: of the app, and of its workers.
-func autoscalers(in Inputs) []desired.Object {
-	app := in.Tenant.Spec.App
-	objects := present(autoscaler(in, appReplicas(app)))
-	for _, worker := range app.Workers {
-		objects = append(objects, present(autoscaler(in, workerReplicas(worker)))...)
+func autoscalers(in Inputs) (objects []desired.Object) {
+	for _, of := range allReplicas(in.Tenant.Spec.App) {
+		objects = append(objects, present(autoscaler(in, of))...)
 	}
 	return objects
 }

@@ -52,6 +52,33 @@ type replicas struct {
 	autoscaling *v1alpha1.Autoscaling
 }
 
+// Scaled returns the names of the Deployments of an app, its own first and then those of its workers.
+func Scaled(app *v1alpha1.TenantApp) (names []string) {
+	for _, of := range allReplicas(app) {
+		names = append(names, of.name)
+	}
+	return names
+}
+
+// Autoscaled returns the names of those of which the spec has an autoscaler choose how many replicas they have.
+func Autoscaled(app *v1alpha1.TenantApp) (names []string) {
+	for _, of := range allReplicas(app) {
+		if of.autoscaling != nil {
+			names = append(names, of.name)
+		}
+	}
+	return names
+}
+
+// allReplicas returns what a spec says about the replicas of the app, and then of its workers.
+func allReplicas(app *v1alpha1.TenantApp) []replicas {
+	all := []replicas{appReplicas(app)}
+	for _, worker := range app.Workers {
+		all = append(all, workerReplicas(worker))
+	}
+	return all
+}
+
 func appReplicas(app *v1alpha1.TenantApp) replicas {
 	return replicas{naming.App, app.Replicas, app.Autoscaling}
 }

@@ -2,12 +2,11 @@ package chart
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +19,8 @@ import (
 	"helm.sh/helm/v4/pkg/kube"
 	releasev1 "helm.sh/helm/v4/pkg/release/v1"
 	unstructured "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/tenantry/tenantry/hack/manifests"
 )
 
 const (
@@ -61,18 +61,10 @@ func template(folder, in string, values values) ([]*unstructured.Unstructured, e
 	return decode(made.(*releasev1.Release).Manifest)
 }
 
-func decode(manifest string) (objects []*unstructured.Unstructured, err error) {
-	for documents := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(manifest), 4096); ; {
-		object := &unstructured.Unstructured{}
-		if err := documents.Decode(object); errors.Is(err, io.EOF) {
-			return objects, nil
-		} else if err != nil {
-			return nil, err
-		}
-		if len(object.Object) > 0 {
-			objects = append(objects, object)
-		}
-	}
+// decode returns the objects of a manifest. What a value switches off leaves an empty document.
+func decode(manifest string) ([]*unstructured.Unstructured, error) {
+	objects, err := manifests.Read([]byte(manifest))
+	return slices.DeleteFunc(objects, func(object *unstructured.Unstructured) bool { return len(object.Object) == 0 }), err
 }
 
 // kustomized returns the objects of a folder of config.

@@ -54,6 +54,22 @@ func recordReplicas(ctx context.Context, tenant *v1alpha1.Tenant, name string) *
 	return history
 }
 
+// queueLength is a metric that nobody serves here.
+func queueLength(target string) autoscalingv2.MetricSpec {
+	return autoscalingv2.MetricSpec{Type: autoscalingv2.ExternalMetricSourceType, External: &autoscalingv2.ExternalMetricSource{
+		Metric: autoscalingv2.MetricIdentifier{Name: "queue_length"},
+		Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: new(resource.MustParse(target))},
+	}}
+}
+
+// scaleByCPU matches the spec of an autoscaler that scales a Deployment between two numbers by the default metric.
+func scaleByCPU(deployment string, least, most int32) OmegaMatcher {
+	return And(
+		HaveField("MinReplicas", HaveValue(Equal(least))), HaveField("MaxReplicas", most),
+		HaveField("ScaleTargetRef", autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: deployment}),
+		HaveField("Metrics", ConsistOf(HaveField("Resource.Target.AverageUtilization", HaveValue(Equal(int32(80)))))))
+}
+
 var _ = Describe("An app with autoscaling", func() {
 	appOf := func(tenant *v1alpha1.Tenant) *appsv1.Deployment { return in(tenant, &appsv1.Deployment{}, "app") }
 	autoscaler := func(tenant *v1alpha1.Tenant) *autoscalingv2.HorizontalPodAutoscaler {
@@ -65,10 +81,7 @@ var _ = Describe("An app with autoscaling", func() {
 		scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}
 		Expect(env.Client.SubResource("scale").Update(ctx, read(ctx, appOf(tenant)), client.WithSubResourceBody(scale))).To(Succeed())
 	}
-	queue := autoscalingv2.MetricSpec{Type: autoscalingv2.ExternalMetricSourceType, External: &autoscalingv2.ExternalMetricSource{
-		Metric: autoscalingv2.MetricIdentifier{Name: "queue_length"},
-		Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: new(resource.MustParse("0.5"))},
-	}}
+	queue := queueLength("0.5")
 
 	It("has as many replicas as its autoscaler says, and nobody undoes anything", func(ctx SpecContext) {
 		tenant := applyReady(ctx, builders.Tenant("scaled").App(image).Replicas(2))
@@ -79,10 +92,7 @@ var _ = Describe("An app with autoscaling", func() {
 			tenant.Spec.App.Autoscaling = &v1alpha1.Autoscaling{MinReplicas: new(int32(2)), MaxReplicas: 5}
 		})
 		waitReady(ctx, tenant)
-		Expect(read(ctx, autoscaler(tenant)).Spec).To(And(
-			HaveField("MinReplicas", HaveValue(Equal(int32(2)))), HaveField("MaxReplicas", int32(5)),
-			HaveField("ScaleTargetRef", autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "app"}),
-			HaveField("Metrics", ConsistOf(HaveField("Resource.Target.AverageUtilization", HaveValue(Equal(int32(80))))))))
+		Expect(read(ctx, autoscaler(tenant)).Spec).To(scaleByCPU("app", 2, 5))
 		Eventually(ctx, komega.Object(appOf(tenant)), atOnce).Should(WithTransform(insistsOnReplicas, BeFalse()))
 		app := read(ctx, appOf(tenant))
 

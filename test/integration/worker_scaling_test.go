@@ -8,7 +8,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
@@ -32,10 +31,7 @@ var _ = Describe("A worker with autoscaling", func() {
 		Eventually(ctx, komega.Object(tenant)).Should(And(beReady(), haveWorker("mail", replicas)))
 		Expect(podsBeside(ctx, tenant, "mail")()).To(withSettings(ctx, tenant))
 	}
-	queue := autoscalingv2.MetricSpec{Type: autoscalingv2.ExternalMetricSourceType, External: &autoscalingv2.ExternalMetricSource{
-		Metric: autoscalingv2.MetricIdentifier{Name: "queue_length"},
-		Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: new(resource.MustParse("30"))},
-	}}
+	queue := queueLength("30")
 
 	It("has as many pods as its autoscaler or the cluster's admin says, and nobody undoes anything", func(ctx SpecContext) {
 		tenant := applyReady(ctx, bare("worker-scaled").App(image).Worker("mail", 2, "/worker").Worker("pdf", 1, "/pdf"))
@@ -46,10 +42,7 @@ var _ = Describe("A worker with autoscaling", func() {
 			worker.Replicas, worker.Autoscaling = nil, &v1alpha1.Autoscaling{MaxReplicas: 6}
 		})
 		waitReady(ctx, tenant)
-		Expect(read(ctx, autoscaler(tenant)).Spec).To(And(
-			HaveField("MinReplicas", HaveValue(Equal(int32(1)))), HaveField("MaxReplicas", int32(6)),
-			HaveField("ScaleTargetRef", autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "mail"}),
-			HaveField("Metrics", ConsistOf(HaveField("Resource.Target.AverageUtilization", HaveValue(Equal(int32(80))))))))
+		Expect(read(ctx, autoscaler(tenant)).Spec).To(scaleByCPU("mail", 1, 6))
 		Eventually(ctx, komega.Object(mail(tenant)), atOnce).Should(WithTransform(insistsOnReplicas, BeFalse()))
 
 		By("scaling and restarting by a person, scaling by the autoscaler, and reconciling after each")

@@ -167,26 +167,6 @@ func isNewerDefault(class, other *networkingv1.IngressClass) bool {
 		other.CreationTimestamp.Equal(&class.CreationTimestamp) && class.Name < other.Name
 }
 
-// observe reads what exposes the tenant's app.
-func (e entrances) observe(ctx context.Context, tenant *effective.Tenant, observation *parts.Observation) error {
-	key := types.NamespacedName{Namespace: tenant.Name, Name: naming.App}
-	ingress, route := &networkingv1.Ingress{}, &gatewayv1.HTTPRoute{}
-	if err := e.Get(ctx, key, ingress); client.IgnoreNotFound(err) != nil {
-		return err
-	} else if err == nil && metav1.IsControlledBy(ingress, tenant) {
-		observation.Ingress = ingress
-	}
-	if !observation.Entrance.GatewayAPI {
-		return nil
-	}
-	if err := e.Get(ctx, key, route); client.IgnoreNotFound(err) != nil {
-		return err
-	} else if err == nil && metav1.IsControlledBy(route, tenant) {
-		observation.Route = route
-	}
-	return nil
-}
-
 // gateways watches the objects of the Gateway API, which a cluster need not have, from when it has them.
 type gateways struct {
 	mapper     apimeta.RESTMapper

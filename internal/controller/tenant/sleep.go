@@ -65,12 +65,8 @@ func (r *Reconciler) loadSleep(ctx context.Context, run *pass) error {
 // loadScales reads how many replicas the app and its workers have.
 func (r *Reconciler) loadScales(ctx context.Context, run *pass) error {
 	tenant := run.tenant()
-	names := []string{naming.App}
-	for _, worker := range tenant.Spec.App.Workers {
-		names = append(names, string(worker.Name))
-	}
 	run.inputs.Scales = map[string]parts.Scale{}
-	for _, name := range names {
+	for _, name := range parts.Scaled(tenant.Spec.App) {
 		deployment, err := owned(ctx, r, tenant, name, &appsv1.Deployment{})
 		if err != nil {
 			return err

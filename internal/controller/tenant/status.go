@@ -51,11 +51,6 @@ func (r *Reconciler) observe(ctx context.Context, run *pass) (status.Observation
 	if err := r.observeApp(ctx, tenant, &observation); err != nil {
 		return observation, err
 	}
-	if tenant.Spec.App != nil {
-		if err := r.entrances().observe(ctx, tenant, &observation.Observation); err != nil {
-			return observation, err
-		}
-	}
 	if len(tenant.Spec.Quota) > 0 {
 		quotas, err := r.quotas(ctx, tenant)
 		if err != nil {

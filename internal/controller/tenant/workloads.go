@@ -2,12 +2,14 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -15,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
@@ -44,7 +47,7 @@ func (r *Reconciler) readApp(ctx context.Context, tenant *effective.Tenant, o *p
 	if o.Deployment, err = owned(ctx, r, tenant, naming.App, &appsv1.Deployment{}); err != nil {
 		return err
 	}
-	if err := r.readAutoscalers(ctx, tenant, o); err != nil {
+	if err := errors.Join(r.readAutoscalers(ctx, tenant, o), r.readWaysIn(ctx, tenant, o)); err != nil {
 		return err
 	}
 	o.Workers = map[string]*appsv1.Deployment{}
@@ -65,23 +68,23 @@ func (r *Reconciler) readApp(ctx context.Context, tenant *effective.Tenant, o *p
 
 // readAutoscalers reads the autoscalers that the spec asks for.
 func (r *Reconciler) readAutoscalers(ctx context.Context, tenant *effective.Tenant, o *parts.Observation) error {
-	var names []string
-	if tenant.Spec.App.Autoscaling != nil {
-		names = append(names, naming.App)
-	}
-	for _, worker := range tenant.Spec.App.Workers {
-		if worker.Autoscaling != nil {
-			names = append(names, string(worker.Name))
-		}
-	}
 	o.Autoscalers = map[string]*autoscalingv2.HorizontalPodAutoscaler{}
-	for _, name := range names {
+	for _, name := range parts.Autoscaled(tenant.Spec.App) {
 		var err error
 		if o.Autoscalers[name], err = owned(ctx, r, tenant, name, &autoscalingv2.HorizontalPodAutoscaler{}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readWaysIn reads what exposes the app.
+func (r *Reconciler) readWaysIn(ctx context.Context, tenant *effective.Tenant, o *parts.Observation) (err error) {
+	if o.Ingress, err = owned(ctx, r, tenant, naming.App, &networkingv1.Ingress{}); err != nil || !o.Entrance.GatewayAPI {
+		return err
+	}
+	o.Route, err = owned(ctx, r, tenant, naming.App, &gatewayv1.HTTPRoute{})
+	return err
 }
 
 // owned reads an object of the tenant's primary namespace; nil if there is none, or if it isn't the tenant's.
