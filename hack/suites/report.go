@@ -1,18 +1,18 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // report says how long each run and all of them took, which specs took longest, what failed, which tests failed how
-// often, and what this machine can't run. It returns an error if anything failed or was not run for another reason.
+// often and why, and what this machine can't run. It returns an error if anything failed or was not run for another reason.
 func report(to io.Writer, results []result, total time.Duration) error {
 	fmt.Fprintln(to, "== How long the suites took ==")
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
@@ -74,25 +74,48 @@ func (r result) verdict() string {
 	}
 }
 
-// failures says which tests failed how often, the most frequent ones first.
+const (
+	// mostFailures is how many of the tests that failed are named at the end, since a server that has gone makes
+	// hundreds fail.
+	mostFailures = 20
+	// mostOfMessage is how many characters of the message of a failure are told.
+	mostOfMessage = 400
+)
+
+// failures says which tests failed how often, and why the first time: the most frequent ones first.
 func failures(results []result) []string {
+	type test struct{ suite, name string }
 	runs := map[string]int{}
-	times := map[[2]string]int{}
+	times, messages := map[test]int{}, map[test]string{}
+	var failed []test
 	for _, r := range results {
 		if r.skipped != nil {
 			continue
 		}
 		runs[r.String()]++
-		for _, name := range slices.Compact(slices.Sorted(slices.Values(r.failures))) {
-			times[[2]string{r.String(), name}]++
+		seen := sets.New[test]()
+		for _, failure := range r.failures {
+			key := test{r.String(), failure.name}
+			if seen.Has(key) {
+				continue
+			}
+			seen.Insert(key)
+			if times[key]++; times[key] == 1 {
+				failed = append(failed, key)
+				messages[key] = failure.message
+			}
 		}
 	}
-	failed := slices.SortedFunc(maps.Keys(times), func(a, b [2]string) int {
-		return cmp.Or(times[b]-times[a], cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
-	})
+	slices.SortStableFunc(failed, func(a, b test) int { return times[b] - times[a] })
 	var lines []string
-	for _, test := range failed {
-		lines = append(lines, fmt.Sprintf("FAILED %d of %d times in %s: %s", times[test], runs[test[0]], test[0], test[1]))
+	for i, key := range failed {
+		if i == mostFailures {
+			return append(lines, fmt.Sprintf("FAILED: %d further tests", len(failed)-mostFailures))
+		}
+		lines = append(lines, fmt.Sprintf("FAILED %d of %d times in %s: %s", times[key], runs[key.suite], key.suite, key.name))
+		if message := strings.Join(strings.Fields(messages[key]), " "); message != "" {
+			lines = append(lines, fmt.Sprintf("  %.*s", mostOfMessage, message))
+		}
 	}
 	return lines
 }

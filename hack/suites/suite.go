@@ -155,9 +155,9 @@ type result struct {
 	leftOut string
 	// slow are the specs that took longest.
 	slow []timing
-	// err says that the suite failed, and failures are the names of the tests that did.
+	// err says that the suite failed, and failures are the tests that did.
 	err      error
-	failures []string
+	failures []failure
 	// focus matches the specs that failed, if these can be tried again.
 	focus string
 	// passedAlone says that they were, and passed.
@@ -234,15 +234,23 @@ func (r runner) command(ctx context.Context, suite suite, seed int64, reports st
 // printing is held while the output of a suite is printed, so that outputs don't mix.
 var printing sync.Mutex
 
-// failedSpecs returns the names of the specs that failed.
-func failedSpecs(specs types.SpecReports) []string {
-	var names []string
+// failure is a test that failed.
+type failure struct {
+	name string
+	// message is why, as far as that is known.
+	message string
+}
+
+// failedSpecs returns the specs that failed, in the order in which they did: what fails first may be the reason for the
+// rest.
+func failedSpecs(specs types.SpecReports) (failed []failure) {
+	specs = slices.SortedStableFunc(slices.Values(specs), func(a, b types.SpecReport) int { return a.EndTime.Compare(b.EndTime) })
 	for i := range specs {
 		if specs[i].Failed() {
-			names = append(names, nameOf(&specs[i]))
+			failed = append(failed, failure{name: nameOf(&specs[i]), message: specs[i].FailureMessage()})
 		}
 	}
-	return names
+	return failed
 }
 
 func nameOf(spec *types.SpecReport) string {
@@ -293,13 +301,13 @@ func specsOf(report string) (specs types.SpecReports) {
 	return specs
 }
 
-// failedTests returns the names of the tests that failed, by the output of go test.
-func failedTests(output string) (names []string) {
+// failedTests returns the tests that failed, by the output of go test.
+func failedTests(output string) (failed []failure) {
 	for line := range strings.Lines(output) {
 		if test, found := strings.CutPrefix(strings.TrimSpace(line), "--- FAIL: "); found {
 			name, _, _ := strings.Cut(test, " (")
-			names = append(names, name)
+			failed = append(failed, failure{name: name})
 		}
 	}
-	return names
+	return failed
 }

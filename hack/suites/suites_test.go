@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +28,9 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 	isolation, faults := suite{name: "./test/isolation", specs: true}, suite{name: "./test/faults", specs: true}
 	failed := errors.New("exit status 1")
 	results := []result{
-		{suite: isolation, seed: 7, took: 90 * time.Second, cpu: 2 * time.Minute, err: failed, failures: []string{"[It] a", "[It] b"}},
+		{suite: isolation, seed: 7, took: 90 * time.Second, cpu: 2 * time.Minute, err: failed, failures: []failure{{name: "[It] a"}, {name: "[It] b", message: "Expected\n    x\nto equal\n    y"}}},
 		{suite: faults, took: time.Minute, slow: []timing{{name: "[It] c", took: 12300 * time.Millisecond}}},
-		{suite: isolation, seed: 8, took: 90 * time.Second, err: failed, failures: []string{"[It] b"}},
+		{suite: isolation, seed: 8, took: 90 * time.Second, err: failed, failures: []failure{{name: "[It] b", message: "Timed out"}}},
 		{suite: faults, skipped: errors.New("interrupted")},
 		{suite: suite{name: "./test/nodes"}, leftOut: "This machine can't run real nodes."},
 	}
@@ -46,7 +47,7 @@ func TestWhatIsToldAtTheEnd(t *testing.T) {
 		"in all            3m0s   CPU 2m0s\n",
 		"  12.3 s  ./test/faults: [It] c\n",
 		"NOT RUN: ./test/nodes. This machine can't run real nodes.\n",
-		"FAILED 2 of 2 times in ./test/isolation: [It] b\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
+		"FAILED 2 of 2 times in ./test/isolation: [It] b\n  Expected x to equal y\nFAILED 1 of 2 times in ./test/isolation: [It] a\n",
 	)
 }
 
@@ -56,7 +57,7 @@ func TestWhatPassedAloneIsNoErrorAndIsNamed(t *testing.T) {
 	again.focus = " a$"
 	var told strings.Builder
 	if err := report(&told, []result{
-		{suite: faults, seed: 7, took: time.Hour, err: errors.New("exit status 1"), failures: []string{"[It] a"}, focus: again.focus, passedAlone: true},
+		{suite: faults, seed: 7, took: time.Hour, err: errors.New("exit status 1"), failures: []failure{{name: "[It] a"}}, focus: again.focus, passedAlone: true},
 		{suite: again, took: time.Minute},
 	}, time.Hour); err != nil {
 		t.Error(err)
@@ -129,8 +130,33 @@ func TestTheSlowestSpecsComeFirst(t *testing.T) {
 
 func TestTheTestsThatFailedAreReadFromTheOutput(t *testing.T) {
 	const output = "=== RUN   TestA\n--- FAIL: TestA (0.10s)\n    --- FAIL: TestA/sub (0.00s)\n--- PASS: TestB (0.00s)\n"
-	if got := strings.Join(failedTests(output), " "); got != "TestA TestA/sub" {
-		t.Errorf("it is %q", got)
+	if got := failedTests(output); !slices.Equal(got, []failure{{name: "TestA"}, {name: "TestA/sub"}}) {
+		t.Errorf("they are %q", got)
+	}
+}
+
+func TestWhatFailedFirstComesFirst(t *testing.T) {
+	began := time.Now()
+	failed := func(name string, after time.Duration) types.SpecReport {
+		return types.SpecReport{
+			LeafNodeType: types.NodeTypeIt, LeafNodeText: name, State: types.SpecStateFailed, EndTime: began.Add(after),
+			Failure: types.Failure{Message: "why " + name},
+		}
+	}
+	got := failedSpecs(types.SpecReports{failed("b", time.Minute), {State: types.SpecStatePassed}, failed("a", time.Second)})
+	if !slices.Equal(got, []failure{{"[It] a", "why a"}, {"[It] b", "why b"}}) {
+		t.Errorf("they are %q", got)
+	}
+}
+
+func TestFewOfManyFailuresAreNamed(t *testing.T) {
+	many := result{suite: suite{name: "./test/faults", specs: true}, err: errors.New("exit status 1")}
+	for i := range mostFailures + 5 {
+		many.failures = append(many.failures, failure{name: strconv.Itoa(i)})
+	}
+	lines := failures([]result{many})
+	if len(lines) != mostFailures+1 || lines[mostFailures] != "FAILED: 5 further tests" {
+		t.Errorf("they are %q", lines)
 	}
 }
 

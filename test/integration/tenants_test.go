@@ -38,19 +38,32 @@ func whole(name string) *builders.TenantBuilder {
 		Config("LOG_LEVEL", "info")
 }
 
-// appliedBy has the spec that has applied each tenant, by name.
-var appliedBy = map[string]string{}
+// appliedTenant is the report entry with the name of a tenant that a spec has applied.
+const appliedTenant = "applied tenant"
 
-// apply creates a tenant, which is deleted at the end of the spec. No other spec may use its name, since its
-// tenant may still be being deleted.
+// A tenant of other specs with the same name may still be being deleted. Which specs share a process differs from run
+// to run, so the report of all of them is what shows a name that two have.
+var _ = ReportAfterSuite("A tenant's name is used by the specs of one container only", func(report Report) {
+	user := map[string]string{}
+	for _, spec := range report.SpecReports {
+		for _, entry := range spec.ReportEntries {
+			if entry.Name != appliedTenant {
+				continue
+			}
+			name, container := entry.StringRepresentation(), spec.ContainerHierarchyTexts[0]
+			if other, used := user[name]; used {
+				Expect(container).To(Equal(other), "both have a tenant %s; give one of them another name", name)
+			}
+			user[name] = container
+		}
+	}
+})
+
+// apply creates a tenant, which is deleted at the end of the spec. The specs of no other container may use its name.
 func apply(ctx context.Context, tenant *builders.TenantBuilder) *v1alpha1.Tenant {
 	GinkgoHelper()
 	created := tenant.Build()
-	specs := CurrentSpecReport().ContainerHierarchyTexts[0]
-	if other, used := appliedBy[created.Name]; used {
-		Expect(other).To(Equal(specs), "these specs have a tenant %s, too; give this one another name", created.Name)
-	}
-	appliedBy[created.Name] = specs
+	AddReportEntry(appliedTenant, created.Name, ReportEntryVisibilityNever)
 	Expect(env.Client.Create(ctx, created)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) error { return client.IgnoreNotFound(env.Client.Delete(ctx, created)) }, NodeTimeout(time.Minute))
 	return created

@@ -159,7 +159,7 @@ var _ = Describe("A schedule", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("whose run the quota leaves no room for says so", func(ctx SpecContext) {
-		tenant := applyReady(ctx, scheduled("crowded"))
+		tenant := applyReady(ctx, scheduled("overbooked"))
 		change(ctx, tenant, func() { tenant.Spec.Quota["pods"] = resource.MustParse("2") })
 		Eventually(ctx, func() string { return quotaOf(ctx, tenant, corev1.ResourcePods) }).Should(Equal("2"))
 		start(ctx, tenant, "too-many")
