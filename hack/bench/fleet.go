@@ -231,34 +231,50 @@ func (f *fleetBench) measureSizes(ctx context.Context, sizes []int) error {
 func (f *fleetBench) measureSize(ctx context.Context, class *v1alpha1.TenantClass, size int) (fleetSize, error) {
 	measured := fleetSize{Tenants: size}
 	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: class.Name + "-00000"}}
-	var ofTenant, ofClass []cost
-	for round := range rounds {
-		say("%d tenants, round %d of %d", size, round+1, rounds)
-		for _, kind := range []struct {
-			into    *[]cost
-			touches int
-			touch   func(ctx context.Context, text string) error
-		}{
-			{&ofTenant, tenantTouches, func(ctx context.Context, text string) error { return f.touchTenant(ctx, tenant, text) }},
-			{&ofClass, classTouches, func(ctx context.Context, text string) error { return f.touchClass(ctx, class, text) }},
-		} {
-			took, err := f.measured(ctx, func(ctx context.Context) error {
-				for i := range kind.touches {
-					if err := kind.touch(ctx, fmt.Sprintf("%d, %d, %d", size, round, i)); err != nil {
-						return err
-					}
+	ofTenant, err := f.measureRounds(ctx, "a tenant", tenantTouches, func(ctx context.Context, text string) error {
+		return f.touchTenant(ctx, tenant, text)
+	})
+	if err != nil {
+		return measured, err
+	}
+	measured.TenantCPUSeconds, measured.TenantRequests = median(ofTenant, tenantTouches)
+
+	// The metrics have two series for each tenant and more, and to make them costs more than hundreds of reconciles, so
+	// they are asked for before and after all rounds only.
+	before, err := f.metrics.Reconciles(ctx, classController)
+	if err != nil {
+		return measured, err
+	}
+	ofClass, err := f.measureRounds(ctx, "the class", classTouches, func(ctx context.Context, text string) error {
+		return f.touchClass(ctx, class, text)
+	})
+	if err != nil {
+		return measured, err
+	}
+	after, err := f.metrics.Reconciles(ctx, classController)
+	measured.ClassCPUSeconds, measured.ClassRequests = median(ofClass, float64(after-before)/rounds)
+	return measured, err
+}
+
+// measureRounds measures rounds of changes.
+func (f *fleetBench) measureRounds(ctx context.Context, of string, touches int, touch func(ctx context.Context, text string) error) ([]cost, error) {
+	costs := make([]cost, rounds)
+	for round := range costs {
+		say("changing %s %d times, round %d of %d", of, touches, round+1, rounds)
+		var err error
+		costs[round], err = f.measured(ctx, func(ctx context.Context) error {
+			for i := range touches {
+				if err := touch(ctx, fmt.Sprintf("%s, %d, %d", time.Now(), round, i)); err != nil {
+					return err
 				}
-				return nil
-			})
-			if err != nil {
-				return measured, err
 			}
-			*kind.into = append(*kind.into, took)
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	measured.TenantCPUSeconds, measured.TenantRequests = median(ofTenant, func(cost) float64 { return tenantTouches })
-	measured.ClassCPUSeconds, measured.ClassRequests = median(ofClass, func(c cost) float64 { return float64(c.reconciles) })
-	return measured, nil
+	return costs, nil
 }
 
 func (f *fleetBench) touchTenant(ctx context.Context, tenant *v1alpha1.Tenant, text string) error {
@@ -299,17 +315,10 @@ func (f *fleetBench) rest(ctx context.Context) error { return awaitRest(ctx, f.p
 type cost struct {
 	cpu, seconds                  float64
 	requests, writes, classWrites int
-	// reconciles are those of classes.
-	reconciles int
 }
 
 // measured returns what the operator does from rest while something runs, and until all is at rest again.
 func (f *fleetBench) measured(ctx context.Context, run func(context.Context) error) (cost, error) {
-	// To give its metrics costs the operator the more, the more tenants it has, so that comes before the rest.
-	reconciles, err := f.metrics.Reconciles(ctx, classController)
-	if err != nil {
-		return cost{}, err
-	}
 	if err := f.rest(ctx); err != nil {
 		return cost{}, err
 	}
@@ -343,19 +352,14 @@ func (f *fleetBench) measured(ctx context.Context, run func(context.Context) err
 			result.classWrites++
 		}
 	}
-	if err != nil {
-		return cost{}, err
-	}
-	result.reconciles, err = f.metrics.Reconciles(ctx, classController)
-	result.reconciles -= reconciles
 	return result, err
 }
 
 // median returns the CPU time and the requests for one of a number, in the round with the median of the CPU time.
-func median(costs []cost, number func(cost) float64) (cpu, requests float64) {
-	slices.SortFunc(costs, func(a, b cost) int { return cmp.Compare(a.cpu/number(a), b.cpu/number(b)) })
+func median(costs []cost, number float64) (cpu, requests float64) {
+	slices.SortFunc(costs, func(a, b cost) int { return cmp.Compare(a.cpu, b.cpu) })
 	middle := costs[len(costs)/2]
-	return middle.cpu / number(middle), float64(middle.requests) / number(middle)
+	return middle.cpu / number, float64(middle.requests) / number
 }
 
 func (r fleetResult) print() {

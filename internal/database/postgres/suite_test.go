@@ -56,6 +56,21 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shared.prepare(ctx)
 }, NodeTimeout(specTimeout))
 
+// What one spec has done to the shared server is not for the next ones to fail by. A server that has not answered in time
+// is only asked by probes until one succeeds, so that all of them would fail within a second.
+var _ = AfterEach(func(ctx SpecContext) {
+	if !shared.Running() {
+		log, err := os.ReadFile(shared.LogPath())
+		AbortSuite(fmt.Sprintf("the shared server has ended; the end of its log (%v): %s", err, log[max(0, len(log)-4000):]))
+	}
+	if CurrentSpecReport().Failed() {
+		Eventually(ctx, func() error {
+			_, err := shared.servers.Probe(ctx, shared.address)
+			return err
+		}).WithTimeout(specTimeout).Should(Succeed())
+	}
+}, NodeTimeout(specTimeout))
+
 // allIsolations offers all isolations with shared databases.
 var allIsolations = database.Sharing{Isolations: []database.Isolation{database.IsolationSchema, database.IsolationRow}}
 
