@@ -30,7 +30,7 @@ const (
 	// tenantTouches and classTouches are how often a tenant, and a class, is changed in a round. One change of a class
 	// costs less than a millisecond, so that it takes many until what the operator does anyway, such as renewing its
 	// lease and collecting garbage, no longer decides what a change costs.
-	tenantTouches, classTouches = 300, 3000
+	tenantTouches, classTouches = 300, 1500
 	// rounds is how many rounds there are.
 	rounds          = 3
 	classController = "tenantclass"
