@@ -28,13 +28,13 @@ type app struct {
 	// image is what the sample names, and example the folder that it is made from.
 	image, example string
 	hostname       string
-	// routed is the port by which an HTTPRoute leads to it; 0 if an Ingress does.
-	routed int
+	// routed says that it is exposed by an HTTPRoute, and not by an Ingress.
+	routed bool
 }
 
 var apps = []app{
 	{tenant: "acme", image: "registry.example/acme/shop:1.4.2", example: "flask", hostname: "shop.acme.example"},
-	{tenant: "globex", image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example", routed: 3000},
+	{tenant: "globex", image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example", routed: true},
 }
 
 // images returns the images that the samples name, made from the examples. They have curl, to look around with.
@@ -51,7 +51,7 @@ func (r *realDemo) images() ([]images.Image, error) {
 	return all, nil
 }
 
-// appPatches gives the samples what the examples' own tenants have, and lets the gateway in.
+// appPatches gives the samples what the examples' own tenants have, and exposes them.
 func (r *realDemo) appPatches() (string, error) {
 	var patches []map[string]string
 	for _, app := range apps {
@@ -81,11 +81,20 @@ func (a app) patch(example *unstructured.Unstructured) map[string]any {
 	}
 	spec := example.Object["spec"].(map[string]any)
 	spec["config"].(map[string]any)["SHOP_NAME"] = "The shop of " + a.tenant
-	spec["policy"] = map[string]any{"hostnames": []any{a.hostname}}
-	spec["network"] = map[string]any{"ingress": []any{map[string]any{"from": []any{map[string]any{
-		"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": deploy.GatewayNamespace}},
-	}}}}}
+	spec["app"].(map[string]any)["expose"] = a.exposure()
 	return example.Object
+}
+
+// exposure returns what a tenant says in app.expose.
+func (a app) exposure() map[string]any {
+	exposure := map[string]any{"hostnames": []any{a.hostname}}
+	if a.routed {
+		exposure["gatewayRef"] = map[string]any{"namespace": deploy.GatewayNamespace, "name": a.tenant}
+	} else {
+		exposure["ingressClassName"] = deploy.GatewayClass
+		exposure["tls"] = map[string]any{"secretName": a.tenant + "-tls"}
+	}
+	return exposure
 }
 
 // certificate is the Secret with the certificate of an app, for the gateway.
@@ -99,27 +108,14 @@ data:
   tls.key: %[5]s
 `
 
-// byIngress is what a tenant's owner applies to have the app served by an Ingress.
-const byIngress = `---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: app, namespace: %[1]s}
-spec:
-  ingressClassName: %[6]s
-  tls:
-  - {hosts: [%[2]s], secretName: %[1]s-tls}
-  rules:
-  - host: %[2]s
-    http:
-      paths:
-      - {path: /, pathType: Prefix, backend: {service: {name: app, port: {name: http}}}}
-`
-
-// byRoute is the same by an HTTPRoute. The Gateway, which has the certificate, is the platform's.
-const byRoute = `---
+// gateway is the platform's Gateway for a tenant, which has the certificate of its app.
+const gateway = `---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
-metadata: {name: %[1]s, namespace: %[3]s}
+metadata:
+  name: %[1]s
+  namespace: %[3]s
+  annotations: {tenantry.dev/network-peers: %[3]s}
 spec:
   gatewayClassName: %[6]s
   listeners:
@@ -129,19 +125,11 @@ spec:
     hostname: %[2]s
     tls: {certificateRefs: [{name: %[1]s-tls}]}
     allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {tenantry.dev/tenant: %[1]s}}}}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: app, namespace: %[1]s}
-spec:
-  parentRefs: [{name: %[1]s, namespace: %[3]s}]
-  hostnames: [%[2]s]
-  rules:
-  - backendRefs: [{name: app, port: %[7]d}]
 `
 
-// expose has the gateway serve the apps, and returns once they answer.
-func (r *realDemo) expose(ctx context.Context) error {
+// applyExposure applies what app.expose of the tenants refers to. The certificate of an app with an Ingress is its
+// owner's; that of one with an HTTPRoute is its Gateway's.
+func (r *realDemo) applyExposure(ctx context.Context) error {
 	var objects strings.Builder
 	for _, app := range apps {
 		pair, err := r.authority.Issue(&x509.Certificate{
@@ -153,19 +141,23 @@ func (r *realDemo) expose(ctx context.Context) error {
 			return err
 		}
 		encode := base64.StdEncoding.EncodeToString
-		namespace, served := app.tenant, byIngress
-		if app.routed > 0 {
-			namespace, served = deploy.GatewayNamespace, byRoute
+		namespace, text := app.tenant, certificate
+		if app.routed {
+			namespace, text = deploy.GatewayNamespace, certificate+gateway
+		} else if _, err := r.kubernetes.Kubectl(ctx, "wait", "--for=condition=NamespaceReady", "--timeout="+appsTimeout, "tenant/"+app.tenant); err != nil {
+			return err
 		}
-		fmt.Fprintf(&objects, certificate+served, app.tenant, app.hostname, namespace, encode(pair.Certificate), encode(pair.Key), deploy.GatewayClass, app.routed)
+		fmt.Fprintf(&objects, text, app.tenant, app.hostname, namespace, encode(pair.Certificate), encode(pair.Key), deploy.GatewayClass)
 	}
 	path := filepath.Join(r.local, "samples", "exposure.yaml")
 	if err := os.WriteFile(path, []byte(objects.String()), 0o600); err != nil {
 		return err
 	}
-	if err := r.kubernetes.Apply(ctx, "--filename="+path); err != nil {
-		return err
-	}
+	return r.kubernetes.Apply(ctx, "--filename="+path)
+}
+
+// awaitApps returns once the apps answer at their hostnames.
+func (r *realDemo) awaitApps(ctx context.Context) error {
 	if err := deploy.Wait(ctx, r.kubernetes); err != nil {
 		return err
 	}

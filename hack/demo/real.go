@@ -74,7 +74,7 @@ func (r *realDemo) up(ctx context.Context) error {
 	if err := r.step("Applied config/samples; all tenants are Ready", func() error { return r.applySamples(ctx) }); err != nil {
 		return err
 	}
-	return r.step("The apps answer at their hostnames", func() error { return r.expose(ctx) })
+	return r.step("The apps answer at their hostnames", func() error { return r.awaitApps(ctx) })
 }
 
 // prepare chooses ports and makes the authority.
@@ -174,6 +174,9 @@ func (r *realDemo) applySamples(ctx context.Context) error {
 	if err := r.applyOverlay(ctx, r.kubernetes, patches); err != nil {
 		return err
 	}
+	if err := r.applyExposure(ctx); err != nil {
+		return err
+	}
 	wait := append([]string{"wait", "--for=condition=Ready", "--timeout=" + appsTimeout, "databaseserver/shared-eu"}, tenants...)
 	_, err = r.kubernetes.Kubectl(ctx, wait...)
 	return err
@@ -204,7 +207,7 @@ func (r *realDemo) explain(ctx context.Context) error {
 func (r *realDemo) show(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"get", "tenants"},
-		{"get", "pods,ingresses,httproutes", "--all-namespaces"},
+		{"get", "pods,ingresses,gateways,httproutes", "--all-namespaces"},
 	} {
 		if err := kubectl(ctx, r.kubernetes, args...); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
@@ -65,5 +66,26 @@ var _ = Describe("An app with two replicas", Ordered, func() {
 		rolledOut(ctx, name)
 		// Pods that end serve on for a moment.
 		Eventually(ctx, page).WithArguments(name, "/").Should(ContainSubstring("user 1234, group 5678"))
+	}, SpecTimeout(specTimeout))
+
+	It("writes to its storage, and finds that again when its pod is replaced, whoever it runs as", func(ctx SpecContext) {
+		keep := func(ctx SpecContext, line string) (string, error) {
+			return kubectl(ctx, "exec", "--namespace="+name, "deployment/app", "--", "/peer", "keep", "/data/notes", line)
+		}
+		Eventually(ctx, komega.Update(tenant, func() {
+			app := tenant.Spec.App
+			app.Replicas = new(int32(1))
+			app.SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: 1234, RunAsGroup: new(int64(5678))}
+			app.Volumes = []v1alpha1.AppVolume{{Name: "notes", Storage: &v1alpha1.AppStorage{Size: resource.MustParse("300Mi")}}}
+			app.VolumeMounts = []v1alpha1.AppVolumeMount{{Name: "notes", MountPath: "/data"}}
+		})).Should(Succeed())
+		Eventually(ctx, keep).WithArguments("first").Should(Equal("first"))
+		former := podsOf(ctx, name)
+
+		Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.App.SecurityContext = v1alpha1.AppSecurityContext{RunAsUser: 4321} })).Should(Succeed())
+		Eventually(ctx, page).WithArguments(name, "/").Should(ContainSubstring("user 4321"))
+		rolledOut(ctx, name)
+		Expect(podsOf(ctx, name)).To(HaveExactElements(HaveField("UID", Not(Equal(former[0].UID)))))
+		Expect(keep(ctx, "second")).To(Equal("first\nsecond"))
 	}, SpecTimeout(specTimeout))
 })

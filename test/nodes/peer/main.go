@@ -3,23 +3,27 @@
 //	peer serve            answers on port 8080, and finishes what it has begun when it is asked to end
 //	peer dial ADDRESS ... tries to connect to all addresses at once, and prints "ADDRESS reached" or why not
 //	peer get URL          sends a request, and prints the answer, or why there is none
-//	peer ask URL          sends ten requests a second until its input ends, and prints how many, and which failed
+//	peer ask URL PAUSE    sends requests until its input ends, and prints how many, and which failed; with a further
+//	                      argument it posts that as JSON, with the number of the request in place of each #
 //	peer listen, probe    are for TCP and UDP: see probe.go
 //	peer watch            connects again and again from its first moment on: see watch.go
 //	peer token, call      are for the API server: see call.go
 //	peer escape           tries to get out of its container, and prints in which ways it could
+//	peer keep FILE LINE   adds a line to a file, and prints the file
 //	peer eat              allocates memory for ever
 //	peer sleep            does nothing
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,13 +43,14 @@ var commands = map[string]func(ctx context.Context, arguments []string){
 	"serve":  func(ctx context.Context, _ []string) { serve(ctx) },
 	"dial":   func(_ context.Context, arguments []string) { dial(arguments) },
 	"get":    func(_ context.Context, arguments []string) { show(arguments[0]) },
-	"ask":    func(_ context.Context, arguments []string) { ask(arguments[0], arguments[1]) },
+	"ask":    func(_ context.Context, arguments []string) { ask(arguments[0], arguments[1], arguments[2:]) },
 	"listen": listen,
 	"probe":  func(_ context.Context, arguments []string) { probe(arguments) },
 	"watch":  watch,
 	"token":  func(context.Context, []string) { token() },
 	"call":   func(_ context.Context, arguments []string) { call(arguments) },
 	"escape": func(context.Context, []string) { escape() },
+	"keep":   func(_ context.Context, arguments []string) { keep(arguments[0], arguments[1]) },
 	"eat":    func(context.Context, []string) { eat() },
 }
 
@@ -61,7 +66,7 @@ func main() {
 
 // show prints what answers to a request.
 func show(url string) {
-	answer, err := get(http.DefaultClient, url)
+	answer, err := answerOf(http.DefaultClient.Get(url))
 	if err != nil {
 		panic(err)
 	}
@@ -102,7 +107,7 @@ func dial(addresses []string) {
 }
 
 // ask makes a connection for each request, as clients do that come from everywhere.
-func ask(url, every string) {
+func ask(url, every string, content []string) {
 	pause, err := time.ParseDuration(every)
 	if err != nil {
 		fmt.Println(err)
@@ -117,7 +122,14 @@ func ask(url, every string) {
 	asked, failed, tick := 0, 0, time.Tick(pause)
 	for ; ctx.Err() == nil; asked++ {
 		<-tick
-		if _, err := get(client, url); err != nil {
+		var err error
+		if len(content) == 0 {
+			_, err = answerOf(client.Get(url))
+		} else {
+			body := strings.NewReader(strings.ReplaceAll(content[0], "#", strconv.Itoa(asked)))
+			_, err = answerOf(client.Post(url, "application/json", body))
+		}
+		if err != nil {
 			failed++
 			fmt.Printf("%s: %v\n", time.Now().Format(time.TimeOnly), err)
 		}
@@ -125,18 +137,27 @@ func ask(url, every string) {
 	fmt.Printf("asked %d, failed %d\n", asked, failed)
 }
 
-// get returns the answer. One that tells of an error is an error.
-func get(client *http.Client, url string) (string, error) {
-	response, err := client.Get(url)
+// answerOf returns the answer to a request. One that tells of an error is an error.
+func answerOf(response *http.Response, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
 	content, err := io.ReadAll(response.Body)
 	response.Body.Close()
-	if err == nil && response.StatusCode != http.StatusOK {
+	if err == nil && response.StatusCode != http.StatusOK && response.StatusCode != http.StatusCreated {
 		err = fmt.Errorf("%s: %s", response.Status, content)
 	}
 	return strings.TrimSpace(string(content)), err
+}
+
+func keep(path, line string) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	exitOn(err)
+	_, err = fmt.Fprintln(file, line)
+	exitOn(errors.Join(err, file.Close()))
+	content, err := os.ReadFile(path)
+	exitOn(err)
+	fmt.Print(string(content))
 }
 
 func eat() {
