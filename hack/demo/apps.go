@@ -22,10 +22,12 @@ import (
 	"github.com/tenantry/tenantry/hack/process"
 )
 
-// app is what a Tenant of config/samples runs.
+// app is what a Tenant runs.
 type app struct {
 	tenant string
-	// image is what the sample names, and example the folder that it is made from.
+	// sample says that the Tenant is one of config/samples, and not the example's own.
+	sample bool
+	// image is what the Tenant names, and example the folder that it is made from.
 	image, example string
 	hostname       string
 	// routed says that it is exposed by an HTTPRoute, and not by an Ingress.
@@ -33,11 +35,13 @@ type app struct {
 }
 
 var apps = []app{
-	{tenant: "acme", image: "registry.example/acme/shop:1.4.2", example: "flask", hostname: "shop.acme.example"},
-	{tenant: "globex", image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example", routed: true},
+	{tenant: "acme", sample: true, image: "registry.example/acme/shop:1.4.2", example: "flask", hostname: "shop.acme.example"},
+	{tenant: "globex", sample: true, image: "registry.example/globex/crm:2.0.0", example: "django", hostname: "crm.globex.example", routed: true},
+	{tenant: "shop-fastapi", image: "registry.example/shop-fastapi:1", example: "fastapi", hostname: "fastapi.shops.example"},
+	{tenant: "shop-pyramid", image: "registry.example/shop-pyramid:1", example: "pyramid", hostname: "pyramid.shops.example", routed: true},
 }
 
-// images returns the images that the samples name, made from the examples. They have curl, to look around with.
+// images returns the images that the Tenants name, made from the examples. They have curl, to look around with.
 func (r *realDemo) images() ([]images.Image, error) {
 	var all []images.Image
 	for _, app := range apps {
@@ -51,38 +55,45 @@ func (r *realDemo) images() ([]images.Image, error) {
 	return all, nil
 }
 
-// appPatches gives the samples what the examples' own tenants have, and exposes them.
-func (r *realDemo) appPatches() (string, error) {
-	var patches []map[string]string
+// overlay returns config/samples with the apps: what the examples' own Tenants have is patched into the samples that
+// run them, and the others are added.
+func (r *realDemo) overlay() (overlay, error) {
+	var whole overlay
 	for _, app := range apps {
 		content, err := os.ReadFile(filepath.Join(r.root, "examples", app.example, "tenant.yaml"))
 		if err != nil {
-			return "", err
+			return whole, err
 		}
 		tenant := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal(content, tenant); err != nil {
-			return "", fmt.Errorf("the Tenant of the example %s: %w", app.example, err)
+			return whole, fmt.Errorf("the Tenant of the example %s: %w", app.example, err)
 		}
-		patch, err := yaml.Marshal(app.patch(tenant))
+		app.adapt(tenant)
+		text, err := yaml.Marshal(tenant.Object)
 		if err != nil {
-			return "", err
+			return whole, err
 		}
-		patches = append(patches, map[string]string{"patch": string(patch)})
+		if app.sample {
+			whole.patches = append(whole.patches, string(text))
+		} else {
+			whole.further = append(whole.further, string(text))
+		}
 	}
-	text, err := yaml.Marshal(patches)
-	return string(text), err
+	return whole, nil
 }
 
-// patch makes of the Tenant of an example what a sample needs to run it. The sample's own image and port stay.
-func (a app) patch(example *unstructured.Unstructured) map[string]any {
-	example.SetName(a.tenant)
-	for _, field := range [][]string{{"displayName"}, {"database"}, {"app", "image"}, {"app", "port"}} {
-		unstructured.RemoveNestedField(example.Object, append([]string{"spec"}, field...)...)
+// adapt exposes an app by the Tenant of an example. For one of the samples it makes a patch of that Tenant, which leaves
+// the sample its image and port.
+func (a app) adapt(tenant *unstructured.Unstructured) {
+	spec := tenant.Object["spec"].(map[string]any)
+	if a.sample {
+		tenant.SetName(a.tenant)
+		for _, field := range [][]string{{"displayName"}, {"database"}, {"app", "image"}, {"app", "port"}} {
+			unstructured.RemoveNestedField(spec, field...)
+		}
+		spec["config"].(map[string]any)["SHOP_NAME"] = "The shop of " + a.tenant
 	}
-	spec := example.Object["spec"].(map[string]any)
-	spec["config"].(map[string]any)["SHOP_NAME"] = "The shop of " + a.tenant
 	spec["app"].(map[string]any)["expose"] = a.exposure()
-	return example.Object
 }
 
 // exposure returns what a tenant says in app.expose.

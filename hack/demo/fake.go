@@ -13,9 +13,6 @@ import (
 	"github.com/tenantry/tenantry/hack/postgres"
 )
 
-// tenants are the Tenants of config/samples.
-var tenants = []string{"tenant/acme", "tenant/globex", "tenant/initech"}
-
 const readyTimeout = "120s"
 
 // upFake starts everything on nodes that only report pods as running, with the operator as a process.
@@ -86,12 +83,10 @@ func (d *demo) startOperator(ctx context.Context, kubernetes *cluster.ControlPla
 
 // applySamples applies config/samples, with the demo's server in the DatabaseServer.
 func (d *demo) applySamples(ctx context.Context, kubernetes *cluster.ControlPlane, server *postgres.Server) error {
-	patch := fmt.Sprintf(databasePatch, server.Host, server.Port, server.Username, server.Password)
-	if err := d.applyOverlay(ctx, kubernetes, patch); err != nil {
+	if err := d.applyOverlay(ctx, kubernetes, overlay{}, server.Host, server.Port, server); err != nil {
 		return err
 	}
-	wait := append([]string{"wait", "--for=condition=Ready", "--timeout=" + readyTimeout, "databaseserver/shared-eu"}, tenants...)
-	output, err := kubernetes.Kubectl(ctx, wait...)
+	output, err := awaitSamples(ctx, kubernetes, readyTimeout)
 	if err != nil {
 		state, _ := kubernetes.Kubectl(ctx, "get", "databaseservers,tenants")
 		return fmt.Errorf("not all samples became Ready: %w\n%s\n%s\nThe operator's log is %s", err, output, state,

@@ -164,21 +164,19 @@ func (r *realDemo) install(ctx context.Context) error {
 	return group.Wait()
 }
 
-// applySamples applies config/samples as real apps.
+// applySamples applies config/samples as real apps, and the other examples.
 func (r *realDemo) applySamples(ctx context.Context) error {
-	patches, err := r.appPatches()
+	changes, err := r.overlay()
 	if err != nil {
 		return err
 	}
-	patches = fmt.Sprintf(databasePatch, fabric.Address, r.database, r.server.Username, r.server.Password) + patches
-	if err := r.applyOverlay(ctx, r.kubernetes, patches); err != nil {
+	if err := r.applyOverlay(ctx, r.kubernetes, changes, fabric.Address, r.database, r.server); err != nil {
 		return err
 	}
 	if err := r.applyExposure(ctx); err != nil {
 		return err
 	}
-	wait := append([]string{"wait", "--for=condition=Ready", "--timeout=" + appsTimeout, "databaseserver/shared-eu"}, tenants...)
-	_, err = r.kubernetes.Kubectl(ctx, wait...)
+	_, err = awaitSamples(ctx, r.kubernetes, appsTimeout)
 	return err
 }
 
@@ -226,6 +224,10 @@ The shop of globex, whose worker packs what is ordered, and its page:
   curl --cacert %[1]s/ca.crt --resolve %[4]s:%[2]d:127.0.0.1 https://%[4]s:%[2]d/
   kubectl logs --namespace globex deployment/packing
 
+The shops in FastAPI and Pyramid have a page each, too:
+  curl --cacert %[1]s/ca.crt --resolve %[5]s:%[2]d:127.0.0.1 https://%[5]s:%[2]d/
+  curl --cacert %[1]s/ca.crt --resolve %[6]s:%[2]d:127.0.0.1 https://%[6]s:%[2]d/
+
 From a pod of acme it answers; from one of globex nothing comes back:
   kubectl exec --namespace acme deployment/app -- curl -sS --max-time 3 http://app.acme:8080/healthz
   kubectl exec --namespace globex deployment/app -- curl -sS --max-time 3 http://app.acme:8080/healthz
@@ -239,6 +241,6 @@ What runs, and what it is told:
 Stop it all:
   make demo-down
 `
-	fmt.Printf(tour, r.local, r.gateway, apps[0].hostname, apps[1].hostname)
+	fmt.Printf(tour, r.local, r.gateway, apps[0].hostname, apps[1].hostname, apps[2].hostname, apps[3].hostname)
 	return nil
 }
