@@ -108,7 +108,7 @@ func trimAutoscaler(object any) (any, error) {
 }
 
 // trimContent drops
-//   - of pods: the spec but for the node, the annotations but for those of their settings, and the status of those that
+//   - of pods: the spec but for the node and the restart policy, the annotations but for those of their settings, and the status of those that
 //     are settled or have succeeded
 //   - of Jobs: the spec
 //   - of CronJobs: the status but for when they began their last run
@@ -119,7 +119,7 @@ func trimAutoscaler(object any) (any, error) {
 func trimContent(object client.Object) {
 	switch object := object.(type) {
 	case *corev1.Pod:
-		object.Spec, object.ManagedFields = corev1.PodSpec{NodeName: object.Spec.NodeName}, nil
+		object.Spec, object.ManagedFields = corev1.PodSpec{NodeName: object.Spec.NodeName, RestartPolicy: object.Spec.RestartPolicy}, nil
 		maps.DeleteFunc(object.Annotations, func(key, _ string) bool { return key != naming.AnnotationSettings && key != naming.AnnotationFiles })
 		switch {
 		case workload.Settled(object):

@@ -54,11 +54,11 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 		t.Errorf("of a Pod it keeps %+v", pod)
 	}
 	pod.Status.ContainerStatuses[0].State.Waiting.Reason = "ContainerCreating"
-	pod.Spec.NodeName = "node-1"
+	pod.Spec.NodeName, pod.Spec.RestartPolicy = "node-1", corev1.RestartPolicyNever
 	if _, err := trim(pod); err != nil {
 		t.Fatal(err)
 	}
-	if len(pod.Status.ContainerStatuses) == 0 || pod.Spec.NodeName != "node-1" {
+	if len(pod.Status.ContainerStatuses) == 0 || pod.Spec.NodeName != "node-1" || pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
 		t.Errorf("of a Pod that starts it keeps %+v", pod)
 	}
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}

@@ -185,15 +185,17 @@ func lastWords(message string) string {
 }
 
 // lastEnd returns how the first container that has not been ready since has terminated; nil if there is none. An
-// init container may terminate, but not fail.
+// init container may terminate, but not fail, and so may one that isn't started again, a moment before its pod has
+// succeeded.
 func lastEnd(pod *corev1.Pod) *end {
 	for _, container := range pod.Status.InitContainerStatuses {
 		if ended := endOf(container); ended != nil && !container.Ready && ended.terminated.ExitCode != 0 {
 			return ended
 		}
 	}
+	mayEnd := pod.Spec.RestartPolicy == corev1.RestartPolicyNever
 	for _, container := range pod.Status.ContainerStatuses {
-		if ended := endOf(container); ended != nil && !container.Ready {
+		if ended := endOf(container); ended != nil && !container.Ready && (ended.terminated.ExitCode != 0 || !mayEnd) {
 			return ended
 		}
 	}

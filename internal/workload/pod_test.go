@@ -51,6 +51,11 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 			"a container has ended well, and should not have", pod().Ended("app", 0, "Completed"),
 			"Completed", `Pod app-1 does not run: container "app" has ended with exit code 0 (Completed). ` + logs,
 		},
+		{"a container that isn't started again has ended well", pod().RunsOnce().Ended("app", 0, "Completed"), "", ""},
+		{
+			"a container that isn't started again has failed", pod().RunsOnce().Ended("app", 3, "Error"),
+			"Error", `Pod app-1 does not run: container "app" has ended with exit code 3 (Error). ` + logs,
+		},
 		{
 			"a container has said why it ends", pod().Ended("app", 1, "Error").Saying("Traceback:\nKeyError: 'DATABASE_URL'\n"),
 			"Error", `Pod app-1 does not run: container "app" has ended with exit code 1 (Error): KeyError: 'DATABASE_URL'. ` + logs,

@@ -78,6 +78,12 @@ func (b *PodBuilder) DeletedAt(deleted time.Time) *PodBuilder {
 	return b
 }
 
+// RunsOnce says that its containers are not started again, as those of a Job.
+func (b *PodBuilder) RunsOnce() *PodBuilder {
+	b.pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	return b
+}
+
 // NotScheduled says that the scheduler finds no node, and why.
 func (b *PodBuilder) NotScheduled(reason, message string) *PodBuilder {
 	b.pod.Status.Conditions = append(b.pod.Status.Conditions, corev1.PodCondition{

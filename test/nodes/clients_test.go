@@ -61,16 +61,17 @@ type asking struct {
 
 // ask begins to send requests to a path of a tenant's app, from outside of all tenants, with a pause before each so that
 // the machine has time for what they are to show. It uses the address of the
-// Service, so that it doesn't measure how fast names are found.
-func ask(ctx SpecContext, tenant, path string, pause time.Duration) *asking {
+// Service, so that it doesn't measure how fast names are found. Content is what it posts, if anything.
+func ask(ctx SpecContext, tenant, path string, pause time.Duration, content ...string) *asking {
 	GinkgoHelper()
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "app"}}
 	Eventually(ctx, komega.Get(service)).Should(Succeed())
 	// A node learns of a Service's first pods a moment after the API server.
 	Eventually(ctx, page).WithArguments(tenant, path).ShouldNot(BeEmpty())
-	cmd := exec.CommandContext(ctx, kubernetes.KubectlPath(), "--kubeconfig="+kubernetes.KubeconfigPath(),
-		"exec", "--stdin", "--namespace="+outside, "client", "--", "/peer", "ask",
-		fmt.Sprintf("http://%s:%d%s", service.Spec.ClusterIP, service.Spec.Ports[0].Port, path), pause.String())
+	cmd := exec.CommandContext(ctx, kubernetes.KubectlPath(), append([]string{
+		"--kubeconfig=" + kubernetes.KubeconfigPath(), "exec", "--stdin", "--namespace=" + outside, "client", "--", "/peer", "ask",
+		fmt.Sprintf("http://%s:%d%s", service.Spec.ClusterIP, service.Spec.Ports[0].Port, path), pause.String(),
+	}, content...)...)
 	lines := &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = lines, lines
 	input, err := cmd.StdinPipe()

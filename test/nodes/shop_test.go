@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
@@ -19,6 +21,7 @@ import (
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/hack/images/project"
 	"github.com/tenantry/tenantry/hack/operator"
+	"github.com/tenantry/tenantry/hack/postgres"
 )
 
 const (
@@ -66,9 +69,13 @@ func shop(ctx SpecContext, framework string, isolation v1alpha1.DatabaseIsolatio
 	return tenant
 }
 
-// rotate gives the tenants new passwords, and waits until all their pods have them.
-func rotate(ctx SpecContext, tenants []*v1alpha1.Tenant, request string) {
+// rotate gives the tenants new passwords, and waits until all their pods have them. Meanwhile, a schedule runs in each of
+// the shops.
+func rotate(ctx SpecContext, tenants []*v1alpha1.Tenant, shops []*working, request string) {
 	GinkgoHelper()
+	for _, shop := range shops {
+		shop.startRun(ctx, request)
+	}
 	for _, tenant := range tenants {
 		Eventually(ctx, komega.Update(tenant, func() {
 			tenant.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: request}
@@ -81,13 +88,24 @@ func rotate(ctx SpecContext, tenants []*v1alpha1.Tenant, request string) {
 	}
 }
 
-var _ = Describe("The shop of each of the examples, in each isolation,", func() {
-	It("runs in a container under the standard Restricted, and answers each request while passwords change", func(ctx SpecContext) {
+// offers are where the shops say what the feature free-delivery decides, and with which words.
+var offers = map[string]struct{ path, free string }{
+	"django": {"/", "Delivery is free."}, "fastapi": {"/offers", `{"free_delivery":true}`},
+}
+
+// inTime is how soon the app answers otherwise, at the latest, once a feature was edited.
+const inTime = 5 * time.Second
+
+var _ = Describe("The shop of each of the examples, in each isolation,", Ordered, ContinueOnFailure, func() {
+	var (
+		servers []*postgres.Server
+		tenants []*v1alpha1.Tenant
+	)
+
+	BeforeAll(func(ctx SpecContext) {
 		for number, framework := range project.Examples {
-			register(ctx, framework, startPostgres(ctx, ports[number+1]))
-		}
-		var tenants []*v1alpha1.Tenant
-		for _, framework := range project.Examples {
+			servers = append(servers, startPostgres(ctx, ports[number+1]))
+			register(ctx, framework, servers[number])
 			for _, isolation := range isolations {
 				tenants = append(tenants, shop(ctx, framework, isolation))
 			}
@@ -96,21 +114,61 @@ var _ = Describe("The shop of each of the examples, in each isolation,", func() 
 			Expect(cl.Create(ctx, tenant)).To(Succeed())
 			DeferCleanup(func(ctx SpecContext) { Expect(cl.Delete(ctx, tenant)).To(Succeed()) })
 		}
-		var clients []*asking
 		for _, tenant := range tenants {
 			Eventually(ctx, komega.Object(tenant)).WithTimeout(crowded).Should(ready())
+		}
+	}, NodeTimeout(shopTimeout))
+
+	It("answers otherwise within 5 seconds of the edit of a feature that it watches, from the containers that ran before", func(ctx SpecContext) {
+		for _, tenant := range tenants {
+			if tenant.Spec.App.Reload != v1alpha1.ReloadWatch {
+				continue
+			}
+			offer := offers[tenant.Spec.Database.ServerRef.Name]
+			Eventually(ctx, page).WithArguments(tenant.Name, offer.path).Should(ContainSubstring(offer.free))
+			containers := containersOf(ctx, tenant.Name)
+			edit := time.Now()
+			Eventually(ctx, komega.Update(tenant, func() { tenant.Spec.Features["free-delivery"] = apiextensionsv1.JSON{Raw: []byte("false")} })).Should(Succeed())
+			Eventually(ctx, page).WithArguments(tenant.Name, offer.path).ShouldNot(ContainSubstring(offer.free))
+			took := time.Since(edit)
+			AddReportEntry("The app of "+tenant.Name+" answers otherwise after the edit of a feature", took.Round(time.Millisecond))
+			Expect(took).To(BeNumerically("<", inTime), tenant.Name)
+			Expect(containersOf(ctx, tenant.Name)).To(Equal(containers))
+		}
+	}, SpecTimeout(specTimeout))
+
+	It("runs in a container under the standard Restricted, and no request, worker or run of a schedule fails while passwords change", func(ctx SpecContext) {
+		var clients []*asking
+		var shops []*working
+		for _, tenant := range tenants {
 			Expect(kubectl(ctx, "exec", "--namespace="+tenant.Name, "deployment/app", "--", "/usr/bin/python3", "-c", storeOrder)).To(ContainSubstring(`"A-1"`))
 			Eventually(ctx, page).WithArguments(tenant.Name, "/orders").Should(ContainSubstring(`"A-1"`))
-			if len(tenant.Spec.App.Workers) > 0 {
-				Eventually(ctx, page).WithArguments(tenant.Name, "/orders").Should(ContainSubstring(`"state": "packed"`))
-			}
 			clients = append(clients, ask(ctx, tenant.Name, "/orders", manyClients))
+			if len(tenant.Spec.App.Workers) > 0 {
+				shops = append(shops, work(ctx, tenant))
+			}
 		}
+		logged := complaints(servers)
 		for number := range rotations {
-			rotate(ctx, tenants, fmt.Sprint(number))
+			rotate(ctx, tenants, shops, fmt.Sprint(number))
 		}
 		for number, client := range clients {
 			Expect(client.answered()).To(allAnswered(), tenants[number].Name)
 		}
+		for _, shop := range shops {
+			shop.check(ctx)
+		}
+		AddReportEntry("what the servers have logged", slices.DeleteFunc(complaints(servers), func(line string) bool { return slices.Contains(logged, line) }))
 	}, SpecTimeout(shopTimeout))
 })
+
+// containersOf returns what is new with each new pod, and each start of a container, of a tenant.
+func containersOf(ctx SpecContext, tenant string) (containers []string) {
+	GinkgoHelper()
+	for _, pod := range podsOf(ctx, tenant) {
+		for _, status := range pod.Status.ContainerStatuses {
+			containers = append(containers, fmt.Sprint(pod.Name, pod.UID, status.ContainerID, status.State.Running.StartedAt))
+		}
+	}
+	return containers
+}

@@ -47,7 +47,7 @@ const (
 
 var (
 	kubernetes *cluster.ControlPlane
-	cl         client.Client
+	cl         client.WithWatch
 	// ports are those that PostgreSQL servers may have: the first is that of database, which all share.
 	ports    []int
 	database *postgres.Server
@@ -83,7 +83,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	Expect(gatewayv1.Install(scheme)).To(Succeed())
-	cl, err = client.New(kubernetes.Config(), client.Options{Scheme: scheme})
+	cl, err = client.NewWithWatch(kubernetes.Config(), client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	komega.SetClient(cl)
 
