@@ -114,6 +114,10 @@ test-attacks: ## Try what tenants could do to each other on PostgreSQL 14 to 18,
 bench: ## Measure the operator against a bare client, in turn; see .local/bench.json.
 	go run ./hack/bench
 
+.PHONY: bench-full
+bench-full: ## Measure the same with tenants whose apps have all that an app can have; see .local/bench-full.json.
+	go run ./hack/bench -full
+
 .PHONY: bench-admission
 bench-admission: ## Measure creates under all admission policies against none; see .local/bench-admission.json.
 	go run ./hack/bench -admission -tenants 2000

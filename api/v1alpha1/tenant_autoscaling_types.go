@@ -5,8 +5,8 @@ import autoscalingv2 "k8s.io/api/autoscaling/v2"
 // Autoscaling says how many pods an autoscaler may choose, and by which metrics it does.
 // +kubebuilder:validation:XValidation:rule="!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",message="minReplicas is above maxReplicas; lower the first or raise the second"
 type Autoscaling struct {
-	// minReplicas is the lowest number of pods. 0 is for clusters with the feature HPAScaleToZero, and needs a metric
-	// of the type Object or External. Left out, it is 1.
+	// minReplicas is the lowest number of pods. 0 is for clusters with the feature HPAScaleToZero, which is on since
+	// Kubernetes 1.37, and needs a metric of the type Object or External. Left out, it is 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000

@@ -1,13 +1,17 @@
 import json
 import os
+from pathlib import Path
 from typing import List
 
 from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from database import Line, Order, Session
+
+PAGE = Path(__file__).parent / "shop.html"
 
 app = FastAPI(title=os.environ.get("SHOP_NAME", "Shop"))
 
@@ -49,6 +53,12 @@ def not_found():
     raise HTTPException(404, "There is no such order.")
 
 
+@app.get("/", include_in_schema=False)
+def page():
+    """A page that makes the requests below."""
+    return FileResponse(PAGE)
+
+
 @app.get("/healthz")
 def healthz(session: Session = Depends(database)):
     session.execute(select(1))
@@ -58,7 +68,10 @@ def healthz(session: Session = Depends(database)):
 @app.get("/offers")
 def offers():
     """What a feature flag changes: its file is in flagd's format."""
-    with open(os.environ["FLAGD_OFFLINE_FLAG_SOURCE_PATH"]) as file:
+    path = os.environ.get("FLAGD_OFFLINE_FLAG_SOURCE_PATH")
+    if path is None:
+        return {"free_delivery": False}
+    with open(path) as file:
         flag = json.load(file)["flags"]["free-delivery"]
     return {"free_delivery": flag["variants"][flag["defaultVariant"]]}
 

@@ -1,7 +1,15 @@
 import os
 
 import click
-from flask import Flask, abort, current_app, jsonify, request
+from flask import (
+    Flask,
+    abort,
+    current_app,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+)
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -54,6 +62,7 @@ def create_app():
     db.init_app(app)
     migrate.init_app(app, db)
     app.cli.add_command(clean_up)
+    app.add_url_rule("/", view_func=page, methods=["GET", "POST"])
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/orders", view_func=list_orders, methods=["GET"])
     app.add_url_rule("/orders", view_func=create_order, methods=["POST"])
@@ -71,23 +80,47 @@ def healthz():
     return {"shop": current_app.config["SHOP_NAME"]}
 
 
-def list_orders():
-    found = db.session.execute(db.select(Order).order_by(Order.id)).scalars()
-    return jsonify([order.as_dict() for order in found])
+def all_orders():
+    return db.session.scalars(db.select(Order).order_by(Order.id)).all()
 
 
-def create_order():
-    wanted = request.get_json()
-    order = Order(
-        number=wanted["number"],
-        lines=[Line(**line) for line in wanted["lines"]],
-    )
+def store(number, lines):
+    """Stores an order; None if there is one with that number."""
+    order = Order(number=number, lines=[Line(**line) for line in lines])
     db.session.add(order)
     try:
         db.session.commit()
     except IntegrityError:
         db.session.rollback()
-        return {"error": f"There is an order {wanted['number']} already."}, 409
+        return None
+    return order
+
+
+def taken(number):
+    return f"There is an order {number} already."
+
+
+def page():
+    error = None
+    if request.method == "POST":
+        form = request.form
+        quantity = form.get("quantity", type=int) or abort(400)
+        line = {"article": form["article"], "quantity": quantity}
+        if store(form["number"], [line]):
+            return redirect("/")
+        error = taken(form["number"])
+    return render_template("shop.html", orders=all_orders(), error=error)
+
+
+def list_orders():
+    return jsonify([order.as_dict() for order in all_orders()])
+
+
+def create_order():
+    wanted = request.get_json()
+    order = store(wanted["number"], wanted["lines"])
+    if order is None:
+        return {"error": taken(wanted["number"])}, 409
     return order.as_dict(), 201
 
 

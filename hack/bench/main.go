@@ -2,6 +2,9 @@
 // by a bare client, at the same concurrency, on a control plane and a PostgreSQL like the operator's.
 // Both provision their tenants in blocks, in turn. It prints tables and writes .local/bench.json.
 //
+// With -full the tenants' apps have all that an app can have: a migration, workers, schedules, autoscaling, a public URL,
+// settings and volumes. It writes .local/bench-full.json then.
+//
 // With -admission it measures how much longer creating objects takes with the admission policies, and writes
 // .local/bench-admission.json.
 //
@@ -31,7 +34,7 @@ import (
 
 type options struct {
 	tenants, blocks, samples int
-	admission, fleet         bool
+	full, admission, fleet   bool
 	creates                  int
 }
 
@@ -40,6 +43,7 @@ func main() {
 	flag.IntVar(&o.tenants, "tenants", 600, "the number of tenants that each side provisions, in all blocks together")
 	flag.IntVar(&o.blocks, "blocks", 3, "the number of blocks in which it does so, in turn with the other side")
 	flag.IntVar(&o.samples, "latency-samples", 50, "the number of tenants that are applied one by one to measure latency, after the first block and again after the last")
+	flag.BoolVar(&o.full, "full", false, "provision tenants whose apps have all that an app can have")
 	flag.BoolVar(&o.admission, "admission", false, "measure the admission policies, with 10 tenants and then with as many as -tenants says")
 	flag.BoolVar(&o.fleet, "fleet", false, "measure classes, with 10 tenants and then with as many as -tenants says")
 	flag.IntVar(&o.creates, "creates", 800, "with -admission, the number of objects of each kind on either side")
@@ -80,6 +84,7 @@ func run(o options) error {
 	if o.fleet {
 		return bench.runFleet(ctx, root, slices.Compact([]int{fewTenants, max(fewTenants, o.tenants)}))
 	}
+	bench.result.Full = o.full
 	if err := bench.measure(ctx); err != nil {
 		return err
 	}
@@ -135,6 +140,10 @@ func (b *bench) startSite(ctx context.Context, name string) (*site, error) {
 	s, err := newSite(ctx, b.bin, filepath.Join(b.dir, name), 2, b.tenants+2*b.samples)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s.full = b.full
+	if err := s.furnish(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), s.close())
 	}
 	return s, nil
 }

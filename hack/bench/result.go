@@ -10,9 +10,11 @@ import (
 	"text/tabwriter"
 )
 
-// result is the content of .local/bench.json. Times are in seconds. Figures of blocks are the medians of all
+// result is the content of .local/bench.json, or .local/bench-full.json. Times are in seconds. Figures of blocks are the medians of all
 // blocks; Spread has the lowest and the highest.
 type result struct {
+	// Full says that the tenants' apps had all that an app can have.
+	Full bool `json:"full"`
 	// Tenants is how many tenants each side has provisioned in blocks, without those that were applied one by one.
 	Tenants int `json:"tenants"`
 	Blocks  int `json:"blocks"`
@@ -163,6 +165,9 @@ func (r *result) printBlocks() {
 		{"part of the time after which half are Ready", "halfReadyShare", "at most 0.65"},
 	} {
 		s := r.Spread[row.figure]
+		if r.Full {
+			row.limit = "" // The targets are those of the other tenants.
+		}
 		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.2f\t%s\t\n", row.what, s.Median, s.Min, s.Max, row.limit)
 	}
 	table.Flush()
@@ -212,5 +217,9 @@ func (r *result) write(root string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(root, ".local", "bench.json"), append(text, '\n'), 0o644)
+	name := "bench.json"
+	if r.Full {
+		name = "bench-full.json"
+	}
+	return os.WriteFile(filepath.Join(root, ".local", name), append(text, '\n'), 0o644)
 }

@@ -57,6 +57,8 @@ type site struct {
 	postgres   *postgres.Server
 	admin      client.WithWatch
 	requests   *requestLog
+	// full says that the apps of the tenants have all that an app can have.
+	full bool
 }
 
 // newSite starts a site. sites is the number of all sites, and tenants how many tenants each will have.
@@ -88,7 +90,10 @@ func newCluster(ctx context.Context, bin, dir string, users ...string) (*site, e
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	kubernetes, err := cluster.Start(ctx, cluster.Options{Bin: bin, Dir: dir, AuditUsers: users})
+	// Nobody serves metrics here, so that autoscalers could only go on asking for them.
+	kubernetes, err := cluster.Start(ctx, cluster.Options{
+		Bin: bin, Dir: dir, AuditUsers: users, ControllerManagerArgs: []string{"--horizontal-pod-autoscaler-sync-period=24h"},
+	})
 	if err != nil {
 		return nil, err
 	}

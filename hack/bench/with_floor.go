@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +23,7 @@ import (
 	"github.com/tenantry/tenantry/hack/process"
 	"github.com/tenantry/tenantry/internal/database"
 	"github.com/tenantry/tenantry/internal/database/postgres"
+	"github.com/tenantry/tenantry/internal/desired"
 	"github.com/tenantry/tenantry/internal/effective"
 	"github.com/tenantry/tenantry/internal/naming"
 	"github.com/tenantry/tenantry/internal/parts"
@@ -54,6 +58,9 @@ func (f *floor) prepare(ctx context.Context, from, to int) (func(context.Context
 	if err != nil {
 		return nil, err
 	}
+	if err := f.site.makeRoom(ctx, tenantNames(from, to)...); err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context) error {
 		writing, ctx := errgroup.WithContext(ctx)
 		writing.SetLimit(concurrency)
@@ -65,7 +72,7 @@ func (f *floor) prepare(ctx context.Context, from, to int) (func(context.Context
 }
 
 func (f *floor) await(ctx context.Context, tenants int) ([]time.Time, error) {
-	done, err := f.site.awaitEach(ctx, &appsv1.DeploymentList{}, tenants, "apps available", isAvailable,
+	done, err := f.site.awaitEach(ctx, &appsv1.DeploymentList{}, tenants*f.site.deploymentsPerTenant(), "apps available", isAvailable,
 		client.MatchingLabels{naming.LabelManagedBy: naming.ManagedBy})
 	f.tenants = tenants
 	return done, err
@@ -132,7 +139,7 @@ func (s *site) defaultedTenants(ctx context.Context, from, to int) ([]*effective
 	dryRun := client.NewDryRunClient(s.admin)
 	tenants := make([]*effective.Tenant, to-from)
 	for i := range tenants {
-		created := tenant(tenantName(from + i))
+		created := s.tenant(tenantName(from + i))
 		if err := dryRun.Create(ctx, created); err != nil {
 			return nil, err
 		}
@@ -150,19 +157,55 @@ func (f *floor) provision(ctx context.Context, tenant *effective.Tenant) error {
 	inputs := parts.Inputs{Tenant: tenant, Server: f.server, Login: &parts.Login{
 		Database: want.Name(), Username: database.Logins(want.Name())[0], Password: string(want.Password),
 	}}
+	if f.site.full {
+		inputs.Entrance = parts.Entrance{Classes: []string{ingressClass}, Class: theIngressClass()}
+		var err error
+		if inputs.Files, err = filesOf(tenant); err != nil {
+			return err
+		}
+	}
 	for _, part := range []*parts.Part{parts.Namespace, parts.Quota, parts.Network, parts.Access, parts.Database} {
-		if err := f.write(ctx, part, inputs); err != nil {
+		if err := f.write(ctx, part.Objects(inputs)); err != nil {
 			return err
 		}
 	}
 	if err := f.provisionDatabase(ctx, want); err != nil {
 		return err
 	}
-	return f.write(ctx, parts.App, inputs)
+	return f.release(ctx, inputs, want.Name())
 }
 
-func (f *floor) write(ctx context.Context, part *parts.Part, inputs parts.Inputs) error {
-	for _, object := range part.Objects(inputs) {
+// release writes what belongs to the app: first its storage and its migration, if it has them, and then all else. It
+// doesn't wait for the migration's end.
+func (f *floor) release(ctx context.Context, inputs parts.Inputs, database string) error {
+	migrating := parts.Migrating{Tenant: inputs.Tenant, Database: database}
+	inputs.Tenant, inputs.Release = parts.ReleaseOf(migrating)
+	for _, claim := range parts.Claims(inputs) {
+		if err := f.client.Create(ctx, claim); err != nil {
+			return err
+		}
+	}
+	first := parts.App.Objects(inputs)
+	if err := f.write(ctx, first); err != nil || !inputs.Release.Held() {
+		return err
+	}
+	for _, object := range first {
+		if job, isJob := object.(*batchv1.Job); isJob {
+			completed := job.DeepCopy()
+			completed.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobComplete, Status: corev1.ConditionTrue}}
+			migrating.Jobs = append(migrating.Jobs, *completed)
+		}
+	}
+	inputs.Tenant, inputs.Release = parts.ReleaseOf(migrating)
+	return f.write(ctx, slices.DeleteFunc(parts.App.Objects(inputs), func(object desired.Object) bool {
+		return slices.ContainsFunc(first, func(written desired.Object) bool {
+			return reflect.TypeOf(written) == reflect.TypeOf(object) && written.GetName() == object.GetName()
+		})
+	}))
+}
+
+func (f *floor) write(ctx context.Context, objects []desired.Object) error {
+	for _, object := range objects {
 		if err := f.client.Create(ctx, object); err != nil {
 			return err
 		}

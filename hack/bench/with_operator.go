@@ -70,10 +70,14 @@ func (o *operated) programs() []*process.Process {
 	return append(o.site.programs(), o.manager.Process)
 }
 
-func (o *operated) prepare(_ context.Context, from, to int) (func(context.Context) error, error) {
+func (o *operated) prepare(ctx context.Context, from, to int) (func(context.Context) error, error) {
+	names := tenantNames(from, to)
+	if err := o.site.makeRoom(ctx, names...); err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context) error {
-		for i := from; i < to; i++ {
-			if err := o.site.create(ctx, tenant(tenantName(i))); err != nil {
+		for _, name := range names {
+			if err := o.site.create(ctx, o.site.tenant(name)); err != nil {
 				return err
 			}
 		}
@@ -92,6 +96,15 @@ func isReady(object client.Object) bool {
 }
 
 func tenantName(i int) string { return fmt.Sprintf("tenant-%04d", i) }
+
+func tenantNames(from, to int) (names []string) {
+	for i := from; i < to; i++ {
+		names = append(names, tenantName(i))
+	}
+	return names
+}
+
+func singleName(i int) string { return fmt.Sprintf("single-%04d", i) }
 
 // countWrites counts the requests to write that the operator has sent so far.
 func (o *operated) countWrites() (int, error) {
@@ -129,6 +142,11 @@ type latency struct {
 func (o *operated) measureLatency(ctx context.Context, samples int) (latency, error) {
 	measured := latency{Samples: samples}
 	say("operator: applying %d tenants one by one, with %d in place", samples, o.tenants)
+	for i := range samples {
+		if err := o.site.makeRoom(ctx, singleName(o.tenants+i)); err != nil {
+			return measured, err
+		}
+	}
 	meter, err := startMeter(o.programs(), o.programs())
 	if err != nil {
 		return measured, err
@@ -154,8 +172,8 @@ func (o *operated) measureLatency(ctx context.Context, samples int) (latency, er
 
 // applyOne applies a tenant and waits until it is Ready.
 func (o *operated) applyOne(ctx context.Context) error {
-	name := fmt.Sprintf("single-%04d", o.tenants)
-	if err := o.site.create(ctx, tenant(name)); err != nil {
+	name := singleName(o.tenants)
+	if err := o.site.create(ctx, o.site.tenant(name)); err != nil {
 		return err
 	}
 	o.tenants++

@@ -65,8 +65,8 @@ type Options struct {
 	// Metadata, one audit.k8s.io/v1 Event in JSON a line. A watch is two events of one auditID: one
 	// as it starts and one as it ends. Requests of all other users are left out.
 	AuditUsers []string
-	// APIServerArgs are further arguments of the API server.
-	APIServerArgs []string
+	// APIServerArgs and ControllerManagerArgs are further arguments of the API server and of the controller manager.
+	APIServerArgs, ControllerManagerArgs []string
 	// Detached lets the control plane outlive the program that starts it, until Stop. Otherwise
 	// it ends with that program, however that ends.
 	Detached bool

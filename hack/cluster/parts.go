@@ -150,6 +150,7 @@ func (s *starter) controllerManager() part {
 	} {
 		args = append(args, flag("concurrent-"+controller+"-syncs", syncs))
 	}
+	args = append(args, s.options.ControllerManagerArgs...)
 	return part{name: controllerManager, args: args, ready: s.readiness.controllers}
 }
 

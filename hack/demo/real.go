@@ -215,8 +215,9 @@ func (r *realDemo) show(ctx context.Context) error {
 Look around:
   export KUBECONFIG=%[1]s/kubeconfig PATH=%[1]s/bin:$PATH
 
-The shop of acme, from outside, by its hostname:
+The shop of acme and its page, from outside, by its hostname:
   curl --cacert %[1]s/ca.crt --resolve %[3]s:%[2]d:127.0.0.1 https://%[3]s:%[2]d/healthz
+  curl --cacert %[1]s/ca.crt --resolve %[3]s:%[2]d:127.0.0.1 https://%[3]s:%[2]d/
   curl --cacert %[1]s/ca.crt --resolve %[3]s:%[2]d:127.0.0.1 https://%[3]s:%[2]d/orders --json '{"number": "A-1", "lines": [{"article": "bolt"}]}'
 
 The shop of globex, whose worker packs what is ordered, and its page:

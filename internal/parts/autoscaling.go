@@ -43,7 +43,9 @@ func autoscalers(in Inputs) (objects []desired.Object) {
 }
 
 func autoscaler(in Inputs, of replicas) desired.Object {
-	if of.autoscaling == nil {
+	if of.autoscaling == nil || in.Asleep && ptr.Deref(of.autoscaling.MinReplicas, 1) == 0 {
+		// What an autoscaler has scaled to zero it scales up again, whatever its minimum is by then. So it isn't there
+		// while the tenant sleeps.
 		return nil
 	}
 	return &autoscalingv2.HorizontalPodAutoscaler{
@@ -52,21 +54,11 @@ func autoscaler(in Inputs, of replicas) desired.Object {
 			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{
 				APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment", Name: of.name,
 			},
-			MinReplicas: leastReplicas(in, of),
+			MinReplicas: of.autoscaling.MinReplicas,
 			MaxReplicas: of.autoscaling.MaxReplicas,
 			Metrics:     of.autoscaling.Metrics,
 		},
 	}
-}
-
-// leastReplicas returns the lowest number of replicas that an autoscaler may choose. It leaves a Deployment without
-// replicas alone, unless it may choose none.
-func leastReplicas(in Inputs, of replicas) *int32 {
-	least := of.autoscaling.MinReplicas
-	if in.Asleep {
-		return new(max(1, ptr.Deref(least, 1)))
-	}
-	return least
 }
 
 // autoscalerPatience is how long an autoscaler may go without metrics. Those of new pods take a while.
@@ -83,29 +75,59 @@ func withAutoscaling(o Observation, all []rollout, state condition.State) condit
 		state.Message += " " + limited
 	}
 	for _, each := range all {
-		idle := inactive(each.autoscaler)
-		if each.autoscaling == nil || idle == nil || patience(idle, o.Now) > 0 {
-			continue
+		if idle := each.withoutAutoscaling(o.Now); idle != "" {
+			state.Reason = v1alpha1.ReasonAutoscalingInactive
+			state.Message += " " + idle
 		}
-		whose := "Their number does not change, since the autoscaler has"
-		if each.of != problem.App {
-			whose = fmt.Sprintf("The number of replicas of %s does not change, since its autoscaler has", each.of.Name)
-		}
-		state.Reason = v1alpha1.ReasonAutoscalingInactive
-		state.Message += fmt.Sprintf(" %s no metrics: %s. Correct %s.autoscaling.metrics, or have the cluster serve these metrics, for example with metrics-server.",
-			whose, strings.TrimSuffix(idle.Message, "."), each.of.Field)
 	}
 	return state
 }
 
-// inactive returns the condition of an autoscaler that says why it doesn't scale; nil if it does, or doesn't know yet.
+// withoutAutoscaling returns why no autoscaler changes the number of replicas, although the spec has one; empty if it
+// does, or may not know yet.
+func (r rollout) withoutAutoscaling(now time.Time) string {
+	if r.autoscaling == nil {
+		return ""
+	}
+	whose := "Their number does not change, since the autoscaler"
+	if r.of != problem.App {
+		whose = fmt.Sprintf("The number of replicas of %s does not change, since its autoscaler", r.of.Name)
+	}
+	if r.wanted() == 0 && scalingDisabled(r.autoscaler) {
+		return fmt.Sprintf("%s leaves %s without replicas alone if it has not scaled it to zero itself. For it to begin, run kubectl scale --replicas=1 deployment/%s --namespace %s as a cluster admin.",
+			whose, r.of.Name, r.deployment.Name, r.deployment.Namespace)
+	}
+	if idle := inactive(r.autoscaler); idle != nil && patience(idle, now) == 0 {
+		return fmt.Sprintf("%s has no metrics: %s. Correct %s.autoscaling.metrics, or have the cluster serve these metrics, for example with metrics-server.",
+			whose, strings.TrimSuffix(idle.Message, "."), r.of.Field)
+	}
+	return ""
+}
+
+// disabled is the reason of an autoscaler that leaves a target without replicas alone.
+const disabled = "ScalingDisabled"
+
+func scalingDisabled(autoscaler *autoscalingv2.HorizontalPodAutoscaler) bool {
+	idle := notScaling(autoscaler)
+	return idle != nil && idle.Reason == disabled
+}
+
+// inactive returns the condition of an autoscaler that says why it doesn't scale what has replicas; nil if it does, or
+// doesn't know yet.
 func inactive(autoscaler *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscalerCondition {
+	if idle := notScaling(autoscaler); idle != nil && idle.Reason != disabled {
+		return idle
+	}
+	return nil
+}
+
+func notScaling(autoscaler *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscalerCondition {
 	if autoscaler == nil {
 		return nil
 	}
 	for i := range autoscaler.Status.Conditions {
 		found := &autoscaler.Status.Conditions[i]
-		if found.Type == autoscalingv2.ScalingActive && found.Status == corev1.ConditionFalse && found.Reason != "ScalingDisabled" {
+		if found.Type == autoscalingv2.ScalingActive && found.Status == corev1.ConditionFalse {
 			return found
 		}
 	}

@@ -108,15 +108,7 @@ func (in Inputs) setReplicas(of replicas, deployment *appsv1.Deployment) {
 	case !in.autoscaled(of):
 		deployment.Spec.Replicas = of.number
 	case scale.Held:
-		deployment.Spec.Replicas = new(max(of.first(), scale.Awake))
+		// An autoscaler leaves a Deployment without replicas alone, unless it has scaled it to zero itself.
+		deployment.Spec.Replicas = new(max(1, scale.Awake))
 	}
-}
-
-// first returns how many replicas there are at least for an autoscaler to begin with. It leaves a Deployment without
-// replicas alone, unless it may choose none.
-func (r replicas) first() int32 {
-	if r.autoscaling == nil {
-		return 1
-	}
-	return min(1, ptr.Deref(r.autoscaling.MinReplicas, 1))
 }

@@ -124,6 +124,22 @@ func TestAnAutoscalerOfAWorkerWithoutMetrics(t *testing.T) {
 	}
 }
 
+func TestAnAutoscalerThatLeavesAnAppWithoutReplicasAlone(t *testing.T) {
+	o := rolledOut(t, builders.Tenant("acme").App(image).MaxReplicas(5).ScaledWorker("mail", 5, "/w"))
+	stopped := withoutMetrics(0, "scaling is disabled since the replica count of the target is zero")
+	stopped.Status.Conditions[0].Reason = "ScalingDisabled"
+	o.Autoscalers["app"], o.Autoscalers["mail"] = stopped, stopped
+	if state := parts.App.State(o); state.Reason != "Ready" {
+		t.Errorf("with replicas, which its autoscaler hasn't seen yet, it is %s, and says %q", state.Reason, state.Message)
+	}
+	o.Deployment = builders.Deployment("acme", "app", 0).Pods(0, 0, 0).Build()
+	want := "The app has zero replicas; 2 of 2 of its workers are available. Their number does not change, since the autoscaler leaves the app without replicas alone if it has not scaled it to zero itself. " +
+		"For it to begin, run kubectl scale --replicas=1 deployment/app --namespace acme as a cluster admin."
+	if state := parts.App.State(o); state.Status != "True" || state.Reason != "AutoscalingInactive" || state.Message != want {
+		t.Errorf("it is %s %s, and says\n%q\nwant\n%q", state.Status, state.Reason, state.Message, want)
+	}
+}
+
 func TestPodsOfAWorkerThatScalesWithoutRoom(t *testing.T) {
 	o := rolledOut(t, builders.Tenant("acme").App(image).ScaledWorker("mail", 5, "/w"))
 	o.Workers["mail"].Status.AvailableReplicas = 1

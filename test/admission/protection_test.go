@@ -10,10 +10,12 @@ import (
 	gomegatypes "github.com/onsi/gomega/types"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
@@ -599,22 +601,32 @@ var _ = Describe("Two tenants that claim one hostname", func() {
 	}, SpecTimeout(specTimeout))
 })
 
-var _ = Describe("An API server without MutatingAdmissionPolicy", func() {
-	It("enforces all the same, gives no defaults, and that is said once", func(ctx SpecContext) {
-		old, err := environment.Start(ctx, environment.Options{
+var _ = Describe("An older API server", Ordered, func() {
+	var old *environment.Environment
+	current := func(tenant *v1alpha1.Tenant) func(context.Context) (*v1alpha1.Tenant, error) {
+		return func(ctx context.Context) (*v1alpha1.Tenant, error) {
+			return tenant, old.Client.Get(ctx, client.ObjectKeyFromObject(tenant), tenant)
+		}
+	}
+
+	BeforeAll(func(ctx SpecContext) {
+		var err error
+		old, err = environment.Start(ctx, environment.Options{
 			Name: "admission-old", OperatorArgs: []string{"--leader-elect=false"}, Progress: GinkgoWriter,
 			APIServerArgs: []string{
 				"--disable-admission-plugins=MutatingAdmissionPolicy",
 				"--runtime-config=admissionregistration.k8s.io/v1/mutatingadmissionpolicies=false,admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings=false",
+				"--feature-gates=HPAScaleToZero=false",
 			},
 		})
 		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(old.Stop)
+		DeferCleanup(func() error { return old.Stop() })
+	}, NodeTimeout(10*specTimeout))
+
+	It("without MutatingAdmissionPolicy enforces all the same, gives no defaults, and that is said once", func(ctx SpecContext) {
 		there := tenant("old").Build()
 		Expect(old.Client.Create(ctx, there)).To(Succeed())
-		Eventually(ctx, func() (*v1alpha1.Tenant, error) {
-			return there, old.Client.Get(ctx, client.ObjectKeyFromObject(there), there)
-		}).Should(haveCondition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady))
+		Eventually(ctx, current(there)).Should(haveCondition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady))
 		Eventually(ctx, func() error { return try(ctx, old.Client, service("old", "NodePort")) }).Should(refuse("NodePort"))
 		events := &corev1.EventList{}
 		Eventually(ctx, func() ([]corev1.Event, error) {
@@ -622,5 +634,17 @@ var _ = Describe("An API server without MutatingAdmissionPolicy", func() {
 			return events.Items, err
 		}).Should(HaveExactElements(HaveField("Message", ContainSubstring("MutatingAdmissionPolicy"))))
 		Expect(old.Operator.LogTail(500)).NotTo(ContainSubstring(`"level":"error"`))
-	}, SpecTimeout(10*specTimeout))
+	}, SpecTimeout(specTimeout))
+
+	It("without HPAScaleToZero refuses an autoscaler that may scale to zero, which the tenant is told", func(ctx SpecContext) {
+		there := tenant("old-to-zero").App("registry.example/shop:1").Autoscaling(0, 3, autoscalingv2.MetricSpec{
+			Type: autoscalingv2.ExternalMetricSourceType, External: &autoscalingv2.ExternalMetricSource{
+				Metric: autoscalingv2.MetricIdentifier{Name: "queue_length"},
+				Target: autoscalingv2.MetricTarget{Type: autoscalingv2.ValueMetricType, Value: new(resource.MustParse("1"))},
+			},
+		}).Build()
+		Expect(old.Client.Create(ctx, there)).To(Succeed())
+		Eventually(ctx, current(there)).Should(haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonInvalid,
+			"spec.minReplicas: Invalid value: 0: must be greater than or equal to 1", "Correct spec.app."))
+	}, SpecTimeout(specTimeout))
 })

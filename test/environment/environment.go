@@ -36,8 +36,8 @@ type Options struct {
 	Name string
 	// OperatorArgs are further arguments of the operator.
 	OperatorArgs []string
-	// APIServerArgs are further arguments of the API server.
-	APIServerArgs []string
+	// APIServerArgs and ControllerManagerArgs are further arguments of the API server and of the controller manager.
+	APIServerArgs, ControllerManagerArgs []string
 	// HostsPath, if set, is the file that the operator sees as /etc/hosts.
 	HostsPath string
 	// Install installs the operator's API and rights; nil means operator.Install.
@@ -66,13 +66,13 @@ type Environment struct {
 	// Dir is the folder with the logs (logs/*.log, postgres/<name>/postgres.log).
 	Dir string
 
-	apiServerArgs []string
-	install       func(context.Context, *cluster.ControlPlane) error
-	program       string
-	args          []string
-	progress      io.Writer
-	servers       []*postgres.Server
-	keep          bool
+	cluster  cluster.Options
+	install  func(context.Context, *cluster.ControlPlane) error
+	program  string
+	args     []string
+	progress io.Writer
+	servers  []*postgres.Server
+	keep     bool
 }
 
 // Start starts an environment and returns once all of it is ready. When a part doesn't come up,
@@ -86,7 +86,8 @@ func Start(ctx context.Context, options Options) (*Environment, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	env := &Environment{Dir: dir, install: options.Install, args: options.OperatorArgs, apiServerArgs: options.APIServerArgs, HostsPath: options.HostsPath, progress: options.Progress}
+	env := &Environment{Dir: dir, install: options.Install, args: options.OperatorArgs, HostsPath: options.HostsPath, progress: options.Progress}
+	env.cluster = cluster.Options{Dir: dir, AuditUsers: []string{operator.User}, APIServerArgs: options.APIServerArgs, ControllerManagerArgs: options.ControllerManagerArgs}
 	if env.progress == nil {
 		env.progress = io.Discard
 	}
@@ -101,17 +102,14 @@ func Start(ctx context.Context, options Options) (*Environment, error) {
 }
 
 func (e *Environment) start(ctx context.Context) error {
-	bin, err := cluster.Build(ctx, e.progress)
-	if err != nil {
+	var err error
+	if e.cluster.Bin, err = cluster.Build(ctx, e.progress); err != nil {
 		return err
 	}
 	if e.program, err = operator.Build(ctx); err != nil {
 		return err
 	}
-	e.Kubernetes, err = cluster.Start(ctx, cluster.Options{
-		Bin: bin, Dir: e.Dir, AuditUsers: []string{operator.User}, APIServerArgs: e.apiServerArgs,
-	})
-	if err != nil {
+	if e.Kubernetes, err = cluster.Start(ctx, e.cluster); err != nil {
 		return err
 	}
 	e.Audit = &Audit{path: e.Kubernetes.AuditLogPath()}

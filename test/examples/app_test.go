@@ -82,24 +82,6 @@ func (a *app) orders(ctx context.Context) []order {
 	return orders
 }
 
-// page returns the page that people look at.
-func (a *app) page(ctx context.Context) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/", http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s: %s", a.Name(), response.Status, content)
-	}
-	return string(content), err
-}
-
 // create has the app store a new order, and returns it.
 func (a *app) create(ctx context.Context, wanted order) order {
 	GinkgoHelper()

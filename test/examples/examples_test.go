@@ -178,6 +178,12 @@ func describeShop(framework string, mode mode) {
 		}
 	}, SpecTimeout(specTimeout))
 
+	It("shows people its orders on a page, and takes theirs there", func(ctx SpecContext) {
+		theirs := apps[1].orders(ctx)
+		takesOrders(ctx, "The shop of "+tenants[0].Name, apps[0])
+		Expect(apps[1].orders(ctx)).To(Equal(theirs))
+	}, SpecTimeout(specTimeout))
+
 	if specs := further[framework]; specs != nil {
 		specs(&tenants, &apps)
 	}

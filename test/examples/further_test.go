@@ -2,8 +2,10 @@ package examples
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	. "github.com/onsi/ginkgo/v2"
@@ -24,9 +26,6 @@ var further = map[string]func(tenants *[2]*v1alpha1.Tenant, apps *[2]*app){
 	"flask":   describeFlask,
 	"pyramid": describePyramid,
 }
-
-// offer is what all pages with a feature say, by which they show that it is on.
-const offer = "Delivery is free."
 
 func describeDjango(tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
 	It("goes on taking orders of its former version, which doesn't know all columns", func(ctx SpecContext) {
@@ -75,23 +74,20 @@ func describeDjango(tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
 		refusesOtherFields(ctx, apps[0], map[string]any{"costCentre": "4711"}, map[string]any{"costCentre": "47"}, map[string]any{"color": "red"})
 	}, SpecTimeout(specTimeout))
 
-	It("shows people a page with its name, color, orders, their state and the custom field", func(ctx SpecContext) {
-		Expect(apps[0].page(ctx)).To(And(
-			ContainSubstring("<h1>The shop of "+tenants[0].Name+"</h1>"), ContainSubstring("--shop: "+tenants[0].Spec.Config["SHOP_COLOR"]),
-			ContainSubstring("<td>3 bolt of %[1]s, 4 nut of %[1]s</td>", tenants[0].Name), ContainSubstring(`<span class="state billed">billed</span>`),
-			ContainSubstring("<th>Cost center</th>"), ContainSubstring("<td>4711</td>")))
+	It("shows people its color, its offer, the custom field and what its worker and schedule have done", func(ctx SpecContext) {
+		page := apps[0].page(ctx)
+		Expect(page.Color(ctx, "header")).To(Equal("rgb(11, 79, 60)"), "that of SHOP_COLOR")
+		Expect(page.Text(ctx)).To(And(
+			HavePrefix("The shop of %s\n%s\n", tenants[0].Name, offer), ContainSubstring("Order\tArticles\tCost center\tState\tPaid\n"),
+			ContainSubstring("\nA-1\t3 bolt of %[1]s, 4 nut of %[1]s\t\tbilled\tyes\n", tenants[0].Name), ContainSubstring("\nD-1\t\t4711\tnew\tno\n")))
+	}, SpecTimeout(specTimeout))
+
+	It("tells people what is wrong with a custom field", func(ctx SpecContext) {
+		refusesInForm(ctx, apps[0], "Cost center", "47", "fields.costCentre: '47' does not match '^[0-9]{4}$'", "4712")
 	}, SpecTimeout(specTimeout))
 
 	It("changes the page with a feature, in the app that runs", func(ctx SpecContext) {
-		Expect(apps[0].page(ctx)).To(ContainSubstring(offer))
-		turnOff(ctx, tenants[0], apps[0])
-		Eventually(ctx, func() (string, error) {
-			if err := apps[0].write(ctx); err != nil {
-				return "", err
-			}
-			return apps[0].page(ctx)
-		}).ShouldNot(ContainSubstring(offer))
-		Expect(apps[1].page(ctx)).To(ContainSubstring(offer))
+		changesPageByFeature(ctx, tenants, apps)
 	}, SpecTimeout(specTimeout))
 
 	It("has migrated once, whatever has changed since", func(ctx SpecContext) {
@@ -103,20 +99,8 @@ func describeDjango(tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
 }
 
 func describeFastAPI(tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
-	It("changes its offers with a feature, in the app that runs", func(ctx SpecContext) {
-		offers := func(ctx context.Context, app *app) (answer map[string]bool, err error) {
-			_, err = app.call(ctx, http.MethodGet, "/offers", nil, &answer)
-			return answer, err
-		}
-		Expect(offers(ctx, apps[0])).To(HaveKeyWithValue("free_delivery", true))
-		turnOff(ctx, tenants[0], apps[0])
-		Eventually(ctx, func() (map[string]bool, error) {
-			if err := apps[0].write(ctx); err != nil {
-				return nil, err
-			}
-			return offers(ctx, apps[0])
-		}).Should(HaveKeyWithValue("free_delivery", false))
-		Expect(offers(ctx, apps[1])).To(HaveKeyWithValue("free_delivery", true))
+	It("changes the page with a feature, in the app that runs", func(ctx SpecContext) {
+		changesPageByFeature(ctx, tenants, apps)
 	}, SpecTimeout(specTimeout))
 }
 
@@ -134,6 +118,11 @@ func describePyramid(_ *[2]*v1alpha1.Tenant, apps *[2]*app) {
 	It("stores values of its custom fields, and refuses what its tenant doesn't allow", func(ctx SpecContext) {
 		refusesOtherFields(ctx, apps[0], map[string]any{"giftNote": "Many happy returns"}, map[string]any{"giftNote": 1}, map[string]any{"color": "red"})
 	}, SpecTimeout(specTimeout))
+
+	It("tells people what is wrong with a custom field", func(ctx SpecContext) {
+		tooMuch := strings.Repeat("x", 41)
+		refusesInForm(ctx, apps[0], "Gift note", tooMuch, "'"+tooMuch+"' is too long", "Get well soon")
+	}, SpecTimeout(specTimeout))
 }
 
 // refusesOtherFields has an app store an order with good values of its custom fields, and refuse others.
@@ -147,6 +136,22 @@ func refusesOtherFields(ctx context.Context, app *app, good map[string]any, bad 
 	}
 	orders := app.orders(ctx)
 	Expect(orders[len(orders)-1]).To(Equal(created))
+}
+
+// changesPageByFeature turns a feature of the first of two tenants off. People see that when they load the page again.
+func changesPageByFeature(ctx context.Context, tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
+	GinkgoHelper()
+	page, neighbors := apps[0].page(ctx), apps[1].page(ctx)
+	Eventually(ctx, page.Text).Should(ContainSubstring(offer))
+	turnOff(ctx, tenants[0], apps[0])
+	Eventually(ctx, func() (string, error) {
+		if err := errors.Join(apps[0].write(ctx), page.Reload(ctx)); err != nil {
+			return "", err
+		}
+		return page.Text(ctx)
+	}).Should(And(HavePrefix("The shop of "+tenants[0].Name), Not(ContainSubstring(offer))))
+	Expect(neighbors.Reload(ctx)).To(Succeed())
+	Eventually(ctx, neighbors.Text).Should(ContainSubstring(offer))
 }
 
 // turnOff turns a tenant's feature off. Its app watches the files, so that its pods stay.

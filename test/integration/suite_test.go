@@ -41,6 +41,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	// here to restart it. The specs about leader election turn it on.
 	env, err = environment.Start(ctx, environment.Options{
 		Name: "integration", OperatorArgs: []string{"--leader-elect=false", "--zap-log-level=debug"}, Progress: GinkgoWriter,
+		// Autoscalers look every 15 s at what they scale, and hesitate 5 min to scale it down, if nobody says otherwise.
+		ControllerManagerArgs: []string{"--horizontal-pod-autoscaler-sync-period=1s", "--horizontal-pod-autoscaler-downscale-stabilization=1s"},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error { return env.Stop() })

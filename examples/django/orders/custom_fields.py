@@ -16,10 +16,14 @@ def schema():
         return json.load(file).get("order", NONE)
 
 
+def properties():
+    """The schema of each field, by its name."""
+    return schema().get("properties", {})
+
+
 def titles():
     """The title of each field, by its name."""
-    properties = schema().get("properties", {})
-    return {name: of.get("title", name) for name, of in properties.items()}
+    return {name: of.get("title", name) for name, of in properties().items()}
 
 
 def fault(fields):

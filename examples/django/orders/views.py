@@ -4,16 +4,42 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from . import custom_fields, features
+from .forms import OrderForm
 from .models import Line, Order
 
 
-@require_safe
+def store(wanted):
+    created = Order(number=wanted["number"], fields=wanted.get("fields", {}))
+    created.clean()
+    with transaction.atomic():
+        created.save()
+        Line.objects.bulk_create(
+            Line(order=created, **line) for line in wanted["lines"]
+        )
+    return created
+
+
+def taken(number):
+    return f"There is an order {number} already."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
 def shop(request):
+    form = OrderForm(request.POST or None)
+    if form.is_valid():
+        wanted = form.order()
+        try:
+            store(wanted)
+            return redirect("/")
+        except ValidationError as error:
+            form.add_error(None, error.messages)
+        except IntegrityError:
+            form.add_error("number", taken(wanted["number"]))
     titles = custom_fields.titles()
     rows = [
         (order, [order.fields.get(name, "") for name in titles])
@@ -28,6 +54,7 @@ def shop(request):
             "free_delivery": features.is_on("free-delivery"),
             "titles": titles.values(),
             "rows": rows,
+            "form": form,
         },
     )
 
@@ -47,21 +74,12 @@ def orders(request):
         return JsonResponse([order.as_dict() for order in found], safe=False)
 
     wanted = json.loads(request.body)
-    created = Order(number=wanted["number"], fields=wanted.get("fields", {}))
     try:
-        created.clean()
-        with transaction.atomic():
-            created.save()
-            Line.objects.bulk_create(
-                Line(order=created, **line) for line in wanted["lines"]
-            )
+        created = store(wanted)
     except ValidationError as error:
         return JsonResponse({"error": error.messages[0]}, status=422)
     except IntegrityError:
-        return JsonResponse(
-            {"error": f"There is an order {wanted['number']} already."},
-            status=409,
-        )
+        return JsonResponse({"error": taken(wanted["number"])}, status=409)
     return JsonResponse(created.as_dict(), status=201)
 
 

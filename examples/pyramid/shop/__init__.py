@@ -29,7 +29,9 @@ def main():
             "order.fields": order_fields(),
         }
     ) as config:
+        config.include("pyramid_jinja2")
         config.add_request_method(database, "db", reify=True)
+        config.add_route("page", "/")
         config.add_route("healthz", "/healthz")
         config.add_route("orders", "/orders")
         config.add_route("order", r"/orders/{id:\d+}")
