@@ -85,8 +85,13 @@ func (p *Page) Color(ctx context.Context, selector string) (string, error) {
 
 // Write replaces what is in the field with a label.
 func (p *Page) Write(ctx context.Context, label, text string) error {
-	field := chromedp.Search(fmt.Sprintf(`//input[@id=//label[contains(., "%[1]s")]/@for] | //label[contains(., "%[1]s")]//input`, label))
-	return p.do(ctx, chromedp.Clear(field), chromedp.SendKeys(field, text))
+	field := fmt.Sprintf(`//input[@id=//label[contains(., "%[1]s")]/@for] | //label[contains(., "%[1]s")]//input`, label)
+	// chromedp.Clear would change what the field has after the form is reset.
+	empty := fmt.Sprintf("document.evaluate(%q, document, null, XPathResult.FIRST_ORDERED_NODE_TYPE).singleNodeValue.value = ''", field)
+	if _, err := run(ctx, p, chromedp.Evaluate[string](empty)); err != nil {
+		return err
+	}
+	return p.do(ctx, chromedp.SendKeys(chromedp.Search(field), text))
 }
 
 // Press presses the button of a name.

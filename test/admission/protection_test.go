@@ -645,6 +645,6 @@ var _ = Describe("An older API server", Ordered, func() {
 		}).Build()
 		Expect(old.Client.Create(ctx, there)).To(Succeed())
 		Eventually(ctx, current(there)).Should(haveCondition(v1alpha1.ConditionAppReady, "False", v1alpha1.ReasonInvalid,
-			"spec.minReplicas: Invalid value: 0: must be greater than or equal to 1", "Correct spec.app."))
+			`HorizontalPodAutoscaler.autoscaling "app" is invalid: spec.minReplicas: Invalid value: 0: must be greater than or equal to 1`))
 	}, SpecTimeout(specTimeout))
 })

@@ -78,7 +78,7 @@ func describeDjango(tenants *[2]*v1alpha1.Tenant, apps *[2]*app) {
 		page := apps[0].page(ctx)
 		Expect(page.Color(ctx, "header")).To(Equal("rgb(11, 79, 60)"), "that of SHOP_COLOR")
 		Expect(page.Text(ctx)).To(And(
-			HavePrefix("The shop of %s\n%s\n", tenants[0].Name, offer), ContainSubstring("Order\tArticles\tCost center\tState\tPaid\n"),
+			HavePrefix("The shop of %s\n\n%s\n", tenants[0].Name, offer), ContainSubstring("Order\tArticles\tCost center\tState\tPaid\n"),
 			ContainSubstring("\nA-1\t3 bolt of %[1]s, 4 nut of %[1]s\t\tbilled\tyes\n", tenants[0].Name), ContainSubstring("\nD-1\t\t4711\tnew\tno\n")))
 	}, SpecTimeout(specTimeout))
 

@@ -11,7 +11,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
@@ -69,7 +68,6 @@ spec:
 }
 
 var _ = Describe("An app and a worker that scale to zero", func() {
-	appOf := func(tenant *v1alpha1.Tenant) *appsv1.Deployment { return in(tenant, &appsv1.Deployment{}, "app") }
 	toZero := func(app *v1alpha1.TenantApp) {
 		app.Workers[0].Autoscaling = &v1alpha1.Autoscaling{MinReplicas: new(int32(0)), MaxReplicas: 3, Metrics: app.Autoscaling.Metrics}
 	}
