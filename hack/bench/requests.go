@@ -72,7 +72,7 @@ func writes(events []auditv1.Event) int {
 }
 
 // probeQueries are patterns that match the statements of the health probe.
-var probeQueries = []string{"SELECT count(*) FILTER (WHERE state%FROM tenantry.tenants", "SELECT set_config(%"}
+var probeQueries = []string{"SELECT count(*) FILTER (WHERE state%FROM tenantry.tenants", "SELECT set_config(%", "WITH written AS MATERIALIZED%"}
 
 // statements counts the SQL statements that the server has run so far, by text, without health probes and these
 // counts themselves.
