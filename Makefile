@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The version that the manager calls itself.
+# The version that the manager and the plugin call themselves.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # The image that docker-build makes and deploy uses.
 IMG ?= tenantry/manager:dev
@@ -156,6 +156,10 @@ docker-build: ## Build the manager's container image, by the name IMG.
 .PHONY: images
 images: ## Make all images, without Docker, as OCI archives in .local/images.
 	go run ./hack/images/make
+
+.PHONY: release
+release: bin/kustomize ## Make all files of the release VERSION in .local/release; DIRTY=1 tries out what is in no commit.
+	go run ./hack/release -version="$(VERSION)" $(if $(IMAGE),-image="$(IMAGE)") $(if $(DIRTY),-dirty)
 
 .PHONY: tools
 tools: bin/controller-gen bin/ginkgo bin/golangci-lint bin/kustomize ## Build the developer tools of hack/tools into bin.

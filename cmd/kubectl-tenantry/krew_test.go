@@ -65,7 +65,7 @@ func TestTheKrewManifestIsOne(t *testing.T) {
 		t.Fatalf("%v in\n%s", err, text.String())
 	}
 	if made.APIVersion != "krew.googlecontainertools.github.com/v1alpha2" || made.Kind != "Plugin" || made.Metadata.Name != "tenantry" ||
-		made.Spec.Version != "v1.2.3" || len(made.Spec.ShortDescription) > 50 || len(made.Spec.Platforms) != 5 {
+		made.Spec.Version != "v1.2.3" || len(made.Spec.ShortDescription) > 50 || len(made.Spec.Platforms) != 6 {
 		t.Errorf("it is %+v", made)
 	}
 	for _, platform := range made.Spec.Platforms {

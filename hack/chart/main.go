@@ -3,6 +3,10 @@
 // such as its notes, is in the folder static.
 //
 //	go run ./hack/chart -kustomize bin/kustomize charts/tenantry
+//
+// The chart of a release has the version of that, and the name of the image that was published:
+//
+//	go run ./hack/chart -version v1.2.3 -image registry.example/tenantry/manager FOLDER
 package main
 
 import (
@@ -29,18 +33,24 @@ var static embed.FS
 
 func main() {
 	kustomize := flag.String("kustomize", "bin/kustomize", "the path of kustomize")
+	var released release
+	flag.StringVar(&released.version, "version", "", "the version of a release, with its v")
+	flag.StringVar(&released.image, "image", "", "the name of the release's image, without a tag")
 	flag.Parse()
-	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: chart [-kustomize PATH] FOLDER")
+	if flag.NArg() != 1 || (released.version == "") != (released.image == "") {
+		fmt.Fprintln(os.Stderr, "usage: chart [-kustomize PATH] [-version VERSION -image NAME] FOLDER")
 		os.Exit(2)
 	}
-	if err := run(context.Background(), *kustomize, flag.Arg(0)); err != nil {
+	if err := run(context.Background(), *kustomize, flag.Arg(0), released); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, kustomize, folder string) error {
+// release is the release that the chart is of. Empty, it is that of a checkout.
+type release struct{ version, image string }
+
+func run(ctx context.Context, kustomize, folder string, released release) error {
 	files := map[string][]byte{}
 	var all []*unstructured.Unstructured
 	for _, source := range []string{"config/default", "config/prometheus"} {
@@ -50,7 +60,7 @@ func run(ctx context.Context, kustomize, folder string) error {
 		}
 		all = append(all, objects...)
 	}
-	if err := addStatic(files, all); err != nil {
+	if err := addStatic(files, all, released); err != nil {
 		return err
 	}
 	for _, object := range all {
@@ -86,11 +96,16 @@ func build(ctx context.Context, kustomize, source string) ([]*unstructured.Unstr
 	return objects, nil
 }
 
-// addStatic adds the files that are in the chart only. Those that end with .tmpl get the defaults of the Deployment.
-func addStatic(files map[string][]byte, objects []*unstructured.Unstructured) error {
+// addStatic adds the files that are in the chart only. Those that end with .tmpl get the defaults of the Deployment,
+// or those of the release.
+func addStatic(files map[string][]byte, objects []*unstructured.Unstructured, released release) error {
 	defaults, err := defaultsOf(objects)
 	if err != nil {
 		return err
+	}
+	if released != (release{}) {
+		defaults.Repository, defaults.Tag = released.image, released.version
+		defaults.Version = strings.TrimPrefix(released.version, "v")
 	}
 	return fs.WalkDir(static, "static", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

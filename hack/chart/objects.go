@@ -201,10 +201,13 @@ func separator(piece string) string {
 	return " "
 }
 
-// defaults are the values of the operator's Deployment.
+// unreleased is the version of the chart in a checkout.
+const unreleased = "0.1.0"
+
+// defaults are the chart's version, and the values of the operator's Deployment.
 type defaults struct {
-	Repository, Tag, Resources string
-	Replicas                   int64
+	Version, Repository, Tag, Resources string
+	Replicas                            int64
 }
 
 func defaultsOf(objects []*unstructured.Unstructured) (defaults, error) {
@@ -226,7 +229,7 @@ func defaultsOf(objects []*unstructured.Unstructured) (defaults, error) {
 			return defaults{}, err
 		}
 		replicas, _, err := unstructured.NestedInt64(object.Object, "spec", "replicas")
-		return defaults{Repository: repository, Tag: tag, Resources: string(resources), Replicas: replicas}, err
+		return defaults{Version: unreleased, Repository: repository, Tag: tag, Resources: string(resources), Replicas: replicas}, err
 	}
 	return defaults{}, errors.New("config/default has no Deployment")
 }

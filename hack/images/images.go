@@ -6,6 +6,8 @@ package images
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -48,6 +50,11 @@ type Image struct {
 	CompilePython bool
 	// Config is how its containers run.
 	Config v1.Config
+	// Architecture is what its programs are for, by Go's name of it. Left out, it is that of this machine. An image for
+	// another one can only have packages that are for all of them.
+	Architecture string
+	// Created is when it says that it was made. Left out, it doesn't say.
+	Created time.Time
 }
 
 // File is a file of an image: either its content, or the path of a file on this machine that it is read from.
@@ -76,6 +83,14 @@ func Static(reference, program string, args ...string) Image {
 		},
 		Config: v1.Config{Entrypoint: append([]string{path}, args...), User: "65532:65532"},
 	}
+}
+
+// WithAuthorities returns the image with what the base of the Dockerfile has: the certificate authorities that a
+// DatabaseServer without caSecretRef trusts, and the time zones.
+func WithAuthorities(image Image) Image {
+	image.Packages = []string{"ca-certificates", "tzdata"}
+	image.Without = []string{"openssl", "/usr/sbin/"}
+	return image
 }
 
 // Maker makes images in a folder.
@@ -119,6 +134,9 @@ func (m Maker) make(ctx context.Context, image Image) (path string, err error) {
 	defer func() { err = errors.Join(err, end()) }()
 	debs, err := m.download(ctx, image)
 	if err != nil {
+		return "", err
+	}
+	if err := image.suits(debs); err != nil {
 		return "", err
 	}
 	digest, err := image.digest(debs)
@@ -191,7 +209,7 @@ func (i Image) without() (names, paths []string) {
 // digest identifies the content of the image.
 func (i Image) digest(debs [][]string) (string, error) {
 	sum := sha256.New()
-	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, debs, i.Without, i.CompilePython, installers, unneeded}); err != nil {
+	if err := json.NewEncoder(sum).Encode([]any{i.Reference, i.Config, i.architecture(), i.Created, debs, i.Without, i.CompilePython, installers, unneeded}); err != nil {
 		return "", err
 	}
 	for _, path := range slices.Sorted(maps.Keys(i.Files)) {
@@ -216,21 +234,9 @@ func (m Maker) write(ctx context.Context, image Image, debs [][]string, path str
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	layers, err := m.writeLayers(ctx, image, debs, folder)
+	// No network is saved by a layer that is compressed.
+	made, err := m.build(ctx, image, debs, folder, gzip.NoCompression)
 	if err != nil {
-		return err
-	}
-	made := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	for _, path := range layers {
-		layer, err := layerOf(path)
-		if err != nil {
-			return err
-		}
-		if made, err = mutate.AppendLayers(made, layer); err != nil {
-			return err
-		}
-	}
-	if made, err = configure(made, image.Config); err != nil {
 		return err
 	}
 	archive := filepath.Join(folder, "archive")
@@ -238,6 +244,25 @@ func (m Maker) write(ctx context.Context, image Image, debs [][]string, path str
 		return err
 	}
 	return os.Rename(archive, path)
+}
+
+// build returns an image, whose layers are read from files in the folder, or from those that images share.
+func (m Maker) build(ctx context.Context, image Image, debs [][]string, folder string, compression int) (v1.Image, error) {
+	layers, err := m.writeLayers(ctx, image, debs, folder)
+	if err != nil {
+		return nil, err
+	}
+	made := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	for _, path := range layers {
+		layer, err := tarball.LayerFromFile(path, tarball.WithCompressionLevel(compression), tarball.WithMediaType(types.OCILayer))
+		if err != nil {
+			return nil, err
+		}
+		if made, err = mutate.AppendLayers(made, layer); err != nil {
+			return nil, err
+		}
+	}
+	return image.configure(made)
 }
 
 // writeLayers returns the paths of the layers of an image. Those that only it has are in the folder.
@@ -296,19 +321,30 @@ func writeTar(path string, fill func(*tar.Writer) error) error {
 	return errors.Join(fill(archive), archive.Close(), file.Close())
 }
 
-// layerOf returns a layer with the content of a tar file, which it doesn't compress: no network is saved by that.
-func layerOf(path string) (v1.Layer, error) {
-	return tarball.LayerFromFile(path, tarball.WithCompressionLevel(0), tarball.WithMediaType(types.OCILayer))
-}
-
-func configure(image v1.Image, config v1.Config) (v1.Image, error) {
-	whole, err := image.ConfigFile()
+func (i Image) configure(made v1.Image) (v1.Image, error) {
+	whole, err := made.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
 	whole = whole.DeepCopy()
-	whole.OS, whole.Architecture, whole.Config = "linux", runtime.GOARCH, config
-	return mutate.ConfigFile(image, whole)
+	whole.OS, whole.Architecture, whole.Config = "linux", i.architecture(), i.Config
+	whole.Created = v1.Time{Time: i.Created}
+	return mutate.ConfigFile(made, whole)
+}
+
+func (i Image) architecture() string { return cmp.Or(i.Architecture, runtime.GOARCH) }
+
+// suits returns an error if a package is for another architecture than the image.
+func (i Image) suits(debs [][]string) error {
+	if i.architecture() == runtime.GOARCH {
+		return nil
+	}
+	for _, deb := range slices.Concat(debs...) {
+		if !strings.HasSuffix(deb, "_all.deb") {
+			return fmt.Errorf("%s is not for %s; an image for another architecture than this machine's can only have packages that are for all", filepath.Base(deb), i.architecture())
+		}
+	}
+	return nil
 }
 
 // writeFiles writes the files in the order of their paths, without times and owners.

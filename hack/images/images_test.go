@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -182,6 +183,69 @@ var _ = Describe("An image", func() {
 		names := filesOf(path)
 		Expect(names).To(ContainElement("etc/ssl/certs/ca-certificates.crt"), "which the installation would make")
 		Expect(names).NotTo(ContainElement(Or(HaveSuffix("/openssl"), ContainSubstring("libc.so"), HavePrefix("usr/sbin/update"), HaveSuffix("/debconf"))))
+	})
+
+	It("for several architectures is one archive, with the image of each, and the same whenever it is made", func(ctx SpecContext) {
+		folder := GinkgoT().TempDir()
+		made := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
+		var all []Image
+		for _, architecture := range []string{"amd64", "arm64"} {
+			program := filepath.Join(folder, architecture, "shop")
+			Expect(os.Mkdir(filepath.Dir(program), 0o755)).To(Succeed())
+			Expect(os.WriteFile(program, []byte("a program for "+architecture), 0o755)).To(Succeed())
+			image := WithAuthorities(Static("tenantry.local/shop:1", program))
+			image.Architecture, image.Created = architecture, made
+			all = append(all, image)
+		}
+		paths := []string{filepath.Join(folder, "first.tar"), filepath.Join(folder, "second.tar")}
+		first, err := maker.MakeIndex(ctx, paths[0], all...)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(first.Packages).To(ContainElement(ContainSubstring("/ca-certificates_")))
+		Expect(maker.MakeIndex(ctx, paths[1], all...)).To(Equal(first))
+		content, err := os.ReadFile(paths[0])
+		Expect(err).NotTo(HaveOccurred())
+		Expect(os.ReadFile(paths[1])).To(Equal(content))
+
+		dir := GinkgoT().TempDir()
+		Expect(exec.CommandContext(ctx, "tar", "--extract", "--file="+paths[0], "--directory="+dir).Run()).To(Succeed())
+		outer, err := layout.ImageIndexFromPath(dir)
+		Expect(err).NotTo(HaveOccurred())
+		// Without the content of layers: packages have folders in common, and each names them.
+		Expect(validate.Index(outer, validate.Fast)).To(Succeed())
+		manifest, err := outer.IndexManifest()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(manifest.Manifests).To(ConsistOf(And(
+			HaveField("Digest", first.Digest),
+			HaveField("Annotations", And(
+				HaveKeyWithValue("io.containerd.image.name", "tenantry.local/shop:1"), HaveKeyWithValue("org.opencontainers.image.ref.name", "1"))))))
+		index, err := outer.ImageIndex(first.Digest)
+		Expect(err).NotTo(HaveOccurred())
+		inner, err := index.IndexManifest()
+		Expect(err).NotTo(HaveOccurred())
+		var shared []v1.Hash
+		for number, image := range all {
+			Expect(inner.Manifests[number].Platform.String()).To(Equal("linux/" + image.Architecture))
+			one, err := index.Image(inner.Manifests[number].Digest)
+			Expect(err).NotTo(HaveOccurred())
+			config, err := one.ConfigFile()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(config.Architecture).To(Equal(image.Architecture))
+			Expect(config.Created.Time).To(BeTemporally("==", made))
+			Expect(config.Config.User).To(Equal("65532:65532"))
+			layers, err := one.Layers()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(layers).To(HaveLen(2), "packages and files")
+			digest, err := layers[0].Digest()
+			Expect(err).NotTo(HaveOccurred())
+			shared = append(shared, digest)
+		}
+		Expect(shared[0]).To(Equal(shared[1]), "a registry has the packages once")
+	})
+
+	It("for another architecture is refused with packages that are for this machine's", func(ctx SpecContext) {
+		other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+		_, err := maker.Make(ctx, Image{Reference: "tenantry.local/shell:1", Packages: []string{"dash"}, Architecture: other})
+		Expect(err).To(MatchError(MatchRegexp(`^can't make the image tenantry\.local/shell:1: \S+\.deb is not for %s; an image for another architecture`, other)))
 	})
 
 	It("that nothing has needed for a day is removed", func(ctx SpecContext) {

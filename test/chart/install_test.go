@@ -2,6 +2,7 @@ package chart
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestInstalling(t *testing.T) { environment.RunSpecs(t, "Chart") }
 const (
 	specTimeout = 5 * time.Minute
 	// tenants is how many tenants there are during an upgrade.
-	tenants = 10
+	tenants = 50
 )
 
 // The operator's pod starts no program here, since the nodes are simulated: the operator runs as a process beside it, with
@@ -136,7 +137,7 @@ var _ = Describe("Helm", Ordered, func() {
 
 // tenant returns one of the tenants.
 func tenant(number int) *v1alpha1.Tenant {
-	name := []string{"acme", "globex", "initech", "hooli", "umbrella", "soylent", "wonka", "stark", "wayne", "cyberdyne"}[number]
+	name := fmt.Sprintf("acme-%d", number)
 	return builders.Tenant(name).Owner(v1alpha1.OwnerKindUser, "alice@"+name, v1alpha1.OwnerRoleAdmin).Quota(corev1.ResourcePods, "10").
 		Database("shared").App("registry.example/shop:1").Port(8080).Replicas(2).Build()
 }

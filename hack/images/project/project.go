@@ -42,7 +42,7 @@ func Cluster(ctx context.Context, bin string) ([]images.Image, error) {
 	gateway := images.Static(Gateway, programs[1])
 	gateway.Packages = []string{"nginx-light"}
 	return []images.Image{
-		withAuthorities(images.Static(Operator, manager)),
+		images.WithAuthorities(images.Static(Operator, manager)),
 		images.Static(node.PauseImage, programs[0]),
 		images.Static(CoreDNS, filepath.Join(bin, "coredns")),
 		gateway,
@@ -68,14 +68,6 @@ func Images(ctx context.Context, bin string) ([]images.Image, error) {
 		all = append(all, app)
 	}
 	return all, nil
-}
-
-// withAuthorities adds what the base of the Dockerfile has: the certificate authorities that a DatabaseServer without
-// caSecretRef trusts, and the time zones.
-func withAuthorities(image images.Image) images.Image {
-	image.Packages = []string{"ca-certificates", "tzdata"}
-	image.Without = []string{"openssl", "/usr/sbin/"}
-	return image
 }
 
 // Maker returns what makes the images, in the checkout's folder .local/images.
