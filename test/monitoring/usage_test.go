@@ -133,7 +133,7 @@ func (m *monitored) askInVain(ctx context.Context) {
 		{"--from 1h --prometheus prometheus", `--prometheus is "prometheus"; write a URL such as http://localhost:9090, or NAMESPACE/SERVICE:PORT`},
 		{"--from 1h --prometheus http://127.0.0.1:1", "Prometheus at http://127.0.0.1:1 doesn't answer: dial tcp 127.0.0.1:1: connect: connection refused."},
 		{"--from 1h --prometheus http://bob:secret@127.0.0.1:1", "Prometheus at http://bob:xxxxx@127.0.0.1:1 doesn't answer"},
-		{"--from 1h --prometheus " + m.prometheus.URL + "/elsewhere", "elsewhere is no Prometheus, or doesn't let you in"},
+		{"--from 1h --prometheus " + m.prometheus.URL + "/elsewhere", "elsewhere is no Prometheus, isn't ready, or doesn't let you in"},
 		{"--from 3d --to 2d --prometheus " + m.prometheus.URL, "has no metrics of Tenantry from "},
 		{"--from 1h --match cluster= --prometheus " + m.prometheus.URL, "doesn't understand the query, perhaps because of --match: "},
 		{"--from 1h --prometheus " + older.URL, "The operator had no counters of usage from "},

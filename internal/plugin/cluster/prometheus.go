@@ -185,7 +185,7 @@ func (p *Prometheus) explain(ctx context.Context, err error) error {
 	case v1.ErrExec, v1.ErrTimeout, v1.ErrCanceled:
 		return say(err, "Prometheus at %s has given up, perhaps because of too many series: %s.", p.address, failed.Msg)
 	default:
-		return say(err, "What answers at %s is no Prometheus, or doesn't let you in: %s.", p.address, failed.Msg)
+		return say(err, "What answers at %s is no Prometheus, isn't ready, or doesn't let you in: %s.", p.address, failed.Msg)
 	}
 }
 
