@@ -47,6 +47,8 @@ type Fleet struct {
 	Departures Departures
 	// Endings has what is closed to tenants that are being deleted.
 	Endings Endings
+	// Meters sums up what each tenant uses over time.
+	Meters Meters
 	// Pace delays status writes that would come too often.
 	Pace Pace
 	// Provisioning limits how many new tenants are provisioned concurrently.
@@ -75,7 +77,7 @@ func (f *Fleet) ledgers() []ledger {
 	return []ledger{
 		&f.Logins, &f.Connections, &f.Authorities, &f.Occupancy,
 		&f.Inspections, &f.Placements, &f.Admissions, &f.Departures, &f.Endings, &f.Pace, &f.Provisioning, &f.Served, &f.Troubles,
-		&f.Classes, &f.Uses,
+		&f.Classes, &f.Uses, &f.Meters,
 	}
 }
 
@@ -134,6 +136,15 @@ func (f *Fleet) StatusWritten(tenant types.UID, observed time.Time) {
 	f.Provisioning.End(tenant)
 }
 
+// SawClass notes which class a tenant has; empty for none.
+func (f *Fleet) SawClass(tenant string, uid types.UID, class string, now time.Time) {
+	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
+		if listed(tenant, uid) {
+			f.Meters.inClass(uid, class, now)
+		}
+	})
+}
+
 // UsageChanged notes that a tenant's use of its quota has changed, and that its status doesn't show that yet.
 func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
 	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
@@ -143,7 +154,8 @@ func (f *Fleet) UsageChanged(tenant string, uid types.UID, now time.Time) {
 	})
 }
 
-// Measured notes how much the tenants of a server use, or why that can't be found out.
+// Measured notes how much the tenants of a server use, or why that can't be found out. Then their databases are taken
+// to be as large as before.
 func (f *Fleet) Measured(server string, uses []database.Use, err error, now time.Time) {
 	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
 		found := measurement{at: now, err: err, tenants: map[types.UID]database.Use{}}
@@ -153,6 +165,9 @@ func (f *Fleet) Measured(server string, uses []database.Use, err error, now time
 			}
 		}
 		f.Uses.note(server, found)
+		if err == nil {
+			f.Meters.measured(server, found.tenants, now)
+		}
 	})
 }
 

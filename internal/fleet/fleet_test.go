@@ -43,6 +43,9 @@ var fillers = map[string]func(f *Fleet, tenant, server string){
 		f.Endings.NamespaceClosed(types.UID(tenant), "namespace")
 		f.Endings.LockedOut(types.UID(tenant), server)
 	},
+	"Meters": func(f *Fleet, tenant, _ string) {
+		f.Meters.Note(&corev1.ResourceQuota{}, quotaOf(types.UID(tenant), "quota", "1"), noon)
+	},
 	"Pace": func(f *Fleet, tenant, _ string) {
 		f.UsageChanged(tenant, types.UID(tenant), noon)
 		f.Pace.Wait(types.UID(tenant), pending, rolling, noon)
@@ -145,6 +148,7 @@ func TestNothingIsKeptOfATenantAndAServerThatAreGone(t *testing.T) {
 		{"the cluster and a server tell of a tenant that is gone", func(f *Fleet) {
 			f.ForgetTenant("acme")
 			f.UsageChanged("acme", "acme", noon)
+			f.SawClass("acme", "acme", "gold", noon)
 			f.SortDrifts("shared", []service.Drift{{Tenant: "acme", UID: "acme", Digest: "2"}})
 			f.Measured("shared", []database.Use{{Tenant: "acme", UID: "acme"}}, nil, noon)
 			f.ForgetServer("shared")

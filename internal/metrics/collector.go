@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -19,7 +20,7 @@ import (
 const (
 	// maxQuotaResources is how many resources of a tenant's quota have metrics. With these, and with as many conditions
 	// as a Tenant can have, a tenant has fewer than 40 series.
-	maxQuotaResources = 8
+	maxQuotaResources = 6
 	// readTimeout is how long a scrape waits for the cache, which answers at once when it is filled.
 	readTimeout = 5 * time.Second
 )
@@ -31,7 +32,7 @@ var (
 	tenantCondition = describe("tenantry_tenant_condition",
 		"1 for each condition of a tenant, with its status (True, False or Unknown) and reason.", "tenant", "type", "status", "reason")
 	quotaHard = describe("tenantry_tenant_quota_hard",
-		"The quota of a tenant, in cores, bytes or objects, for up to eight resources.", "tenant", "resource")
+		"The quota of a tenant, in cores, bytes or objects, for up to six resources.", "tenant", "resource")
 	quotaUsed = describe("tenantry_tenant_quota_used",
 		"How much of its quota a tenant uses, in cores, bytes or objects.", "tenant", "resource")
 	appReplicas = describe("tenantry_tenant_app_replicas",
@@ -47,6 +48,18 @@ var (
 	databaseConnectionLimit = describe("tenantry_tenant_database_connection_limit",
 		"The maximum number of connections of a tenant to its database.", "tenant")
 )
+
+// usageSums are the counters that a provider bills by. Each is how much there was times the seconds that it was there.
+var usageSums = [fleet.Meterings]*prometheus.Desc{
+	fleet.RequestedCores: describe("tenantry_usage_requested_core_seconds_total",
+		"The cores that a tenant's pods requested, times seconds. Tenants without a quota for requests.cpu have none.", "tenant", "class"),
+	fleet.RequestedMemory: describe("tenantry_usage_requested_memory_byte_seconds_total",
+		"The memory that a tenant's pods requested, in bytes times seconds. Tenants without a quota for requests.memory have none.", "tenant", "class"),
+	fleet.Storage: describe("tenantry_usage_storage_byte_seconds_total",
+		"The storage that a tenant's PersistentVolumeClaims requested, in bytes times seconds. Tenants without a quota for requests.storage have none.", "tenant", "class"),
+	fleet.DatabaseSize: describe("tenantry_usage_database_byte_seconds_total",
+		"The size of a tenant's database on disk, in bytes times seconds. Tenants of the isolation Row have none.", "tenant", "class"),
+}
 
 // The series of database servers.
 var (
@@ -89,11 +102,11 @@ type Collector struct {
 
 // Describe implements prometheus.Collector.
 func (*Collector) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{
+	for _, desc := range append(usageSums[:],
 		tenantInfo, tenantCondition, quotaHard, quotaUsed, appReplicas, appReady, rotated,
 		databaseBytes, databaseConnections, databaseConnectionLimit,
 		serverInfo, serverCondition, serverTenants, serverCapacity, serverUnprotected, serverRetained, working,
-	} {
+	) {
 		to <- desc
 	}
 }
@@ -116,8 +129,11 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 			return
 		}
 	}
+	now := time.Now()
 	for i := range tenants.Items {
-		c.tenant(series{to, tenants.Items[i].Name}, &tenants.Items[i])
+		s := series{to, tenants.Items[i].Name}
+		c.tenant(s, &tenants.Items[i])
+		c.usage(s, tenants.Items[i].UID, now)
 	}
 	for i := range servers.Items {
 		ofServer(series{to, servers.Items[i].Name}, &servers.Items[i])
@@ -186,6 +202,20 @@ func (c *Collector) database(s series, tenant *v1alpha1.Tenant) {
 	s.count(databaseConnections, &use.Connections)
 	if use.Bytes != nil {
 		s.gauge(databaseBytes, float64(*use.Bytes))
+	}
+}
+
+// usage sends what a tenant has used until now. The time at which a sum was zero tells Prometheus what was used before
+// the first scrape, if it reads that.
+func (c *Collector) usage(s series, tenant types.UID, now time.Time) {
+	reading, known := c.Fleet.Meters.Read(tenant, now)
+	if !known {
+		return
+	}
+	for i, sum := range reading.Sums {
+		if sum.Known {
+			s.to <- prometheus.MustNewConstMetricWithCreatedTimestamp(usageSums[i], prometheus.CounterValue, sum.Value, reading.Since, s.name, reading.Class)
+		}
 	}
 }
 

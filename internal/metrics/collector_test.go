@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -163,6 +164,40 @@ func TestTheSeriesOfATenant(t *testing.T) {
 	}
 }
 
+// metered has a quota count for a tenant, which it notes in its meter.
+func metered(known *fleet.Fleet, tenant *v1alpha1.Tenant, used corev1.ResourceList) {
+	quota := &corev1.ResourceQuota{Status: corev1.ResourceQuotaStatus{Used: used}}
+	quota.UID = "quota-of-" + tenant.UID
+	quota.OwnerReferences = []metav1.OwnerReference{{UID: tenant.UID, Controller: new(true)}}
+	known.Meters.Note(&corev1.ResourceQuota{}, quota, time.Now())
+}
+
+// TestTheCountersOfATenantGrowByTheTimeThatHasPassed scrapes two minutes after the operator has seen a tenant.
+func TestTheCountersOfATenantGrowByTheTimeThatHasPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant, known := full("acme"), &fleet.Fleet{}
+		known.SawTenant(tenant.Name, tenant.UID)
+		known.SawClass(tenant.Name, tenant.UID, "gold", time.Now())
+		metered(known, &tenant, corev1.ResourceList{
+			corev1.ResourceRequestsCPU: resource.MustParse("250m"), corev1.ResourceRequestsMemory: resource.MustParse("1k"), corev1.ResourceRequestsStorage: resource.MustParse("1M"),
+		})
+		known.Measured("shared", []database.Use{{Tenant: tenant.Name, UID: string(tenant.UID), Bytes: new(int64(8000))}}, nil, time.Now())
+		served := handler(t, &metrics.Collector{Cache: &stored{tenants: []v1alpha1.Tenant{tenant}}, Elected: closed(), Fleet: known})
+		<-time.After(2 * time.Minute)
+		_, lines := scrape(t, served)
+		for _, want := range []string{
+			`tenantry_usage_requested_core_seconds_total{class="gold",tenant="acme"} 30`,
+			`tenantry_usage_requested_memory_byte_seconds_total{class="gold",tenant="acme"} 120000`,
+			`tenantry_usage_storage_byte_seconds_total{class="gold",tenant="acme"} 1.2e+08`,
+			`tenantry_usage_database_byte_seconds_total{class="gold",tenant="acme"} 960000`,
+		} {
+			if !slices.Contains(lines, want) {
+				t.Errorf("%s is missing in\n%s", want, strings.Join(lines, "\n"))
+			}
+		}
+	})
+}
+
 func TestTheSeriesOfAServer(t *testing.T) {
 	server := builders.DatabaseServer("shared", "pg.example").Build()
 	server.Spec.Capacity = &v1alpha1.DatabaseServerCapacity{Tenants: new(int32(100))}
@@ -202,9 +237,16 @@ func TestATenantHasFewSeries(t *testing.T) {
 	}
 	cache := &stored{tenants: []v1alpha1.Tenant{tenant}}
 	known := measured(&tenant, database.Use{Bytes: new(int64(1))})
+	known.SawClass(tenant.Name, tenant.UID, "gold", time.Now())
+	metered(known, &tenant, corev1.ResourceList{
+		corev1.ResourceRequestsCPU: resource.MustParse("1"), corev1.ResourceRequestsMemory: resource.MustParse("1"), corev1.ResourceRequestsStorage: resource.MustParse("1"),
+	})
 	_, lines := scrape(t, handler(t, &metrics.Collector{Cache: cache, Elected: closed(), Fleet: known}))
 	if len(lines)-1 >= 40 {
 		t.Errorf("the tenant has %d series", len(lines)-1)
+	}
+	if sums := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !strings.HasPrefix(line, "tenantry_usage_") }); len(sums) != int(fleet.Meterings) {
+		t.Errorf("it has the sums %v", sums)
 	}
 	for _, name := range []string{"limits.memory", "requests.cpu", "count/kind0.example"} {
 		line := fmt.Sprintf(`tenantry_tenant_quota_used{resource=%q,tenant="acme"} 1`, name)
@@ -241,6 +283,8 @@ func BenchmarkScrape(b *testing.B) {
 			tenant.Status.Conditions = append(tenant.Status.Conditions, metav1.Condition{Type: part, Status: metav1.ConditionTrue, Reason: "Ready"})
 		}
 		known.SawTenant(tenant.Name, tenant.UID)
+		known.SawClass(tenant.Name, tenant.UID, "gold", time.Now())
+		metered(known, &tenant, corev1.ResourceList{corev1.ResourceRequestsCPU: resource.MustParse("1")})
 		uses = append(uses, database.Use{Tenant: tenant.Name, UID: string(tenant.UID), Bytes: new(int64(8 << 20)), Connections: 3})
 		cache.tenants = append(cache.tenants, tenant)
 	}

@@ -23,7 +23,7 @@ var _ = Describe("The metrics of a tenant", func() {
 		return func() (found []string, err error) {
 			_, body, err := get(ctx, env.Operator.MetricsURL, token)
 			for line := range strings.Lines(body) {
-				if strings.HasPrefix(line, "tenantry_tenant_") && strings.Contains(line, `tenant="`+tenant+`"`) {
+				if (strings.HasPrefix(line, "tenantry_tenant_") || strings.HasPrefix(line, "tenantry_usage_")) && strings.Contains(line, `tenant="`+tenant+`"`) {
 					found = append(found, strings.TrimSpace(line))
 				}
 			}
@@ -52,7 +52,8 @@ var _ = Describe("The metrics of a tenant", func() {
 			`tenantry_tenant_app_replicas{tenant="metered"} 2`,
 			`tenantry_tenant_app_ready_replicas{tenant="metered"} 2`,
 			HavePrefix(`tenantry_tenant_credentials_rotated_timestamp_seconds{tenant="metered"} `),
-			HavePrefix(`tenantry_tenant_database_connection_limit{tenant="metered"} `)))
+			HavePrefix(`tenantry_tenant_database_connection_limit{tenant="metered"} `),
+			HavePrefix(`tenantry_usage_database_byte_seconds_total{class="",tenant="metered"} `)))
 		Expect(len(series)).To(BeNumerically("<", 40))
 
 		Expect(session.Close(ctx)).To(Succeed())

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest/komega"
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
+	"github.com/tenantry/tenantry/hack/operator"
 	"github.com/tenantry/tenantry/hack/postgres"
 	"github.com/tenantry/tenantry/test/builders"
 	"github.com/tenantry/tenantry/test/environment"
@@ -44,6 +45,8 @@ type monitored struct {
 	line  *line
 	// acme is a tenant with all that has metrics, on the server shared; tardy has its database on second.
 	acme, tardy *v1alpha1.Tenant
+	// plugin is the built kubectl plugin.
+	plugin string
 }
 
 // incident makes something go wrong, and returns what ends it. subject are the labels of the alert.
@@ -107,6 +110,9 @@ var _ = Describe("With Prometheus", Ordered, func() {
 	BeforeAll(func(ctx SpecContext) {
 		m = &monitored{site: start(ctx)}
 		m.populate(ctx)
+		var err error
+		m.plugin, err = operator.Compile(ctx, "./cmd/kubectl-tenantry")
+		Expect(err).NotTo(HaveOccurred())
 	}, NodeTimeout(20*time.Minute))
 
 	AfterEach(func(ctx SpecContext) {
@@ -117,6 +123,14 @@ var _ = Describe("With Prometheus", Ordered, func() {
 		Eventually(ctx, m.prometheus.Value).WithArguments(ctx, "tenantry:tenants_ready:count").ShouldNot(BeEmpty())
 		// A busy machine is slow, for longer than the seconds that an alert must hold here.
 		Eventually(ctx, m.prometheus.Firing).WithArguments(ctx).WithTimeout(incidentTimeout).Should(BeEmpty())
+	}, SpecTimeout(specTimeout))
+
+	It("a provider can bill by what tenants have requested, also when the operator has been away", func(ctx SpecContext) {
+		m.billRequests(ctx)
+	}, SpecTimeout(specTimeout))
+
+	It("who asks for usage that isn't there is told why", func(ctx SpecContext) {
+		m.askInVain(ctx)
 	}, SpecTimeout(specTimeout))
 
 	for _, name := range slices.Sorted(maps.Keys(incidents)) {
@@ -143,6 +157,10 @@ var _ = Describe("With Prometheus", Ordered, func() {
 				}
 			}
 		}
+	}, SpecTimeout(specTimeout))
+
+	It("a provider can bill by the size of databases", func(ctx SpecContext) {
+		m.billDatabase(ctx)
 	}, SpecTimeout(specTimeout))
 
 	It("each alert has fired", func(ctx SpecContext) {
@@ -176,7 +194,7 @@ func (m *monitored) populate(ctx context.Context) {
 		slowed.Spec.Isolations = []v1alpha1.DatabaseIsolation{v1alpha1.DatabaseIsolationDatabase, v1alpha1.DatabaseIsolationSchema}
 	})
 
-	m.acme = builders.Tenant("acme").Quota(corev1.ResourcePods, "10").Quota(corev1.ResourceRequestsCPU, "4").
+	m.acme = builders.Tenant("acme").Quota(corev1.ResourcePods, "10").Quota(corev1.ResourceRequestsCPU, "4").Quota(corev1.ResourceRequestsMemory, "4Gi").
 		Database(shared).ConnectionLimit(2).App(image).Port(8080).Replicas(2).Build()
 	m.tardy = builders.Tenant("tardy").Database(second).Build()
 	for _, tenant := range []*v1alpha1.Tenant{m.acme, m.tardy} {

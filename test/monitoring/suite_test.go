@@ -69,6 +69,8 @@ type site struct {
 	*environment.Environment
 	prometheus *prometheus.Server
 	began      time.Time
+	// metricsAddress is where the operator serves its metrics, and scraper a token for who reads them.
+	metricsAddress, scraper string
 }
 
 // start starts an operator and a Prometheus that scrapes it, which end with the container of the specs.
@@ -84,15 +86,23 @@ func start(ctx context.Context) *site {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(env.Stop)
 	komega.SetClient(env.Client)
-	made := &site{Environment: env, began: time.Now()}
-
-	program, _ := programs(ctx)
-	dir := filepath.Join(env.Dir, "prometheus")
-	Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
+	made := &site{Environment: env, began: time.Now(), metricsAddress: metricsAddress}
+	made.scraper = made.token(ctx)
 	rules := readRules(ctx)
 	rules.Hurry(holds, rate)
+	made.prometheus = made.scrape(ctx, "prometheus", rules, "")
+	return made
+}
+
+// scrape starts a Prometheus that scrapes the operator, which ends with the container of the specs. more are further
+// settings of that, as a flow of YAML.
+func (s *site) scrape(ctx context.Context, name string, rules Rules, more string) *prometheus.Server {
+	GinkgoHelper()
+	program, _ := programs(ctx)
+	dir := filepath.Join(s.Dir, name)
+	Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
 	writeRules(dir, rules)
-	made.prometheus, err = prometheus.Start(ctx, prometheus.Options{Program: program, Dir: dir, Config: fmt.Sprintf(`
+	server, err := prometheus.Start(ctx, prometheus.Options{Program: program, Dir: dir, Config: fmt.Sprintf(`
 global: {scrape_interval: %[1]s, evaluation_interval: %[1]s}
 rule_files: [rules.yaml]
 scrape_configs:
@@ -101,10 +111,11 @@ scrape_configs:
   tls_config: {insecure_skip_verify: true}
   authorization: {credentials: %[2]s}
   static_configs: [{targets: [%[3]q]}]
-`, scrapeInterval, made.token(ctx), metricsAddress)})
+  metric_relabel_configs: [%[4]s]
+`, scrapeInterval, s.scraper, s.metricsAddress, more)})
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(made.prometheus.Stop)
-	return made
+	DeferCleanup(server.Stop)
+	return server
 }
 
 // token returns a token of a ServiceAccount that may read the operator's metrics, as docs/monitoring.md says to bind it.

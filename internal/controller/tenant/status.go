@@ -152,6 +152,7 @@ func sooner(a, b time.Duration) time.Duration {
 // status that only reports progress may wait; then writeStatus returns how long. failure is the error that the
 // pass ends with, if any.
 func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
+	r.Fleet.SawClass(tenant.Name, tenant.UID, classIn(next), now)
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
 		r.Fleet.StatusWritten(tenant.UID, now)
 		return 0, nil
@@ -167,6 +168,14 @@ func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, 
 	r.Fleet.StatusWritten(tenant.UID, now)
 	r.announce(before, after, now)
 	return 0, nil
+}
+
+// classIn returns the name of the class in a status; empty if there is none.
+func classIn(recorded v1alpha1.TenantStatus) string {
+	if recorded.Class == nil {
+		return ""
+	}
+	return recorded.Class.Name
 }
 
 // mayWait returns how long a new status may wait. After a failure it must not wait, since nobody knows when the

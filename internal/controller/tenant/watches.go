@@ -109,7 +109,7 @@ func metadataChanged(was, is client.Object) bool {
 
 func (r *Reconciler) objectCreated(ctx context.Context, e event.CreateEvent, q queue) {
 	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
-		r.Fleet.Admissions.Note(&corev1.ResourceQuota{}, quota, time.Now())
+		r.noteQuota(&corev1.ResourceQuota{}, quota)
 	}
 	enqueue(ctx, q, byOwners(ctx, e.Object))
 }
@@ -117,8 +117,16 @@ func (r *Reconciler) objectCreated(ctx context.Context, e event.CreateEvent, q q
 func (r *Reconciler) objectDeleted(ctx context.Context, e event.DeleteEvent, q queue) {
 	if quota, ok := e.Object.(*corev1.ResourceQuota); ok {
 		r.Fleet.Admissions.ForgetQuota(quota)
+		r.Fleet.Meters.ForgetQuota(quota, time.Now())
 	}
 	enqueue(ctx, q, byOwners(ctx, e.Object))
+}
+
+// noteQuota notes a change of a quota, or of what it counts.
+func (r *Reconciler) noteQuota(was, is *corev1.ResourceQuota) {
+	now := time.Now()
+	r.Fleet.Admissions.Note(was, is, now)
+	r.Fleet.Meters.Note(was, is, now)
 }
 
 // objectUpdated enqueues the tenant of an object that others have changed or whose status has changed. A change of
@@ -130,7 +138,7 @@ func (r *Reconciler) objectUpdated(ctx context.Context, e event.UpdateEvent, q q
 	requests := owners(e.ObjectOld, e.ObjectNew)
 	quota, isQuota := e.ObjectNew.(*corev1.ResourceQuota)
 	if isQuota {
-		r.Fleet.Admissions.Note(e.ObjectOld.(*corev1.ResourceQuota), quota, time.Now())
+		r.noteQuota(e.ObjectOld.(*corev1.ResourceQuota), quota)
 	}
 	switch {
 	case rolledOut(e.ObjectOld, e.ObjectNew):

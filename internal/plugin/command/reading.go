@@ -155,30 +155,3 @@ func (p *plugin) canILeave() *cobra.Command {
 	o.add(command, "json")
 	return command
 }
-
-func (p *plugin) usage() *cobra.Command {
-	o := &output{}
-	command := &cobra.Command{
-		Use: "usage", Short: "Show how much of their quota all tenants use",
-		Long: `Show how much of their quota all tenants use, in a table with bars. JSON and CSV have all entries of the quotas.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			connection, err := p.connect()
-			if err != nil {
-				return err
-			}
-			tenants, err := connection.Tenants(cmd.Context())
-			switch {
-			case err != nil:
-				return err
-			case o.json():
-				return writeJSON(p.streams.Out, answer.UsageOf(tenants))
-			case o.format == "csv":
-				return answer.WriteCSV(p.streams.Out, answer.UsageOf(tenants))
-			}
-			return p.painter().Table(p.streams.Out, answer.UsageTable(tenants))
-		},
-	}
-	o.add(command, "json", "csv")
-	return command
-}
