@@ -111,10 +111,11 @@ func (e *Engine) Put(ctx context.Context, owner, desired client.Object, owning O
 // Keep does what Apply does for an object that must outlive its owner, and so has no owner reference. The
 // annotation identifies it: it must have the same value as in the desired state; with restored, an object that [Restored]
 // reports is the one, too. Keep also writes an object that is being deleted, since its finalizers may depend on its
-// content.
-func (e *Engine) Keep(ctx context.Context, annotation string, desired client.Object, restored bool) (Outcome, error) {
+// content. What desired has of the live object isn't in intent, so that a change of it is no reason to write: a claim
+// is bound to its volume by the cluster.
+func (e *Engine) Keep(ctx context.Context, annotation string, desired, intent client.Object, restored bool) (Outcome, error) {
 	desired = desired.DeepCopyObject().(client.Object)
-	hash, err := stamp(desired)
+	hash, err := stampAs(desired, intent)
 	if err != nil {
 		return Unchanged, err
 	}

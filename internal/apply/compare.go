@@ -23,8 +23,11 @@ const domain = "tenantry.dev/"
 const annotationHash = domain + "applied"
 
 // stamp adds annotationHash to the desired state, and returns the hash.
-func stamp(desired client.Object) (string, error) {
-	text, err := json.Marshal(desired)
+func stamp(desired client.Object) (string, error) { return stampAs(desired, desired) }
+
+// stampAs does what stamp does with the hash of another state.
+func stampAs(desired, intent client.Object) (string, error) {
+	text, err := json.Marshal(intent)
 	if err != nil {
 		return "", err
 	}

@@ -46,6 +46,12 @@ func Data(in Inputs) desired.Object {
 	return volume(in)
 }
 
+// IntendedData returns what Data returns for an object that doesn't exist yet: without what the live one has.
+func IntendedData(in Inputs) desired.Object {
+	in.Volume, in.Cluster = nil, nil
+	return Data(in)
+}
+
 // Objects returns all other objects of the server, in the order in which they are put in place.
 func Objects(in Inputs) []desired.Object {
 	if in.Provisioner == v1alpha1.ProvisionerCloudNativePG {

@@ -52,10 +52,17 @@ var _ = Describe("The storage of an app", func() {
 
 	It("grows, never shrinks, and stays when its volume is left out", func(ctx SpecContext) {
 		storageClass(ctx, "expandable", true)
+		mark, err := env.Audit.Mark()
+		Expect(err).NotTo(HaveOccurred())
 		tenant := apply(ctx, stores("stores", "expandable", "1Gi"))
 		waitReady(ctx, tenant)
 		claim := read(ctx, claimOf(tenant))
 		Expect(claim).To(And(size("1Gi"), HaveField("OwnerReferences", BeEmpty()), HaveField("Status.Phase", corev1.ClaimBound)))
+		requests, err := env.Audit.Since(mark)
+		Expect(err).NotTo(HaveOccurred())
+		ofClaim := And(HaveField("Resource", "persistentvolumeclaims"), HaveField("Namespace", "stores"))
+		Expect(requests).To(ContainElement(And(ofClaim, HaveField("Verb", "create"))))
+		Expect(requests).NotTo(ContainElement(And(ofClaim, HaveField("Verb", "update"))), "the cluster has bound it, which is no reason to write it")
 		Expect(read(ctx, in(tenant, &appsv1.Deployment{}, "app")).Spec.Strategy.Type).To(Equal(appsv1.RecreateDeploymentStrategyType))
 
 		By("growing")

@@ -106,7 +106,7 @@ func (r *Reconciler) keepData(ctx context.Context, in dedicated.Inputs) error {
 		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q, which has no volume yet and is another one than the spec asks for,", in.Volume.Name)}
 	}
 	data := dedicated.Data(in)
-	_, err := r.Engine.Keep(ctx, naming.AnnotationDatabase, data, false)
+	_, err := r.Engine.Keep(ctx, naming.AnnotationDatabase, data, dedicated.IntendedData(in), false)
 	if volume := in.Volume; err != nil && volume != nil && !volume.DeletionTimestamp.IsZero() {
 		return &apply.TerminatingError{Object: fmt.Sprintf("PersistentVolumeClaim %q", volume.Name)}
 	}

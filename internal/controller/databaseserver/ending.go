@@ -127,7 +127,7 @@ func (r *Reconciler) releaseData(ctx context.Context, server *v1alpha1.DatabaseS
 		return r.deleteHeld(ctx, live)
 	case in.Provisioner == v1alpha1.ProvisionerCloudNativePG:
 		in.Cluster = live.(*unstructured.Unstructured)
-		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in), false)
+		_, err = r.Engine.Keep(ctx, naming.AnnotationDatabase, dedicated.Data(in), dedicated.IntendedData(in), false)
 	}
 	return nil, err
 }

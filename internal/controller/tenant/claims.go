@@ -18,8 +18,11 @@ import (
 // runApp is the phase of the app. Its storage comes first.
 func (o objects) runApp(ctx context.Context, run *pass) error {
 	failures := []error{parts.ClaimsUnmet(run.inputs)}
-	for _, claim := range parts.Claims(run.inputs) {
-		failures = append(failures, o.keep(ctx, run, claim))
+	anew := run.inputs
+	anew.Claims = nil
+	intended := parts.Claims(anew)
+	for i, claim := range parts.Claims(run.inputs) {
+		failures = append(failures, o.keep(ctx, run, claim, intended[i]))
 	}
 	return errors.Join(append(failures, o.run(ctx, run, parts.App))...)
 }
@@ -30,8 +33,8 @@ const fixedSize = "must support resize"
 
 // keep puts a PersistentVolumeClaim in place. It has no owner, so that the garbage collector can't delete it, and is
 // deleted with its namespace.
-func (o objects) keep(ctx context.Context, run *pass, claim *corev1.PersistentVolumeClaim) error {
-	outcome, err := o.engine.Keep(ctx, naming.AnnotationTenantUID, claim, run.tenant().Spec.AdoptObjects)
+func (o objects) keep(ctx context.Context, run *pass, claim, intended *corev1.PersistentVolumeClaim) error {
+	outcome, err := o.engine.Keep(ctx, naming.AnnotationTenantUID, claim, intended, run.tenant().Spec.AdoptObjects)
 	if err == nil {
 		o.noteChange(ctx, claim, outcome)
 		return nil

@@ -40,7 +40,7 @@ func (s servers) applyServer(ctx context.Context, tenant *effective.Tenant, reco
 	}
 	server := dedicated.DatabaseServer(tenant, databaseName(tenant, recorded))
 	server.Spec.Dedicated.Suspended = suspended
-	outcome, err := s.engine.Keep(ctx, naming.AnnotationTenantUID, server, tenant.Spec.AdoptObjects)
+	outcome, err := s.engine.Keep(ctx, naming.AnnotationTenantUID, server, server, tenant.Spec.AdoptObjects)
 	if err == nil {
 		s.noteChange(ctx, server, outcome)
 		return nil
@@ -152,7 +152,7 @@ func (s servers) updateServer(ctx context.Context, tenant *effective.Tenant) err
 	case !s.used(tenant, server):
 		wanted.Spec.Dedicated.ReclaimPolicy = v1alpha1.ReclaimPolicyDelete
 	}
-	_, err = s.engine.Keep(ctx, naming.AnnotationTenantUID, wanted, false)
+	_, err = s.engine.Keep(ctx, naming.AnnotationTenantUID, wanted, wanted, false)
 	if _, terminating := errors.AsType[*apply.TerminatingError](err); terminating {
 		return nil
 	}
