@@ -42,10 +42,11 @@ const (
 // fleetResult is the content of .local/bench-fleet.json. Times are in seconds.
 type fleetResult struct {
 	// Sizes are what a change costs the operator, by the number of tenants of the class.
-	Sizes []fleetSize `json:"sizes"`
-	// TenantRatio and ClassRatio are the CPU time for a change in the largest fleet to that in the smallest.
-	TenantRatio float64 `json:"tenantRatio"`
-	ClassRatio  float64 `json:"classRatio"`
+	Sizes [2]fleetSize `json:"sizes"`
+	// TenantRatio and ClassRatio are the CPU time for a change in the large fleet to that in the small one, in two rounds
+	// one right after the other.
+	TenantRatio spread `json:"tenantRatio"`
+	ClassRatio  spread `json:"classRatio"`
 	// Release is a release of a new image.
 	Release fleetRelease `json:"release"`
 	// OtherCores is how many cores other programs used, in the round in which they used most.
@@ -76,47 +77,91 @@ type fleetRelease struct {
 	CPUSecondsPerTenant float64 `json:"cpuSecondsPerTenant"`
 }
 
-// fleetBench is a site with an operator, and no database server: none of the tenants has a database.
-type fleetBench struct {
+// fleet is a site with an operator and a class, and no database server: none of the tenants has a database.
+type fleet struct {
 	*site
 	manager *operator.Operator
 	metrics *operator.Metrics
-	result  fleetResult
+	class   *v1alpha1.TenantClass
+	// tenants is how many tenants the class has.
+	tenants int
+	// otherCores is how many cores programs used that aren't those of a fleet, in the round in which they used most.
+	otherCores float64
+	// everything are the programs of all fleets.
+	everything []*process.Process
 }
 
-// runFleet measures, prints tables and writes .local/bench-fleet.json.
-func (b *bench) runFleet(ctx context.Context, root string, sizes []int) (err error) {
-	s, err := newCluster(ctx, b.bin, filepath.Join(b.dir, "fleet"), operator.User)
-	if err != nil {
-		return err
+// runFleet measures, prints tables and writes .local/bench-fleet.json. The two fleets exist at the same time, and are
+// measured by turns: the same work takes a third longer at one time than at another.
+func (b *bench) runFleet(ctx context.Context, root string, sizes [2]int) (err error) {
+	var fleets [2]*fleet
+	var everything []*process.Process
+	for i, name := range []string{"few", "many"} {
+		if fleets[i], err = b.startFleet(ctx, name); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, fleets[i].close()) }()
+		fleets[i].tenants = sizes[i]
+		everything = append(everything, fleets[i].programs()...)
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.awaitGarbageCollector(ctx); err != nil {
-		return err
+	for _, f := range fleets {
+		f.everything = everything
 	}
-	f := &fleetBench{site: s}
-	if f.manager, err = b.startOperator(ctx, s); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.manager.Stop()) }()
-	if f.metrics, err = f.manager.Metrics(ctx, s.admin); err != nil {
-		return err
-	}
-	if err := b.awaitPolicies(ctx, s); err != nil {
-		return err
-	}
-	if err := f.measureRelease(ctx); err != nil {
+	var result fleetResult
+	if result.Release, err = fleets[1].measureRelease(ctx); err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
-	if err := f.measureSizes(ctx, sizes); err != nil {
+	for _, f := range fleets {
+		if err := f.provision(ctx); err != nil {
+			return err
+		}
+	}
+	if err := result.measure(ctx, fleets); err != nil {
 		return err
 	}
-	f.result.print()
-	text, err := json.MarshalIndent(f.result, "", "  ")
+	result.OtherCores = max(fleets[0].otherCores, fleets[1].otherCores)
+	result.print()
+	text, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(root, ".local", "bench-fleet.json"), append(text, '\n'), 0o644)
+}
+
+// startFleet starts a fleet without tenants.
+func (b *bench) startFleet(ctx context.Context, name string) (*fleet, error) {
+	s, err := newCluster(ctx, b.bin, filepath.Join(b.dir, name), operator.User)
+	if err != nil {
+		return nil, err
+	}
+	f := &fleet{site: s, class: fleetClass("thin", v1alpha1.TenantSpec{Quota: quantities("pods", "5")}, "100%")}
+	if err := f.start(ctx, b); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// start starts the operator, and waits until all is ready for tenants.
+func (f *fleet) start(ctx context.Context, b *bench) (err error) {
+	if err := f.awaitGarbageCollector(ctx); err != nil {
+		return err
+	}
+	if f.manager, err = b.startOperator(ctx, f.site); err != nil {
+		return err
+	}
+	if f.metrics, err = f.manager.Metrics(ctx, f.admin); err != nil {
+		return err
+	}
+	return b.awaitPolicies(ctx, f.site)
+}
+
+// close stops everything.
+func (f *fleet) close() error {
+	var err error
+	if f.manager != nil {
+		err = f.manager.Stop()
+	}
+	return errors.Join(err, f.site.close())
 }
 
 // fleetClass returns a class.
@@ -129,10 +174,10 @@ func fleetClass(name string, spec v1alpha1.TenantSpec, maxUnavailable string) *v
 	}
 }
 
-// populate creates tenants of a class up to a number, and waits until all are Ready.
-func (f *fleetBench) populate(ctx context.Context, class string, from, to int) error {
+// populate creates a number of tenants of a class, and waits until all are Ready.
+func (f *fleet) populate(ctx context.Context, class string, number int) error {
 	create := func(ctx context.Context) error {
-		for i := from; i < to; i++ {
+		for i := range number {
 			tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%05d", class, i)}}
 			tenant.Spec.ClassName = &class
 			if err := f.create(ctx, tenant); err != nil {
@@ -141,11 +186,11 @@ func (f *fleetBench) populate(ctx context.Context, class string, from, to int) e
 		}
 		return nil
 	}
-	return until(ctx, create, func(ctx context.Context) error { return f.awaitClass(ctx, class, to) })
+	return until(ctx, create, func(ctx context.Context) error { return f.awaitClass(ctx, class, number) })
 }
 
 // awaitClass waits until a class is Ready, with so many tenants that are Ready and updated.
-func (f *fleetBench) awaitClass(ctx context.Context, name string, tenants int) error {
+func (f *fleet) awaitClass(ctx context.Context, name string, tenants int) error {
 	said := time.Now()
 	return wait.PollUntilContextTimeout(ctx, metricsPollInterval, classTimeout, true, func(ctx context.Context) (bool, error) {
 		class := &v1alpha1.TenantClass{}
@@ -166,15 +211,15 @@ func (f *fleetBench) awaitClass(ctx context.Context, name string, tenants int) e
 }
 
 // measureRelease gives the app of all tenants of a class a new image.
-func (f *fleetBench) measureRelease(ctx context.Context) error {
+func (f *fleet) measureRelease(ctx context.Context) (fleetRelease, error) {
 	const name, share = "app", "10%"
 	class := fleetClass(name, v1alpha1.TenantSpec{App: &v1alpha1.TenantApp{Image: "registry.example/shop:1", Port: 8080}}, share)
 	if err := f.create(ctx, class); err != nil {
-		return err
+		return fleetRelease{}, err
 	}
 	say("provisioning %d tenants with an app", releaseTenants)
-	if err := f.populate(ctx, name, 0, releaseTenants); err != nil {
-		return err
+	if err := f.populate(ctx, name, releaseTenants); err != nil {
+		return fleetRelease{}, err
 	}
 	say("giving them a new image, %s at a time", share)
 	cost, err := f.measured(ctx, func(ctx context.Context) error {
@@ -184,111 +229,99 @@ func (f *fleetBench) measureRelease(ctx context.Context) error {
 		return f.awaitClass(ctx, name, releaseTenants)
 	})
 	if err != nil {
-		return err
+		return fleetRelease{}, err
 	}
 	apps := &appsv1.DeploymentList{}
 	if err := f.admin.List(ctx, apps); err != nil {
-		return err
+		return fleetRelease{}, err
 	}
 	for i := range apps.Items {
 		if image := apps.Items[i].Spec.Template.Spec.Containers[0].Image; image != class.Spec.Tenant.App.Image {
-			return fmt.Errorf("the app of %s has the image %s", apps.Items[i].Namespace, image)
+			return fleetRelease{}, fmt.Errorf("the app of %s has the image %s", apps.Items[i].Namespace, image)
 		}
 	}
-	f.result.Release = fleetRelease{
+	return fleetRelease{
 		Tenants: releaseTenants, MaxUnavailable: share, Seconds: cost.seconds, ClassWrites: cost.classWrites,
 		WritesPerTenant: float64(cost.writes-cost.classWrites) / releaseTenants, CPUSecondsPerTenant: cost.cpu / releaseTenants,
-	}
-	return nil
+	}, nil
 }
 
-// measureSizes measures fleets of growing size.
-func (f *fleetBench) measureSizes(ctx context.Context, sizes []int) error {
-	const name = "thin"
-	class := fleetClass(name, v1alpha1.TenantSpec{Quota: quantities("pods", "5")}, "100%")
-	if err := f.create(ctx, class); err != nil {
+// provision creates the class and its tenants.
+func (f *fleet) provision(ctx context.Context) error {
+	if err := f.create(ctx, f.class); err != nil {
 		return err
 	}
-	before := 0
-	for _, size := range sizes {
-		say("provisioning %d tenants with a quota and no app", size-before)
-		if err := f.populate(ctx, name, before, size); err != nil {
+	say("provisioning %d tenants with a quota and no app", f.tenants)
+	return f.populate(ctx, f.class.Name, f.tenants)
+}
+
+// measure changes one tenant, and the class in a way that changes nothing of it, time after time, in each fleet by turns.
+func (r *fleetResult) measure(ctx context.Context, fleets [2]*fleet) error {
+	ofTenant, err := measureRounds(ctx, fleets, "a tenant", (*fleet).touchTenant, tenantTouches)
+	if err != nil {
+		return err
+	}
+	// The metrics have more than ten series for each tenant, and to make them costs more than hundreds of reconciles, so
+	// they are asked for before and after all rounds only.
+	var reconciles [2]int
+	for i, f := range fleets {
+		if reconciles[i], err = f.metrics.Reconciles(ctx, classController); err != nil {
 			return err
 		}
-		before = size
-		measured, err := f.measureSize(ctx, class, size)
-		if err != nil {
-			return fmt.Errorf("%d tenants: %w", size, err)
-		}
-		f.result.Sizes = append(f.result.Sizes, measured)
 	}
-	first, last := f.result.Sizes[0], f.result.Sizes[len(f.result.Sizes)-1]
-	f.result.TenantRatio, f.result.ClassRatio = last.TenantCPUSeconds/first.TenantCPUSeconds, last.ClassCPUSeconds/first.ClassCPUSeconds
+	ofClass, err := measureRounds(ctx, fleets, "the class", (*fleet).touchClass, classTouches)
+	if err != nil {
+		return err
+	}
+	for i, f := range fleets {
+		after, err := f.metrics.Reconciles(ctx, classController)
+		if err != nil {
+			return err
+		}
+		size := &r.Sizes[i]
+		size.Tenants = f.tenants
+		size.TenantCPUSeconds, size.TenantRequests = median(ofTenant[i], tenantTouches)
+		size.ClassCPUSeconds, size.ClassRequests = median(ofClass[i], float64(after-reconciles[i])/rounds)
+	}
+	r.TenantRatio, r.ClassRatio = ratio(ofTenant), ratio(ofClass)
 	return nil
 }
 
-// measureSize changes one tenant, and the class in a way that changes nothing of it, time after time.
-func (f *fleetBench) measureSize(ctx context.Context, class *v1alpha1.TenantClass, size int) (fleetSize, error) {
-	measured := fleetSize{Tenants: size}
-	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: class.Name + "-00000"}}
-	ofTenant, err := f.measureRounds(ctx, "a tenant", tenantTouches, func(ctx context.Context, text string) error {
-		return f.touchTenant(ctx, tenant, text)
-	})
-	if err != nil {
-		return measured, err
-	}
-	measured.TenantCPUSeconds, measured.TenantRequests = median(ofTenant, tenantTouches)
-
-	// The metrics have two series for each tenant and more, and to make them costs more than hundreds of reconciles, so
-	// they are asked for before and after all rounds only.
-	before, err := f.metrics.Reconciles(ctx, classController)
-	if err != nil {
-		return measured, err
-	}
-	ofClass, err := f.measureRounds(ctx, "the class", classTouches, func(ctx context.Context, text string) error {
-		return f.touchClass(ctx, class, text)
-	})
-	if err != nil {
-		return measured, err
-	}
-	after, err := f.metrics.Reconciles(ctx, classController)
-	measured.ClassCPUSeconds, measured.ClassRequests = median(ofClass, float64(after-before)/rounds)
-	return measured, err
-}
-
-// measureRounds measures rounds of changes.
-func (f *fleetBench) measureRounds(ctx context.Context, of string, touches int, touch func(ctx context.Context, text string) error) ([]cost, error) {
-	costs := make([]cost, rounds)
-	for round := range costs {
-		say("changing %s %d times, round %d of %d", of, touches, round+1, rounds)
-		var err error
-		costs[round], err = f.measured(ctx, func(ctx context.Context) error {
-			for i := range touches {
-				if err := touch(ctx, fmt.Sprintf("%s, %d, %d", time.Now(), round, i)); err != nil {
-					return err
+// measureRounds measures rounds of changes, in each fleet by turns.
+func measureRounds(ctx context.Context, fleets [2]*fleet, of string, touch func(f *fleet, ctx context.Context, text string) error, touches int) (costs [2][]cost, err error) {
+	for round := range rounds {
+		for i, f := range fleets {
+			say("%d tenants: changing %s %d times, round %d of %d", f.tenants, of, touches, round+1, rounds)
+			measured, err := f.measured(ctx, func(ctx context.Context) error {
+				for i := range touches {
+					if err := touch(f, ctx, fmt.Sprintf("%d, %d", round, i)); err != nil {
+						return err
+					}
 				}
+				return nil
+			})
+			if err != nil {
+				return costs, err
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
+			costs[i] = append(costs[i], measured)
 		}
 	}
 	return costs, nil
 }
 
-func (f *fleetBench) touchTenant(ctx context.Context, tenant *v1alpha1.Tenant, text string) error {
+func (f *fleet) touchTenant(ctx context.Context, text string) error {
+	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: f.class.Name + "-00000"}}
 	if err := f.change(ctx, tenant, func() { tenant.Spec.DisplayName = text }); err != nil {
 		return err
 	}
 	return f.observed(ctx, tenant, func() bool { return tenant.Status.ObservedGeneration == tenant.Generation })
 }
 
-func (f *fleetBench) touchClass(ctx context.Context, class *v1alpha1.TenantClass, text string) error {
-	return f.change(ctx, class, func() { metav1.SetMetaDataAnnotation(&class.ObjectMeta, "bench", text) })
+func (f *fleet) touchClass(ctx context.Context, text string) error {
+	return f.change(ctx, f.class, func() { metav1.SetMetaDataAnnotation(&f.class.ObjectMeta, "bench", text) })
 }
 
-func (f *fleetBench) change(ctx context.Context, object client.Object, mutate func()) error {
+func (f *fleet) change(ctx context.Context, object client.Object, mutate func()) error {
 	return wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, metricsTimeout, true, func(ctx context.Context) (bool, error) {
 		if err := f.admin.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
 			return false, err
@@ -298,18 +331,18 @@ func (f *fleetBench) change(ctx context.Context, object client.Object, mutate fu
 	})
 }
 
-func (f *fleetBench) observed(ctx context.Context, object client.Object, done func() bool) error {
+func (f *fleet) observed(ctx context.Context, object client.Object, done func() bool) error {
 	return wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, metricsTimeout, true, func(ctx context.Context) (bool, error) {
 		err := f.admin.Get(ctx, client.ObjectKeyFromObject(object), object)
 		return err == nil && done(), err
 	})
 }
 
-func (f *fleetBench) programs() []*process.Process {
+func (f *fleet) programs() []*process.Process {
 	return append(f.kubernetes.Processes(), f.manager.Process)
 }
 
-func (f *fleetBench) rest(ctx context.Context) error { return awaitRest(ctx, f.programs()) }
+func (f *fleet) rest(ctx context.Context) error { return awaitRest(ctx, f.programs()) }
 
 // cost is what something costs the operator.
 type cost struct {
@@ -318,7 +351,7 @@ type cost struct {
 }
 
 // measured returns what the operator does from rest while something runs, and until all is at rest again.
-func (f *fleetBench) measured(ctx context.Context, run func(context.Context) error) (cost, error) {
+func (f *fleet) measured(ctx context.Context, run func(context.Context) error) (cost, error) {
 	if err := f.rest(ctx); err != nil {
 		return cost{}, err
 	}
@@ -326,7 +359,7 @@ func (f *fleetBench) measured(ctx context.Context, run func(context.Context) err
 	if err != nil {
 		return cost{}, err
 	}
-	meter, err := startMeter([]*process.Process{f.manager.Process}, f.programs())
+	meter, err := startMeter([]*process.Process{f.manager.Process}, f.everything)
 	if err != nil {
 		return cost{}, err
 	}
@@ -342,7 +375,7 @@ func (f *fleetBench) measured(ctx context.Context, run func(context.Context) err
 	if err != nil {
 		return cost{}, err
 	}
-	f.result.OtherCores = max(f.result.OtherCores, others)
+	f.otherCores = max(f.otherCores, others)
 	result.cpu = used[f.manager.Name()]
 	after, err := f.requests.requests(operator.User)
 	sent := after[len(before):]
@@ -355,10 +388,19 @@ func (f *fleetBench) measured(ctx context.Context, run func(context.Context) err
 	return result, err
 }
 
+// ratio returns the CPU time in the second fleet to that in the first one, in the rounds by turns.
+func ratio(costs [2][]cost) spread {
+	ratios := make([]float64, rounds)
+	for round := range ratios {
+		ratios[round] = costs[1][round].cpu / costs[0][round].cpu
+	}
+	return spreadOf(ratios)
+}
+
 // median returns the CPU time and the requests for one of a number, in the round with the median of the CPU time.
 func median(costs []cost, number float64) (cpu, requests float64) {
-	slices.SortFunc(costs, func(a, b cost) int { return cmp.Compare(a.cpu, b.cpu) })
-	middle := costs[len(costs)/2]
+	sorted := slices.SortedFunc(slices.Values(costs), func(a, b cost) int { return cmp.Compare(a.cpu, b.cpu) })
+	middle := sorted[len(sorted)/2]
 	return middle.cpu / number, float64(middle.requests) / number
 }
 
@@ -368,8 +410,13 @@ func (r fleetResult) print() {
 	for _, size := range r.Sizes {
 		fmt.Fprintf(table, "%d\t%.2f\t%.2f\t%.2f\t%.2f\t\n", size.Tenants, size.TenantRequests, size.TenantCPUSeconds*1e3, size.ClassRequests, size.ClassCPUSeconds*1e3)
 	}
-	fmt.Fprintf(table, "ratio\t\t%.2f\t\t%.2f\tat most 1.20\n", r.TenantRatio, r.ClassRatio)
 	table.Flush()
+	for _, row := range []struct {
+		what string
+		spread
+	}{{"tenant", r.TenantRatio}, {"class", r.ClassRatio}} {
+		fmt.Printf("Ratio of the CPU time for a change of a %s: %.2f (%.2f to %.2f), asked is at most 1.20.\n", row.what, row.Median, row.Min, row.Max)
+	}
 	fmt.Printf("A new image for %d tenants, %s at a time: %.1f s, %.2f writes and %.1f ms of CPU time for each, and %d writes of the class.\n",
 		r.Release.Tenants, r.Release.MaxUnavailable, r.Release.Seconds, r.Release.WritesPerTenant, r.Release.CPUSecondsPerTenant*1e3, r.Release.ClassWrites)
 	fmt.Printf("Other programs used up to %.2f cores.\n", r.OtherCores)

@@ -45,7 +45,7 @@ func main() {
 	flag.IntVar(&o.samples, "latency-samples", 50, "the number of tenants that are applied one by one to measure latency, after the first block and again after the last")
 	flag.BoolVar(&o.full, "full", false, "provision tenants whose apps have all that an app can have")
 	flag.BoolVar(&o.admission, "admission", false, "measure the admission policies, with 10 tenants and then with as many as -tenants says")
-	flag.BoolVar(&o.fleet, "fleet", false, "measure classes, with 10 tenants and then with as many as -tenants says")
+	flag.BoolVar(&o.fleet, "fleet", false, "measure classes, with 10 tenants and with as many as -tenants says")
 	flag.IntVar(&o.creates, "creates", 800, "with -admission, the number of objects of each kind on either side")
 	flag.Parse()
 	log.SetLogger(logr.Discard())
@@ -82,7 +82,7 @@ func run(o options) error {
 		return bench.runAdmission(ctx, root, slices.Compact([]int{pairs, max(pairs, o.tenants)}), o.creates)
 	}
 	if o.fleet {
-		return bench.runFleet(ctx, root, slices.Compact([]int{fewTenants, max(fewTenants, o.tenants)}))
+		return bench.runFleet(ctx, root, [2]int{fewTenants, max(fewTenants, o.tenants)})
 	}
 	bench.result.Full = o.full
 	if err := bench.measure(ctx); err != nil {

@@ -89,6 +89,10 @@ func over(pairs []pair, figure func(pair) float64) spread {
 	for i, p := range pairs {
 		figures[i] = figure(p)
 	}
+	return spreadOf(figures)
+}
+
+func spreadOf(figures []float64) spread {
 	slices.Sort(figures)
 	n := len(figures)
 	return spread{Median: (figures[(n-1)/2] + figures[n/2]) / 2, Min: figures[0], Max: figures[n-1]}

@@ -136,11 +136,11 @@ func (f *Fleet) StatusWritten(tenant types.UID, observed time.Time) {
 	f.Provisioning.End(tenant)
 }
 
-// SawClass notes which class a tenant has; empty for none.
-func (f *Fleet) SawClass(tenant string, uid types.UID, class string, now time.Time) {
+// SawPlace notes the class of a tenant, and the server that its database is on.
+func (f *Fleet) SawPlace(tenant string, uid types.UID, place Place, now time.Time) {
 	f.tenants.whileListed(func(listed func(string, types.UID) bool) {
 		if listed(tenant, uid) {
-			f.Meters.inClass(uid, class, now)
+			f.Meters.put(uid, place, now)
 		}
 	})
 }

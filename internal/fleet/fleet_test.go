@@ -148,7 +148,7 @@ func TestNothingIsKeptOfATenantAndAServerThatAreGone(t *testing.T) {
 		{"the cluster and a server tell of a tenant that is gone", func(f *Fleet) {
 			f.ForgetTenant("acme")
 			f.UsageChanged("acme", "acme", noon)
-			f.SawClass("acme", "acme", "gold", noon)
+			f.SawPlace("acme", "acme", Place{Class: "gold", Server: "shared"}, noon)
 			f.SortDrifts("shared", []service.Drift{{Tenant: "acme", UID: "acme", Digest: "2"}})
 			f.Measured("shared", []database.Use{{Tenant: "acme", UID: "acme"}}, nil, noon)
 			f.ForgetServer("shared")

@@ -42,6 +42,12 @@ type Amount struct {
 	Known bool
 }
 
+// Place is where a tenant is; both are empty for none.
+type Place struct {
+	// Class is the name of its class, and Server that of the server that its database is on.
+	Class, Server string
+}
+
 // Reading is what the meter of a tenant shows.
 type Reading struct {
 	// Class is the class that the tenant has had since the sums began; empty if it has none.
@@ -68,9 +74,12 @@ type meter struct {
 	// at is the time up to which everything has been summed up. It never goes back, nor does a sum: Prometheus would
 	// take that for a restart.
 	at time.Time
-	// quotas is what each quota of the tenant counts, and databases the size of its database on each server.
-	quotas    map[types.UID][Meterings]Amount
+	// quotas is what each quota of the tenant counts.
+	quotas map[types.UID][Meterings]Amount
+	// databases is the size of its database by the server that tells it, and server the one that it is on. Two
+	// DatabaseServers may be the same server.
 	databases map[string]float64
+	server    string
 }
 
 // Note notes what a quota counts.
@@ -107,19 +116,18 @@ func (m *Meters) ForgetQuota(quota *corev1.ResourceQuota, now time.Time) {
 	}
 }
 
-// inClass notes which class a tenant has. The sums of another class begin at zero. The caller makes sure that the
-// tenant exists.
-func (m *Meters) inClass(tenant types.UID, class string, now time.Time) {
+// put notes where a tenant is. The sums of another class begin at zero. The caller makes sure that the tenant exists.
+func (m *Meters) put(tenant types.UID, place Place, now time.Time) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	found := m.meterOf(tenant, now)
-	if found.isClassed && found.Class != class {
+	if found.isClassed && found.Class != place.Class {
 		found.Since = found.at
 		for i := range found.Sums {
 			found.Sums[i].Value = 0
 		}
 	}
-	found.Class, found.isClassed = class, true
+	found.Class, found.server, found.isClassed = place.Class, place.Server, true
 }
 
 // Read returns what the meter of a tenant shows, and whether there is one.
@@ -175,7 +183,7 @@ func (m *meter) add(now time.Time) {
 			m.Sums[i].Value += used.Value * elapsed
 		}
 	}
-	for _, size := range m.databases {
+	if size, known := m.databases[m.server]; known {
 		m.Sums[DatabaseSize].Known = true
 		m.Sums[DatabaseSize].Value += size * elapsed
 	}

@@ -39,7 +39,7 @@ func (m *metering) count(at float64, pairs ...string) {
 }
 
 func (m *metering) class(at float64, name string) {
-	m.SawClass("acme", "acme", name, secondsAfterNoon(at))
+	m.SawPlace("acme", "acme", Place{Class: name, Server: "shared"}, secondsAfterNoon(at))
 }
 
 func (m *metering) size(at float64, server string, bytes *int64) {
@@ -128,6 +128,11 @@ func TestWhatATenantUsesIsSummedUpOverTime(t *testing.T) {
 			m.size(0, "shared", new(int64(10)))
 			m.size(60, "shared", new(int64(20)))
 		}, map[Metering]float64{DatabaseSize: 600 + 800}},
+		{"a database that two DatabaseServers have, which are one server", func(m *metering) {
+			m.class(0, "gold")
+			m.size(0, "shared", new(int64(10)))
+			m.size(0, "alias", new(int64(10)))
+		}, map[Metering]float64{DatabaseSize: 1000}},
 		{"a server that doesn't answer", func(m *metering) {
 			m.class(0, "gold")
 			m.size(0, "shared", new(int64(10)))

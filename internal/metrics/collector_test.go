@@ -177,7 +177,7 @@ func TestTheCountersOfATenantGrowByTheTimeThatHasPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant, known := full("acme"), &fleet.Fleet{}
 		known.SawTenant(tenant.Name, tenant.UID)
-		known.SawClass(tenant.Name, tenant.UID, "gold", time.Now())
+		known.SawPlace(tenant.Name, tenant.UID, fleet.Place{Class: "gold", Server: "shared"}, time.Now())
 		metered(known, &tenant, corev1.ResourceList{
 			corev1.ResourceRequestsCPU: resource.MustParse("250m"), corev1.ResourceRequestsMemory: resource.MustParse("1k"), corev1.ResourceRequestsStorage: resource.MustParse("1M"),
 		})
@@ -237,7 +237,7 @@ func TestATenantHasFewSeries(t *testing.T) {
 	}
 	cache := &stored{tenants: []v1alpha1.Tenant{tenant}}
 	known := measured(&tenant, database.Use{Bytes: new(int64(1))})
-	known.SawClass(tenant.Name, tenant.UID, "gold", time.Now())
+	known.SawPlace(tenant.Name, tenant.UID, fleet.Place{Class: "gold", Server: "shared"}, time.Now())
 	metered(known, &tenant, corev1.ResourceList{
 		corev1.ResourceRequestsCPU: resource.MustParse("1"), corev1.ResourceRequestsMemory: resource.MustParse("1"), corev1.ResourceRequestsStorage: resource.MustParse("1"),
 	})
@@ -283,7 +283,7 @@ func BenchmarkScrape(b *testing.B) {
 			tenant.Status.Conditions = append(tenant.Status.Conditions, metav1.Condition{Type: part, Status: metav1.ConditionTrue, Reason: "Ready"})
 		}
 		known.SawTenant(tenant.Name, tenant.UID)
-		known.SawClass(tenant.Name, tenant.UID, "gold", time.Now())
+		known.SawPlace(tenant.Name, tenant.UID, fleet.Place{Class: "gold", Server: "shared"}, time.Now())
 		metered(known, &tenant, corev1.ResourceList{corev1.ResourceRequestsCPU: resource.MustParse("1")})
 		uses = append(uses, database.Use{Tenant: tenant.Name, UID: string(tenant.UID), Bytes: new(int64(8 << 20)), Connections: 3})
 		cache.tenants = append(cache.tenants, tenant)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tenantry/tenantry/api/v1alpha1"
 	"github.com/tenantry/tenantry/internal/effective"
+	"github.com/tenantry/tenantry/internal/fleet"
 	"github.com/tenantry/tenantry/internal/membership"
 	"github.com/tenantry/tenantry/internal/metrics"
 	"github.com/tenantry/tenantry/internal/naming"
@@ -152,7 +153,7 @@ func sooner(a, b time.Duration) time.Duration {
 // status that only reports progress may wait; then writeStatus returns how long. failure is the error that the
 // pass ends with, if any.
 func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, next v1alpha1.TenantStatus, now time.Time, failure error) (time.Duration, error) {
-	r.Fleet.SawClass(tenant.Name, tenant.UID, classIn(next), now)
+	r.Fleet.SawPlace(tenant.Name, tenant.UID, placeIn(next), now)
 	if equality.Semantic.DeepEqual(tenant.Status, next) {
 		r.Fleet.StatusWritten(tenant.UID, now)
 		return 0, nil
@@ -170,12 +171,15 @@ func (r *Reconciler) writeStatus(ctx context.Context, tenant *effective.Tenant, 
 	return 0, nil
 }
 
-// classIn returns the name of the class in a status; empty if there is none.
-func classIn(recorded v1alpha1.TenantStatus) string {
-	if recorded.Class == nil {
-		return ""
+// placeIn returns the class and the server in a status.
+func placeIn(recorded v1alpha1.TenantStatus) (place fleet.Place) {
+	if recorded.Class != nil {
+		place.Class = recorded.Class.Name
 	}
-	return recorded.Class.Name
+	if recorded.Database != nil {
+		place.Server = recorded.Database.Server
+	}
+	return place
 }
 
 // mayWait returns how long a new status may wait. After a failure it must not wait, since nobody knows when the
