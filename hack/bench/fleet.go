@@ -94,21 +94,22 @@ type fleet struct {
 // runFleet measures, prints tables and writes .local/bench-fleet.json. The two fleets exist at the same time, and are
 // measured by turns: the same work takes a third longer at one time than at another.
 func (b *bench) runFleet(ctx context.Context, root string, sizes [2]int) (err error) {
-	var fleets [2]*fleet
-	var everything []*process.Process
-	for i, name := range []string{"few", "many"} {
-		if fleets[i], err = b.startFleet(ctx, name); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, fleets[i].close()) }()
-		fleets[i].tenants = sizes[i]
-		everything = append(everything, fleets[i].programs()...)
+	few, err := b.startFleet(ctx, "few", sizes[0])
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, few.close()) }()
+	many, err := b.startFleet(ctx, "many", sizes[1])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, many.close()) }()
+	fleets := [2]*fleet{few, many}
 	for _, f := range fleets {
-		f.everything = everything
+		f.everything = slices.Concat(few.programs(), many.programs())
 	}
 	var result fleetResult
-	if result.Release, err = fleets[1].measureRelease(ctx); err != nil {
+	if result.Release, err = many.measureRelease(ctx); err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
 	for _, f := range fleets {
@@ -119,7 +120,7 @@ func (b *bench) runFleet(ctx context.Context, root string, sizes [2]int) (err er
 	if err := result.measure(ctx, fleets); err != nil {
 		return err
 	}
-	result.OtherCores = max(fleets[0].otherCores, fleets[1].otherCores)
+	result.OtherCores = max(few.otherCores, many.otherCores)
 	result.print()
 	text, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
@@ -129,12 +130,12 @@ func (b *bench) runFleet(ctx context.Context, root string, sizes [2]int) (err er
 }
 
 // startFleet starts a fleet without tenants.
-func (b *bench) startFleet(ctx context.Context, name string) (*fleet, error) {
+func (b *bench) startFleet(ctx context.Context, name string, tenants int) (*fleet, error) {
 	s, err := newCluster(ctx, b.bin, filepath.Join(b.dir, name), operator.User)
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{site: s, class: fleetClass("thin", v1alpha1.TenantSpec{Quota: quantities("pods", "5")}, "100%")}
+	f := &fleet{site: s, class: fleetClass("thin", v1alpha1.TenantSpec{Quota: quantities("pods", "5")}, "100%"), tenants: tenants}
 	if err := f.start(ctx, b); err != nil {
 		return nil, errors.Join(err, f.close())
 	}

@@ -177,8 +177,8 @@ func (f *floor) provision(ctx context.Context, tenant *effective.Tenant) error {
 
 // release writes what belongs to the app: first its storage and its migration, if it has them, and then all else. It
 // doesn't wait for the migration's end.
-func (f *floor) release(ctx context.Context, inputs parts.Inputs, database string) error {
-	migrating := parts.Migrating{Tenant: inputs.Tenant, Database: database}
+func (f *floor) release(ctx context.Context, inputs parts.Inputs, databaseName string) error {
+	migrating := parts.Migrating{Tenant: inputs.Tenant, Database: databaseName}
 	inputs.Tenant, inputs.Release = parts.ReleaseOf(migrating)
 	for _, claim := range parts.Claims(inputs) {
 		if err := f.client.Create(ctx, claim); err != nil {

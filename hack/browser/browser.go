@@ -51,7 +51,7 @@ type Page struct {
 // Open opens a page, which must be one that the server has. The caller must close it.
 func (b *Browser) Open(ctx context.Context, url string) (*Page, error) {
 	tab, end := chromedp.NewContext(b.tabs)
-	if err := chromedp.Do(tab); err != nil {
+	if err := chromedp.Do(tab); err != nil { //nolint:contextcheck // The tab outlives this call.
 		end()
 		return nil, err
 	}
@@ -117,5 +117,5 @@ func run[T any](ctx context.Context, page *Page, action chromedp.Action[T]) (T, 
 	within, cancel := context.WithCancelCause(page.tab)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
-	return chromedp.Run(within, action)
+	return chromedp.Run(within, action) //nolint:contextcheck // It ends with ctx, too.
 }

@@ -201,7 +201,7 @@ func TestABillHasEachModule(t *testing.T) {
 	}
 	g.Expect(purls).To(HaveLen(len(*bill.Components)), "none is there twice")
 	g.Expect(purls).To(HaveKey("pkg:deb/debian/ca-certificates@1%3A2026%2Bb1?arch=all"))
-	for _, line := range strings.Split(goList(t), "\n") {
+	for line := range strings.SplitSeq(goList(t), "\n") {
 		g.Expect(purls).To(HaveKey(line))
 	}
 }

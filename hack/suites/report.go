@@ -100,7 +100,8 @@ func failures(results []result) []string {
 				continue
 			}
 			seen.Insert(key)
-			if times[key]++; times[key] == 1 {
+			times[key]++
+			if times[key] == 1 {
 				failed = append(failed, key)
 				messages[key] = failure.message
 			}
