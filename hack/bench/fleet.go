@@ -105,9 +105,8 @@ func (b *bench) runFleet(ctx context.Context, root string, sizes [2]int) (err er
 	}
 	defer func() { err = errors.Join(err, many.close()) }()
 	fleets := [2]*fleet{few, many}
-	for _, f := range fleets {
-		f.everything = slices.Concat(few.programs(), many.programs())
-	}
+	few.everything = slices.Concat(few.programs(), many.programs())
+	many.everything = few.everything
 	var result fleetResult
 	if result.Release, err = many.measureRelease(ctx); err != nil {
 		return fmt.Errorf("release: %w", err)

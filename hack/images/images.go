@@ -136,9 +136,6 @@ func (m Maker) make(ctx context.Context, image Image) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := image.suits(debs); err != nil {
-		return "", err
-	}
 	digest, err := image.digest(debs)
 	if err != nil {
 		return "", err
@@ -152,7 +149,8 @@ func (m Maker) make(ctx context.Context, image Image) (path string, err error) {
 
 func (m Maker) layers() string { return filepath.Join(m.Dir, "layers") }
 
-// download returns the files of the image's packages by layers: those of Base, and the others.
+// download returns the files of the image's packages by layers: those of Base, and the others. It returns an error if one
+// is for another architecture than the image.
 func (m Maker) download(ctx context.Context, image Image) (layers [][]string, err error) {
 	all := packages{filepath.Join(m.Dir, "packages")}
 	base, err := all.download(ctx, image.Base, nil)
@@ -165,7 +163,8 @@ func (m Maker) download(ctx context.Context, image Image) (layers [][]string, er
 		return nil, err
 	}
 	own := slices.DeleteFunc(whole, func(deb string) bool { return slices.Contains(base, deb) })
-	return slices.DeleteFunc([][]string{base, own}, func(debs []string) bool { return len(debs) == 0 }), nil
+	layers = slices.DeleteFunc([][]string{base, own}, func(debs []string) bool { return len(debs) == 0 })
+	return layers, image.suits(layers)
 }
 
 // unusedLimit is how long a file stays that no image needs.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -65,17 +66,11 @@ func (m Maker) buildFor(ctx context.Context, image Image, folder string) (made m
 	if err != nil {
 		return mutate.IndexAddendum{}, nil, err
 	}
-	if err := image.suits(debs); err != nil {
-		return mutate.IndexAddendum{}, nil, err
-	}
-	for _, layer := range debs {
-		packages = append(packages, layer...)
-	}
 	built, err := m.build(ctx, image, debs, folder, gzip.BestCompression)
 	return mutate.IndexAddendum{
 		Add:        built,
 		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: image.architecture()}},
-	}, packages, err
+	}, slices.Concat(debs...), err
 }
 
 // writeIndex writes an OCI archive of an index, by way of a folder with its layout. The archive has the index's name as

@@ -12,7 +12,6 @@ import (
 	provenancev1 "github.com/in-toto/attestation/go/predicates/provenance/v1"
 	intotov1 "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
@@ -33,10 +32,11 @@ func (r *release) makeProvenance(context.Context) error {
 	if err != nil {
 		return err
 	}
-	content, err := encode(statement)
+	content, err := protojson.Marshal(statement)
 	if err != nil {
 		return err
 	}
+	// protojson puts spaces at random, so that nobody relies on them. Each run must give the same.
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, content, "", "  "); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (r *release) statement() (*intotov1.Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := encode(made)
+	encoded, err := protojson.Marshal(made)
 	if err != nil {
 		return nil, err
 	}
@@ -98,16 +98,4 @@ func (r *release) provenance() (*provenancev1.Provenance, error) {
 		RunDetails: &provenancev1.RunDetails{Builder: &provenancev1.Builder{Id: builder}},
 	}
 	return made, errors.Join(append(errs, made.Validate())...)
-}
-
-// encode returns a message as JSON that is the same in each run: protojson puts spaces at random, so that nobody relies
-// on them.
-func encode(message proto.Message) ([]byte, error) {
-	content, err := protojson.Marshal(message)
-	if err != nil {
-		return nil, err
-	}
-	var compact bytes.Buffer
-	err = json.Compact(&compact, content)
-	return compact.Bytes(), err
 }

@@ -108,8 +108,8 @@ func trimAutoscaler(object any) (any, error) {
 }
 
 // trimContent drops
-//   - of pods: the spec but for the node and the restart policy, the annotations but for those of their settings, and the status of those that
-//     are settled or have succeeded
+//   - of pods: the spec but for the node and the restart policy, the annotations but for those of their settings, and
+//     the status of those that are settled or have succeeded
 //   - of Jobs: the spec
 //   - of CronJobs: the status but for when they began their last run
 //   - of Deployments: the conditions that report no trouble

@@ -86,41 +86,30 @@ func withAutoscaling(o Observation, all []rollout, state condition.State) condit
 // withoutAutoscaling returns why no autoscaler changes the number of replicas, although the spec has one; empty if it
 // does, or may not know yet.
 func (r rollout) withoutAutoscaling(now time.Time) string {
-	if r.autoscaling == nil {
+	idle := notScaling(r.autoscaler)
+	if r.autoscaling == nil || idle == nil || patience(idle, now) > 0 {
 		return ""
 	}
 	whose := "Their number does not change, since the autoscaler"
 	if r.of != problem.App {
 		whose = fmt.Sprintf("The number of replicas of %s does not change, since its autoscaler", r.of.Name)
 	}
-	if r.wanted() == 0 && scalingDisabled(r.autoscaler) {
-		return fmt.Sprintf("%s leaves %s without replicas alone if it has not scaled it to zero itself. For it to begin, run kubectl scale --replicas=1 deployment/%s --namespace %s as a cluster admin.",
-			whose, r.of.Name, r.deployment.Name, r.deployment.Namespace)
-	}
-	if idle := inactive(r.autoscaler); idle != nil && patience(idle, now) == 0 {
+	switch {
+	case idle.Reason != disabled:
 		return fmt.Sprintf("%s has no metrics: %s. Correct %s.autoscaling.metrics, or have the cluster serve these metrics, for example with metrics-server.",
 			whose, strings.TrimSuffix(idle.Message, "."), r.of.Field)
+	case r.wanted() == 0:
+		return fmt.Sprintf("%s leaves %s without replicas alone if it has not scaled it to zero itself. For it to begin, run kubectl scale --replicas=1 deployment/%s --namespace %s as a cluster admin.",
+			whose, r.of.Name, r.deployment.Name, r.deployment.Namespace)
+	default:
+		return "" // It hasn't seen yet that there are replicas.
 	}
-	return ""
 }
 
 // disabled is the reason of an autoscaler that leaves a target without replicas alone.
 const disabled = "ScalingDisabled"
 
-func scalingDisabled(autoscaler *autoscalingv2.HorizontalPodAutoscaler) bool {
-	idle := notScaling(autoscaler)
-	return idle != nil && idle.Reason == disabled
-}
-
-// inactive returns the condition of an autoscaler that says why it doesn't scale what has replicas; nil if it does, or
-// doesn't know yet.
-func inactive(autoscaler *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscalerCondition {
-	if idle := notScaling(autoscaler); idle != nil && idle.Reason != disabled {
-		return idle
-	}
-	return nil
-}
-
+// notScaling returns the condition of an autoscaler that says why it doesn't scale; nil if it does, or doesn't know yet.
 func notScaling(autoscaler *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscalerCondition {
 	if autoscaler == nil {
 		return nil
@@ -134,15 +123,19 @@ func notScaling(autoscaler *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv
 	return nil
 }
 
-// patience returns for how long an autoscaler without metrics is not reported yet.
+// patience returns for how long an autoscaler that doesn't scale is not reported yet. One that leaves its target alone
+// waits for nothing.
 func patience(idle *autoscalingv2.HorizontalPodAutoscalerCondition, now time.Time) time.Duration {
+	if idle.Reason == disabled {
+		return 0
+	}
 	return max(0, idle.LastTransitionTime.Add(autoscalerPatience).Sub(now))
 }
 
 // AutoscalerPatience returns after which time the next autoscaler that doesn't scale is reported; zero if there is none.
 func AutoscalerPatience(o Observation) (soonest time.Duration) {
 	for _, each := range o.Autoscalers {
-		if idle := inactive(each); idle != nil {
+		if idle := notScaling(each); idle != nil {
 			if wait := patience(idle, o.Now); wait > 0 && (soonest == 0 || wait < soonest) {
 				soonest = wait
 			}

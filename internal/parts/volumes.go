@@ -25,6 +25,12 @@ func Claims(in Inputs) []*corev1.PersistentVolumeClaim {
 	return claims
 }
 
+// IntendedClaims returns what Claims returns while none of them is there: without what the live ones have.
+func IntendedClaims(in Inputs) []*corev1.PersistentVolumeClaim {
+	in.Claims = nil
+	return Claims(in)
+}
+
 // stored returns the volumes with storage of the app. Those of a release that waits for its migration are among them,
 // since the migration may have them, too.
 func stored(tenant *effective.Tenant, release Release) (volumes []v1alpha1.AppVolume) {

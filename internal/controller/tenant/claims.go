@@ -18,9 +18,7 @@ import (
 // runApp is the phase of the app. Its storage comes first.
 func (o objects) runApp(ctx context.Context, run *pass) error {
 	failures := []error{parts.ClaimsUnmet(run.inputs)}
-	anew := run.inputs
-	anew.Claims = nil
-	intended := parts.Claims(anew)
+	intended := parts.IntendedClaims(run.inputs)
 	for i, claim := range parts.Claims(run.inputs) {
 		failures = append(failures, o.keep(ctx, run, claim, intended[i]))
 	}

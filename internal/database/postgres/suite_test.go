@@ -60,8 +60,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 // is only asked by probes until one succeeds, so that all of them would fail within a second.
 var _ = AfterEach(func(ctx SpecContext) {
 	if !shared.Running() {
-		log, err := os.ReadFile(shared.LogPath())
-		AbortSuite(fmt.Sprintf("the shared server has ended; the end of its log (%v): %s", err, log[max(0, len(log)-4000):]))
+		log, err := shared.Process().LogTail(50)
+		AbortSuite(fmt.Sprintf("the shared server has ended; the end of its log (%v): %s", err, log))
 	}
 	if CurrentSpecReport().Failed() {
 		Eventually(ctx, func() error {
